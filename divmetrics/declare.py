@@ -1,0 +1,317 @@
+"""What a part says of itself: the records `Metric`, `Extractor`, `Need` and `Laws`, and the registries that hold them.
+
+A part is one file. Its decorator makes a record, the record lands in a registry, and the command line, the JSON, the
+report, the docs page and the law tests all follow from it. This module imports no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import types
+import typing
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import entry_points
+from math import inf
+from typing import Any, Generic, Literal, TypeVar
+
+from divmetrics.errors import UnknownName, UsageError
+
+Better = Literal["higher", "lower"]
+Layer = Literal["pooled", "spatial", "logits", "labels", "pixels"]
+LAYERS: tuple[Layer, ...] = typing.get_args(Layer)
+
+
+@dataclass(frozen=True)
+class Need:
+    """One summary of one layer that a metric reads on a side: `Rows.on("pooled")`.
+
+    Several layers mean "the first of these that both sides have": `ClassTally.on("labels", "logits")`.
+    """
+
+    summary: type
+    layers: tuple[Layer, ...]
+
+    def summarise(self, value: Any) -> Any:
+        """`value` as this need's summary: unchanged if it is one already, else summarised from an array or tensor."""
+        return value if isinstance(value, self.summary) else self.summary.from_array(value)  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class Laws:
+    """What must hold for a metric whatever the data; `tests/test_laws.py` measures each of them on every metric."""
+
+    range: tuple[float, float] = (-inf, inf)
+    row_order: bool = True
+    """Shuffling the rows of either side changes nothing beyond round-off."""
+    translation: bool = False
+    """Moving both sides by one vector changes nothing."""
+    rotation: bool = False
+    """Rotating both sides by one orthogonal matrix changes nothing."""
+    scaling: float | None = None
+    """value(c x) = c ** scaling * value(x), so 0 is "scale-free" and 2 "squared units"; None where no such law holds."""
+    on_copies: float | None = None
+    """The value when the fakes are the reals themselves, row for row."""
+    on_collapse: Literal["worse", "better", "blind"] = "worse"
+    """What happens when the fakes shrink to a tight cluster inside wide reals."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a metric function returns when a bare number is not enough."""
+
+    value: float
+    real: Mapping[str, Any] = field(default_factory=dict)
+    """Per-sample columns of the real side: name -> one value a row, in the order of the rows."""
+    fake: Mapping[str, Any] = field(default_factory=dict)
+    """Per-sample columns of the fake side."""
+    extras: Mapping[str, Any] = field(default_factory=dict)
+    """Plain JSON beside the value: a spread over splits, the total a count is out of."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """One keyword-only argument of a part's function, as the command line and the docs see it."""
+
+    name: str
+    type: Any
+    default: Any
+
+    def parse(self, text: str) -> Any:
+        """`text` from the command line as this option's type. Raises UsageError with the wanted form."""
+        for kind in typing.get_args(self.type) if _is_union(self.type) else (self.type,):
+            try:
+                return _parse_as(kind, text)
+            except ValueError:
+                continue
+        raise UsageError(f"option {self.name}={text!r} is not {_wanted(self.type)}.")
+
+    def check(self, value: Any) -> Any:
+        """`value` given from Python, checked against the type (an int serves as a float)."""
+        return self.parse(value) if isinstance(value, str) else self.parse(str(value))
+
+
+def _is_union(kind: Any) -> bool:
+    return typing.get_origin(kind) in (typing.Union, types.UnionType)
+
+
+def _parse_as(kind: Any, text: str) -> Any:
+    if kind is bool:
+        words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+        if text.lower() not in words:
+            raise ValueError(text)
+        return words[text.lower()]
+    if kind is type(None):
+        if text.lower() != "none":
+            raise ValueError(text)
+        return None
+    if typing.get_origin(kind) is Literal:
+        if text not in typing.get_args(kind):
+            raise ValueError(text)
+        return text
+    return kind(text)
+
+
+def _wanted(kind: Any) -> str:
+    if _is_union(kind):
+        return " or ".join(_wanted(part) for part in typing.get_args(kind))
+    if typing.get_origin(kind) is Literal:
+        return "one of " + ", ".join(typing.get_args(kind))
+    named = {int: "a whole number", float: "a number", bool: "true or false", type(None): "none", str: "a text"}
+    return named.get(kind, str(kind))
+
+
+def options_of(function: Callable[..., Any]) -> dict[str, Option]:
+    """The keyword-only arguments of `function`, in their order."""
+    hints = typing.get_type_hints(function)
+    return {
+        name: Option(name, hints.get(name, str), parameter.default)
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }
+
+
+class _Optioned:
+    """A part whose function has options: names checked, values parsed, defaults filled in."""
+
+    name: str
+    function: Callable[..., Any]
+
+    @property
+    def options(self) -> dict[str, Option]:
+        return options_of(self.function)
+
+    @property
+    def summary(self) -> str:
+        """First paragraph of the docstring on one line."""
+        return " ".join((inspect.getdoc(self.function) or "").split("\n\n")[0].split())
+
+    def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """All options with their values: `given` checked and parsed, the rest at their defaults."""
+        options = self.options
+        for name in given:
+            if name not in options:
+                raise UnknownName.of(f"option of {self.name}", name, options)
+        try:
+            return {name: o.check(given[name]) if name in given else o.default for name, o in options.items()}
+        except UsageError as error:
+            raise error.within(self.name) from None
+
+
+@dataclass(frozen=True)
+class Family:
+    """Metrics that share one expensive pass. `fill(real, fake, options)` runs it for all of them before the first asks.
+
+    `options` holds one resolved option dict a requested member; what `fill` computes is remembered beside the summaries.
+    """
+
+    name: str
+    fill: Callable[[Any, Any, Sequence[Mapping[str, Any]]], None]
+
+
+@dataclass(frozen=True)
+class Metric(_Optioned):
+    """A pure function of summaries and what there is to know about it. Call it with arrays, tensors or summaries.
+
+    A two-sample metric takes `(real, fake)`, a metric with `real=None` takes `(fake)`; options are keywords.
+    """
+
+    name: str
+    function: Callable[..., float | Measured]
+    real: Need | None
+    fake: Need
+    better: Better
+    laws: Laws
+    cite: str
+    presets: tuple[str, ...] = ()
+    family: Family | None = None
+    minimum: Callable[[Mapping[str, Any]], int] = lambda options: 2
+    """Rows per side that the metric needs at least, given its options."""
+
+    @property
+    def range(self) -> tuple[float, float]:
+        return self.laws.range
+
+    def __call__(self, *sides: Any, **options: Any) -> float:
+        """The value alone. `sides` are `[n, d]` arrays, tensors or summaries: `(real, fake)`, or `(fake,)`."""
+        return self.measure(*sides, **options).value
+
+    def measure(self, *sides: Any, **options: Any) -> Measured:
+        """The value with its per-sample columns and extras. Raises UsageError on a wrong option or number of sides."""
+        needs = [need for need in (self.real, self.fake) if need is not None]
+        if len(sides) != len(needs):
+            wanted = "real and fake" if len(needs) == 2 else "fake only"
+            raise UsageError(f"{self.name} takes {wanted}, got {len(sides)} arguments.")
+        summaries = [need.summarise(side) for need, side in zip(needs, sides, strict=True)]
+        found = self.function(*summaries, **self.resolve(options))
+        return found if isinstance(found, Measured) else Measured(float(found))
+
+
+@dataclass(frozen=True)
+class Extractor(_Optioned):
+    """A family of encoders. `function(**options)` loads one: weights read, digest known, ready for `extract`."""
+
+    name: str
+    function: Callable[..., Any]
+    modality: Literal["image", "text", "audio", "array"]
+    provides: tuple[Layer, ...]
+    cite: str
+
+
+T = TypeVar("T", Metric, Extractor)
+
+
+class Registry(Generic[T]):
+    """Named records of one kind. The folder that holds the leaves is walked on the first look-up, then the plug-ins."""
+
+    def __init__(self, kind: str, folder: str) -> None:
+        self.kind = kind
+        self._folder = folder
+        self._records: dict[str, T] = {}
+        self._loaded = False
+
+    def add(self, record: T) -> None:
+        if record.name in self._records:
+            raise UsageError(f"two {self.kind}s are called {record.name!r}; rename one.")
+        self._records[record.name] = record
+
+    def __getitem__(self, name: str) -> T:
+        self.load()
+        if name not in self._records:
+            raise UnknownName.of(self.kind, name, self._records)
+        return self._records[name]
+
+    def __iter__(self) -> Iterator[T]:
+        """All records, by name."""
+        self.load()
+        return iter([self._records[name] for name in sorted(self._records)])
+
+    def __contains__(self, name: str) -> bool:
+        self.load()
+        return name in self._records
+
+    def load(self) -> None:
+        """Import every leaf of the folder, then the plug-ins, once; `divmetrics.metrics.fid` is then the record."""
+        if self._loaded:
+            return
+        self._loaded = True
+        package = importlib.import_module(self._folder)
+        for module in pkgutil.iter_modules(package.__path__, prefix=f"{self._folder}."):
+            importlib.import_module(module.name)
+        load_plugins()
+        for name, record in self._records.items():
+            setattr(package, name, record)  # the import left the module of the same name there
+
+
+@cache
+def load_plugins() -> None:
+    """Import every entry point of the group `divmetrics` once; a broken one is a warning that names its distribution."""
+    for entry in entry_points(group="divmetrics"):
+        try:
+            entry.load()
+        except Exception as error:  # a stranger's import may fail in any way; ours must go on
+            owner = entry.dist.name if entry.dist else "an unknown distribution"
+            warnings.warn(f"plug-in {entry.name!r} of {owner} was not loaded: {error!r}", stacklevel=2)
+
+
+METRICS: Registry[Metric] = Registry("metric", "divmetrics.metrics")
+EXTRACTORS: Registry[Extractor] = Registry("extractor", "divmetrics.extractors")
+
+
+def metric(
+    name: str,
+    *,
+    fake: Need,
+    real: Need | None = None,
+    better: Better,
+    laws: Laws,
+    cite: str,
+    presets: Sequence[str] = (),
+    family: Family | None = None,
+    minimum: Callable[[Mapping[str, Any]], int] = lambda options: 2,
+) -> Callable[[Callable[..., float | Measured]], Metric]:
+    """Declare a metric: `@metric("recall", real=Rows.on("pooled"), fake=Rows.on("pooled"), better="higher", ...)`."""
+
+    def declare(function: Callable[..., float | Measured]) -> Metric:
+        record = Metric(name, function, real, fake, better, laws, cite, tuple(presets), family, minimum)
+        METRICS.add(record)
+        return record
+
+    return declare
+
+
+def extractor(
+    name: str, *, modality: Literal["image", "text", "audio", "array"], provides: Sequence[Layer], cite: str
+) -> Callable[[Callable[..., Any]], Extractor]:
+    """Declare an extractor: the decorated function takes keyword-only options and returns a loaded `Encoder`."""
+
+    def declare(function: Callable[..., Any]) -> Extractor:
+        record = Extractor(name, function, modality, tuple(provides), cite)
+        EXTRACTORS.add(record)
+        return record
+
+    return declare

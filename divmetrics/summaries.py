@@ -1,0 +1,239 @@
+"""Summaries: the values a sample set is reduced to, once, before any metric sees it.
+
+**The merge law**, tested for each of them in `tests/test_merge.py`: `of(a ++ b) == of(a).merge(of(b))`; merging is
+associative, and order-free up to round-off. So batches, shards, devices and saved files are all the same thing.
+State that merges is centred and float64: raw sums of x and x x' lose the variance of features that lie far from zero.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from divmetrics.declare import Layer, Need
+from divmetrics.errors import FeatureError, UsageError
+
+
+@dataclass(frozen=True, eq=False)
+class Summary(ABC):
+    """Base of all summaries: built from rows, merged with its like, saved as tensors."""
+
+    @classmethod
+    def on(cls, *layers: Layer) -> Need:
+        """The declaration "this summary of that layer"; of several layers the first that both sides have is taken."""
+        return Need(cls, layers)
+
+    @classmethod
+    @abstractmethod
+    def of(cls, rows: Tensor, index: Tensor) -> Self:
+        """Summarise `rows` `[b, ...]`; `index` `[b]` int64 holds their places in the whole set."""
+
+    @abstractmethod
+    def merge(self, other: Self) -> Self:
+        """The summary of both sets together."""
+
+    @property
+    @abstractmethod
+    def n(self) -> int:
+        """Number of samples summarised."""
+
+    @classmethod
+    def from_array(cls, array: Any) -> Self:
+        """Summarise a whole `[n, ...]` array, tensor or nested list, rows in their order.
+
+        Raises FeatureError on NaN, Inf, no rows or no columns.
+        """
+        rows = as_rows(array)
+        return cls.of(rows, torch.arange(len(rows)))
+
+
+def as_rows(array: Any) -> Tensor:
+    """`array` as a finite tensor `[n, ...]`: floats keep their precision, integers stay integers where 1-d labels."""
+    if isinstance(array, Tensor):
+        rows = array.detach()
+    else:
+        values = np.asarray(array)
+        if values.dtype.kind not in "fiub":
+            raise UsageError(f"features must be numbers, got an array of {values.dtype}.")
+        rows = torch.from_numpy(np.ascontiguousarray(values))
+    if rows.ndim == 0 or 0 in rows.shape:
+        raise FeatureError(f"features have shape {tuple(rows.shape)}; at least one row and one column are needed.")
+    if rows.ndim > 1 and not rows.is_floating_point():
+        rows = rows.double()
+    if rows.dtype in (torch.float16, torch.bfloat16):
+        rows = rows.float()
+    check_finite(rows)
+    return rows
+
+
+def check_finite(rows: Tensor) -> None:
+    """Raise FeatureError if `rows` holds NaN or Inf, naming how many rows and the first of them."""
+    if not rows.is_floating_point() or torch.isfinite(rows.sum()):
+        return  # a finite sum proves every term finite, in one pass and without a mask
+    bad = (~torch.isfinite(rows.flatten(1) if rows.ndim > 1 else rows[:, None])).any(1).nonzero()[:, 0]
+    if len(bad):
+        raise FeatureError(f"{len(bad)} of {len(rows)} rows hold NaN or Inf, the first is row {int(bad[0])}; drop them.")
+
+
+def same_width(left: int, right: int) -> None:
+    """Raise FeatureError where two sets of features differ in width."""
+    if left != right:
+        raise FeatureError(f"features have {left} columns on one side and {right} on the other; use one extractor.")
+
+
+@dataclass(frozen=True, eq=False)
+class Rows(Summary):
+    """The rows themselves, sorted by their place in the whole set: the feature store is a summary like any other."""
+
+    features: Tensor  # [n, d], as given: float32 from networks, float64 if the caller has it
+    index: Tensor  # [n] int64, ascending
+
+    @classmethod
+    def of(cls, rows: Tensor, index: Tensor) -> Self:
+        return cls._sorted(rows.flatten(1) if rows.ndim > 1 else rows[:, None], index.to(rows.device))
+
+    def merge(self, other: Self) -> Self:
+        same_width(self.features.shape[1], other.features.shape[1])
+        return self._sorted(torch.cat([self.features, other.features]), torch.cat([self.index, other.index]))
+
+    @classmethod
+    def _sorted(cls, features: Tensor, index: Tensor) -> Self:
+        if len(index) > 1 and not bool((index[1:] > index[:-1]).all()):
+            index, order = torch.sort(index, stable=True)
+            features = features[order]
+        return cls(features, index)
+
+    @property
+    def n(self) -> int:
+        return len(self.features)
+
+    @property
+    def d(self) -> int:
+        """Width of the features."""
+        return self.features.shape[1]
+
+
+@dataclass(frozen=True, eq=False)
+class Moments(Summary):
+    """Mean and centred scatter, float64: all that a Gaussian fit needs."""
+
+    count: int
+    mean: Tensor  # [d]
+    scatter: Tensor  # [d, d], sum of (x - mean)(x - mean)'
+
+    @classmethod
+    def of(cls, rows: Tensor, index: Tensor) -> Self:  # noqa: ARG003  the moments do not depend on places
+        flat = rows.flatten(1).double()
+        mean = flat.mean(0)
+        centred = flat - mean
+        return cls(len(flat), mean, centred.T @ centred)
+
+    @classmethod
+    def from_statistics(cls, mean: Any, covariance: Any, n: int) -> Self:
+        """From a known mean `[d]` and covariance `[d, d]` (ddof 1), as other tools save them."""
+        return cls(n, as_rows(mean).double(), as_rows(covariance).double() * (n - 1))
+
+    def merge(self, other: Self) -> Self:
+        same_width(len(self.mean), len(other.mean))
+        total = self.count + other.count
+        gap = other.mean - self.mean  # [d]
+        mean = self.mean + gap * (other.count / total)
+        scatter = self.scatter + other.scatter + torch.outer(gap, gap) * (self.count * other.count / total)
+        return type(self)(total, mean, scatter)
+
+    @property
+    def n(self) -> int:
+        return self.count
+
+    @cached_property
+    def covariance(self) -> Tensor:
+        """Unbiased covariance `[d, d]` (ddof 1)."""
+        return self.scatter / (self.count - 1)
+
+
+@dataclass(frozen=True, eq=False)
+class UnitGram(Summary):
+    """Rows scaled to unit length, as themselves while n < d and as their `[d, d]` Gram matrix from then on.
+
+    Both have the non-zero eigenvalues of the cosine-similarity matrix, so the smaller one is kept.
+    """
+
+    count: int
+    units: Tensor | None  # [n, d] float64 while n < d
+    gram: Tensor | None  # [d, d] float64, sum of u u', from n >= d on
+
+    @classmethod
+    def of(cls, rows: Tensor, index: Tensor) -> Self:
+        flat = rows.flatten(1).double()
+        lengths = torch.linalg.vector_norm(flat, dim=1, keepdim=True)
+        zero = (lengths[:, 0] == 0).nonzero()[:, 0]
+        if len(zero):
+            raise FeatureError(f"row {int(index[zero[0]])} is all zeros and has no direction; cosine similarity needs one.")
+        return cls._smaller(len(flat), flat / lengths)
+
+    @classmethod
+    def _smaller(cls, count: int, units: Tensor) -> Self:
+        return cls(count, units, None) if count < units.shape[1] else cls(count, None, units.T @ units)
+
+    def merge(self, other: Self) -> Self:
+        same_width(self.d, other.d)
+        if self.units is not None and other.units is not None:
+            return self._smaller(self.count + other.count, torch.cat([self.units, other.units]))
+        return type(self)(self.count + other.count, None, self._as_gram() + other._as_gram())
+
+    def _as_gram(self) -> Tensor:
+        if self.gram is not None:
+            return self.gram
+        assert self.units is not None  # noqa: S101  one of the two is always there
+        return self.units.T @ self.units
+
+    @property
+    def n(self) -> int:
+        return self.count
+
+    @property
+    def d(self) -> int:
+        """Width of the features."""
+        kept = self.units if self.units is not None else self.gram
+        assert kept is not None  # noqa: S101
+        return kept.shape[1]
+
+    def similarity(self) -> Tensor:
+        """The smaller matrix `[m, m]`, m = min(n, d), with the non-zero eigenvalues of K / n; its trace is 1."""
+        return (self.units @ self.units.T if self.units is not None else self._as_gram()) / self.count
+
+
+@dataclass(frozen=True, eq=False)
+class ClassTally(Summary):
+    """How often each class occurs: from integer labels `[n]`, or as the argmax of logits `[n, classes]`."""
+
+    counts: Tensor  # [classes] int64; trailing classes that never occurred may be absent
+
+    @classmethod
+    def of(cls, rows: Tensor, index: Tensor) -> Self:  # noqa: ARG003
+        if rows.ndim == 1:
+            if rows.is_floating_point() or bool((rows < 0).any()):
+                raise FeatureError("labels must be whole numbers from 0 on.")
+            return cls(torch.bincount(rows.long()))
+        return cls(torch.bincount(rows.argmax(1), minlength=rows.shape[1]))
+
+    def merge(self, other: Self) -> Self:
+        width = max(len(self.counts), len(other.counts))
+        return type(self)(self.padded(width) + other.padded(width))
+
+    def padded(self, width: int) -> Tensor:
+        """The counts, zeros appended up to `width` classes."""
+        return torch.nn.functional.pad(self.counts, (0, width - len(self.counts)))
+
+    @property
+    def n(self) -> int:
+        return int(self.counts.sum())
+
+
+SUMMARIES: dict[str, type[Summary]] = {cls.__name__: cls for cls in (Rows, Moments, UnitGram, ClassTally)}
