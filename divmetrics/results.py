@@ -47,8 +47,9 @@ class Signature:
         tail = [part.partition(":") for part in parts[-3:]]
         if len(parts) < 7 or [name for name, _, _ in tail] != ["n", "seed", "divmetrics"]:
             raise UsageError(f"not a signature of divmetrics: {text!r}.")
+        metric, extractor, layer, preprocessing, *params = parts[:-3]
         n, seed, version = (value for _, _, value in tail)
-        return cls(*parts[:4], "|".join(parts[4:-3]), n, seed, version)
+        return cls(metric, extractor, layer, preprocessing, "|".join(params), n, seed, version)
 
     def differences(self, other: Signature) -> dict[str, tuple[str, str]]:
         """Fields in which the two differ, the version of divmetrics left out: name -> (mine, theirs)."""
@@ -171,7 +172,7 @@ class Mode:
     p: float | None
     """Chance of so few fakes in this mode if the fakes had the reals' shares; None where it was not tested."""
     state: str
-    """`missing` or `present`."""
+    """`present`; `thinned` and `missing` where too few or no fakes are beyond chance; `unseen` where none may be chance."""
 
 
 @dataclass(frozen=True)
@@ -210,7 +211,9 @@ class Report:
         if len(keys) > 1:
             raise UsageError(f"{name!r} is in the report {len(keys)} times: name one of {', '.join(keys)}.")
         if not keys:
-            raise UnknownName.of("metric in the report", name, [*self.metrics, *{k.partition("@")[0] for k in self.metrics}])
+            raise UnknownName.of(
+                "metric in the report", name, [*self.metrics, *{k.partition("@")[0] for k in self.metrics}]
+            )
         return keys[0]
 
     def to_json(self) -> str:
@@ -222,7 +225,9 @@ class Report:
             "real": self.real.to_json(),
             "fake": self.fake.to_json(),
             "metrics": {key: result.to_json() for key, result in self.metrics.items()},
-            "verdict": None if self.verdict is None else {**vars(self.verdict), "findings": list(self.verdict.findings)},
+            "verdict": None
+            if self.verdict is None
+            else {**vars(self.verdict), "findings": list(self.verdict.findings)},
             "modes": [vars(mode) for mode in self.modes],
             "meta": dict(self.meta),
         }

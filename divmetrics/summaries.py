@@ -78,7 +78,9 @@ def check_finite(rows: Tensor) -> None:
         return  # a finite sum proves every term finite, in one pass and without a mask
     bad = (~torch.isfinite(rows.flatten(1) if rows.ndim > 1 else rows[:, None])).any(1).nonzero()[:, 0]
     if len(bad):
-        raise FeatureError(f"{len(bad)} of {len(rows)} rows hold NaN or Inf, the first is row {int(bad[0])}; drop them.")
+        raise FeatureError(
+            f"{len(bad)} of {len(rows)} rows hold NaN or Inf, the first is row {int(bad[0])}; drop them."
+        )
 
 
 def same_width(left: int, right: int) -> None:
@@ -174,7 +176,9 @@ class UnitGram(Summary):
         lengths = torch.linalg.vector_norm(flat, dim=1, keepdim=True)
         zero = (lengths[:, 0] == 0).nonzero()[:, 0]
         if len(zero):
-            raise FeatureError(f"row {int(index[zero[0]])} is all zeros and has no direction; cosine similarity needs one.")
+            raise FeatureError(
+                f"row {int(index[zero[0]])} is all zeros and has no direction; cosine similarity needs one."
+            )
         return cls._smaller(len(flat), flat / lengths)
 
     @classmethod

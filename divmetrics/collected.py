@@ -1,0 +1,191 @@
+"""`Collected`: all summaries of one side, and the `.dms` file they are kept in.
+
+A `.dms` file is safetensors: tensors named `EXTRACTOR/LAYER/SUMMARY/FIELD`, everything else as JSON in its header.
+It is written whole or not at all, and reading it executes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Self, TypeVar, cast
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from divmetrics.declare import Layer
+from divmetrics.errors import MissingLayer, SourceError
+from divmetrics.files import atomic
+from divmetrics.results import Side
+from divmetrics.summaries import SUMMARIES, Rows, Summary
+
+SCHEMA = "divmetrics.samples/1"
+S = TypeVar("S", bound=Summary)
+
+
+@dataclass(frozen=True)
+class EncoderInfo:
+    """What a signature says of the encoder that made the features."""
+
+    digest: str
+    preprocessing: str
+    engine: str
+
+    def agrees(self, other: EncoderInfo) -> bool:
+        """Whether features of the two may be compared: the same weights behind the same preprocessing."""
+        return (self.digest, self.preprocessing) == (other.digest, other.preprocessing)
+
+
+@dataclass(frozen=True)
+class Collected:
+    """One side, summarised: who it is, which encoders saw it, and what they left."""
+
+    side: Side
+    encoders: Mapping[str, EncoderInfo]
+    summaries: Mapping[tuple[str, Layer, str], Summary] = field(repr=False)
+    """(extractor, layer, name of the summary's class) -> summary."""
+    paths: tuple[str, ...] = field(default=(), repr=False)
+    """What a report calls each sample, in the order of the rows; empty where they have no names."""
+    labels: tuple[str, ...] | None = field(default=None, repr=False)
+    """The class of each sample, in the order of the rows."""
+
+    @property
+    def layers(self) -> dict[str, set[Layer]]:
+        """Extractor -> layers that are here."""
+        found: dict[str, set[Layer]] = {name: set() for name in self.encoders}
+        for extractor, layer, _ in self.summaries:
+            found[extractor].add(layer)
+        return found
+
+    def get(self, extractor: str, layer: Layer, kind: type[S]) -> S:
+        """The summary of that kind: as collected, or made from the rows where those are here."""
+        found = self.summaries.get((extractor, layer, kind.__name__))
+        if found is None and (rows := self.summaries.get((extractor, layer, "Rows"))) is not None:
+            assert isinstance(rows, Rows)  # noqa: S101
+            found = kind.of(rows.features, rows.index)
+        if found is None:
+            raise MissingLayer(f"{self.side.source} holds no {kind.__name__} of {layer}; extract it again.")
+        assert isinstance(found, kind)  # noqa: S101
+        return found
+
+    def header(self) -> dict[str, Any]:
+        """All but the summaries, as plain JSON."""
+        encoders = {name: vars(info) for name, info in self.encoders.items()}
+        return {"side": self.side.to_json(), "encoders": encoders, "paths": self.paths, "labels": self.labels}
+
+    @classmethod
+    def from_header(
+        cls, header: Mapping[str, Any], parts: Mapping[tuple[str, Layer, str], Mapping[str, Any]]
+    ) -> Collected:
+        """The inverse of `header`, with the fields of the summaries."""
+        return cls(
+            side=Side.from_json(header["side"]),
+            encoders={name: EncoderInfo(**info) for name, info in header["encoders"].items()},
+            summaries={key: SUMMARIES[key[2]](**kept) for key, kept in parts.items()},
+            paths=tuple(header["paths"]),
+            labels=None if header["labels"] is None else tuple(header["labels"]),
+        )
+
+    def merge(self, other: Self) -> Self:
+        """Both sets together, `other` after this one. Raises SourceError where different encoders made them."""
+        last = (int(s.index[-1]) + 1 for s in self.summaries.values() if isinstance(s, Rows))
+        return self.beside(other.moved(max(last, default=0)))
+
+    def beside(self, other: Self) -> Self:
+        """Both sets together, their places as they are: the shards of one set, on the ranks that share it."""
+        if not self.side.n or not other.side.n:
+            filled, empty = (other, self) if other.side.n else (self, other)
+            return replace(filled, side=replace(filled.side, skipped=filled.side.skipped + empty.side.skipped))
+        if self.encoders.keys() != other.encoders.keys() or any(
+            not info.agrees(other.encoders[name]) for name, info in self.encoders.items()
+        ):
+            raise SourceError(f"{self.side.source} and {other.side.source} were made by different extractors.")
+        common = sorted(self.summaries.keys() & other.summaries.keys())
+        return replace(
+            self,
+            side=_joined(self.side, other.side),
+            summaries={key: self.summaries[key].merge(other.summaries[key]) for key in common},
+            paths=self.paths + other.paths,
+            labels=None if self.labels is None or other.labels is None else self.labels + other.labels,
+        )
+
+    def moved(self, places: int) -> Self:
+        """The same samples, `places` further back in the whole set."""
+        summaries = {
+            key: replace(summary, index=summary.index + places) if isinstance(summary, Rows) else summary
+            for key, summary in self.summaries.items()
+        }
+        return replace(self, summaries=summaries)
+
+    def only_rows(self) -> Self:
+        """The same samples without the summaries that can be made again from the rows."""
+        rows = {key: summary for key, summary in self.summaries.items() if isinstance(summary, Rows)}
+        return replace(self, summaries=rows)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the `.dms` file `path`, whole or not at all."""
+        save(path, {"samples": self})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a `.dms` file. Raises SourceError where it is missing, damaged or of another kind."""
+        sides, _ = load(path)
+        if list(sides) != ["samples"]:
+            raise SourceError(f"{path} holds {' and '.join(sides)}, not one set of samples; read it with Meter.load.")
+        return cast("Self", sides["samples"])
+
+
+def save(path: str | os.PathLike[str], sides: Mapping[str, Collected], meta: Mapping[str, Any] | None = None) -> None:
+    """Write several named sides and plain JSON `meta` into one `.dms` file, whole or not at all."""
+    tensors: dict[str, Tensor] = {}
+    scalars: dict[str, Any] = {}
+    for name, side in sides.items():
+        for (extractor, layer, kind), summary in side.summaries.items():
+            for part in fields(summary):
+                value = getattr(summary, part.name)
+                kept = tensors if isinstance(value, Tensor) else scalars
+                kept[f"{name}/{extractor}/{layer}/{kind}/{part.name}"] = (
+                    value.cpu().contiguous() if isinstance(value, Tensor) else value
+                )
+    header = {"sides": {name: side.header() for name, side in sides.items()}, "scalars": scalars, "meta": meta or {}}
+    with atomic(path) as temporary:
+        save_file(tensors, temporary, metadata={"schema": SCHEMA, "header": json.dumps(header)})
+
+
+def load(path: str | os.PathLike[str]) -> tuple[dict[str, Collected], dict[str, Any]]:
+    """The sides and the `meta` of a `.dms` file. Raises SourceError where it is missing, damaged or of another kind."""
+    if not Path(path).is_file():
+        raise SourceError(f"there is no file {path}; make it with divmetrics extract.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a mapping
+    except (SafetensorError, OSError) as error:
+        raise SourceError(f"{path} is damaged or no .dms file ({error}); make it again.") from None
+    if metadata.get("schema") != SCHEMA:
+        raise SourceError(f"{path} has schema {metadata.get('schema')!r}, wanted {SCHEMA!r}; make it again.")
+    header = json.loads(metadata["header"])
+    parts: dict[str, dict[tuple[str, Layer, str], dict[str, Any]]] = {name: {} for name in header["sides"]}
+    for name, value in {**header["scalars"], **tensors}.items():
+        side, _, rest = name.partition("/")
+        extractor, layer, kind, part = rest.rsplit("/", 3)  # an extractor's name may hold slashes of its own
+        parts[side].setdefault((extractor, cast("Layer", layer), kind), {})[part] = value
+    sides = {name: Collected.from_header(entry, parts[name]) for name, entry in header["sides"].items()}
+    return sides, header["meta"]
+
+
+def _joined(first: Side, second: Side) -> Side:
+    digest = None
+    if first.digest and second.digest:
+        digest = "sha256:" + hashlib.sha256(f"{first.digest}+{second.digest}".encode()).hexdigest()
+    labels = None
+    if first.labels is not None and second.labels is not None:
+        names = sorted({*first.labels, *second.labels})
+        labels = {name: first.labels.get(name, 0) + second.labels.get(name, 0) for name in names}
+    source = f"{first.source}+{second.source}"
+    return Side(source, first.n + second.n, digest, labels, first.skipped + second.skipped)

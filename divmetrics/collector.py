@@ -1,0 +1,146 @@
+"""`Collector`: the workshop of one side, inside `Meter`: rows come in, in any portions; a `Collected` value comes out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from divmetrics import extract
+from divmetrics.collected import Collected, EncoderInfo
+from divmetrics.declare import Layer
+from divmetrics.dist import shard
+from divmetrics.encoder import Encoder
+from divmetrics.plan import FEATURES
+from divmetrics.results import Side, Skipped
+from divmetrics.sources import Source, Stream
+from divmetrics.summaries import Summary, as_rows, check_finite
+
+CHUNK = 2048
+"""Rows summarised at a time. Fixed, so that no number depends on the size of the batches that arrive."""
+
+
+@dataclass
+class Pool:
+    """Rows of one layer on their way into summaries, merged in pairs of equal size like the digits of a counter."""
+
+    kinds: Sequence[type[Summary]]
+    waiting: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    done: list[tuple[int, tuple[Summary, ...]]] = field(default_factory=list)
+
+    def add(self, rows: Tensor, index: Tensor) -> None:
+        """Take in rows `[b, ...]` and their places `[b]`."""
+        self.waiting.append((rows, index))
+        while sum(len(part) for part, _ in self.waiting) >= CHUNK:
+            rows, index = self._joined()
+            self.waiting = [(rows[CHUNK:], index[CHUNK:])] if len(rows) > CHUNK else []
+            self.done.append((1, self._summarise(rows[:CHUNK], index[:CHUNK])))
+            while len(self.done) > 1 and self.done[-1][0] == self.done[-2][0]:
+                (size, last), (_, before) = self.done.pop(), self.done.pop()
+                self.done.append((2 * size, _merged(before, last)))
+
+    def _joined(self) -> tuple[Tensor, Tensor]:
+        return torch.cat([rows for rows, _ in self.waiting]), torch.cat([index for _, index in self.waiting])
+
+    def _summarise(self, rows: Tensor, index: Tensor) -> tuple[Summary, ...]:
+        return tuple(kind.of(rows, index) for kind in self.kinds)
+
+    def summaries(self) -> tuple[Summary, ...]:
+        """The summaries of all rows so far; the pool stays as it is."""
+        parts = [part for _, part in self.done]
+        if self.waiting:
+            parts.append(self._summarise(*self._joined()))
+        whole = parts[-1]
+        for part in reversed(parts[:-1]):  # the small ones first, as in pairwise summation
+            whole = _merged(part, whole)
+        return whole
+
+
+def _merged(first: Sequence[Summary], second: Sequence[Summary]) -> tuple[Summary, ...]:
+    return tuple(a.merge(b) for a, b in zip(first, second, strict=True))
+
+
+class Collector:
+    """Fills one side. `needs` says which summaries to keep of which layer; other layers are not even computed."""
+
+    def __init__(self, needs: Mapping[Layer, set[type[Summary]]]) -> None:
+        self.needs = needs
+        self.seconds = 0.0
+        self._source = "batches"
+        self._digest: str | None = None
+        self._pools: dict[tuple[str, Layer], Pool] = {}
+        self._encoders: dict[str, EncoderInfo] = {}
+        self._paths: list[str] = []
+        self._labels: list[str] = []
+        self._skipped: list[Skipped] = []
+        self._earlier: Collected | None = None
+
+    @property
+    def n(self) -> int:
+        """Samples taken in by this process, those of `put` left out."""
+        return len(self._paths)
+
+    def put(self, collected: Collected) -> None:
+        """Take in what was collected elsewhere; it comes before the samples that are taken here."""
+        self._earlier = collected if self._earlier is None else self._earlier.merge(collected)
+
+    def take_whole(self, source: Source | Stream, encoders: Sequence[Encoder], how: extract.How) -> None:
+        """Take in a source of which this rank owns its share, and remember what the side is called."""
+        own = shard(len(source)) if isinstance(source, Source) else None
+        self.take(source, encoders, how, first=0, own=own)
+        self._source = source.name
+        self._digest = source.digest() if isinstance(source, Source) else None
+
+    def take(
+        self,
+        source: Source | Stream,
+        encoders: Sequence[Encoder],
+        how: extract.How,
+        *,
+        first: int,
+        own: range | None = None,
+    ) -> None:
+        """Take in the samples of `source` (only the places `own`, if given), numbered from `first` on."""
+        begin = perf_counter()
+
+        def add(extractor: str, layer: Layer, rows: Tensor, index: Tensor) -> None:
+            check_finite(rows)
+            pool = self._pools.setdefault((extractor, layer), Pool(tuple(self.needs[layer])))
+            pool.add(rows.cpu(), index + first)
+
+        if source.kind == "features":
+            taken = _take_features(source, own, add if "pooled" in self.needs else None)
+            self._encoders[FEATURES] = EncoderInfo("", "none", "none")
+        else:
+            taken = extract.run(source, encoders, layers=set(self.needs), add=add, how=how, own=own)
+            for encoder in encoders:
+                self._encoders[encoder.name] = EncoderInfo(encoder.digest, encoder.preprocessing, taken.engine)
+        self._paths.extend(taken.paths)
+        self._labels.extend(taken.labels or ())
+        self._skipped.extend(taken.skipped)
+        self.seconds += perf_counter() - begin
+
+    def collected(self) -> Collected:
+        """Everything so far as a value; the collector stays as it is."""
+        labelled = 0 < self.n == len(self._labels)
+        counts = dict(sorted(Counter(self._labels).items())) if labelled else None
+        summaries = {
+            (extractor, layer, type(summary).__name__): summary
+            for (extractor, layer), pool in self._pools.items()
+            for summary in pool.summaries()
+        }
+        now = Collected(
+            side=Side(self._source, self.n, self._digest, counts, tuple(self._skipped)),
+            encoders=dict(self._encoders),
+            summaries=summaries,
+            paths=tuple(self._paths),
+            labels=tuple(self._labels) if labelled else None,
+        )
+        if self._earlier is None:
+            return now
+        return self._earlier.merge(now) if self.n else self._earlier

@@ -1,0 +1,143 @@
+"""The main road: from what a user names to a report. Everything is checked before the first image is decoded."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from functools import reduce
+from typing import Any, Literal
+
+from divmetrics.collected import Collected
+from divmetrics.declare import EXTRACTORS
+from divmetrics.errors import UsageError
+from divmetrics.files import check_writable
+from divmetrics.meter import Meter
+from divmetrics.plan import SIDES, SideName, split_spec
+from divmetrics.results import Report, Side
+from divmetrics.sources import Source, Stream, open_source, subset, with_labels
+
+DEFAULT_EXTRACTOR = "efficientnet-lite0"
+
+
+def score(
+    real: Any,
+    fake: Any,
+    *,
+    metrics: str | Sequence[str] = "default",
+    extractor: str | Sequence[str] = DEFAULT_EXTRACTOR,
+    num: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    batch_size: int | Literal["auto"] = "auto",
+    workers: int | Literal["auto"] = "auto",
+    labels: str | os.PathLike[str] | None = None,
+    max_skipped: float = 0.01,
+    weights: str | os.PathLike[str] | None = None,
+    progress: bool = False,
+) -> Report:
+    """Score one set of samples, `fake`, against a reference, `real`.
+
+    Either side: a folder, `.zip`, `.tar`, `.npy`, `.npz`, `.dms` (or several joined by `+`), an array or tensor of images
+    or of features, a torch Dataset or DataLoader, or any iterable of batches. `num` draws that many samples from each
+    side, without replacement, by `seed`. `labels` is a csv with the columns path,label.
+
+    Raises UsageError where the request is wrong and MeasureError where it cannot be measured.
+    """
+    meter = Meter(
+        metrics,
+        _weighted(extractor, weights),
+        seed=seed,
+        device=device,
+        batch_size=batch_size,
+        workers=workers,
+        max_skipped=max_skipped,
+        progress=progress,
+    )
+    given: dict[SideName, Any] = {"real": real, "fake": fake}
+    sources = {side: _open(given[side], side, num, seed, labels) for side in SIDES}
+    countable = {side: source for side, source in sources.items() if not isinstance(source, Stream)}
+    if len(countable) == len(SIDES):
+        meter.check(countable)
+    for side, source in sources.items():
+        meter.take(side, source)
+    return meter.results()
+
+
+def extract(
+    source: Any,
+    out: str | os.PathLike[str],
+    *,
+    extractor: str | Sequence[str] = DEFAULT_EXTRACTOR,
+    num: int | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    batch_size: int | Literal["auto"] = "auto",
+    workers: int | Literal["auto"] = "auto",
+    labels: str | os.PathLike[str] | None = None,
+    max_skipped: float = 0.01,
+    weights: str | os.PathLike[str] | None = None,
+    progress: bool = False,
+) -> Side:
+    """Run the extractors over `source` once and keep the features in the `.dms` file `out`, for use as either side.
+
+    What is kept serves every metric. Options as in `score`.
+    """
+    check_writable(out)
+    meter = Meter(
+        "full",
+        _weighted(extractor, weights),
+        seed=seed,
+        device=device,
+        batch_size=batch_size,
+        workers=workers,
+        max_skipped=max_skipped,
+        progress=progress,
+    )
+    meter.take("fake", _open(source, "samples", num, seed, labels))
+    collected = meter.collected("fake").only_rows()
+    collected.save(out)
+    return collected.side
+
+
+def _open(
+    given: Any, side: str, num: int | None, seed: int, labels: str | os.PathLike[str] | None
+) -> Source | Stream | Collected:
+    if collected := _open_collected(given):
+        if num is not None or labels is not None:
+            raise UsageError(f"{side}: --num and --labels apply when features are extracted, not to a .dms file.")
+        return collected
+    source = open_source(given, side=side)
+    if isinstance(source, Stream):
+        if num is not None or labels is not None:
+            raise UsageError(f"{side}: --num and --labels need samples with places; an iterable has none.")
+        return source
+    if labels is not None:
+        source = with_labels(source, labels)
+    return source if num is None else subset(source, num, seed)
+
+
+def _open_collected(given: Any) -> Collected | None:
+    """`given` as what `extract` wrote: one `.dms` file, or several joined by `+`."""
+    if isinstance(given, Collected):
+        return given
+    if not isinstance(given, (str, os.PathLike)):
+        return None
+    parts = os.fspath(given).split("+")
+    if not all(part.lower().endswith(".dms") for part in parts):
+        return None
+    return reduce(Collected.merge, [Collected.load(part) for part in parts])
+
+
+def _weighted(extractor: str | Sequence[str], weights: str | os.PathLike[str] | None) -> str | Sequence[str]:
+    """The extractor with `weights` as its option; only one of them can be meant."""
+    if weights is None:
+        return extractor
+    specs = [extractor] if isinstance(extractor, str) else list(extractor)
+    if len(specs) != 1 or "," in specs[0]:
+        raise UsageError("--weights needs exactly one extractor; write -e 'NAME?weights=PATH' for each of several.")
+    name, options = split_spec(specs[0])
+    if "weights" not in EXTRACTORS[name].options:
+        raise UsageError(f"extractor {name} has no weights to replace; leave --weights out.")
+    if "weights" in options:
+        raise UsageError(f"{specs[0]} names its weights already; leave --weights out.")
+    return f"{specs[0]}{'&' if options else '?'}weights={os.fspath(weights)}"

@@ -1,0 +1,157 @@
+"""`Meter`: the one mutable object. A folder, a training loop and a reload of saved summaries all fill the same one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from time import perf_counter
+from typing import Any, Literal, Self
+
+from divmetrics import collected as store
+from divmetrics import dist
+from divmetrics.collected import Collected
+from divmetrics.collector import Collector
+from divmetrics.declare import EXTRACTORS, Layer
+from divmetrics.errors import SourceError, UsageError
+from divmetrics.encoder import Encoder
+from divmetrics.extract import How
+from divmetrics.extractors import load_encoder
+from divmetrics.measure import inventory, measure
+from divmetrics.plan import FEATURES, LABELS, SIDES, Plan, SideName, split_spec
+from divmetrics.results import Report
+from divmetrics.sources import Source, Stream, open_source
+
+
+class Meter:
+    """Collects samples of both sides, in any portions, and measures them when asked.
+
+    ```python
+    meter = Meter(metrics="quick")
+    for batch in loader:
+        meter.add("real", batch)          # images [b, c, h, w] or [b, h, w, c], or features [b, d]
+    meter.add("fake", generator(noise))
+    meter.results()["recall"].value
+    ```
+
+    `metrics`, `extractor`: as on the command line, or lists. `device`, `batch_size`, `workers` change the speed, not the
+    numbers. Unreadable samples are skipped and listed; more than the share `max_skipped` of them is a SourceError.
+    """
+
+    def __init__(
+        self,
+        metrics: str | Sequence[str] = "default",
+        extractor: str | Sequence[str] = "efficientnet-lite0",
+        *,
+        seed: int = 0,
+        device: str = "auto",
+        batch_size: int | Literal["auto"] = "auto",
+        workers: int | Literal["auto"] = "auto",
+        max_skipped: float = 0.01,
+        progress: bool = False,
+    ) -> None:
+        self.plan = Plan.of(metrics, extractor, seed)
+        self._how = How(device, batch_size, workers, max_skipped, progress)
+        self._sides: dict[SideName, Collector] = {side: Collector(self.plan.needs(side)) for side in SIDES}
+        self._begin = perf_counter()
+
+    def add(self, side: SideName, batch: Any, *, labels: Sequence[str] | None = None) -> None:
+        """Take in one batch: images, or features `[b, d]`; `labels` holds one class name a sample.
+
+        In a process group each rank adds its own batches. Raises FeatureError on NaN or Inf, UsageError on a side that
+        is neither "real" nor "fake".
+        """
+        source, collector = open_source(batch, side=side), self._side(side)
+        if labels is not None and isinstance(source, Source):
+            source.labels = [str(label) for label in labels]
+        rank, _ = dist.world()
+        collector.take(source, self._encoders(source), self._how, first=(rank << 40) + collector.n)
+
+    def take(self, side: SideName, source: Source | Stream | Collected) -> None:
+        """Take in a whole source, or what was collected from one. In a process group the ranks share a source."""
+        if not isinstance(source, Collected):
+            self._side(side).take_whole(source, self._encoders(source), self._how)
+        elif dist.world()[0] == 0:  # every rank reads the file; one of them brings it in
+            self._side(side).put(source)
+
+    def check(self, sources: Mapping[SideName, Source | Collected]) -> None:
+        """Raise now what `results` would raise later for lack of a layer, of labels or of samples."""
+        inventories = {side: self._forecast(source) for side, source in sources.items()}
+        sizes = {side: _size(source) for side, source in sources.items()}
+        kinds = {side: FEATURES in found for side, found in inventories.items()}
+        if kinds["real"] != kinds["fake"]:
+            names = {True: "features", False: "images"}
+            raise SourceError(
+                f"real holds {names[kinds['real']]} and fake holds {names[kinds['fake']]}; give the same kind on both sides."
+            )
+        self.plan.bind(inventories, sizes)
+
+    def merge(self, other: Meter) -> None:
+        """Take in all that `other` has collected, after what is here."""
+        for side in SIDES:
+            self.take(side, other.collected(side))
+
+    def collected(self, side: SideName) -> Collected:
+        """All summaries of one side as a value, those of other ranks included."""
+        whole, *others = dist.gather(self._side(side).collected())
+        for part in others:
+            whole = whole.beside(part)
+        return whole
+
+    def results(self) -> Report:
+        """Measure what has been collected so far; more may be added afterwards."""
+        real, fake = self.collected("real"), self.collected("fake")
+        for side, collected in (("real", real), ("fake", fake)):
+            if not collected.side.n:
+                raise SourceError(f"no samples on the {side} side; add some first.")
+        meta = {
+            "device": str(self._how.torch_device),
+            "world_size": dist.world()[1],
+            "seconds": {"extract": round(sum(side.seconds for side in self._sides.values()), 3)},
+        }
+        report = measure(self.plan, real, fake, meta)
+        seconds = {**report.meta["seconds"], "total": round(perf_counter() - self._begin, 3)}
+        return report.with_meta(seconds=seconds)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write what has been collected to `path`, whole or not at all; `load` goes on from there."""
+        request = {"extractor": list(self.plan.extractors), "seed": self.plan.seed}
+        store.save(path, {side: self.collected(side) for side in SIDES}, request)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], metrics: str | Sequence[str] = "default", **how: Any) -> Self:
+        """The meter that `save` wrote; `metrics` as in the constructor, for they are not part of the file."""
+        sides, meta = store.load(path)
+        if sorted(sides) != sorted(SIDES):
+            raise SourceError(f"{path} holds {' and '.join(sides)}, not the two sides of a meter.")
+        meter = cls(metrics, meta["extractor"], seed=meta["seed"], **how)
+        for side in SIDES:
+            meter.take(side, sides[side])
+        return meter
+
+    def _side(self, side: SideName) -> Collector:
+        if side not in self._sides:
+            raise UsageError(f"the side is 'real' or 'fake', not {side!r}.")
+        return self._sides[side]
+
+    def _encoders(self, source: Source | Stream) -> list[Encoder]:
+        return [] if source.kind == "features" else [load_encoder(spec) for spec in self.plan.extractors]
+
+    def _forecast(self, source: Source | Collected) -> dict[str, Any]:
+        """Extractor -> layers that `source` will give."""
+        if isinstance(source, Collected):
+            found = inventory(source)
+            if FEATURES not in found and (absent := [name for name in self.plan.extractors if name not in found]):
+                raise SourceError(
+                    f"{source.side.source} was extracted with {', '.join(source.encoders)}, not with {', '.join(absent)}; "
+                    f"choose --extractor {next(iter(source.encoders))} or extract it again."
+                )
+            return found
+        if source.kind == "features":
+            found = {FEATURES: ("pooled",)}
+        else:
+            found = {spec: EXTRACTORS[split_spec(spec)[0]].provides for spec in self.plan.extractors}
+        return found if source.labels is None else {**found, LABELS: ("labels",)}
+
+
+def _size(source: Source | Collected) -> int:
+    return source.side.n if isinstance(source, Collected) else len(source)

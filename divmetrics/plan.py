@@ -1,0 +1,216 @@
+"""`Plan`: what is to be measured, checked whole before one image is decoded. Frozen; nothing here opens a file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+from divmetrics.declare import EXTRACTORS, METRICS, Layer, Metric, Need
+from divmetrics.errors import DivmetricsError, MissingLayer, TooFewSamples, UnknownName, UsageError
+
+SideName = Literal["real", "fake"]
+SIDES: tuple[SideName, SideName] = ("real", "fake")
+PRESETS = ("quick", "default", "full")
+
+FEATURES, LABELS = "features", "labels"
+"""What stands for the extractor's name where features were given, and where a metric reads labels only."""
+
+Inventory = Mapping[SideName, Mapping[str, Iterable[Layer]]]
+"""Side -> extractor -> layers that are, or will be, there."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """One metric that was asked for, its options resolved."""
+
+    metric: Metric
+    options: Mapping[str, Any]
+    name: str
+    """The metric's name; with the given options (`recall:k=3`) where the metric was asked for more than once."""
+    explicit: bool
+    """Named by the user, so that failing is an error; from a preset, failing is a null with its reason."""
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The options that belong in a result; the seed has a place of its own."""
+        return {name: value for name, value in self.options.items() if name != "seed"}
+
+    @property
+    def sides(self) -> tuple[SideName, ...]:
+        """The sides that the metric reads."""
+        return SIDES if self.metric.real is not None else SIDES[1:]
+
+    def need(self, side: SideName) -> Need:
+        """What the metric reads on `side`. A one-sample metric is measured on the reals too, for reference."""
+        return (self.metric.real or self.metric.fake) if side == "real" else self.metric.fake
+
+
+@dataclass(frozen=True)
+class Task:
+    """One number to compute: a request on one layer of one extractor."""
+
+    request: Request
+    extractor: str
+    layer: Layer
+
+    @property
+    def key(self) -> str:
+        """The key in the report: `NAME@EXTRACTOR`."""
+        return f"{self.request.name}@{self.extractor}"
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A request of a preset that these samples cannot answer, and why."""
+
+    request: Request
+    extractor: str
+    reason: DivmetricsError
+
+    @property
+    def key(self) -> str:
+        """The key in the report, as if it had been computed."""
+        return f"{self.request.name}@{self.extractor}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Metrics with their options, extractors, seed. `Plan.of` raises UsageError on anything that does not exist."""
+
+    requests: tuple[Request, ...]
+    extractors: tuple[str, ...]
+    seed: int
+
+    @classmethod
+    def of(cls, metrics: str | Sequence[str], extractor: str | Sequence[str], seed: int = 0) -> Self:
+        """`metrics` and `extractor` as on the command line, or as lists of their items."""
+        extractors = tuple(dict.fromkeys(_items(extractor)))
+        for spec in extractors:
+            check_extractor(spec)
+        if not extractors:
+            raise UsageError("no extractor was named; leave the option out for the default.")
+        return cls(tuple(_requests(_items(metrics), seed)), extractors, seed)
+
+    def needs(self, side: SideName) -> dict[Layer, set[type[Any]]]:
+        """Layer -> summaries to keep of it on `side`."""
+        found: dict[Layer, set[type[Any]]] = {}
+        for request in self.requests:
+            need = request.need(side)
+            for layer in need.layers:
+                found.setdefault(layer, set()).add(need.summary)
+        return found
+
+    def bind(self, inventory: Inventory, sizes: Mapping[SideName, int]) -> list[Task | Refused]:
+        """For each request and extractor, in their order, the task or why there is none.
+
+        Raises MissingLayer or TooFewSamples where a metric was named explicitly, or where nothing is left to compute.
+        """
+        bound: dict[str, Task | Refused] = {}
+        for request in self.requests:
+            for extractor in (name for name in inventory["fake"] if name != LABELS):
+                outcome = _bind(request, extractor, inventory, sizes)
+                if isinstance(outcome, Refused) and request.explicit:
+                    raise outcome.reason
+                bound.setdefault(outcome.key, outcome)
+        reasons = [outcome.reason for outcome in bound.values() if isinstance(outcome, Refused)]
+        if len(reasons) == len(bound) > 0:
+            raise reasons[0]
+        return list(bound.values())
+
+
+def check_extractor(spec: str) -> None:
+    """Raise UnknownName or UsageError where `NAME[?option=value&...]` names nothing that exists."""
+    name, options = split_spec(spec)
+    EXTRACTORS[name].resolve(options)
+
+
+def split_spec(spec: str) -> tuple[str, dict[str, str]]:
+    """`pixels?size=32&x=1` -> ("pixels", {"size": "32", "x": "1"})."""
+    name, _, query = spec.partition("?")
+    options = {}
+    for pair in filter(None, query.split("&")):
+        option, equals, value = pair.partition("=")
+        if not equals:
+            raise UsageError(f"{spec!r}: {pair!r} is not an option; write {name}?option=value.")
+        options[option] = value
+    return name, options
+
+
+def _items(given: str | Sequence[str]) -> list[str]:
+    """The items of a comma-separated text, or of a list of such texts."""
+    texts = [given] if isinstance(given, str) else list(given)
+    return [item.strip() for text in texts for item in str(text).split(",") if item.strip()]
+
+
+def _requests(items: Sequence[str], seed: int) -> Iterator[Request]:
+    """Requests in their order, presets unfolded; an explicit metric wins over the same one from a preset."""
+    parsed = [_parse(item) for item in items if item not in PRESETS]
+    times = Counter(metric.name for metric, _ in parsed)
+    for metric, given in {(metric.name, tuple(given.items())): (metric, given) for metric, given in parsed}.values():
+        suffix = "".join(f":{name}={value}" for name, value in given.items()) if times[metric.name] > 1 else ""
+        yield _request(metric, given, f"{metric.name}{suffix}", explicit=True, seed=seed)
+    for metric in METRICS:
+        if metric.name not in times and any(_in_preset(metric, item) for item in items if item in PRESETS):
+            yield _request(metric, {}, metric.name, explicit=False, seed=seed)
+    if not items:
+        raise UsageError("no metric was named; leave the option out for the preset 'default'.")
+
+
+def _request(metric: Metric, given: Mapping[str, str], name: str, *, explicit: bool, seed: int) -> Request:
+    options = metric.resolve(given)
+    if "seed" in options and "seed" not in given:
+        options["seed"] = seed
+    return Request(metric, options, name, explicit)
+
+
+def _in_preset(metric: Metric, preset: str) -> bool:
+    return preset == "full" or preset in metric.presets
+
+
+def _parse(item: str) -> tuple[Metric, dict[str, str]]:
+    name, *pairs = item.split(":")
+    if name not in METRICS:
+        raise UnknownName.of("metric or preset", name, [*(metric.name for metric in METRICS), *PRESETS])
+    given = {}
+    for pair in pairs:
+        option, equals, value = pair.partition("=")
+        if not equals:
+            raise UsageError(f"{item!r}: {pair!r} is not an option; write {name}:option=value.")
+        given[option] = value
+    return METRICS[name], given
+
+
+def _bind(request: Request, extractor: str, inventory: Inventory, sizes: Mapping[SideName, int]) -> Task | Refused:
+    try:
+        _check_sizes(request, sizes)
+        return _on_first_layer(request, extractor, inventory)
+    except DivmetricsError as reason:
+        return Refused(request, extractor, reason)
+
+
+def _on_first_layer(request: Request, extractor: str, inventory: Inventory) -> Task:
+    """The task on the first layer that both sides have: labels come from the samples, all else from the extractor."""
+    for layer in request.metric.fake.layers:
+        owner = LABELS if layer == "labels" else extractor
+        if all(layer in inventory[side].get(owner, ()) for side in request.sides):
+            return Task(request, owner, layer)
+    wanted = " or ".join(request.metric.fake.layers)
+    there = ", ".join(sorted(inventory["fake"][extractor]))
+    raise MissingLayer(
+        f"{request.name} reads {wanted}, and {extractor} gives {there or 'nothing'}; "
+        "choose an extractor that gives it, or put the samples of both sides into class folders to have labels."
+    )
+
+
+def _check_sizes(request: Request, sizes: Mapping[SideName, int]) -> None:
+    minimum = request.metric.minimum(request.options)
+    for side in request.sides:
+        if sizes[side] < minimum:
+            k = f" with k={request.options['k']}" if "k" in request.options else ""
+            lower = f" or lower k, {request.metric.name}:k={sizes[side] - 1}" if k and sizes[side] > 1 else ""
+            raise TooFewSamples(
+                f"{request.name}{k} needs at least {minimum} samples per side, {side} has {sizes[side]}; "
+                f"add samples{lower}."
+            )

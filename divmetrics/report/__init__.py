@@ -1,0 +1,1 @@
+"""What people and tools read: made from `Report` alone, without torch or numpy."""

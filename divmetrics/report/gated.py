@@ -1,0 +1,52 @@
+"""What a gate found: as a page (table, Markdown) and as JUnit for a build server."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+from divmetrics.gate import Gated, Outcome
+from divmetrics.report.page import Grid, Page, interval, number, printable
+
+
+def page(gated: Gated) -> Page:
+    """The page of one gate: a row for each rule, broken or not."""
+    facts = [("fake", f"{printable(gated.report.fake.source)}, n {gated.report.fake.n}")]
+    facts += [("real", f"{printable(gated.report.real.source)}, n {gated.report.real.n}")]
+    facts += [("rules", str(gated.rules.path))]
+    facts += [("baseline", str(gated.rules.baseline_path))] if gated.rules.baseline_path else []
+    columns = ("rule", "found", "interval", "expected", "status", "note")
+    grid = Grid("", columns, tuple(map(_row, gated.outcomes))).without_empty_columns()
+    notes = [f"warning: {text}" for text in gated.warnings]
+    return Page(f"gate {'passed' if gated.passed else 'failed'}", tuple(facts), (grid,), (*notes, *_measured(gated)))
+
+
+def _row(outcome: Outcome) -> tuple[str, ...]:
+    found = outcome.found if isinstance(outcome.found, str) else number(outcome.found)
+    ends = interval(outcome.interval)
+    return (outcome.name, found, ends, outcome.expected, outcome.status, printable(outcome.text))
+
+
+def _measured(gated: Gated) -> list[str]:
+    """The signature of each number, without which it cannot be compared."""
+    return [str(gated.report.metrics[o.metric].signature) for o in gated.outcomes if o.metric in gated.report.metrics]
+
+
+def junit(gated: Gated) -> str:
+    """JUnit XML: one testcase a rule; a broken rule of level `error` is a failure, one of level `warn` is skipped."""
+    counts = {status: sum(o.status == status for o in gated.outcomes) for status in ("fail", "warn")}
+    totals = {
+        "tests": str(len(gated.outcomes)),
+        "failures": str(counts["fail"]),
+        "skipped": str(counts["warn"]),
+        "errors": "0",
+    }
+    root = ElementTree.Element("testsuites", totals)
+    suite = ElementTree.SubElement(root, "testsuite", {"name": "divmetrics gate", **totals})
+    for outcome in gated.outcomes:
+        case = ElementTree.SubElement(suite, "testcase", {"classname": "divmetrics.gate", "name": outcome.name})
+        if outcome.status != "pass":
+            kind = {"fail": "failure", "warn": "skipped"}[outcome.status]
+            message = f"{outcome.name}: expected {outcome.expected}; {outcome.text}"
+            ElementTree.SubElement(case, kind, {"message": printable(message)})
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"

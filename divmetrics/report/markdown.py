@@ -1,0 +1,35 @@
+"""A page as Markdown, for the comment of a pull request."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from divmetrics.report.page import Grid, Page
+
+
+def render(page: Page) -> str:
+    """`page` as GitHub-flavoured Markdown: a heading, a list of facts, a table for each grid, the notes."""
+    facts = "\n".join(f"- **{name}**: {_escaped(fact)}" for name, fact in page.facts)
+    notes = "\n\n".join(_escaped(note) for note in page.notes)
+    parts = [f"### {_escaped(page.title)}", facts, *map(_grid, page.grids), notes]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _grid(grid: Grid) -> str:
+    rows = [_line(["---"] * len(grid.columns)), *(_line([_code(row[0]), *map(_escaped, row[1:])]) for row in grid.rows)]
+    heading = f"{_escaped(grid.title)}\n\n" if grid.title else ""
+    return heading + "\n".join([_line(grid.columns), *rows])
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _code(name: str) -> str:
+    """A name in backticks: `recall@inception` must not call a user."""
+    return "`" + name.replace("|", "\\|") + "`"
+
+
+def _escaped(text: str) -> str:
+    return re.sub(r"([\\`*_<>|\[\]#])", r"\\\1", text)

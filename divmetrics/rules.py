@@ -1,0 +1,200 @@
+"""The rules of a gate, read from TOML and checked whole: a wrong rule is an error before anything is measured."""
+
+from __future__ import annotations
+
+import math
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from divmetrics.errors import UnknownName, UsageError
+from divmetrics.results import Report
+
+FILES = ("divmetrics.toml", "pyproject.toml")
+LEVELS = ("error", "warn")
+VERDICTS = (*LEVELS, "off")
+USES = ("value", "ci_low", "ci_high", "pessimistic")
+
+
+@dataclass(frozen=True)
+class Regression:
+    """How much worse than the baseline is still accepted: an amount, or a share of the baseline's value."""
+
+    amount: float
+    relative: bool
+
+    def allowed(self, baseline: float) -> float:
+        """The accepted change in units of the metric."""
+        return self.amount * abs(baseline) if self.relative else self.amount
+
+    def __str__(self) -> str:
+        return f"{100 * self.amount:g} %" if self.relative else f"{self.amount:g}"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What one metric must keep. `name` is a metric, with `:option=value` and `@EXTRACTOR` where that is needed."""
+
+    name: str
+    level: str = "error"
+    min: float | None = None
+    max: float | None = None
+    max_regression: Regression | None = None
+    use: str = "pessimistic"
+    """The number that is judged. Pessimistic: the lower end of the interval against `min`, the upper against `max`, and
+    the value itself where the report has no interval or a baseline is compared."""
+
+    @property
+    def expected(self) -> str:
+        """The rule in words: `>= 0.4, at most 10 % worse than the baseline`."""
+        parts = [
+            None if self.min is None else f">= {self.min:g}",
+            None if self.max is None else f"<= {self.max:g}",
+            None if self.max_regression is None else f"at most {self.max_regression} worse than the baseline",
+        ]
+        return ", ".join(filter(None, parts))
+
+
+@dataclass(frozen=True)
+class Rules:
+    """A rule file, read and checked."""
+
+    path: Path
+    rules: tuple[Rule, ...]
+    extractor: str | None = None
+    verdict: str | None = None
+    """`error`, `warn` or `off`; None judges the verdict of a report that has one, as `error`."""
+    baseline: Report | None = None
+    baseline_path: Path | None = None
+
+    @property
+    def metrics(self) -> list[str]:
+        """The metrics that the rules name, with their options, as `score` takes them."""
+        return list(dict.fromkeys(rule.name.partition("@")[0] for rule in self.rules))
+
+    @property
+    def extractors(self) -> str | None:
+        """The extractors to score with, comma-separated; None where the rules leave it open."""
+        named = dict.fromkeys(rule.name.partition("@")[2] for rule in self.rules)
+        return self.extractor or ",".join(name for name in named if name not in ("", "features", "labels")) or None
+
+
+def read_rules(path: str | os.PathLike[str] | None = None) -> Rules:
+    """The rules in `path`, or in divmetrics.toml or pyproject.toml of the current folder, with their baseline.
+
+    Raises UsageError on a file that is missing or malformed, an unknown key, a contradiction, or no rule at all.
+    """
+    places = [Path(path)] if path is not None else [place for place in map(Path, FILES) if place.exists()]
+    for place in places:
+        if (table := _gate_table(place)) is not None:
+            return _parse(place, table)
+    if path is not None:
+        raise UsageError(f"{path} has no rules; write them as [{_section(places[0])}.rules.NAME].")
+    wanted = " or ".join(f"[{_section(Path(name))}] in {name}" for name in FILES)
+    raise UsageError(f"there are no rules here: write {wanted}, or name a file with --config.")
+
+
+def _section(path: Path) -> str:
+    return "tool.divmetrics.gate" if path.name == "pyproject.toml" else "gate"
+
+
+def _gate_table(path: Path) -> Mapping[str, Any] | None:
+    """The table with the rules; None where the file has none."""
+    try:
+        whole: Any = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path} is not TOML: {error}.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read the rules {path}: {getattr(error, 'strerror', None) or 'not text'}.") from None
+    if path.name == "pyproject.toml":
+        whole = _table(_table(whole.get("tool", {}), "tool").get("divmetrics", {}), "tool.divmetrics")
+    _check_keys(whole, ["gate"], str(path))
+    return _table(whole["gate"], _section(path)) if "gate" in whole else None
+
+
+def _parse(path: Path, table: Mapping[str, Any]) -> Rules:
+    where = f"{path}: [{_section(path)}]"
+    _check_keys(table, ["extractor", "verdict", "baseline", "rules"], where)
+    rules = _table(table.get("rules", {}), f"{_section(path)}.rules")
+    parsed = tuple(_rule(name, entry, f"{path}: [{_section(path)}.rules.{name}]") for name, entry in rules.items())
+    verdict = _choice(table, "verdict", VERDICTS, where)
+    if not parsed and verdict in (None, "off"):
+        raise UsageError(f"{where} has no rules; write at least one as [{_section(path)}.rules.NAME].")
+    baseline = _text(table, "baseline", where)
+    place = None if baseline is None else path.parent / baseline
+    relative = [rule.name for rule in parsed if rule.max_regression]
+    if relative and place is None:
+        raise UsageError(f"{where}: max_regression of {', '.join(relative)} needs baseline = REPORT.json.")
+    report = None if place is None else Report.load(place)
+    return Rules(path, parsed, _text(table, "extractor", where), verdict, report, place)
+
+
+def _rule(name: str, entry: Any, where: str) -> Rule:
+    entry = _table(entry, where)
+    _check_keys(entry, ["level", "min", "max", "max_regression", "use"], where)
+    if not entry.keys() & {"min", "max", "max_regression"}:
+        raise UsageError(f"{where} asks for nothing; give it min, max or max_regression.")
+    least, most = _number(entry, "min", where), _number(entry, "max", where)
+    if least is not None and most is not None and least > most:
+        raise UsageError(f"{where}: min {least:g} is above max {most:g}; no value can pass.")
+    return Rule(
+        name,
+        level=_choice(entry, "level", LEVELS, where) or "error",
+        min=least,
+        max=most,
+        max_regression=_regression(entry, where),
+        use=_choice(entry, "use", USES, where) or "pessimistic",
+    )
+
+
+def _regression(entry: Mapping[str, Any], where: str) -> Regression | None:
+    """`max_regression`: a number in units of the metric, or a text like "10%"."""
+    given = entry.get("max_regression")
+    if given is None:
+        return None
+    try:
+        relative = isinstance(given, str) and given.endswith("%")
+        amount = float(given.removesuffix("%")) / 100 if relative else _number(entry, "max_regression", where)
+    except ValueError:
+        amount = None
+    if amount is None or not 0 <= amount < math.inf:
+        raise UsageError(f'{where}: max_regression = {given!r} is neither a number from 0 on nor a share like "10%".')
+    return Regression(amount, relative)
+
+
+def _table(value: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise UsageError(f"{where} must be a table, not {value!r}.")
+    return value
+
+
+def _check_keys(table: Mapping[str, Any], known: list[str], where: str) -> None:
+    for key in table:
+        if key not in known:
+            raise UnknownName.of("key", key, known).within(where)
+
+
+def _number(table: Mapping[str, Any], key: str, where: str) -> float | None:
+    if key not in table:
+        return None
+    value = table[key]
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise UsageError(f"{where}: {key} = {value!r} is not a number.")
+    return float(value)
+
+
+def _text(table: Mapping[str, Any], key: str, where: str) -> str | None:
+    value = table.get(key)
+    if value is not None and (not isinstance(value, str) or not value):
+        raise UsageError(f"{where}: {key} = {value!r} is not a text.")
+    return value
+
+
+def _choice(table: Mapping[str, Any], key: str, known: tuple[str, ...], where: str) -> str | None:
+    value = _text(table, key, where)
+    if value is not None and value not in known:
+        raise UnknownName.of(key, value, known).within(where)
+    return value

@@ -1,0 +1,133 @@
+"""Arrays as sources: numpy arrays and torch tensors in memory, `.npy` and `.npz` files."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from divmetrics.errors import SourceError
+from divmetrics.sources._base import Kind, Source
+from divmetrics.sources._pixels import as_image, check_image
+
+_STATISTICS = {"mu", "sigma", "mu_s", "sigma_s"}  # what pytorch-fid, clean-fid and ADM call the moments
+
+
+@dataclass(frozen=True, eq=False)
+class Array(Source):
+    """Rows of one array: images `[n, h, w, c]`, `[n, c, h, w]` or `[n, h, w]`, or features `[n, d]`."""
+
+    name: str
+    kind: Kind
+    rows: np.ndarray
+    labels: tuple[str, ...] | None = None
+    file: Path | None = None
+    """The `.npy` that `rows` is mapped from; a worker process maps it again rather than receive its bytes."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def read(self, indices: Sequence[int]) -> list[np.ndarray]:
+        """As `Source.read`."""
+        convert = as_image if self.kind == "image" else np.array
+        return [convert(self.rows[i]) for i in indices]
+
+    def path(self, index: int) -> str:
+        """`#17`, the place in the array."""
+        return f"#{index}"
+
+    def digest(self) -> str:
+        """sha256 over type, shape, values and labels: equal for an array in memory and in a file."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
+        whole = hashlib.sha256(f"{self.rows.dtype.str}{self.rows.shape}".encode())
+        for start in range(0, len(self), 1024):  # in portions: a mapped file need not fit into memory
+            whole.update(np.ascontiguousarray(self.rows[start : start + 1024]))
+        whole.update("\0".join(self.labels or ()).encode())
+        return f"sha256:{whole.hexdigest()}"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ if self.file is None else {**self.__dict__, "rows": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if state["file"] is not None:
+            state["rows"] = np.load(state["file"], mmap_mode="r")
+        self.__dict__.update(state)
+
+
+def open_array(
+    value: np.ndarray | torch.Tensor, name: str, labels: tuple[str, ...] | None = None, file: Path | None = None
+) -> Array:
+    """An array or tensor as a source. Raises SourceError where its shape or type is neither images nor features."""
+    rows = as_numpy(value)
+    if rows.ndim not in (2, 3, 4):
+        raise SourceError(
+            f"{name} has shape {list(rows.shape)}; wanted images [n, h, w, c], [n, c, h, w] or [n, h, w], or features [n, d]."
+        )
+    if 0 in rows.shape:
+        raise SourceError(f"{name} has shape {list(rows.shape)}: no samples; wanted at least one row.")
+    if rows.ndim > 2:
+        check_image(rows, rows.shape[1:])
+    elif not np.issubdtype(rows.dtype, np.floating):
+        raise SourceError(
+            f"{name} is [n, d] of {rows.dtype}, which may be features or flattened images; "
+            "give features as float32, images as uint8 [n, h, w, c]."
+        )
+    return Array(name, "image" if rows.ndim > 2 else "features", rows, labels, file)
+
+
+def as_numpy(value: np.ndarray | torch.Tensor) -> np.ndarray:
+    """The same values on the CPU as numpy has them; bfloat16, which it has not, becomes float32."""
+    if isinstance(value, np.ndarray):
+        return value
+    value = value.detach().cpu()
+    return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
+
+
+def open_npy(path: str) -> Array:
+    """The samples in a `.npy`, memory-mapped, or a `.npz`. Raises SourceError where there are none.
+
+    Of a `.npz` the array `images`, `features` or `arr_0` is read, or the only one; `labels`, or `arr_1` beside `arr_0`
+    (the layout of ADM's sample files), names the classes.
+    """
+    try:
+        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return open_array(loaded, path, file=Path(path))
+        with loaded:
+            key = _samples_key(path, loaded.files)
+            label_key = "arr_1" if key == "arr_0" and "arr_1" in loaded.files else "labels"
+            rows = loaded[key]
+            labels = _labels(f"{path}: {label_key}", loaded[label_key], len(rows)) if label_key in loaded.files else None
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise SourceError(f"{path} holds no plain array ({error}); write numbers with numpy.save or numpy.savez.") from None
+    return open_array(rows, path, labels)
+
+
+def _samples_key(path: str, keys: Sequence[str]) -> str:
+    candidates = [key for key in keys if key not in _STATISTICS | {"labels"}]
+    if not candidates and {"mu", "sigma"} <= set(keys):
+        raise SourceError(f"{path} holds statistics (mu, sigma), no samples; give the images or features they were made of.")
+    for key in ("images", "features", "arr_0"):
+        if key in candidates:
+            return key
+    if len(candidates) != 1:
+        found = ", ".join(keys) or "nothing"
+        raise SourceError(f"{path} holds {found}; wanted one array, or samples called images, features or arr_0.")
+    return candidates[0]
+
+
+def _labels(place: str, labels: np.ndarray, n: int) -> tuple[str, ...]:
+    if labels.shape != (n,) or labels.dtype.kind not in "iuU":
+        raise SourceError(f"{place} is {labels.dtype} {list(labels.shape)}; wanted one whole number or name for each of {n} samples.")
+    return tuple(str(label) for label in labels.tolist())

@@ -1,0 +1,97 @@
+"""Image files as pixels, through Pillow: the one place that decides what a file looks like.
+
+Every image becomes uint8 `[h, w, 3]`:
+
+- **alpha is dropped**, not composited: so do torchvision's loader, pytorch-fid, torch-fidelity and clean-fid, and
+  generators are trained on what that loader shows; a palette's transparency likewise;
+- **EXIF orientation is applied**: the picture as people see it. The tools above ignore it, which matters only for
+  photographs straight from a camera; generated files carry none;
+- **16-bit gray is scaled**, round(v / 257); plain conversion would clip at 255. 16-bit colour is cut to its high byte
+  by Pillow. Float TIFF is taken if it lies in [0, 1];
+- CMYK is converted without a colour profile; of several frames the first is read.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
+
+from divmetrics.errors import SourceError
+from divmetrics.sources._base import UnreadableSample
+from divmetrics.sources._pixels import as_image, check_unit
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
+_MAX_PIXELS = 89_478_485  # Pillow's default, whatever the process has set: a quarter of a GiB as RGB
+
+
+def is_image(path: str) -> bool:
+    """Whether the file's name ends as an image's does, in any case."""
+    return path.lower().endswith(SUFFIXES)
+
+
+def decode(data: bytes, path: str) -> np.ndarray:
+    """The picture in the file content `data`, uint8 `[h, w, 3]`. Raises UnreadableSample; `path` is what it names."""
+    if not data:
+        raise UnreadableSample(path, "empty file")
+    try:
+        with _strict(), Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            if image.width * image.height > _MAX_PIXELS:
+                raise Image.DecompressionBombError(f"{image.width * image.height} pixels")
+            return pixels(image)
+    except Exception as error:  # on malformed files Pillow raises OSError, SyntaxError, struct.error, KeyError and more
+        raise UnreadableSample(path, reason(error)) from None
+
+
+def pixels(image: Image.Image) -> np.ndarray:
+    """An opened image as uint8 `[h, w, 3]`. Raises SourceError on gray values whose range is ambiguous."""
+    image.load()
+    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:  # exif_transpose alone would copy every image
+        image = ImageOps.exif_transpose(image)
+    if image.mode == "F":
+        values = np.asarray(image)  # [h, w]
+        check_unit(values)
+        return as_image(values)
+    if image.mode.startswith("I"):  # I;16, I;16B, I;16L, and I: what 16-bit PNG and 32-bit TIFF are to Pillow
+        return as_image(_eight_bits(np.asarray(image)))
+    if image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")  # Pillow warns on the direct way; the colours are the same
+    return np.array(image.convert("RGB"))
+
+
+def reason(error: Exception) -> str:
+    """Why Pillow could not read an image, in a few words."""
+    text = str(error)
+    if isinstance(error, UnidentifiedImageError):
+        return "not an image"
+    if isinstance(error, Image.DecompressionBombError):
+        found = re.search(r"\d+", text)
+        return f"decompression bomb: {found.group() if found else 'too many'} pixels"
+    if isinstance(error, EOFError) or re.search("truncated|broken data stream|unexpected end", text, re.IGNORECASE):
+        return "truncated"
+    return text or type(error).__name__
+
+
+def _eight_bits(values: np.ndarray) -> np.ndarray:
+    wide = values.astype(np.int64)
+    if wide.min() < 0 or wide.max() > 65535:
+        raise SourceError(f"32-bit gray values from {wide.min()} to {wide.max()}; wanted at most 16 bits.")
+    return ((wide + 128) // 257).astype(np.uint8)
+
+
+@contextmanager
+def _strict() -> Iterator[None]:
+    """Pillow without its warnings, and strict about truncated files even where the process has asked it not to be."""
+    lenient, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = lenient

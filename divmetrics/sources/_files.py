@@ -1,0 +1,111 @@
+"""Image files in a container: `ImageFiles` is the source, a `Container` says where the bytes are (folder, zip, tar)."""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from divmetrics.errors import SourceError
+from divmetrics.sources._base import Kind, Source, UnreadableSample
+from divmetrics.sources._decode import SUFFIXES, decode, is_image
+
+UNREADABLE = b""
+"""Stands for the hash of a file that cannot be read."""
+
+
+class Container(ABC):
+    """Files by name. Names are POSIX paths relative to the top. It travels to worker processes."""
+
+    @abstractmethod
+    def names(self) -> Iterable[str]:
+        """Every visible file, in any order."""
+
+    @abstractmethod
+    def content(self, name: str) -> bytes:
+        """The bytes of one file. Raises UnreadableSample."""
+
+    def hashes(self, names: Sequence[str]) -> Iterator[bytes]:
+        """sha256 of each file, or UNREADABLE."""
+        for name in names:
+            try:
+                yield hashlib.sha256(self.content(name)).digest()
+            except UnreadableSample:
+                yield UNREADABLE
+
+
+def is_hidden(part: str) -> bool:
+    """Whether files below a folder of this name, or the file itself, are no samples: dot files, macOS leftovers."""
+    return part.startswith(".") or part == "__MACOSX"
+
+
+def is_visible(name: str) -> bool:
+    """Whether no part of a relative path is hidden."""
+    return not any(is_hidden(part) for part in name.split("/"))
+
+
+def relative(member: str) -> str:
+    """The name of an archive's member as a folder would have it: no leading `./` or `/`."""
+    return posixpath.normpath(member.lstrip("/"))
+
+
+@dataclass(frozen=True, eq=False)
+class ImageFiles(Source):
+    """Images in a container, sorted by their relative POSIX path, code point by code point, on every system."""
+
+    name: str
+    container: Container
+    files: tuple[str, ...]
+    labels: tuple[str, ...] | None = None
+    kind: Kind = "image"
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def read(self, indices: Sequence[int]) -> list[np.ndarray]:
+        """As `Source.read`."""
+        return [decode(self.container.content(self.files[i]), self.files[i]) for i in indices]
+
+    def path(self, index: int) -> str:
+        """The file's path below the source."""
+        return self.files[index]
+
+    def digest(self) -> str:
+        """sha256 over relative names, contents and labels: equal for a folder, its zip and its tar."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
+        whole = hashlib.sha256()
+        for name, content in zip(self.files, self.container.hashes(self.files), strict=True):
+            whole.update(name.encode("utf-8", "surrogateescape") + b"\0" + content)
+        whole.update("\0".join(self.labels or ()).encode("utf-8", "surrogateescape"))
+        return f"sha256:{whole.hexdigest()}"
+
+
+def image_files(name: str, container: Container) -> ImageFiles:
+    """The images of a container as a source. Raises SourceError where there are none.
+
+    First-level folders become labels if every image lies in one; an image at the top means there are no labels.
+    """
+    names = list(container.names())
+    files = tuple(sorted(filter(is_image, names)))
+    if not files:
+        raise SourceError(f"{name} {_found(names)}; wanted images ({', '.join(SUFFIXES)}).")
+    classed = all("/" in file for file in files)
+    return ImageFiles(name, container, files, tuple(file.partition("/")[0] for file in files) if classed else None)
+
+
+def _found(names: Sequence[str]) -> str:
+    if not names:
+        return "is empty"
+    suffixes = Counter(PurePosixPath(name).suffix.lower() or "no suffix" for name in names)
+    most = ", ".join(f"{count} {suffix}" for suffix, count in suffixes.most_common(3))
+    return f"holds no images, but {len(names)} other file(s): {most}"

@@ -1,0 +1,53 @@
+"""Arrays as images: which axis is colour, which floats are pixels. Every image ends as uint8 `[h, w, 3]`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from divmetrics.errors import SourceError
+
+
+def check_image(values: np.ndarray, shape: tuple[int, ...]) -> None:
+    """Raise SourceError unless one image of `shape` can be made of `values`, which may hold many such images.
+
+    Accepted are `[h, w]`, `[h, w, c]` and `[c, h, w]`, of uint8 or of floats in [0, 1]. Floats beyond [0, 1] are
+    refused: they may be [-1, 1] or 0..255, and a wrong guess would shift every number.
+    """
+    if not (len(shape) == 2 or (len(shape) == 3 and (shape[2] in (1, 3, 4) or _channels_first(shape)))):
+        raise SourceError(f"images of shape {list(shape)}; wanted [h, w, c] or [c, h, w] with 1, 3 or 4 channels, or [h, w].")
+    if 0 in shape:
+        raise SourceError(f"images of shape {list(shape)} hold no pixels; wanted at least 1 x 1.")
+    if np.issubdtype(values.dtype, np.floating):
+        check_unit(values)
+    elif values.dtype != np.uint8:
+        raise SourceError(f"images of type {values.dtype}; wanted uint8, or floats in [0, 1]: convert them first.")
+
+
+def check_unit(values: np.ndarray) -> None:
+    """Raise SourceError unless all `values` lie in [0, 1]."""
+    low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
+    if not (low >= 0 and high <= 1):  # so that NaN is refused too
+        raise SourceError(
+            f"float images must lie in [0, 1], these run from {low:g} to {high:g}: map [-1, 1] with (x + 1) / 2 or "
+            "0..255 with x / 255, and clip what overshoots; or give uint8."
+        )
+
+
+def as_image(values: np.ndarray) -> np.ndarray:
+    """An image that passed `check_image` as uint8 `[h, w, 3]`: gray repeated, a fourth channel dropped, floats rounded."""
+    if values.ndim == 3 and _channels_first(values.shape):
+        values = values.transpose(1, 2, 0)
+    if values.dtype != np.uint8:
+        values = quantise(values)
+    if values.ndim == 2 or values.shape[2] == 1:
+        values = np.repeat(values.reshape(*values.shape[:2], 1), 3, axis=2)
+    return np.array(values[..., :3], order="C")
+
+
+def quantise(values: np.ndarray) -> np.ndarray:
+    """Floats in [0, 1] as uint8, rounded as torchvision's `save_image` does before it writes a PNG: floor(255 v + 0.5)."""
+    return np.floor(values.astype(np.float64) * 255 + 0.5).astype(np.uint8)
+
+
+def _channels_first(shape: tuple[int, ...]) -> bool:
+    return shape[0] in (1, 3) and shape[2] not in (1, 3)
