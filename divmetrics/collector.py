@@ -1,10 +1,11 @@
-"""`Collector`: the workshop of one side, inside `Meter`: rows come in, in any portions; a `Collected` value comes out."""
+"""`Collector`: the workshop of one side, inside `Meter`: rows come in, in portions; a `Collected` comes out."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count, islice
 from time import perf_counter
 
 import numpy as np
@@ -110,19 +111,23 @@ class Collector:
 
         def add(extractor: str, layer: Layer, rows: Tensor, index: Tensor) -> None:
             check_finite(rows)
-            pool = self._pools.setdefault((extractor, layer), Pool(tuple(self.needs[layer])))
-            pool.add(rows.cpu(), index + first)
+            if layer in self.needs:
+                pool = self._pools.setdefault((extractor, layer), Pool(tuple(self.needs[layer])))
+                pool.add(rows, index + first)
 
         if source.kind == "features":
-            taken = _take_features(source, own, add if "pooled" in self.needs else None)
             self._encoders[FEATURES] = EncoderInfo("", "none", "none")
+            for rows, places, paths, labels in _rows_of(source, own):
+                add(FEATURES, "pooled", rows, places)
+                self._paths += paths
+                self._labels += labels
         else:
             taken = extract.run(source, encoders, layers=set(self.needs), add=add, how=how, own=own)
             for encoder in encoders:
                 self._encoders[encoder.name] = EncoderInfo(encoder.digest, encoder.preprocessing, taken.engine)
-        self._paths.extend(taken.paths)
-        self._labels.extend(taken.labels or ())
-        self._skipped.extend(taken.skipped)
+            self._paths += taken.paths
+            self._labels += taken.labels or ()
+            self._skipped += taken.skipped
         self.seconds += perf_counter() - begin
 
     def collected(self) -> Collected:
@@ -144,3 +149,23 @@ class Collector:
         if self._earlier is None:
             return now
         return self._earlier.merge(now) if self.n else self._earlier
+
+
+def _rows_of(
+    source: Source | Stream, own: range | None
+) -> Iterator[tuple[Tensor, Tensor, Sequence[str], Sequence[str]]]:
+    """Features in portions: rows `[b, d]`, their places `[b]`, what they are called, their class names (if any)."""
+    if isinstance(source, Source):
+        places = range(len(source)) if own is None else own
+        for start in range(0, len(places), CHUNK):
+            part = places[start : start + CHUNK]
+            labels = [] if source.labels is None else [source.labels[i] for i in part]
+            yield as_rows(np.stack(source.read(part))), torch.tensor(part), [source.path(i) for i in part], labels
+        return
+    pairs = iter(source)
+    for start in count(0, CHUNK):
+        if not (chunk := list(islice(pairs, CHUNK))):
+            return
+        labels = [label for _, label in chunk if label is not None]
+        part = range(start, start + len(chunk))
+        yield as_rows(np.stack([row for row, _ in chunk])), torch.tensor(part), [f"#{i}" for i in part], labels

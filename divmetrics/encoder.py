@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,7 +27,3 @@ class Encoder:
     """uint8 `[h, w, 3]` -> float32 tensor, one sample; must be picklable: it travels to the workers."""
     network: nn.Module
     """float32 batch `[b, ...]` -> tuple of float32 tensors `[b, ...]`, one for each of `layers`; in eval mode."""
-
-    def forward(self, batch: Tensor) -> Mapping[Layer, Tensor]:
-        """Layer -> features of a prepared batch, on the batch's device."""
-        return dict(zip(self.layers, self.network(batch), strict=True))

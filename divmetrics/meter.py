@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from time import perf_counter
 from typing import Any, Literal, Self
 
@@ -12,14 +13,14 @@ from divmetrics import dist
 from divmetrics.collected import Collected
 from divmetrics.collector import Collector
 from divmetrics.declare import EXTRACTORS, Layer
-from divmetrics.errors import SourceError, UsageError
+from divmetrics.errors import MeasureError, SourceError, UsageError
 from divmetrics.encoder import Encoder
 from divmetrics.extract import How
 from divmetrics.extractors import load_encoder
 from divmetrics.measure import inventory, measure
 from divmetrics.plan import FEATURES, LABELS, SIDES, Plan, SideName, split_spec
 from divmetrics.results import Report
-from divmetrics.sources import Source, Stream, open_source
+from divmetrics.sources import Source, Stream, open_source, with_labels
 
 
 class Meter:
@@ -62,14 +63,16 @@ class Meter:
         """
         source, collector = open_source(batch, side=side), self._side(side)
         if labels is not None and isinstance(source, Source):
-            source.labels = [str(label) for label in labels]
+            source = with_labels(source, labels)
         rank, _ = dist.world()
-        collector.take(source, self._encoders(source), self._how, first=(rank << 40) + collector.n)
+        with _naming(side):
+            collector.take(source, self._encoders(source), self._how, first=(rank << 40) + collector.n)
 
     def take(self, side: SideName, source: Source | Stream | Collected) -> None:
         """Take in a whole source, or what was collected from one. In a process group the ranks share a source."""
         if not isinstance(source, Collected):
-            self._side(side).take_whole(source, self._encoders(source), self._how)
+            with _naming(side):
+                self._side(side).take_whole(source, self._encoders(source), self._how)
         elif dist.world()[0] == 0:  # every rank reads the file; one of them brings it in
             self._side(side).put(source)
 
@@ -155,3 +158,12 @@ class Meter:
 
 def _size(source: Source | Collected) -> int:
     return source.side.n if isinstance(source, Collected) else len(source)
+
+
+@contextmanager
+def _naming(side: SideName) -> Iterator[None]:
+    """An error inside says which side it met."""
+    try:
+        yield
+    except MeasureError as error:
+        raise error.within(side) from None

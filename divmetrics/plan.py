@@ -107,6 +107,9 @@ class Plan:
 
         Raises MissingLayer or TooFewSamples where a metric was named explicitly, or where nothing is left to compute.
         """
+        for side, n in sizes.items():
+            if n < 2:
+                raise TooFewSamples(f"{side} has {n} sample{'' if n == 1 else 's'}; a set needs at least 2 to be measured.")
         bound: dict[str, Task | Refused] = {}
         for request in self.requests:
             for extractor in (name for name in inventory["fake"] if name != LABELS):

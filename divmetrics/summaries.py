@@ -18,6 +18,7 @@ from torch import Tensor
 
 from divmetrics.declare import Layer, Need
 from divmetrics.errors import FeatureError, UsageError
+from divmetrics.linalg import float64, gram
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,10 +132,10 @@ class Moments(Summary):
 
     @classmethod
     def of(cls, rows: Tensor, index: Tensor) -> Self:  # noqa: ARG003  the moments do not depend on places
-        flat = rows.flatten(1).double()
+        flat = float64(rows.flatten(1))
         mean = flat.mean(0)
         centred = flat - mean
-        return cls(len(flat), mean, centred.T @ centred)
+        return cls(len(flat), mean, gram(centred))
 
     @classmethod
     def from_statistics(cls, mean: Any, covariance: Any, n: int) -> Self:
@@ -172,7 +173,7 @@ class UnitGram(Summary):
 
     @classmethod
     def of(cls, rows: Tensor, index: Tensor) -> Self:
-        flat = rows.flatten(1).double()
+        flat = float64(rows.flatten(1))
         lengths = torch.linalg.vector_norm(flat, dim=1, keepdim=True)
         zero = (lengths[:, 0] == 0).nonzero()[:, 0]
         if len(zero):
@@ -183,7 +184,7 @@ class UnitGram(Summary):
 
     @classmethod
     def _smaller(cls, count: int, units: Tensor) -> Self:
-        return cls(count, units, None) if count < units.shape[1] else cls(count, None, units.T @ units)
+        return cls(count, units, None) if count < units.shape[1] else cls(count, None, gram(units))
 
     def merge(self, other: Self) -> Self:
         same_width(self.d, other.d)
@@ -195,7 +196,7 @@ class UnitGram(Summary):
         if self.gram is not None:
             return self.gram
         assert self.units is not None  # noqa: S101  one of the two is always there
-        return self.units.T @ self.units
+        return gram(self.units)
 
     @property
     def n(self) -> int:
@@ -210,7 +211,7 @@ class UnitGram(Summary):
 
     def similarity(self) -> Tensor:
         """The smaller matrix `[m, m]`, m = min(n, d), with the non-zero eigenvalues of K / n; its trace is 1."""
-        return (self.units @ self.units.T if self.units is not None else self._as_gram()) / self.count
+        return (gram(self.units.T) if self.units is not None else self._as_gram()) / self.count
 
 
 @dataclass(frozen=True, eq=False)

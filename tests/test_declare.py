@@ -42,7 +42,7 @@ def test_wrong_values_say_what_is_wanted(kind, text: str, wanted: str) -> None:
 
 
 @settings(deadline=None, derandomize=True)
-@given(st.one_of(st.integers(), st.floats(allow_nan=False)))
+@given(st.one_of(st.integers(-(2**53), 2**53), st.floats(allow_nan=False)))
 def test_values_from_python_come_back(value: float) -> None:
     assert Option("x", float, 0.0).check(value) == value
 

@@ -89,9 +89,15 @@ def test_too_few_samples_say_how_many_and_the_way_out() -> None:
         Plan.of("recall", "pixels").bind(FEATURES, {"real": 100, "fake": 4})
 
 
+def test_one_sample_is_no_set_even_for_a_preset() -> None:
+    with pytest.raises(TooFewSamples, match="fake has 1 sample; a set needs"):
+        Plan.of("quick", "pixels").bind(FEATURES, {"real": 9, "fake": 1})
+
+
 def test_nothing_left_to_compute_is_an_error_even_from_a_preset() -> None:
-    with pytest.raises(TooFewSamples):
-        Plan.of("quick", "pixels").bind(FEATURES, {"real": 1, "fake": 1})
+    nothing = {"real": {"net": ["spatial"]}, "fake": {"net": ["spatial"]}}
+    with pytest.raises(MissingLayer, match="net gives spatial"):
+        Plan.of("quick", "pixels").bind(nothing, ENOUGH)
 
 
 def test_specs() -> None:

@@ -44,26 +44,26 @@ class Page:
     notes: tuple[str, ...]
 
 
-def of_report(report: Report) -> Page:
+def of_report(report: Report, title: str = "divmetrics score") -> Page:
     """The page of one comparison."""
     facts = (("fake", _side(report.fake)), ("real", _side(report.real)))
-    return Page("divmetrics score", facts, _grids(report), _notes(report))
+    return Page(title, facts, _grids(report), _notes(report))
 
 
-def number(value: float | None) -> str:
-    """Four significant digits, no exponent where it can be helped; `-` for None."""
+def number(value: float | None, digits: int = 4) -> str:
+    """`digits` significant digits, no exponent where it can be helped; `-` for None."""
     if value is None:
         return "-"
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
     if abs(value) < 1e-4 or abs(value) >= 1e9:
-        return f"{value:.3e}"
-    return f"{value:.{max(0, 3 - math.floor(math.log10(abs(value))))}f}"
+        return f"{value:.{digits - 1}e}"
+    return f"{value:.{max(0, digits - 1 - math.floor(math.log10(abs(value))))}f}"
 
 
 def interval(ends: Sequence[float] | None) -> str:
-    """`[0.3812, 0.4401]`; empty where there is none."""
-    return "" if ends is None else f"[{', '.join(number(end) for end in ends)}]"
+    """`[0.381, 0.440]`; empty where there is none."""
+    return "" if ends is None else f"[{', '.join(number(end, digits=3) for end in ends)}]"
 
 
 def printable(text: str) -> str:
@@ -97,15 +97,14 @@ def _measured_on(extractor: str, preprocessing: str) -> str:
 
 
 def _grid(title: str, members: Sequence[tuple[str, Result]], report: Report) -> Grid:
+    reasons = _all_reasons(report)
     columns: dict[str, Callable[[Result], str]] = {
         "value": lambda result: number(result.value),
         _interval_heading(members): lambda result: interval(result.ci),
-        "real vs real": _null_band,
-        "reals": lambda result: number(result.extras["real"]) if "real" in result.extras else "",
+        "reals score": _reference,
         "better": lambda result: result.better,
-        "on": lambda result: "" if result.signature.layer == "none" else result.signature.layer,
         "parameters": lambda result: _parameters(result, report.meta),
-        "note": _note,
+        "note": lambda result: _note(result, reasons),
     }
     rows = tuple((_name(key, result), *(cell(result) for cell in columns.values())) for key, result in members)
     return Grid(title, ("metric", *columns), rows).without_empty_columns()
@@ -120,24 +119,45 @@ def _interval_heading(members: Sequence[tuple[str, Result]]) -> str:
     return f"{100 * levels.pop():g} % interval" if len(levels) == 1 else "interval"
 
 
-def _null_band(result: Result) -> str:
-    return "" if result.null is None else interval((result.null.low, result.null.high))
+def _reference(result: Result) -> str:
+    """What the reals score themselves: one set of them where the metric looks at one, else two disjoint sets."""
+    if result.null is not None:
+        return interval((result.null.low, result.null.high))
+    return number(result.extras["real"]) if "real" in result.extras else ""
 
 
 def _parameters(result: Result, meta: Mapping[str, Any]) -> str:
+    layer = [] if result.signature.layer == "none" else [result.signature.layer]
     own_seed = [f"seed:{result.signature.seed}"] if result.signature.seed != str(meta.get("seed", "")) else []
-    return " ".join([*filter(None, params_text(result.params).split("|")), *own_seed])
+    return " ".join([*layer, *filter(None, params_text(result.params).split("|")), *own_seed])
 
 
-def _note(result: Result) -> str:
+def _note(result: Result, reasons: Sequence[str]) -> str:
+    """What a count is out of, the spread over subsets, and the numbers of the warnings below the grids."""
     total = [f"of {result.extras['modes_total']}"] if "modes_total" in result.extras else []
     spread = [f"std {number(result.extras['std'])}"] if "std" in result.extras else []
-    return "; ".join([*total, *spread, *map(printable, result.warnings)])
+    marks = [f"[{reasons.index(reason) + 1}]" for reason in _reasons(result)]
+    return " ".join([*total, *spread, *marks])
+
+
+def _reasons(result: Result) -> list[str]:
+    """The warnings of a result without its name, so that those of several metrics are one."""
+    return [printable(text.removeprefix(result.metric).lstrip(": ")) for text in result.warnings]
+
+
+def _all_reasons(report: Report) -> list[str]:
+    return list(dict.fromkeys(reason for result in report.metrics.values() for reason in _reasons(result)))
 
 
 def _notes(report: Report) -> tuple[str, ...]:
-    told = (*_verdict(report), *_missing_modes(report), *_skipped(report), *_not_comparable(report))
+    told = (*_warnings(report), *_verdict(report), *_missing_modes(report), *_skipped(report), *_not_comparable(report))
     return (*told, _provenance(report))
+
+
+def _warnings(report: Report) -> Iterator[str]:
+    for mark, reason in enumerate(_all_reasons(report), start=1):
+        names = [_name(key, result) for key, result in report.metrics.items() if reason in _reasons(result)]
+        yield f"[{mark}] {', '.join(names)}: {reason}"
 
 
 def _verdict(report: Report) -> Iterator[str]:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import io
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
 from divmetrics.report.page import Grid, Page
 
 _STYLES = {"pass": "green", "passed": "bold green", "fail": "red", "failed": "bold red", "warn": "yellow"}
-_NUMBERS = {"value", "reals", "found"}
-_WHOLE = {"metric", "rule", "better", "status"}
-"""Columns whose cells are not broken over lines, like the numbers."""
+_NUMBERS = {"value", "reals score", "found"}
+_WHOLE = {"metric", "rule", "name", "value", "found", "better", "status"}
+"""Columns whose cells are never broken over lines."""
+_LEAST = 8
+"""Least width of all others where the terminal is narrow."""
 
 
 def render(page: Page, width: int = 100, *, colour: bool = False) -> str:
@@ -22,24 +24,30 @@ def render(page: Page, width: int = 100, *, colour: bool = False) -> str:
     text = io.StringIO()
     console = Console(file=text, width=width, force_terminal=colour, no_color=not colour, highlight=False)
     console.print(Text(page.title, style=_STYLES.get(page.title.split()[-1], "bold")))
-    facts = Table.grid(padding=(0, 2))
-    facts.add_column(no_wrap=True)
-    facts.add_column(overflow="fold")
-    for name, fact in page.facts:
-        facts.add_row(Text(name, style="dim"), Text(fact))
-    console.print(facts)
+    if page.facts:
+        console.print(_facts(page))
     for grid in page.grids:
-        console.print(Text(f"\n{grid.title}", style="bold"), _table(grid), sep="\n")
-    for note in page.notes:
-        console.print(Text(note))
+        console.print(Text(f"\n{grid.title}\n" if grid.title else ""), _table(grid), sep="\n")
+    if page.notes:
+        console.print(Text("\n" + "\n".join(page.notes)))
     return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
 
 
+def _facts(page: Page) -> Table:
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(no_wrap=True, style="dim")
+    facts.add_column(overflow="fold")
+    for name, fact in page.facts:
+        facts.add_row(name, Text(fact))
+    return facts
+
+
 def _table(grid: Grid) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for column in grid.columns:
-        whole = column in _WHOLE | _NUMBERS
-        table.add_column(column, justify="right" if column in _NUMBERS else "left", no_wrap=whole, overflow="fold")
+    table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for place, column in enumerate(grid.columns):
+        justify: JustifyMethod = "right" if column in _NUMBERS else "left"
+        least = None if column in _WHOLE else min(_LEAST, max(len(row[place]) for row in [grid.columns, *grid.rows]))
+        table.add_column(column, justify=justify, no_wrap=column in _WHOLE, min_width=least, overflow="fold")
     for row in grid.rows:
         table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
     return table

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.lib.format import open_memmap
+from numpy.lib.npyio import NpzFile
 
 from divmetrics.errors import SourceError
 from divmetrics.sources._base import Kind, Source
@@ -52,7 +55,7 @@ class Array(Source):
     def _digest(self) -> str:
         whole = hashlib.sha256(f"{self.rows.dtype.str}{self.rows.shape}".encode())
         for start in range(0, len(self), 1024):  # in portions: a mapped file need not fit into memory
-            whole.update(np.ascontiguousarray(self.rows[start : start + 1024]))
+            whole.update(np.ascontiguousarray(self.rows[start : start + 1024]).data)
         whole.update("\0".join(self.labels or ()).encode())
         return f"sha256:{whole.hexdigest()}"
 
@@ -61,7 +64,7 @@ class Array(Source):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         if state["file"] is not None:
-            state["rows"] = np.load(state["file"], mmap_mode="r")
+            state["rows"] = open_memmap(state["file"], mode="r")
         self.__dict__.update(state)
 
 
@@ -72,13 +75,14 @@ def open_array(
     rows = as_numpy(value)
     if rows.ndim not in (2, 3, 4):
         raise SourceError(
-            f"{name} has shape {list(rows.shape)}; wanted images [n, h, w, c], [n, c, h, w] or [n, h, w], or features [n, d]."
+            f"{name} has shape {list(rows.shape)}; "
+            "wanted images [n, h, w, c], [n, c, h, w] or [n, h, w], or features [n, d]."
         )
     if 0 in rows.shape:
         raise SourceError(f"{name} has shape {list(rows.shape)}: no samples; wanted at least one row.")
     if rows.ndim > 2:
         check_image(rows, rows.shape[1:])
-    elif not np.issubdtype(rows.dtype, np.floating):
+    elif not is_float(rows):
         raise SourceError(
             f"{name} is [n, d] of {rows.dtype}, which may be features or flattened images; "
             "give features as float32, images as uint8 [n, h, w, c]."
@@ -94,30 +98,47 @@ def as_numpy(value: np.ndarray | torch.Tensor) -> np.ndarray:
     return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
 
 
-def open_npy(path: str) -> Array:
-    """The samples in a `.npy`, memory-mapped, or a `.npz`. Raises SourceError where there are none.
+def is_float(value: np.ndarray | torch.Tensor) -> bool:
+    """Whether the values are floats of any width."""
+    return value.is_floating_point() if isinstance(value, torch.Tensor) else np.issubdtype(value.dtype, np.floating)
 
-    Of a `.npz` the array `images`, `features` or `arr_0` is read, or the only one; `labels`, or `arr_1` beside `arr_0`
-    (the layout of ADM's sample files), names the classes.
+
+def open_npy(path: str) -> Array:
+    """The samples in a `.npy`, memory-mapped. Raises SourceError where there are none."""
+    with _numpy_file(path):
+        return open_array(open_memmap(path, mode="r"), path, file=Path(path))
+
+
+def open_npz(path: str) -> Array:
+    """The samples in a `.npz`. Raises SourceError where there are none.
+
+    Read is the array `images`, `features` or `arr_0`, or the only one; `labels`, or `arr_1` beside `arr_0` (the layout
+    of ADM's sample files), names the classes.
     """
+    with _numpy_file(path), Path(path).open("rb") as file, NpzFile(file, allow_pickle=False) as arrays:
+        key = _samples_key(path, arrays.files)
+        label_key = "arr_1" if key == "arr_0" and "arr_1" in arrays.files else "labels"
+        rows = arrays[key]
+        labels = _labels(f"{path}: {label_key}", arrays[label_key], len(rows)) if label_key in arrays.files else None
+        return open_array(rows, path, labels)
+
+
+@contextmanager
+def _numpy_file(path: str) -> Iterator[None]:
     try:
-        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return open_array(loaded, path, file=Path(path))
-        with loaded:
-            key = _samples_key(path, loaded.files)
-            label_key = "arr_1" if key == "arr_0" and "arr_1" in loaded.files else "labels"
-            rows = loaded[key]
-            labels = _labels(f"{path}: {label_key}", loaded[label_key], len(rows)) if label_key in loaded.files else None
+        yield
     except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise SourceError(f"{path} holds no plain array ({error}); write numbers with numpy.save or numpy.savez.") from None
-    return open_array(rows, path, labels)
+        raise SourceError(
+            f"{path} holds no plain array ({error}); write numbers with numpy.save or numpy.savez."
+        ) from None
 
 
 def _samples_key(path: str, keys: Sequence[str]) -> str:
     candidates = [key for key in keys if key not in _STATISTICS | {"labels"}]
     if not candidates and {"mu", "sigma"} <= set(keys):
-        raise SourceError(f"{path} holds statistics (mu, sigma), no samples; give the images or features they were made of.")
+        raise SourceError(
+            f"{path} holds statistics (mu, sigma), no samples; give the images or features they were made of."
+        )
     for key in ("images", "features", "arr_0"):
         if key in candidates:
             return key
@@ -129,5 +150,7 @@ def _samples_key(path: str, keys: Sequence[str]) -> str:
 
 def _labels(place: str, labels: np.ndarray, n: int) -> tuple[str, ...]:
     if labels.shape != (n,) or labels.dtype.kind not in "iuU":
-        raise SourceError(f"{place} is {labels.dtype} {list(labels.shape)}; wanted one whole number or name for each of {n} samples.")
+        raise SourceError(
+            f"{place} is {labels.dtype} {list(labels.shape)}; wanted one whole number or name for each of {n} samples."
+        )
     return tuple(str(label) for label in labels.tolist())

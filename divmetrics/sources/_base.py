@@ -1,4 +1,4 @@
-"""What a sample set is before any network: `Source` if its samples have places, `Stream` if they come once, in order."""
+"""What a sample set is before any network: a `Source` if its samples have places, a `Stream` if they come once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Kind = Literal["image", "features"]
 """What one sample is: an image, uint8 `[h, w, 3]`; or a row of features, float `[d]`."""
 
 
-class UnreadableSample(Exception):
+class UnreadableSample(Exception):  # noqa: N818 (a fact about one sample; the run goes on)
     """One sample that cannot be decoded. Raised by `read`; the extraction loop skips the sample and lists it."""
 
     def __init__(self, path: str, reason: str) -> None:
@@ -38,7 +38,7 @@ class Source(ABC):
 
     @abstractmethod
     def read(self, indices: Sequence[int]) -> list[np.ndarray]:
-        """The samples at `indices`, decoded, each an array of its own. Raises UnreadableSample for one that cannot be."""
+        """The samples at `indices`, decoded, as writable arrays. Raises UnreadableSample for one that cannot be."""
 
     @abstractmethod
     def path(self, index: int) -> str:

@@ -28,6 +28,7 @@ from divmetrics.sources._pixels import as_image, check_unit
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
+_MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"BM", b"II*\0", b"MM\0*", b"GIF8")
 _MAX_PIXELS = 89_478_485  # Pillow's default, whatever the process has set: a quarter of a GiB as RGB
 
 
@@ -45,6 +46,8 @@ def decode(data: bytes, path: str) -> np.ndarray:
             if image.width * image.height > _MAX_PIXELS:
                 raise Image.DecompressionBombError(f"{image.width * image.height} pixels")
             return pixels(image)
+    except UnidentifiedImageError:  # Pillow says so of a cut header too
+        raise UnreadableSample(path, "truncated or damaged" if data.startswith(_MAGIC) else "not an image") from None
     except Exception as error:  # on malformed files Pillow raises OSError, SyntaxError, struct.error, KeyError and more
         raise UnreadableSample(path, reason(error)) from None
 
@@ -73,8 +76,10 @@ def reason(error: Exception) -> str:
     if isinstance(error, Image.DecompressionBombError):
         found = re.search(r"\d+", text)
         return f"decompression bomb: {found.group() if found else 'too many'} pixels"
-    if isinstance(error, EOFError) or re.search("truncated|broken data stream|unexpected end", text, re.IGNORECASE):
+    if re.search("truncated|broken data stream", text, re.IGNORECASE):
         return "truncated"
+    if "could not create decoder" in text:  # all that libwebp tells
+        return "truncated or damaged"
     return text or type(error).__name__
 
 

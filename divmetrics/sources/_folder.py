@@ -54,7 +54,7 @@ class Folder(Container):
 
 
 def _walk(folder: str, below: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:
-    """Relative names of the files in `folder`; `above` holds the folders it lies in, where a loop of links would end."""
+    """Relative names of the files in `folder`; `above`: the folders it lies in, where a loop of links would end."""
     status = os.stat(folder)  # noqa: PTH116 (strings: a Path for each of a million entries takes seconds)
     if (status.st_dev, status.st_ino) in above:
         return

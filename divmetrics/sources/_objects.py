@@ -13,12 +13,10 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from divmetrics.errors import SourceError
-from divmetrics.sources._arrays import as_numpy, open_array
+from divmetrics.sources._arrays import as_numpy, is_float, open_array
 from divmetrics.sources._base import Kind, Source, Stream, UnreadableSample
 from divmetrics.sources._decode import pixels, reason
 from divmetrics.sources._pixels import as_image, check_image
-
-_WANTED = "wanted an image (PIL, array or tensor), a row of features, or a pair of one and its label"
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +26,7 @@ class Items(Source):
     name: str
     kind: Kind
     items: Any
+    first: np.ndarray
     labels: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
@@ -42,8 +41,7 @@ class Items(Source):
             sample = _sample(_pair(self.items[index])[0])
         except OSError as error:  # what Pillow raises, be it in the Dataset or here
             raise UnreadableSample(self.path(index), reason(error)) from None
-        _check_kind(self.name, sample, self.kind)
-        return sample
+        return _alike(self.name, sample, self.first)
 
     def path(self, index: int) -> str:
         """`#17`, the place in the list."""
@@ -60,11 +58,11 @@ class Elements(Stream):
     name: str
     kind: Kind
     samples: Iterator[tuple[np.ndarray, str | None]]
+    first: np.ndarray
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, str | None]]:
         for sample, label in self.samples:
-            _check_kind(self.name, sample, self.kind)
-            yield sample, label
+            yield _alike(self.name, sample, self.first), label
 
 
 def open_object(value: Any) -> Source | Stream:
@@ -76,36 +74,142 @@ def open_object(value: Any) -> Source | Stream:
     a batching DataLoader gives is a batch, so there 3 axes are gray images `[b, h, w]`.
     """
     name = type(value).__name__
-    if isinstance(value, (np.ndarray, torch.Tensor)):
-        return open_array(value, f"{name}{list(value.shape)}")
+    rows, labels = _pair(value)
+    if isinstance(rows, (np.ndarray, torch.Tensor)) and (rows is value or _are_labels(labels)):
+        names = None if labels is None else tuple(_names(labels, len(rows)))
+        return open_array(rows, f"{type(rows).__name__}{list(rows.shape)}", names)
     if isinstance(value, Image.Image):
         raise SourceError(f"got one {name}; wanted a set of samples: give a list of images.")
-    by_place = isinstance(value, (list, tuple, Dataset)) and not isinstance(value, IterableDataset)
-    if by_place and len(value) == 0:
-        raise SourceError(f"the {name} is empty; wanted at least one sample.")
-    if by_place and not _is_batch(first := _pair(value[0])[0]):
-        return Items(name, _kind(_sample(first)), value, _item_labels(value))
+    if isinstance(value, (list, tuple, Dataset)) and not isinstance(value, IterableDataset):
+        return _open_items(value, name)
     if isinstance(value, (Mapping, bytes)) or not isinstance(value, Iterable):
         raise SourceError(f"got a {name}; wanted a path, an array, a tensor, a Dataset, a DataLoader or an iterable.")
-    batched = isinstance(value, DataLoader) and value.batch_sampler is not None
-    samples = chain.from_iterable(_taken_apart(element, batched) for element in value)
+    return _open_stream(value, name, batched=isinstance(value, DataLoader) and value.batch_sampler is not None)
+
+
+def _open_items(items: Any, name: str) -> Source | Stream:
+    if len(items) == 0:
+        raise SourceError(f"the {name} is empty; wanted at least one sample.")
+    value = _pair(items[0])[0]
+    if _is_batch(value):
+        return _open_stream((items[i] for i in range(len(items))), name, batched=False)
+    first = _sample(value)
+    return Items(name, _kind(first), items, first, _item_labels(items))
+
+
+def _open_stream(elements: Iterable[Any], name: str, *, batched: bool) -> Elements:
+    samples = chain.from_iterable(_taken_apart(element, batched) for element in elements)
     head = next(samples, None)
     if head is None:
         raise SourceError(f"the {name} gives no samples; wanted at least one.")
-    return Elements(name, _kind(head[0]), chain([head], samples))
+    return Elements(name, _kind(head[0]), chain([head], samples), head[0])
 
 
 def _taken_apart(element: Any, batched: bool) -> Iterator[tuple[np.ndarray, str | None]]:
     """(sample, label) for all samples of one element of an iterable."""
     values, labels = _pair(element)
-    if isinstance(values, (list, tuple)):
-        pairs = zip(values, labels, strict=True) if _is_many(labels) else ((value, None) for value in values)
-        for value, label in pairs:
-            for sample, own in _taken_apart(value, batched=False):
-                yield sample, own if label is None else _label(label)
-    elif _is_batch(values) or batched:
-        rows = as_numpy(values)
-        names = [None] * len(rows) if labels is None else [_label(label) for label in labels]
-        yield from zip(map(_sample, rows), names, strict=True)
+    if isinstance(values, list) or (isinstance(values, tuple) and labels is not None):
+        pairs = [_pair(value) for value in values]
+    elif _is_batch(values) or (batched and isinstance(values, (np.ndarray, torch.Tensor))):
+        pairs = [(row, None) for row in as_numpy(values)]
     else:
-        yield _sample(values), None if labels is None else _label(labels)
+        pairs = [(values, None)]
+    if labels is not None:
+        pairs = list(zip([value for value, _ in pairs], _names(labels, len(pairs)), strict=True))
+    for value, label in pairs:
+        yield _sample(value), None if label is None else _text(label)
+
+
+def _pair(item: Any) -> tuple[Any, Any]:
+    """(samples, labels) of an item that is such a pair, else (item, None).
+
+    What TensorDataset and its DataLoader put around a lone tensor, a tuple or list of one, is taken off.
+    """
+    if isinstance(item, (list, tuple)) and len(item) == 1 and (isinstance(item, tuple) or _is_batch(item[0])):
+        return item[0], None
+    if isinstance(item, (list, tuple)) and len(item) == 2 and (_is_label(item[1]) or _are_labels(item[1])):
+        return item[0], item[1]
+    return item, None
+
+
+def _names(labels: Any, n: int) -> list[str]:
+    """`labels`, one for all or one for each, as `n` class names."""
+    if _is_label(labels):
+        return [_text(labels)] * n
+    if len(labels) != n:
+        raise SourceError(f"{n} samples come with {len(labels)} labels; give one label a sample.")
+    return [_text(label) for label in labels]
+
+
+def _is_label(value: Any) -> bool:
+    """A whole number or a name."""
+    if isinstance(value, (np.ndarray, torch.Tensor)):
+        return value.ndim == 0 and not is_float(value)
+    return isinstance(value, (int, str, np.integer))
+
+
+def _are_labels(value: Any) -> bool:
+    """One label each of several samples."""
+    if isinstance(value, (np.ndarray, torch.Tensor)):
+        return value.ndim == 1 and len(value) > 0 and _is_label(value[0])
+    return isinstance(value, (list, tuple)) and len(value) > 0 and all(map(_is_label, value))
+
+
+def _text(label: Any) -> str:
+    return str(label.item() if isinstance(label, (np.ndarray, torch.Tensor)) else label)
+
+
+def _is_batch(value: Any) -> bool:
+    """Images on 4 axes, features on 2, or a list."""
+    if isinstance(value, (np.ndarray, torch.Tensor)):
+        return value.ndim == 4 or (value.ndim == 2 and is_float(value))
+    return isinstance(value, list)
+
+
+def _sample(value: Any) -> np.ndarray:
+    """One sample: a row of features as it is, an image as uint8 `[h, w, 3]`."""
+    if isinstance(value, Image.Image):
+        return pixels(value)
+    if not isinstance(value, (np.ndarray, torch.Tensor)):
+        raise SourceError(
+            f"an item is a {type(value).__name__}; wanted an image (PIL, array or tensor), a row of features, "
+            "or a pair of one and its label."
+        )
+    values = as_numpy(value)
+    if values.ndim == 1 and is_float(values):
+        return np.array(values)
+    check_image(values, values.shape)
+    return as_image(values)
+
+
+def _kind(sample: np.ndarray) -> Kind:
+    return "features" if sample.ndim == 1 else "image"
+
+
+def _alike(name: str, sample: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """`sample`, if it may stand in one set with `first`: images of any size, or rows of one width."""
+    if _kind(sample) != _kind(first) or (sample.ndim == 1 and sample.shape != first.shape):
+        raise SourceError(
+            f"the {name} mixes samples of shape {list(first.shape)} and {list(sample.shape)}; "
+            "wanted images only, or rows of one width only."
+        )
+    return sample
+
+
+def _item_labels(items: Any) -> tuple[str, ...] | None:
+    """One label an item: from `targets`, torchvision's name for them, else by a pass over items that are pairs."""
+    found = getattr(items, "targets", None)
+    if found is None and _pair(items[0])[1] is not None:
+        found = [_label_at(items, i) for i in range(len(items))]
+    if found is None or len(found) != len(items) or not all(map(_is_label, found)):
+        return None
+    names = [_text(label) for label in found]
+    classes = getattr(items, "classes", None)
+    return tuple(names) if classes is None else tuple(str(classes[int(name)]) for name in names)
+
+
+def _label_at(items: Any, index: int) -> Any:
+    try:
+        return _pair(items[index])[1]
+    except OSError:
+        return ""  # it will be skipped when it is read

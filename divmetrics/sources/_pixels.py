@@ -14,7 +14,9 @@ def check_image(values: np.ndarray, shape: tuple[int, ...]) -> None:
     refused: they may be [-1, 1] or 0..255, and a wrong guess would shift every number.
     """
     if not (len(shape) == 2 or (len(shape) == 3 and (shape[2] in (1, 3, 4) or _channels_first(shape)))):
-        raise SourceError(f"images of shape {list(shape)}; wanted [h, w, c] or [c, h, w] with 1, 3 or 4 channels, or [h, w].")
+        raise SourceError(
+            f"images of shape {list(shape)}; wanted [h, w, c] or [c, h, w] with 1, 3 or 4 channels, or [h, w]."
+        )
     if 0 in shape:
         raise SourceError(f"images of shape {list(shape)} hold no pixels; wanted at least 1 x 1.")
     if np.issubdtype(values.dtype, np.floating):
@@ -34,7 +36,7 @@ def check_unit(values: np.ndarray) -> None:
 
 
 def as_image(values: np.ndarray) -> np.ndarray:
-    """An image that passed `check_image` as uint8 `[h, w, 3]`: gray repeated, a fourth channel dropped, floats rounded."""
+    """An image that passed `check_image` as uint8 `[h, w, 3]`: gray repeated, alpha dropped, floats rounded."""
     if values.ndim == 3 and _channels_first(values.shape):
         values = values.transpose(1, 2, 0)
     if values.dtype != np.uint8:
@@ -45,7 +47,7 @@ def as_image(values: np.ndarray) -> np.ndarray:
 
 
 def quantise(values: np.ndarray) -> np.ndarray:
-    """Floats in [0, 1] as uint8, rounded as torchvision's `save_image` does before it writes a PNG: floor(255 v + 0.5)."""
+    """Floats in [0, 1] as uint8, rounded as torchvision's `save_image` rounds for a PNG: floor(255 v + 0.5)."""
     return np.floor(values.astype(np.float64) * 255 + 0.5).astype(np.uint8)
 
 

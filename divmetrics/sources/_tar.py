@@ -21,14 +21,16 @@ def open_tar(path: str) -> ImageFiles:
     """The images in a tar. Raises SourceError on a damaged or empty file.
 
     Labels: in the WebDataset layout the file `key.cls`, or the entry `label` or `cls` of `key.json`, names the class
-    of `key.jpg`, if every image has one; otherwise first-level folders as in a folder. A `.tar.gz` has no random access
-    and is unpacked into memory, once, and once more in each spawned worker: for more than fits there, use a plain `.tar`.
+    of `key.jpg`, if every image has one; otherwise first-level folders as in a folder.
+
+    A `.tar.gz` has no random access: it is unpacked into memory, and again in each spawned worker. Where that is too
+    much, use a plain `.tar`.
     """
-    with Path(path).open("rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
+    with Path(path).open("rb") as start:
+        packed = start.read(2) == b"\x1f\x8b"
     tar = Tar(Path(path), packed, {})
     try:
-        with tarfile.open(fileobj=tar.open(), mode="r:") as archive:
+        with tar.open() as file, tarfile.open(fileobj=file, mode="r:") as archive:
             tar = replace(tar, spans=_spans(archive))
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise SourceError(f"{path} is damaged or no tar ({error}); make it again.") from None

@@ -1,0 +1,41 @@
+"""`divmetrics demo`."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import click
+
+from divmetrics.cli._options import debug_option, quiet_option
+from divmetrics.cli._output import say, show
+
+
+@click.command(short_help="See it work: a healthy and a collapsed generator.")
+@click.option(
+    "-o", "--output", metavar="DIR", help="Keep the images in DIR and print the commands that repeat the demo."
+)
+@quiet_option
+@debug_option
+def demo(output: str | None, quiet: bool) -> None:
+    """Score a healthy and a collapsed generator, on handwritten digits that are built in.
+
+    The healthy one draws digits as the reference has them; the collapsed one has lost three of the ten, and repeats
+    a few images of the others.
+    """
+    from divmetrics import demo as digits
+    from divmetrics import engine
+    from divmetrics.report import page
+
+    with nullcontext(output) if output else TemporaryDirectory(prefix="divmetrics-") as folder:
+        sets = digits.write_images(Path(folder))
+        names = ("healthy", "collapsed")
+        reports = [engine.score(str(sets["real"]), str(sets[name]), progress=not quiet) for name in names]
+    for name, report in zip(names, reports, strict=True):
+        show(page.of_report(report, title=f"the {name} generator"))
+        say("\n")
+    for sentence in digits.explain(*reports):
+        say(f"{sentence}\n")
+    if output:
+        say("\n" + "".join(f"divmetrics score {sets['real']} {sets[name]}\n" for name in names))

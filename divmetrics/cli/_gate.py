@@ -1,0 +1,107 @@
+"""`divmetrics gate REAL FAKE | REPORT.json`: rules to an exit code."""
+
+from __future__ import annotations
+
+import warnings
+
+import click
+from click.core import ParameterSource
+
+from divmetrics.cli._options import (
+    Measuring,
+    debug_option,
+    json_option,
+    md_option,
+    measuring,
+    metrics_option,
+    samples_option,
+)
+from divmetrics.cli._output import check_outputs, deliver, save_samples
+from divmetrics.errors import UsageError
+from divmetrics.files import write_text
+from divmetrics.gate import judge
+from divmetrics.report import gated as view
+from divmetrics.results import Report
+from divmetrics.rules import Rules, read_rules
+
+_FOR_BOTH = frozenset({"sources", "config", "json_path", "md_path", "junit_path", "quiet"})
+"""Parameters that also mean something when a saved report is judged."""
+
+
+@click.command(short_help="Hold samples or a report against rules: an exit code.")
+@click.argument("sources", nargs=-1, required=True, metavar="REAL FAKE | REPORT.json")
+@click.option("--config", metavar="PATH", help="Rule file.  [default: divmetrics.toml, else pyproject.toml]")
+@metrics_option
+@measuring
+@json_option
+@md_option
+@click.option("--junit", "junit_path", metavar="PATH", help="Write JUnit XML, one testcase a rule.")
+@samples_option
+@debug_option
+@click.pass_context
+def gate(
+    ctx: click.Context,
+    sources: tuple[str, ...],
+    config: str | None,
+    measuring: Measuring,
+    metrics: str | None,
+    json_path: str | None,
+    md_path: str | None,
+    junit_path: str | None,
+    samples_path: str | None,
+) -> int:
+    """Hold samples, or a saved report, against rules.
+
+    The rules are TOML; without -m, the metrics that they name are measured, and no others.
+
+    \b
+    [gate]
+    baseline = "baseline.json"      # a report; needed for max_regression
+    [gate.rules.recall]
+    min = 0.40                      # or max; level = "warn" prints and never fails
+    [gate.rules.fid]
+    max_regression = "10%"          # or a number in units of the metric
+
+    Exit codes: 0 passed, 1 failed, 2 wrong rules or usage, 3 could not measure.
+    """
+    check_outputs(json_path, md_path, junit_path, samples_path)
+    rules = read_rules(config)
+    report = _report(ctx, sources, rules, measuring, metrics)
+    gated = judge(report, rules)
+
+    for warning in gated.warnings:
+        warnings.warn(warning, stacklevel=2)
+    if junit_path is not None:
+        write_text(junit_path, view.junit(gated))
+    if samples_path is not None:
+        save_samples(report, samples_path)
+    deliver(view.page(gated), gated.to_json(), json_path, md_path)
+    return 0 if gated.passed else 1
+
+
+def _report(
+    ctx: click.Context, sources: tuple[str, ...], rules: Rules, measuring: Measuring, metrics: str | None
+) -> Report:
+    """The saved report, or a new one of the metrics that the rules name."""
+    if len(sources) == 1:
+        _refuse_measuring_options(ctx)
+        return Report.load(sources[0])
+    if len(sources) > 2:
+        raise UsageError(f"gate takes REAL FAKE or REPORT.json, got {len(sources)} arguments.")
+    if not (metrics or rules.metrics):
+        metrics = "default"  # only the verdict is asked for
+    from divmetrics import engine
+
+    real, fake = sources
+    keywords = measuring.keywords(extractor=rules.extractors)
+    return engine.score(real, fake, metrics=metrics or rules.metrics, **keywords).with_meta(argv=list(ctx.obj))
+
+
+def _refuse_measuring_options(ctx: click.Context) -> None:
+    """A saved report is not measured again: an option that would change nothing is a mistake of the caller."""
+    for parameter in ctx.command.params:
+        given = ctx.get_parameter_source(parameter.name or "") == ParameterSource.COMMANDLINE
+        if given and parameter.expose_value and parameter.name not in _FOR_BOTH:
+            raise UsageError(
+                f"{parameter.opts[-1]} does nothing for a saved report; give REAL and FAKE to measure anew."
+            )

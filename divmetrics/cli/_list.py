@@ -1,0 +1,103 @@
+"""`divmetrics list metrics|extractors|presets`."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from divmetrics.cli._options import debug_option
+from divmetrics.cli._output import say, show
+from divmetrics.errors import UnknownName
+from divmetrics.report.page import Grid, Page
+
+if TYPE_CHECKING:
+    from divmetrics.declare import Need, Option
+
+Entry = dict[str, Any]
+
+
+@click.command("list", short_help="Show metrics, extractors or presets.")
+@click.argument("kind", metavar="metrics|extractors|presets")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array and nothing else.")
+@debug_option
+def list_parts(kind: str, as_json: bool) -> None:
+    """Show what there is: metrics, extractors, presets, with their options."""
+    kinds: dict[str, Callable[[], list[Entry]]] = {"metrics": _metrics, "extractors": _extractors, "presets": _presets}
+    if kind not in kinds:
+        raise UnknownName.of("kind", kind, kinds)
+    entries = kinds[kind]()
+    if as_json:
+        say(json.dumps(entries, indent=1, allow_nan=False) + "\n")
+    else:
+        columns = [name for name in entries[0] if name not in ("needs", "cite")]
+        rows = tuple(tuple(_cell(entry[column]) for column in columns) for entry in entries)
+        show(Page(kind, (), (Grid("", tuple(columns), rows).without_empty_columns(),), ()))
+
+
+def _metrics() -> list[Entry]:
+    from divmetrics.declare import METRICS
+
+    return [
+        {
+            "name": metric.name,
+            "better": metric.better,
+            "range": [_plain(end) if math.isfinite(end) else None for end in metric.range],
+            "needs": {"real": _need(metric.real), "fake": _need(metric.fake)},
+            "options": _defaults(metric.options),
+            "cite": metric.cite,
+            "text": metric.summary,
+        }
+        for metric in METRICS
+    ]
+
+
+def _extractors() -> list[Entry]:
+    from divmetrics.declare import EXTRACTORS
+
+    return [
+        {
+            "name": extractor.name,
+            "modality": extractor.modality,
+            "provides": list(extractor.provides),
+            "options": _defaults(extractor.options),
+            "cite": extractor.cite,
+            "text": extractor.summary,
+        }
+        for extractor in EXTRACTORS
+    ]
+
+
+def _presets() -> list[Entry]:
+    from divmetrics.declare import METRICS
+    from divmetrics.plan import PRESETS
+
+    members = {preset: [m.name for m in METRICS if preset == "full" or preset in m.presets] for preset in PRESETS}
+    return [{"name": preset, "metrics": metrics} for preset, metrics in members.items()]
+
+
+def _need(need: Need | None) -> Entry | None:
+    return None if need is None else {"summary": need.summary.__name__, "layers": list(need.layers)}
+
+
+def _defaults(options: dict[str, Option]) -> Entry:
+    return {name: _plain(option.default) for name, option in options.items()}
+
+
+def _plain(value: Any) -> Any:
+    """`value` as JSON can hold it: infinity, as an order may be, becomes text."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{name}={default}" for name, default in value.items())
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return ", ".join(value)
+    if isinstance(value, list):  # the ends of a range
+        low, high = value
+        return f"{'-inf' if low is None else f'{low:g}'} to {'inf' if high is None else f'{high:g}'}"
+    return str(value).partition(";")[0]  # of a docstring the quantity: range and direction have columns of their own

@@ -1,0 +1,97 @@
+"""The command group, and the one place where an exception becomes a sentence and an exit code."""
+
+from __future__ import annotations
+
+import io
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from divmetrics._version import __version__
+from divmetrics.cli._demo import demo
+from divmetrics.cli._extract import extract
+from divmetrics.cli._gate import gate
+from divmetrics.cli._list import list_parts
+from divmetrics.cli._output import plain_warnings, tell
+from divmetrics.cli._score import score
+from divmetrics.errors import DivmetricsError, UnknownName
+
+WRONG, FAILED, INTERRUPTED = 2, 3, 130
+
+
+class Commands(click.Group):
+    """The group of commands; an unknown one is met with the nearest that exists."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that `args` begins with. Raises UnknownName where there is none."""
+        if not args[0].startswith("-") and args[0] not in self.commands:
+            raise UnknownName.of("command", args[0], self.commands)
+        return super().resolve_command(ctx, args)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
+        """Names in the order of use, not of the alphabet."""
+        return [*self.commands]
+
+
+@click.group(
+    "divmetrics",
+    cls=Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, message="divmetrics %(version)s", help="Show the version and exit.")
+@click.pass_context
+def commands(ctx: click.Context) -> None:
+    """Is your generator diverse, or has it collapsed?
+
+    REAL and FAKE are folders of images (class folders become labels), .zip, .tar, .npy, .npz or .dms files.
+    `divmetrics COMMAND --help` explains a command.
+    """
+    if ctx.invoked_subcommand is None:
+        tell(ctx.get_help())
+        ctx.exit(WRONG)
+
+
+for command in (score, gate, extract, list_parts, demo):
+    commands.add_command(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line on `arguments` (default: those of the process) and exit with its code."""
+    sys.exit(run(sys.argv[1:] if arguments is None else list(arguments)))
+
+
+def run(arguments: list[str]) -> int:
+    """The exit code of the command line on `arguments`; what goes wrong is told on stderr in one sentence."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a file name that the terminal cannot show must not end the run
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        with plain_warnings(quiet="--quiet" in arguments):
+            code = commands.main(arguments, "divmetrics", standalone_mode=False, obj=("divmetrics", *arguments))
+    except click.Abort:  # click's word for Ctrl-C
+        tell("error: interrupted.")
+        return INTERRUPTED
+    except Exception as error:
+        if "--debug" in arguments:
+            traceback.print_exc()
+        sentence, code = _told(error)
+        tell(f"error: {sentence}")
+    return code or 0
+
+
+def _told(error: Exception) -> tuple[str, int]:
+    """The sentence and the exit code for an exception."""
+    if isinstance(error, DivmetricsError):
+        return str(error), error.exit_code
+    if isinstance(error, click.ClickException):
+        return error.format_message(), WRONG
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'the system says'}: {error.strerror}.", FAILED
+    fact = f"{type(error).__name__}: {error}".splitlines()[0]
+    return f"this is a bug in divmetrics ({fact}); run it again with --debug and report what it prints.", FAILED

@@ -1,0 +1,129 @@
+"""The options that several commands share, each defined once, and the one record that carries them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, fields
+from functools import wraps
+from typing import Any, Literal
+
+import click
+
+Auto = int | Literal["auto"]
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """How samples are read and shown to a network; `None` is "the engine's default"."""
+
+    extractor: str | None
+    num: int | None
+    seed: int
+    device: str
+    batch_size: Auto
+    workers: Auto
+    labels: str | None
+    weights: str | None
+    max_skipped: float
+    quiet: bool
+
+    def keywords(self, extractor: str | None = None) -> dict[str, Any]:
+        """Keyword arguments of `engine.score` and `engine.extract`; `extractor` stands in where none was named."""
+        given = {name: value for name, value in asdict(self).items() if name != "quiet" and value is not None}
+        if extractor is not None:
+            given.setdefault("extractor", extractor)
+        return {**given, "progress": not self.quiet}
+
+
+def _count_or_auto(least: int) -> Callable[[click.Context, click.Parameter, str], Auto]:
+    """A click callback that takes a whole number from `least` on, or the word `auto`."""
+
+    def convert(ctx: click.Context, parameter: click.Parameter, text: str) -> Auto:
+        if text == "auto":
+            return "auto"
+        if not text.isdecimal() or int(text) < least:
+            raise click.BadParameter(f"{text!r} is neither auto nor a whole number from {least} on.", ctx, parameter)
+        return int(text)
+
+    return convert
+
+
+quiet_option = click.option("--quiet", is_flag=True, help="No progress bar and no warnings; errors still show.")
+
+_MEASURING = (
+    click.option(
+        "-e",
+        "--extractor",
+        metavar="NAME[,NAME]",
+        help="Network that turns images into features, see `divmetrics list extractors`; options follow as a query: "
+        "'pixels?size=32'.  [default: efficientnet-lite0]",
+    ),
+    click.option("--num", type=click.IntRange(min=1), metavar="N", help="Draw N samples from each side, by the seed."),
+    click.option(
+        "--seed", type=click.IntRange(min=0), default=0, metavar="N", show_default=True, help="Seed of every draw."
+    ),
+    click.option(
+        "--device", default="auto", metavar="auto|cpu|cuda[:i]|mps", show_default=True, help="Where the network runs."
+    ),
+    click.option(
+        "--batch-size",
+        callback=_count_or_auto(1),
+        default="auto",
+        metavar="N|auto",
+        show_default=True,
+        help="Images shown to the network at once.",
+    ),
+    click.option(
+        "--workers",
+        callback=_count_or_auto(0),
+        default="auto",
+        metavar="N|auto",
+        show_default=True,
+        help="Processes that decode images.",
+    ),
+    click.option("--labels", metavar="PATH", help="Class names of the samples: a csv with the columns path,label."),
+    click.option("--weights", metavar="PATH", help="Weights file for the extractor, in place of its own."),
+    click.option(
+        "--max-skipped",
+        type=click.FloatRange(0, 1),
+        default=0.01,
+        metavar="SHARE",
+        show_default=True,
+        help="Share of unreadable samples that is skipped and listed; more of them is an error.",
+    ),
+    quiet_option,
+)
+
+
+def measuring(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of `Measuring`; the command gets them as one argument, `measuring`."""
+
+    @wraps(command)
+    def with_record(**given: Any) -> Any:
+        shared = {field.name: given.pop(field.name) for field in fields(Measuring)}
+        return command(measuring=Measuring(**shared), **given)
+
+    collected: Callable[..., Any] = with_record
+    for option in reversed(_MEASURING):
+        collected = option(collected)
+    return collected
+
+
+metrics_option = click.option(
+    "-m",
+    "--metrics",
+    metavar="NAME[:opt=value],...",
+    help="Metrics or a preset, see `divmetrics list metrics` and `list presets`: quick, or fid,recall:k=3.",
+)
+json_option = click.option(
+    "--json", "json_path", metavar="PATH|-", help="Write JSON; with - to stdout and nothing else."
+)
+md_option = click.option("--md", "md_path", metavar="PATH", help="Write Markdown, for the comment of a pull request.")
+samples_option = click.option(
+    "--samples",
+    "samples_path",
+    metavar="PATH",
+    help="Write csv: which fake lies outside the reals, which real is missed.",
+)
+debug_option = click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
+"""Read by `main` from the arguments themselves, since parsing them may be what fails."""

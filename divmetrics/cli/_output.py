@@ -1,0 +1,87 @@
+"""Where results, warnings and files go: results to stdout, all else to stderr, files whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from divmetrics.errors import UsageError
+from divmetrics.files import check_writable, write_text
+
+if TYPE_CHECKING:
+    from divmetrics.report.page import Page
+    from divmetrics.results import Report
+
+STDOUT = "-"
+"""The path that means standard output."""
+
+
+def say(text: str) -> None:
+    """Print a result. A reader who left early (`| head`) changes nothing: files and the exit code still follow."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the flush at exit fails once more
+
+
+def tell(text: str) -> None:
+    """Print one line for the person who watches, to stderr."""
+    print(text, file=sys.stderr)  # noqa: T201
+
+
+def show(page: Page) -> None:
+    """Print a page as a table, as wide as the terminal is, coloured where it is one."""
+    from divmetrics.report import table
+
+    say(table.render(page, shutil.get_terminal_size((100, 24)).columns, colour=sys.stdout.isatty()))
+
+
+def deliver(page: Page, as_json: str, json_path: str | None, md_path: str | None) -> None:
+    """Write the files that were asked for, then print the table, or the JSON if that is to go to stdout."""
+    from divmetrics.report import markdown
+
+    if json_path not in (None, STDOUT):
+        write_text(json_path, as_json)
+    if md_path is not None:
+        write_text(md_path, markdown.render(page))
+    if json_path == STDOUT:
+        say(as_json)
+    else:
+        show(page)
+
+
+def check_outputs(json_path: str | None, *others: str | None) -> None:
+    """Raise UsageError if one of the paths cannot be written, before the work starts."""
+    if STDOUT in others:
+        raise UsageError("only --json can go to stdout with -; name a file.")
+    for path in (json_path if json_path != STDOUT else None, *others):
+        if path is not None:
+            check_writable(path)
+
+
+@contextmanager
+def plain_warnings(*, quiet: bool = False) -> Iterator[None]:
+    """Python warnings as one short line on stderr each; none if `quiet`."""
+
+    def show_line(message: Warning | str, *_: object) -> None:
+        if not quiet:
+            tell(f"warning: {str(message).splitlines()[0]}")
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show_line  # type: ignore[assignment]  # *_ takes the places
+        yield
+
+
+def save_samples(report: Report, path: str) -> None:
+    """Write the per-sample values; a report without any says which metrics have them."""
+    from divmetrics.report import samples
+
+    samples.write(report, path)
+    if not report.samples:
+        warnings.warn("no metric here has per-sample values; precision, recall, density and coverage do.", stacklevel=2)

@@ -1,0 +1,90 @@
+"""Float64 linear algebra on symmetric matrices: the Bures distance, spectral entropy, and their few helpers.
+
+Products over samples stay on the device of the samples. Decompositions of the small `[d, d]` results run on the CPU
+wherever the samples lie, with numpy and scipy: one path, one answer on every device, and at d=2048 on two cores three
+times faster than torch's own `eigvalsh` there (0.4 s against 1.5 s).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import scipy.linalg
+import torch
+from torch import Tensor
+
+EPS = float(np.finfo(np.float64).eps)
+ACCURACY = 1e-10
+"""Relative error of a Bures distance above which its fast route is not trusted."""
+
+
+def float64(rows: Tensor) -> Tensor:
+    """`rows` in float64, on their device unless that is MPS, which has no float64: those go to the CPU."""
+    return rows.cpu().double() if rows.device.type == "mps" else rows.double()
+
+
+def gram(rows: Tensor) -> Tensor:
+    """`rows' rows`, `[d, d]`, of float64 rows `[n, d]`."""
+    if rows.device.type != "cpu":
+        return rows.T @ rows
+    array = rows.numpy()
+    return torch.from_numpy(array.T @ array)  # numpy sees the symmetry (dsyrk) and does half the work, torch does not
+
+
+def eigenvalues(symmetric: Tensor) -> np.ndarray:
+    """Eigenvalues `[d]` of a symmetric matrix, ascending."""
+    return np.asarray(np.linalg.eigvalsh(symmetric.cpu().numpy()))
+
+
+def bures(left: Tensor, right: Tensor) -> float:
+    """Squared Bures distance of two covariances, tr A + tr B - 2 tr (AB)^1/2; >= 0 up to round-off, 0 where A = B.
+
+    `left`, `right`: symmetric positive semi-definite `[d, d]`, float64. The eigenvalues of AB come from one symmetric
+    generalised eigenproblem where a bound on their round-off, known afterwards, allows it. Their square roots amplify
+    round-off, so that an ill-conditioned or rank-deficient pair goes through factors A = F F', B = H H' instead:
+    tr (AB)^1/2 is the nuclear norm of F'H, and singular values need no root. (Bhatia 2019, arXiv:1712.01504.)
+    """
+    A, B = left.cpu().numpy(), right.cpu().numpy()
+    traces = float(np.trace(A) + np.trace(B))
+    root, error = _root_from_eigenvalues(A, B)
+    if not 2 * error <= ACCURACY * (traces - 2 * root):
+        root = float(np.linalg.svd(_factor(A).T @ _factor(B), compute_uv=False).sum())
+    return traces - 2 * root
+
+
+def _root_from_eigenvalues(A: np.ndarray, B: np.ndarray) -> tuple[float, float]:
+    """tr (AB)^1/2 by way of the eigenvalues of AB, and a bound on its error; infinite where A or B is singular."""
+    try:
+        # Type 2 is B A x = w x, solved on the sandwich L'BL with A = LL': symmetric, no imaginary dust to discard
+        squares = scipy.linalg.eigh(B, A, type=2, driver="gv", eigvals_only=True, check_finite=False)
+    except np.linalg.LinAlgError:
+        return math.nan, math.inf
+    roots = np.sqrt(np.abs(squares))
+    # Weyl: round-off moves each eigenvalue by at most about eps |A| |B|; what that does to the root is counted in full
+    slip = EPS * np.linalg.norm(A, 1) * np.linalg.norm(B, 1)
+    reach = np.sqrt(np.abs(squares) + slip) - np.sqrt(np.maximum(np.abs(squares) - slip, 0))
+    return float(roots.sum()), float(reach.sum())
+
+
+def _factor(matrix: np.ndarray) -> np.ndarray:
+    """F `[d, rank]` with F F' = `matrix`, by pivoted Cholesky; pivots below d eps max are round-off and cut."""
+    lower, pivots, rank, _ = scipy.linalg.lapack.dpstrf(matrix, lower=1)
+    factor = np.empty((len(matrix), rank))
+    factor[pivots - 1] = np.tril(lower)[:, :rank]
+    return factor
+
+
+def spectral_entropy(matrix: Tensor, order: float = 1.0) -> float:
+    """Renyi entropy in nats of the eigenvalues of a symmetric PSD `matrix` `[m, m]` of trace 1; in [0, ln m].
+
+    `order` 1 is Shannon's entropy, 0 the log of the rank, 2 the collision entropy, inf minus the log of the largest.
+    """
+    spectrum = eigenvalues(matrix)
+    # Zero eigenvalues come out as dust of +-eps, which orders below 1 would count: 1e-17 ** 0.1 is 0.02
+    spectrum = spectrum[spectrum > len(spectrum) * EPS * spectrum[-1]]
+    if order == 1:
+        return float(-(spectrum * np.log(spectrum)).sum())
+    if math.isinf(order):
+        return float(-np.log(spectrum[-1]))
+    return float(np.log((spectrum**order).sum()) / (1 - order))

@@ -1,0 +1,33 @@
+"""The blocked pair engine: all that is known of pairs of samples, without ever holding an n x n matrix.
+
+**"Inside a ball" is defined here and nowhere else.** The ball of a sample reaches to its k-th nearest *other* sample of
+its own set; `ties="open"` asks for a distance smaller than that radius (Naeem 2020, the `prdc` package), `"closed"` for
+one no larger (Kynkaanniemi 2019).
+
+**Every comparison is decided by directly computed float64 distances**, at the speed of a float32 matrix product: the
+product is a filter with a proven error bound (`_distances.py`), and only what it cannot decide is computed directly.
+"""
+
+from divmetrics.pairs._distances import squared_distances
+from divmetrics.pairs._distinct import Distinct
+from divmetrics.pairs._hits import Hits, hits
+from divmetrics.pairs._kernels import Polynomial, draw_subsets, mmd2, mmd2_subsets
+from divmetrics.pairs._neighbours import nearest, radii
+from divmetrics.pairs._support import SUPPORT, Ties, enough_rows, support
+
+__all__ = [
+    "SUPPORT",
+    "Distinct",
+    "Hits",
+    "Polynomial",
+    "Ties",
+    "draw_subsets",
+    "enough_rows",
+    "hits",
+    "mmd2",
+    "mmd2_subsets",
+    "nearest",
+    "radii",
+    "squared_distances",
+    "support",
+]

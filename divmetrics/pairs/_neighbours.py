@@ -1,0 +1,139 @@
+"""Distances to neighbours: the radii of balls within a set, the nearest row of another set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import inf, nan
+
+import torch
+from torch import Tensor
+
+from divmetrics import dist
+from divmetrics.pairs._distances import Pairs, Sheet, blocks, ieee_products, lower, squared_distances
+from divmetrics.pairs._distinct import Distinct
+
+SLACK = 4
+"""Candidates kept beyond the k nearest: room for those that the float32 bounds cannot put in order."""
+
+
+def radii(points: Distinct, ks: Sequence[int]) -> Tensor:
+    """Squared distance of each distinct row to its k-th nearest other sample, `[u, len(ks)]` float64; exact.
+
+    Copies of a row count as neighbours at distance 0. Every k must be below the number of samples.
+    """
+    pairs = Pairs(points.rows, points.rows)
+    u, device = len(points.rows), points.rows.device
+    needs = torch.tensor(list(ks), device=device) - (points.copies[:, None] - 1)  # [u, K] to find beyond own copies
+    found = torch.full(needs.shape, nan, dtype=torch.float64, device=device)
+    with ieee_products(device):
+        sheet = pairs.rough[0]
+        if sheet.rows.dtype == torch.float32:
+            low, index = _shortlists(sheet, min(max(ks) + SLACK, u))
+            every = torch.arange(u, device=device)
+            found = _by_rows(every, found, lambda r: _settle(points, sheet, r, low[r], index[r], needs[r]))
+        rest = found.isnan().any(1).nonzero()[:, 0]
+        if len(rest):
+            found[rest] = _by_rows(rest, found, lambda r: _whole_rows(points, pairs.sharp[0], r, needs[r]))
+    return found
+
+
+def _by_rows(rows: Tensor, like: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:
+    """`function` of a few hundred of `rows` at a time, the ranks sharing them; pieces are as wide as `like`."""
+
+    def share(mine: range) -> Tensor:
+        own = rows[mine.start : mine.stop]
+        return torch.cat([like[:0], *(function(own[few]) for few in blocks(len(own)))])
+
+    return dist.spread(len(rows), share)
+
+
+def _shortlists(sheet: Sheet, length: int) -> tuple[Tensor, Tensor]:
+    """The `length` smallest lower bounds of each row, ascending, and whose they are, both `[u, length]`.
+
+    Each block serves twice, for its rows and for its columns.
+    """
+    u, device = len(sheet.rows), sheet.rows.device
+    low = torch.full((u, length), inf, dtype=sheet.rows.dtype, device=device)
+    index = torch.zeros(u, length, dtype=torch.int64, device=device)
+
+    def merge(rows: slice, block: Tensor, start: int) -> None:
+        fresh = block.topk(min(length, block.shape[1]), largest=False, sorted=False)
+        low[rows], index[rows] = _shortest(length, [low[rows], fresh.values], [index[rows], fresh.indices + start])
+
+    tasks = [(rows, columns) for rows in blocks(u) for columns in blocks(u) if rows.start <= columns.start]
+    for task in dist.shard(len(tasks)):
+        rows, columns = tasks[task]
+        block = lower(sheet, sheet, rows, columns)
+        if rows == columns:
+            block.fill_diagonal_(inf)
+        else:
+            merge(columns, block.T.contiguous(), rows.start)
+        merge(rows, block, columns.start)
+    lists = dist.gather((low, index))  # the ranks saw different blocks: their lists share no pair
+    return _shortest(length, [part.to(device) for part, _ in lists], [part.to(device) for _, part in lists])
+
+
+def _shortest(length: int, low: list[Tensor], index: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Several lists of the same rows merged into one."""
+    best = torch.cat(low, 1).topk(length, largest=False)
+    return best.values, torch.cat(index, 1).gather(1, best.indices)
+
+
+def _whole_rows(points: Distinct, sheet: Sheet, rows: Tensor, needs: Tensor) -> Tensor:
+    """Radii `[r, K]` of `rows` from lists as long as it takes to hold all that the bounds cannot exclude."""
+    low = lower(sheet, sheet, rows, slice(None))
+    low[torch.arange(len(rows), device=rows.device), rows] = inf
+    u = low.shape[1]
+    some = low.topk(min(max(1, int(needs.max())), u), largest=False)
+    high = some.values + sheet.doubt[rows][:, None] + sheet.doubt[some.indices]
+    ceiling = _kth(high, points.copies[some.indices], needs).amax(1)
+    longest = int((low <= ceiling[:, None]).sum(1).max()) + 1
+    full = low.topk(min(longest, u), largest=False)
+    return _settle(points, sheet, rows, full.values, full.indices, needs)
+
+
+def _settle(points: Distinct, sheet: Sheet, rows: Tensor, low: Tensor, index: Tensor, needs: Tensor) -> Tensor:
+    """Radii `[r, K]` from ascending shortlists `low`, `index` `[r, m]`; NaN where a list is too short to prove one."""
+    copies = points.copies[index]
+    low = low.double()
+    high = low + sheet.doubt[rows][:, None] + sheet.doubt[index]
+    floor, ceiling = _kth(low, copies, needs), _kth(high, copies, needs)  # [r, K], the radius lies between
+    proven = (ceiling <= low[:, -1:]).all(1)  # what is not on the list is at least as far as its last
+    contender = ((low[:, :, None] <= ceiling[:, None]) & (high[:, :, None] >= floor[:, None])).any(2)
+    at, slot = (contender & proven[:, None]).nonzero(as_tuple=True)
+    # The others keep their lower bound: it is on the same side of the radius as their distance.
+    low[at, slot] = squared_distances(points.rows, points.rows, rows[at], index[at, slot])
+    return _kth(low, copies, needs).masked_fill(~proven[:, None], nan)
+
+
+def _kth(values: Tensor, copies: Tensor, needs: Tensor) -> Tensor:
+    """Smallest of `values` `[r, m]` within which `needs` `[r, K]` samples lie, copies counted; 0 where none is needed."""
+    ordered, order = values.sort(1)
+    reached = copies.gather(1, order).cumsum(1)  # [r, m]
+    position = (reached[:, :, None] < needs[:, None]).sum(1).clamp(max=values.shape[1] - 1)
+    return ordered.gather(1, position).where(needs > 0, 0.0)
+
+
+def nearest(queries: Tensor, base: Tensor) -> tuple[Tensor, Tensor]:
+    """Squared distance `[n]` float64 of each row of `queries` to the nearest of `base`, and that row's index `[n]`; exact.
+
+    Of several nearest rows the first is taken.
+    """
+    pairs = Pairs(queries, base)
+    everything = slice(0, len(base))
+
+    def of_rows(index: Tensor) -> Tensor:
+        rows = slice(int(index[0]), int(index[-1]) + 1)
+        low = lower(*pairs.rough, rows, everything)
+        ceiling = squared_distances(queries, base, index, low.argmin(1))
+        i, j = (low <= ceiling[:, None]).nonzero(as_tuple=True)
+        squared = pairs.settle(rows, everything, i, j, low, lambda least, _: least <= ceiling[i])
+        best = ceiling.scatter_reduce(0, i, squared, "amin")
+        absent = torch.full_like(index, len(base))
+        first = absent.scatter_reduce(0, i, j.where(squared == best[i], len(base)), "amin")
+        return torch.stack([best, first.double()], 1)  # a row number is exact in float64
+
+    with ieee_products(queries.device):
+        like = torch.empty(0, 2, dtype=torch.float64, device=queries.device)
+        found = _by_rows(torch.arange(len(queries), device=queries.device), like, of_rows)
+    return found[:, 0], found[:, 1].long()

@@ -1,0 +1,64 @@
+"""What a user names -> samples: folders, archives, arrays and Python objects all become a `Source` or a `Stream`."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from divmetrics.errors import SourceError, UsageError
+from divmetrics.sources._arrays import open_npy, open_npz
+from divmetrics.sources._base import Kind, Source, Stream, UnreadableSample
+from divmetrics.sources._folder import open_folder
+from divmetrics.sources._objects import open_object
+from divmetrics.sources._tar import open_tar
+from divmetrics.sources._views import subset, with_labels
+from divmetrics.sources._zip import open_zip
+
+__all__ = ["OPENERS", "Kind", "Source", "Stream", "UnreadableSample", "open_source", "subset", "with_labels"]
+
+OPENERS: dict[str, Callable[[str], Source | Stream]] = {
+    ".zip": open_zip,
+    ".tar": open_tar,
+    ".tar.gz": open_tar,
+    ".tgz": open_tar,
+    ".npy": open_npy,
+    ".npz": open_npz,
+}
+"""End of a file's name, in lower case -> what opens the file. A new file format is one line here."""
+
+
+def open_source(what: Any, *, side: str = "samples") -> Source | Stream:
+    """The samples that a user names by a path or hands over as a Python object; `side` is what messages call them.
+
+    A path is a folder, a `.zip`, `.tar`, `.tar.gz`, `.npy` or `.npz`; an object is an array or tensor of images or of
+    features, a list, a torch Dataset or DataLoader, or any iterable of samples or batches. Floats are images only in
+    [0, 1]. A `Source` or a `Stream` is returned as it is.
+
+    Raises SourceError where there are no samples to read, UsageError where a scheme is unknown.
+    """
+    if isinstance(what, (Source, Stream)):
+        return what
+    try:
+        return _open_path(os.fspath(what)) if isinstance(what, (str, os.PathLike)) else open_object(what)
+    except OSError as error:
+        place = what if isinstance(what, (str, os.PathLike)) else f"the {type(what).__name__}"
+        raise SourceError(f"{side}: cannot read {place}: {(error.strerror or str(error)).lower()}.") from None
+    except (SourceError, UsageError) as error:
+        raise error.within(side) from None
+
+
+def _open_path(text: str) -> Source | Stream:
+    path = Path(text)
+    if path.is_dir():
+        return open_folder(text)
+    opener = next((opener for suffix, opener in OPENERS.items() if text.lower().endswith(suffix)), None)
+    if not path.exists():
+        if scheme := re.match(r"[a-z][a-z0-9+.-]+:", text):  # two letters at least: C: is a drive
+            raise UsageError(f"nothing here opens {scheme.group()!r} in {text!r}; give a file or a folder.")
+        raise SourceError(f"there is no file or folder {text!r}; check the path.")
+    if opener is None:
+        raise SourceError(f"{text} is no folder and ends in none of {', '.join(OPENERS)}; give one of these.")
+    return opener(text)

@@ -1,0 +1,114 @@
+"""A source seen otherwise: some of its samples, or the same ones with other labels."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+import posixpath
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from divmetrics.errors import SourceError, TooFewSamples, UsageError
+from divmetrics.sources._base import Kind, Source
+
+
+@dataclass(frozen=True, eq=False)
+class View(Source):
+    """The samples of `base` at `indices`, with labels of their own."""
+
+    name: str
+    kind: Kind
+    base: Source
+    indices: Sequence[int]
+    labels: tuple[str, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def read(self, indices: Sequence[int]) -> list[np.ndarray]:
+        """As `Source.read`."""
+        return self.base.read([self.indices[i] for i in indices])
+
+    def path(self, index: int) -> str:
+        """The sample's path in `base`."""
+        return self.base.path(self.indices[index])
+
+    def digest(self) -> str | None:
+        """sha256 over the digest of `base`, the indices and the labels; None where `base` has none."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str | None:
+        if (base := self.base.digest()) is None:
+            return None
+        whole = hashlib.sha256(base.encode() + np.array(self.indices, dtype="<i8").tobytes())
+        whole.update("\0".join(self.labels or ()).encode("utf-8", "surrogateescape"))
+        return f"sha256:{whole.hexdigest()}"
+
+
+def subset(source: Source, num: int, seed: int) -> Source:
+    """`num` samples of `source`, drawn without replacement, in their old order.
+
+    Raises TooFewSamples where there are fewer, UsageError where `num` is not positive.
+    """
+    if num < 1:
+        raise UsageError(f"{source.name}: cannot draw {num} samples; draw at least 1.")
+    if num > len(source):
+        raise TooFewSamples(f"{source.name} has {len(source)} samples, {num} were wanted; lower --num or add samples.")
+    drawn = np.sort(np.random.default_rng(seed).choice(len(source), num, replace=False)).tolist()
+    labels = None if source.labels is None else tuple(source.labels[i] for i in drawn)
+    return View(source.name, source.kind, source, drawn, labels)
+
+
+def with_labels(source: Source, labels: str | os.PathLike[str] | Sequence[str]) -> Source:
+    """`source` with these labels: one a sample, or a csv file with the columns path,label.
+
+    A path in the csv is what `source.path` says: relative to the source. Raises SourceError unless every sample has
+    exactly one label and every path is a sample.
+    """
+    given = (
+        _from_csv(source, Path(labels)) if isinstance(labels, (str, os.PathLike)) else [str(label) for label in labels]
+    )
+    if len(given) != len(source):
+        raise SourceError(
+            f"{len(given)} labels for the {len(source)} samples of {source.name}; give one label a sample."
+        )
+    return View(source.name, source.kind, source, range(len(source)), tuple(given))
+
+
+def _from_csv(source: Source, file: Path) -> list[str]:
+    table = _read_csv(file)
+    paths = [source.path(i) for i in range(len(source))]
+    if strangers := sorted(table.keys() - set(paths)):
+        raise SourceError(
+            f"{file}: {len(strangers)} path(s) match no sample of {source.name}, {strangers[0]!r} for one; "
+            f"write them relative to the source, like {paths[0]!r}."
+        )
+    if bare := [path for path in paths if not table.get(path)]:
+        raise SourceError(
+            f"{file}: {len(bare)} sample(s) of {source.name} have no label, {bare[0]!r} for one; add them."
+        )
+    return [table[path] for path in paths]
+
+
+def _read_csv(file: Path) -> dict[str, str]:
+    """Path -> label."""
+    table: dict[str, str] = {}
+    try:
+        with file.open(newline="", encoding="utf-8-sig") as lines:
+            rows = csv.DictReader(lines)
+            if not {"path", "label"} <= set(rows.fieldnames or ()):
+                found = ", ".join(rows.fieldnames or ()) or "nothing"
+                raise SourceError(f"{file} begins with {found}; wanted a first line with the columns path,label.")
+            for row in rows:
+                path, label = posixpath.normpath(row["path"] or ""), row["label"] or ""
+                if table.setdefault(path, label) != label:
+                    raise SourceError(f"{file}: {path!r} has two labels, {table[path]!r} and {label!r}; leave one.")
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise SourceError(f"cannot read the labels {file}: {getattr(error, 'strerror', None) or error}.") from None
+    return table

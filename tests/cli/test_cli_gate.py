@@ -1,0 +1,191 @@
+"""`gate`: the four exit codes, its outputs, and what it measures when it is given samples."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from divmetrics.results import Report, Verdict
+
+
+@pytest.fixture
+def saved(tmp_path: Path, make_report: Callable[..., Report]) -> Path:
+    path = tmp_path / "report.json"
+    make_report().save(path)
+    return path
+
+
+def test_exit_0_passed(saved: Path, rules: Callable[[str], Path], call: Callable[..., object]) -> None:
+    done = call("gate", saved, "--config", rules("[gate.rules.recall]\nmin = 0.4\n"))
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("gate passed\n")
+
+
+def test_exit_1_failed(saved: Path, rules: Callable[[str], Path], call: Callable[..., object]) -> None:
+    done = call("gate", saved, "--config", rules("[gate.rules.recall]\nmin = 0.5\n"))
+    assert (done.code, done.err) == (1, "")
+    assert done.out.startswith("gate failed\n")
+    assert "0.41 is below 0.5" in done.out
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[gate.rules.recal]\nmin = 0.5\n", "Did you mean 'recall'?"),
+        ("[gate.rules.recall]\nmin = 0.5\nmax = 0.4\n", "min 0.5 is above max 0.4"),
+        ("[gate.rules.recall]\nmn = 0.5\n", "unknown key 'mn'"),
+        ("[gate.rules.recall]\nmin = 0.5\nuse = 'ci_low'\n", "has no interval"),
+        ("[gate]\nverdict = 'error'\n", "asks for the verdict and the report has none"),
+        ("[gate]\nbaseline = 'none.json'\n[gate.rules.recall]\nmin = 0.5\n", "cannot read the report"),
+        ("[gate\n", "is not TOML"),
+        ("", "has no rules"),
+    ],
+)
+def test_exit_2_wrong_rules(
+    text: str, message: str, saved: Path, rules: Callable[[str], Path], call: Callable[..., object]
+) -> None:
+    done = call("gate", saved, "--config", rules(text))
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err
+
+
+def test_exit_2_foreign_baseline(
+    saved: Path, rules: Callable[[str], Path], call: Callable[..., object], tmp_path: Path
+) -> None:
+    foreign = saved.read_text().replace("|k:5|", "|k:3|")
+    (tmp_path / "b.json").write_text(foreign)
+    done = call("gate", saved, "--config", rules("[gate]\nbaseline = 'b.json'\nrules.recall.max_regression = '5%'\n"))
+    assert done.code == 2
+    assert "another signature" in done.err
+    assert "params 'k:5' against 'k:3'" in done.err
+
+
+def test_exit_2_not_a_report(rules: Callable[[str], Path], call: Callable[..., object], tmp_path: Path) -> None:
+    config = rules("[gate.rules.recall]\nmin = 0.4\n")
+    (tmp_path / "r.json").write_text("{}")
+    assert call("gate", tmp_path / "r.json", "--config", config).code == 2
+    assert call("gate", tmp_path / "no.json", "--config", config).code == 2
+    assert call("gate", "a", "b", "c", "--config", config).code == 2
+    assert call("gate", "a", "--config", tmp_path / "no.toml").code == 2
+
+
+def test_exit_3_a_ruled_metric_could_not_be_computed(
+    rules: Callable[[str], Path], call: Callable[..., object], make_report: Callable[..., Report], tmp_path: Path
+) -> None:
+    make_report(recall=None).save(tmp_path / "r.json")
+    done = call("gate", tmp_path / "r.json", "--config", rules("[gate.rules.recall]\nmin = 0.4\n"))
+    assert (done.code, done.out) == (3, "")
+    assert "could not be computed" in done.err
+
+
+def test_exit_3_samples_that_are_not_there(
+    rules: Callable[[str], Path], call: Callable[..., object], tmp_path: Path
+) -> None:
+    config = rules("[gate.rules.recall]\nmin = 0.4\n")
+    assert call("gate", tmp_path / "real", tmp_path / "fake", "--config", config).code == 3
+
+
+def test_rules_of_the_current_folder_are_the_default(
+    saved: Path, call: Callable[..., object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call("gate", saved).code == 2
+    (tmp_path / "pyproject.toml").write_text("[tool.divmetrics.gate.rules.recall]\nmin = 0.5\n")
+    assert call("gate", saved).code == 1
+    (tmp_path / "divmetrics.toml").write_text("[gate.rules.recall]\nmin = 0.4\n")
+    assert call("gate", saved).code == 0
+
+
+def test_outputs(saved: Path, rules: Callable[[str], Path], call: Callable[..., object], tmp_path: Path) -> None:
+    config = rules("[gate.rules.recall]\nmin = 0.5\n[gate.rules.fid]\nmax = 8\nlevel = 'warn'\n")
+    paths = [tmp_path / name for name in ("g.json", "g.md", "g.xml")]
+    done = call("gate", saved, "--config", config, "--json", paths[0], "--md", paths[1], "--junit", paths[2])
+    assert done.code == 1
+    whole = json.loads(paths[0].read_text())
+    assert (whole["schema"], whole["passed"]) == ("divmetrics.gate/1", False)
+    assert [(rule["name"], rule["status"]) for rule in whole["rules"]] == [("recall", "fail"), ("fid", "warn")]
+    assert paths[1].read_text().startswith("### gate failed\n")
+    cases = ElementTree.parse(paths[2]).iter("testcase")  # noqa: S314  our own text
+    assert [[child.tag for child in case] for case in cases] == [["failure"], ["skipped"]]
+    printed = call("gate", saved, "--config", config, "--json", "-")
+    assert json.loads(printed.out) == whole
+    assert (printed.code, printed.err) == (1, "")
+
+
+@pytest.mark.parametrize("option", ["--json", "--md", "--junit"])
+def test_outputs_are_checked_first(
+    option: str, saved: Path, rules: Callable[[str], Path], call: Callable[..., object], tmp_path: Path
+) -> None:
+    config = rules("[gate.rules.recall]\nmin = 0.4\n")
+    assert call("gate", saved, "--config", config, option, tmp_path / "no" / "x").code == 2
+
+
+@pytest.mark.parametrize(
+    "given", [["-m", "fid"], ["-e", "pixels"], ["--seed", "0"], ["--samples", "s.csv"], ["--weights", "w"]]
+)
+def test_options_that_would_do_nothing_for_a_report_are_refused(
+    given: list[str], saved: Path, rules: Callable[[str], Path], call: Callable[..., object]
+) -> None:
+    done = call("gate", saved, "--config", rules("[gate.rules.recall]\nmin = 0.4\n"), *given)
+    assert done.code == 2
+    assert "does nothing for a saved report" in done.err
+    assert call("gate", saved, "--config", rules("[gate.rules.recall]\nmin = 0.4\n"), "--quiet").code == 0
+
+
+@pytest.mark.filterwarnings("default")
+def test_an_older_baseline_only_warns(
+    saved: Path, rules: Callable[[str], Path], call: Callable[..., object], tmp_path: Path
+) -> None:
+    (tmp_path / "b.json").write_text(saved.read_text().replace("divmetrics:0.1.0", "divmetrics:0.0.9"))
+    done = call("gate", saved, "--config", rules("[gate]\nbaseline = 'b.json'\nrules.recall.max_regression = '5%'\n"))
+    assert done.code == 0
+    assert "was made by divmetrics 0.0.9" in done.err
+    assert "was made by divmetrics 0.0.9" in done.out
+
+
+def test_samples_are_scored_on_what_the_rules_name(
+    rules: Callable[[str], Path], call: Callable[..., object], engine: object
+) -> None:
+    config = rules("[gate]\nextractor = 'pixels'\n[gate.rules.recall]\nmin = 0.4\n[gate.rules.fid]\nmax = 10\n")
+    assert call("gate", "real", "fake", "--config", config).code == 0
+    (sources, asked) = engine.asked[0]
+    assert sources == ("real", "fake")
+    assert (asked["metrics"], asked["extractor"]) == (["recall", "fid"], "pixels")
+    call("gate", "real", "fake", "--config", config, "-m", "quick", "-e", "efficientnet-lite0")
+    asked = engine.asked[1][1]
+    assert (asked["metrics"], asked["extractor"]) == ("quick", "efficientnet-lite0")
+
+
+def test_a_verdict_alone_scores_the_default_metrics(
+    rules: Callable[[str], Path],
+    call: Callable[..., object],
+    engine: object,
+    make_report: Callable[..., Report],
+) -> None:
+    engine.report = make_report(verdict=Verdict("collapsed", 0.01))
+    assert call("gate", "real", "fake", "--config", rules("[gate]\nverdict = 'error'\n")).code == 1
+    assert engine.asked[0][1]["metrics"] == "default"
+
+
+def test_wrong_rules_stop_before_the_samples_are_read(
+    rules: Callable[[str], Path], call: Callable[..., object], engine: object
+) -> None:
+    assert call("gate", "real", "fake", "--config", rules("[gate.rules.recall]\n")).code == 2
+    assert engine.asked == []
+
+
+def test_a_collapse_fails_the_gate_end_to_end(
+    rules: Callable[[str], Path], call: Callable[..., object], tmp_path: Path
+) -> None:
+    draw = np.random.RandomState(0)
+    for name, spread in [("real", 1.0), ("healthy", 1.0), ("collapsed", 0.05)]:
+        np.save(tmp_path / f"{name}.npy", draw.randn(60, 4) * spread)
+    config = rules('[gate.rules."recall:k=3"]\nmin = 0.3\n[gate.rules.precision]\nmin = 0.3\n')
+    codes = [
+        call("gate", tmp_path / "real.npy", tmp_path / f"{name}.npy", "--config", config).code
+        for name in ("healthy", "collapsed")
+    ]
+    assert codes == [0, 1]

@@ -1,0 +1,44 @@
+"""`list`: every registered part, with its options, as a table and as JSON."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from divmetrics.declare import EXTRACTORS, METRICS
+
+
+def test_metrics_as_json(call: Callable[..., object]) -> None:
+    entries = json.loads(call("list", "metrics", "--json").out)
+    assert [entry["name"] for entry in entries] == [metric.name for metric in METRICS]
+    recall = next(entry for entry in entries if entry["name"] == "recall")
+    assert recall["better"] == "higher"
+    assert recall["range"] == [0, 1]
+    assert recall["needs"]["fake"] == {"summary": "Rows", "layers": ["pooled"]}
+    assert recall["options"]["k"] == 5
+    assert recall["cite"]
+    fid = next(entry for entry in entries if entry["name"] == "fid")
+    assert fid["range"] == [0, None]
+    assert next(entry for entry in entries if entry["name"] == "vendi")["needs"]["real"] is None
+
+
+def test_extractors_as_json(call: Callable[..., object]) -> None:
+    entries = json.loads(call("list", "extractors", "--json").out)
+    assert [entry["name"] for entry in entries] == [extractor.name for extractor in EXTRACTORS]
+    assert next(entry for entry in entries if entry["name"] == "pixels")["provides"] == ["pooled", "pixels"]
+
+
+def test_presets_as_json(call: Callable[..., object]) -> None:
+    entries = {entry["name"]: entry["metrics"] for entry in json.loads(call("list", "presets", "--json").out)}
+    assert list(entries) == ["quick", "default", "full"]
+    assert entries["full"] == [metric.name for metric in METRICS]
+    assert set(entries["quick"]) <= set(entries["default"]) < set(entries["full"])
+
+
+@pytest.mark.parametrize("kind", ["metrics", "extractors", "presets"])
+def test_tables_name_every_entry(kind: str, call: Callable[..., object], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    names = [entry["name"] for entry in json.loads(call("list", kind, "--json").out)]
+    lines = call("list", kind).out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert all(any(line.startswith(f"{name} ") for line in lines) for name in names)

@@ -1,0 +1,179 @@
+"""What holds for every command: help, did-you-mean, exit codes, one sentence on stderr, light imports."""
+
+import os
+import signal
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import divmetrics
+from divmetrics.cli._main import commands, main
+from divmetrics.errors import MeasureError, UsageError
+
+
+def python(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, **options)  # noqa: S603
+
+
+def test_help_names_every_command(call: Callable[..., object]) -> None:
+    done = call("--help")
+    assert done.code == 0
+    assert list(commands.commands) == ["score", "gate", "extract", "list", "demo"]
+    assert all(f"  {name} " in done.out for name in commands.commands)
+
+
+@pytest.mark.parametrize("name", list(commands.commands))
+def test_every_option_has_a_help_sentence(name: str, call: Callable[..., object]) -> None:
+    command = commands.commands[name]
+    assert all(option.help for option in command.params if option.param_type_name == "option")
+    assert command.help
+    assert call(name, "--help").code == 0
+
+
+def test_version(call: Callable[..., object]) -> None:
+    assert call("--version").out == f"divmetrics {divmetrics.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["scroe", "a", "b"], "unknown command 'scroe'. Did you mean 'score'?"),
+        (["score", "a", "b", "--devise", "cpu"], "No such option '--devise'. Did you mean '--device'?"),
+        (["--vresion"], "Did you mean '--version'?"),
+        (["score", "a"], "Missing argument 'FAKE'."),
+        (["score", "a", "b", "c"], "unexpected extra argument"),
+        (["score", "a", "b", "--num", "0"], "0 is not in the range x>=1."),
+        (["score", "a", "b", "--batch-size", "0"], "'0' is neither auto nor a whole number from 1 on."),
+        (["score", "a", "b", "--workers", "-1"], "'-1' is neither auto nor a whole number from 0 on."),
+        (["score", "a", "b", "--max-skipped", "2"], "2.0 is not in the range"),
+        (["score", "a", "b", "-m", "recal"], "unknown metric or preset 'recal'. Did you mean 'recall'?"),
+        (["score", "a", "b", "-m", "recall:kk=3"], "unknown option of recall 'kk'. Did you mean 'k'?"),
+        (["score", "a", "b", "-e", "pixel"], "unknown extractor 'pixel'. Did you mean 'pixels'?"),
+        (["list", "metric"], "unknown kind 'metric'. Did you mean 'metrics'?"),
+        (["gate"], "Missing argument"),
+    ],
+)
+def test_usage_errors_are_one_sentence_and_exit_2(
+    arguments: list[str], message: str, call: Callable[..., object]
+) -> None:
+    done = call(*arguments)
+    assert (done.code, done.out) == (2, "")
+    assert message in done.err
+    assert done.err.startswith("error: ")
+    assert done.err.count("\n") == 1
+
+
+def test_no_command_is_a_usage_error_that_shows_the_help(call: Callable[..., object]) -> None:
+    done = call()
+    assert (done.code, done.out) == (2, "")
+    assert "Commands:" in done.err
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "message"),
+    [
+        (UsageError("wrong."), 2, "error: wrong.\n"),
+        (MeasureError("broken."), 3, "error: broken.\n"),
+        (OSError(28, "No space left on device", "out.json"), 3, "error: out.json: No space left on device.\n"),
+        (KeyError("x"), 3, "error: this is a bug in divmetrics (KeyError: 'x'); run it again with --debug"),
+        (KeyboardInterrupt(), 130, "\nerror: interrupted.\n"),
+    ],
+)
+def test_errors_become_a_sentence_and_a_code(
+    error: BaseException, code: int, message: str, call: Callable[..., object], engine: object, tmp_path: Path
+) -> None:
+    engine.error = error
+    done = call("score", "a", "b", "--json", tmp_path / "r.json")
+    assert (done.code, done.out) == (code, "")
+    assert done.err.startswith(message)
+    assert list(tmp_path.iterdir()) == [], "no half-written file"
+    if code != 130:
+        again = call("score", "a", "b", "--debug")
+        assert again.code == code
+        assert "Traceback" in again.err
+        assert again.err.endswith(done.err)
+
+
+def test_main_exits_with_the_code() -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["scroe"])
+    assert caught.value.code == 2
+
+
+def test_python_m() -> None:
+    assert python("-m", "divmetrics", "--version").stdout == f"divmetrics {divmetrics.__version__}\n"
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("quiet", [False, True])
+def test_warnings_are_one_short_line(quiet: bool, call: Callable[..., object], monkeypatch: pytest.MonkeyPatch) -> None:
+    from divmetrics import engine
+
+    def score(*sources: str, **keywords: object) -> None:
+        warnings.warn("first line\nsecond line", stacklevel=1)
+        raise MeasureError("done.")
+
+    monkeypatch.setattr(engine, "score", score)
+    done = call("score", "a", "b", *(["--quiet"] if quiet else []))
+    assert done.err == ("" if quiet else "warning: first line\n") + "error: done.\n"
+
+
+LIGHT = """
+import sys
+from divmetrics.cli._main import run
+run(sys.argv[1:])
+print("HEAVY", sorted({"torch", "numpy", "scipy", "sklearn", "PIL", "timm"} & set(sys.modules)), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["gate", "r.json"], ["gate", "r.json", "--md", "m", "--junit", "j"]])
+def test_help_and_gate_load_nothing_heavy(
+    arguments: list[str], tmp_path: Path, make_report: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_report().save(tmp_path / "r.json")
+    (tmp_path / "divmetrics.toml").write_text("[gate.rules.recall]\nmin = 0.4\n")
+    here = str(Path(divmetrics.__file__).parents[1])
+    done = python("-c", LIGHT, *arguments, cwd=tmp_path, env={**os.environ, "PYTHONPATH": here})
+    assert done.stderr == "HEAVY []\n"
+    assert done.stdout
+
+
+def test_a_reader_who_leaves_early_changes_nothing(tmp_path: Path, make_report: Callable[..., object]) -> None:
+    """The exit code stays the gate's own and the files are written, though nobody reads the table."""
+    make_report().save(tmp_path / "r.json")
+    (tmp_path / "rules.toml").write_text("[gate.rules.recall]\nmin = 0.4\n")
+    read, write = os.pipe()
+    os.close(read)
+    command = [sys.executable, "-m", "divmetrics", "gate", "r.json", "--config", "rules.toml", "--junit", "j.xml"]
+    here = str(Path(divmetrics.__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": here}
+    done = subprocess.run(  # noqa: S603
+        command, stdout=write, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=environment, check=False
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "j.xml").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals as on POSIX")
+def test_an_interrupt_ends_the_process_with_130(tmp_path: Path) -> None:
+    code = (
+        "import divmetrics.engine as e, os, signal\n"
+        "e.score = lambda *a, **k: os.kill(os.getpid(), signal.SIGINT)\n"
+        "from divmetrics.cli import main\n"
+        f"main(['score', 'a', 'b', '--json', {str(tmp_path / 'r.json')!r}])"
+    )
+    here = str(Path(divmetrics.__file__).parents[1])
+    done = python("-c", code, env={**os.environ, "PYTHONPATH": here}, preexec_fn=_default_interrupt)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr.strip() == "error: interrupted."
+    assert list(tmp_path.iterdir()) == []
+
+
+def _default_interrupt() -> None:
+    """A parent that ignores Ctrl-C, as a background job's shell does, would pass that on."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,0 +1,99 @@
+"""Class counts: closed forms, the published conventions, collapse, fakes outside the reals' classes."""
+
+from math import log
+
+import numpy as np
+import pytest
+from scipy.stats import entropy
+
+from divmetrics.declare import METRICS
+from divmetrics.errors import FeatureError, MeasureError, UsageError
+
+modes_found, mode_kl, mode_tv, effective_modes = (
+    METRICS[name] for name in ("modes_found", "mode_kl", "mode_tv", "effective_modes")
+)
+FAMILY = [modes_found, mode_kl, mode_tv, effective_modes]
+
+
+def labels(*counts: int) -> np.ndarray:
+    return np.repeat(np.arange(len(counts)), counts)
+
+
+EVEN = labels(10, 10, 10, 10)
+
+
+def test_missing_modes_are_named() -> None:
+    found = modes_found.measure(EVEN, labels(5, 0, 1, 0))
+    assert found.value == 2
+    assert found.extras == {"modes_total": 4, "missing": [1, 3]}
+
+
+def test_min_count_moves_the_number() -> None:
+    assert [modes_found(EVEN, labels(5, 0, 1, 4), min_count=count) for count in (1, 2, 5, 6)] == [3, 2, 1, 0]
+
+
+def test_fakes_outside_the_reals_classes_find_nothing() -> None:
+    real, fake = labels(10, 0, 10), labels(4, 10, 0, 6)  # half of the fakes outside: classes 1 and 3
+    assert modes_found(real, fake) == 1
+    assert mode_tv(real, fake) == pytest.approx((0.3 + 0.5 + 0.5 + 0.3) / 2)
+    assert mode_kl(real, fake) == pytest.approx(log(2))  # inside, all fakes are of one of two classes
+    assert effective_modes(real, fake) == 1
+    for metric in (mode_kl, mode_tv, effective_modes):
+        assert metric.measure(real, fake).extras["outside"] == pytest.approx(0.8)
+
+
+def test_kl_is_from_fake_to_real_in_nats() -> None:
+    real, fake = labels(50, 30, 20), labels(10, 60, 30)
+    assert mode_kl(real, fake) == pytest.approx(entropy([0.1, 0.6, 0.3], [0.5, 0.3, 0.2]))
+    assert mode_kl(real, fake) != pytest.approx(mode_kl(fake, real))
+
+
+@pytest.mark.parametrize("kept", [1, 2, 4])
+def test_even_fakes_on_some_of_even_modes(kept: int) -> None:
+    fake = labels(*[8] * kept)
+    assert mode_kl(EVEN, fake) == pytest.approx(log(4 / kept), abs=1e-15)  # field: KL >= ln(K / modes)
+    assert mode_tv(EVEN, fake) == pytest.approx(1 - kept / 4)
+    assert effective_modes(EVEN, fake) == pytest.approx(kept)
+
+
+def test_null_floor_is_what_faithful_samples_score() -> None:
+    rng = np.random.default_rng(0)
+    found = [mode_kl.measure(rng.integers(0, 20, 1500), rng.integers(0, 20, 1000)) for _ in range(200)]
+    floor = found[0].extras["null_floor"]
+    assert floor == pytest.approx(19 / 2 * (1 / 1000 + 1 / 1500))
+    assert np.mean([one.value for one in found]) == pytest.approx(floor, rel=0.1)
+
+
+def test_effective_modes_weighs_shares_and_knows_the_reals() -> None:
+    found = effective_modes.measure(EVEN, labels(97, 1, 1, 1))
+    assert 1 < found.value < 1.3
+    assert found.extras["real"] == pytest.approx(4)
+
+
+def test_logits_vote_by_their_largest() -> None:
+    logits = np.eye(4)[EVEN] + 0.1
+    for metric in FAMILY:
+        assert metric(logits, logits[:25]) == metric(EVEN, EVEN[:25])
+
+
+def test_all_get_worse_as_modes_are_lost() -> None:
+    ladder = [labels(10, 10, 10, 10), labels(20, 10, 9, 1), labels(30, 10), labels(40)]
+    for metric in FAMILY:
+        values = [metric(EVEN, fake) for fake in ladder]
+        assert values == sorted(values, reverse=metric.better == "higher"), metric.name
+
+
+def test_no_fake_inside() -> None:
+    outside = labels(0, 0, 0, 0, 7)
+    assert modes_found(EVEN, outside) == 0
+    assert mode_tv(EVEN, outside) == 1
+    assert effective_modes(EVEN, outside) == 0
+    with pytest.raises(MeasureError, match="no fake falls in a class of the reals"):
+        mode_kl(EVEN, outside)
+
+
+def test_bad_input() -> None:
+    with pytest.raises(UsageError, match="min_count=0 is not possible"):
+        modes_found(EVEN, EVEN, min_count=0)
+    with pytest.raises(FeatureError, match="whole numbers"):
+        mode_tv(EVEN, np.array([-1, 2]))

@@ -1,0 +1,54 @@
+"""Sliced Wasserstein: closed forms, POT, options, collapse, bad input. The lines: tests/transport/test_sliced.py."""
+
+import numpy as np
+import ot
+import pytest
+from sklearn.datasets import load_digits
+
+from divmetrics.declare import METRICS
+from divmetrics.errors import UsageError
+from divmetrics.transport import directions
+
+sliced_wasserstein = METRICS["sliced_wasserstein"]
+DIGITS = load_digits().data
+REAL, FAKE = DIGITS[:500], DIGITS[500:900]
+
+
+def test_one_dimension_is_sorting() -> None:
+    real, fake = np.sort(REAL[:400, 20]), np.sort(FAKE[:, 20])
+    value = sliced_wasserstein(REAL[:400, 20:21], FAKE[:, 20:21], p=2.0)
+    assert value == pytest.approx(np.sqrt(((real - fake) ** 2).mean()), rel=1e-12)
+
+
+def test_a_shift_is_seen_by_one_over_root_d() -> None:
+    shift = np.linspace(-2, 3, 64)
+    value = sliced_wasserstein(REAL, REAL + shift, projections=4000)
+    assert value == pytest.approx(np.linalg.norm(shift) / 8, rel=0.05)
+    assert sliced_wasserstein(REAL, REAL) == 0.0
+
+
+@pytest.mark.parametrize("p", [1.0, 2.0])
+def test_beside_pot(p: float) -> None:
+    peer = ot.sliced_wasserstein_distance(REAL, FAKE, projections=directions(64, 500, seed=0).numpy().T, p=p)
+    assert sliced_wasserstein(REAL, FAKE, p=p) == pytest.approx(float(peer), rel=1e-9)  # POT 0.9.7
+
+
+def test_every_option_moves_the_number() -> None:
+    default = sliced_wasserstein(REAL, FAKE)
+    assert sliced_wasserstein(REAL, FAKE) == default
+    assert default not in {
+        sliced_wasserstein(REAL, FAKE, projections=100),
+        sliced_wasserstein(REAL, FAKE, p=1.0),
+        sliced_wasserstein(REAL, FAKE, seed=1),
+    }
+
+
+def test_grows_with_collapse() -> None:
+    values = [sliced_wasserstein(REAL, REAL.mean(0) + shrink * (FAKE - REAL.mean(0))) for shrink in (1.0, 0.5, 0.1)]
+    assert values == sorted(values)
+
+
+@pytest.mark.parametrize("options", [{"projections": 0}, {"p": 0.5}, {"p": float("inf")}, {"p": float("nan")}])
+def test_options_that_cannot_be(options: dict[str, float]) -> None:
+    with pytest.raises(UsageError, match="is not possible"):
+        sliced_wasserstein(REAL, FAKE, **options)

@@ -1,0 +1,121 @@
+"""What the page of a report says: with each number all that is needed to compare it, and nothing that is not known."""
+
+from collections.abc import Callable
+
+import pytest
+
+from divmetrics.report.page import Grid, Page, number, of_report, printable
+from divmetrics.results import Mode, Report, Result, Side, Skipped, Verdict
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "-"),
+        (0.0, "0"),
+        (1.0, "1.000"),
+        (0.41, "0.4100"),
+        (-0.000123456, "-0.0001235"),
+        (-2.9e-5, "-2.900e-05"),
+        (12.3456, "12.35"),
+        (999.96, "1000.0"),
+        (123456.7, "123457"),
+        (3.2e12, "3.200e+12"),
+    ],
+)
+def test_number(value: float | None, text: str) -> None:
+    assert number(value) == text
+
+
+def cells(page: Page, row: str) -> dict[str, str]:
+    for grid in page.grids:
+        for found in grid.rows:
+            if found[0] == row:
+                return dict(zip(grid.columns, found, strict=True))
+    raise AssertionError(f"no row {row}")
+
+
+def test_rows(rich_report: Report) -> None:
+    page = of_report(rich_report)
+    assert cells(page, "recall") == {
+        "metric": "recall",
+        "value": "0.4100",
+        "95 % interval": "[0.380, 0.440]",
+        "reals score": "[0.680, 0.740]",
+        "better": "higher",
+        "parameters": "pooled k:5",
+        "note": "",
+    }
+    assert cells(page, "vendi")["reals score"] == "9.250"
+    assert cells(page, "modes_found")["note"] == "of 10"
+    assert cells(page, "inception_score")["value"] == "-"
+    assert cells(page, "inception_score")["note"] == "[1]"
+    assert cells(page, "kid")["parameters"] == "pooled degree:3 seed:7", "a seed of its own is shown"
+
+
+def test_columns_that_no_row_fills_are_left_out(
+    make_report: Callable[..., Report], make_result: Callable[..., Result]
+) -> None:
+    (grid,) = of_report(make_report(make_result("recall", 0.5))).grids
+    assert grid.columns == ("metric", "value", "better", "parameters")
+
+
+def test_titles_name_extractor_digest_and_preprocessing(rich_report: Report) -> None:
+    titles = [grid.title for grid in of_report(rich_report).grids]
+    assert titles == [
+        "measured with efficientnet-lite0#57934424, preprocessing bicubic-aa-224",
+        "measured on the features as given",
+    ]
+
+
+def test_facts_name_the_sources_and_their_sizes(rich_report: Report) -> None:
+    assert of_report(rich_report).facts == (("fake", "out/fake, n 80, 5 skipped"), ("real", "real/, n 90, 2 classes"))
+
+
+def test_notes(rich_report: Report) -> None:
+    assert of_report(rich_report).notes == (
+        "[1] inception_score: reads logits, and there are none",
+        "Missing modes, 1 of 2: cat (50 % of the reals).",
+        "Skipped in fake, 5: 0.png (truncated), 1.png (truncated), 2.png (truncated), and 2 more.",
+        "fid, kid: not comparable with published FID or KID, which rest on the 2015 Inception weights.",
+        "seed 0, device cpu, engine torch, extract 12.1 s, measure 0.8 s, divmetrics 0.1.0.",
+    )
+
+
+def test_a_published_protocol_is_comparable(
+    make_report: Callable[..., Report], make_result: Callable[..., Result]
+) -> None:
+    ours, theirs = (make_report(make_result("fid", 9.0, literature=flag)) for flag in (False, True))
+    assert any("not comparable with published FID" in note for note in of_report(ours).notes)
+    assert not any("not comparable" in note for note in of_report(theirs).notes)
+    assert not any("not comparable" in note for note in of_report(make_report(make_result("recall", 0.4))).notes)
+
+
+def test_verdict_is_told(make_report: Callable[..., Report]) -> None:
+    report = make_report(verdict=Verdict("collapsed", 0.01, ({"kind": "dropped_modes", "text": "Cats are gone."},)))
+    assert of_report(report).notes[:2] == ("Verdict: collapsed (false-alarm rate 0.01).", "Cats are gone.")
+
+
+def test_long_lists_are_cut(make_report: Callable[..., Report]) -> None:
+    report = make_report(modes=tuple(Mode(i, str(i), 0.01, 0.0, 0.0, "missing") for i in range(30)))
+    assert of_report(report).notes[0].endswith("19 (1 % of the reals), and 10 more.")
+
+
+def test_a_file_name_cannot_steer_the_terminal(make_report: Callable[..., Report]) -> None:
+    report = make_report(fake=Side("a\x1b[2J\nb", 80, None, None, (Skipped("c\r", "d\x07"),)))
+    told = "".join([*(fact for _, fact in of_report(report).facts), *of_report(report).notes])
+    assert told.isprintable()
+    assert printable("größe 図.png") == "größe 図.png"
+
+
+def test_an_empty_grid_keeps_its_shape() -> None:
+    assert Grid("t", ("a", "b"), (("1", ""), ("2", ""))).without_empty_columns() == Grid("t", ("a",), (("1",), ("2",)))
+
+
+def test_metrics_that_fail_for_one_reason_share_a_note(
+    make_report: Callable[..., Report], make_result: Callable[..., Result]
+) -> None:
+    failed = [make_result(name, None, warnings=(f"{name} reads labels", "slow")) for name in ("mode_kl", "mode_tv")]
+    page = of_report(make_report(make_result("recall", 0.4, warnings=("slow",)), *failed))
+    assert [row[-1] for row in page.grids[0].rows] == ["[1]", "[2] [1]", "[2] [1]"]
+    assert page.notes[:2] == ("[1] recall, mode_kl, mode_tv: slow", "[2] mode_kl, mode_tv: reads labels")

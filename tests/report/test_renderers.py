@@ -1,0 +1,113 @@
+"""The renderers: a terminal's table, Markdown, csv, JUnit."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from divmetrics.errors import UsageError
+from divmetrics.gate import judge
+from divmetrics.report import gated as gated_view
+from divmetrics.report import markdown, samples, table
+from divmetrics.report.page import Grid, Page, of_report
+from divmetrics.results import Report, Result
+from divmetrics.rules import Rule, Rules
+
+
+def words(text: str) -> set[str]:
+    return set(text.split())
+
+
+@pytest.mark.parametrize("width", [80, 100, 160])
+def test_table_fits_and_keeps_names_and_numbers_whole(rich_report: Report, width: int) -> None:
+    text = table.render(of_report(rich_report), width)
+    assert max(map(len, text.splitlines())) <= width
+    for row in ("fid", "recall", "vendi", "modes_found", "inception_score"):
+        line = next(line for line in text.splitlines() if line.startswith(row))
+        assert line.split()[1] in {"123.5", "0.4100", "4.500", "7.000", "-"}
+    assert {"efficientnet-lite0#57934424,", "bicubic-aa-224", "90,", "80,", "k:5", "[1]", "10"} <= words(text)
+
+
+def test_table_is_plain_unless_colour_is_asked_for(rich_report: Report, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    page = of_report(rich_report)
+    assert "\x1b" not in table.render(page)
+    assert "\x1b[" in table.render(page, colour=True)
+
+
+def test_table_takes_brackets_as_they_are() -> None:
+    text = table.render(Page("t", (("fake", "[red]a[/red]"),), (Grid("", ("metric",), (("[b]x",),)),), ("[i]n",)))
+    assert all(part in text for part in ("[red]a[/red]", "[b]x", "[i]n"))
+
+
+def test_markdown_says_the_same(rich_report: Report) -> None:
+    page = of_report(rich_report)
+    text = markdown.render(page)
+    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    assert [row.split("`")[1] for row in rows] == [row[0] for grid in page.grids for row in grid.rows]
+    assert all(row.count(" | ") == 6 for row in rows[:5])
+    assert "efficientnet-lite0\\#57934424" in text
+    assert text.startswith("### divmetrics score\n\n- **fake**: out/fake, n 80, 5 skipped\n")
+
+
+def test_markdown_escapes_what_would_break_the_table() -> None:
+    text = markdown.render(Page("t", (), (Grid("", ("metric", "note"), (("a|b", "<x>|*_`"),)),), ()))
+    assert text.splitlines()[-1] == "| `a\\|b` | \\<x\\>\\|\\*\\_\\` |"
+
+
+def test_csv_has_a_line_a_sample(make_report: Callable[..., Report], tmp_path: Path) -> None:
+    report = make_report(
+        samples={
+            "real": {"path": ["a,1.png", "b.png"], "covered": [True, False]},
+            "fake": {"path": ["c.png"], "inside": [0.1]},
+        }
+    )
+    samples.write(report, tmp_path / "s.csv")
+    with (tmp_path / "s.csv").open(newline="") as file:
+        assert list(csv.reader(file)) == [
+            ["path", "side", "covered", "inside"],
+            ["a,1.png", "real", "True", ""],
+            ["b.png", "real", "False", ""],
+            ["c.png", "fake", "", "0.1"],
+        ]
+    with pytest.raises(UsageError, match="does not exist"):
+        samples.write(report, tmp_path / "no" / "s.csv")
+
+
+@pytest.fixture
+def judged(make_report: Callable[..., Report], make_result: Callable[..., Result]) -> gated_view.Gated:
+    report = make_report(
+        make_result("recall", 0.41), make_result("fid", 9.0, better="lower"), make_result("vendi", 4.0)
+    )
+    rules = (Rule("recall", min=0.4), Rule("fid", max=8.0), Rule("vendi", min=5.0, level="warn"))
+    return judge(report, Rules(Path("divmetrics.toml"), rules))
+
+
+def test_gate_page(judged: gated_view.Gated) -> None:
+    page = gated_view.page(judged)
+    assert page.title == "gate failed"
+    assert page.grids[0].rows == (
+        ("recall", "0.4100", ">= 0.4", "pass", ""),
+        ("fid", "9.000", "<= 8", "fail", "9 is above 8"),
+        ("vendi", "4.000", ">= 5", "warn", "4 is below 5"),
+    )
+    assert [note.split("|")[0] for note in page.notes] == ["recall", "fid", "vendi"], "each number with its signature"
+
+
+def test_junit(judged: gated_view.Gated) -> None:
+    root = ElementTree.fromstring(gated_view.junit(judged))  # noqa: S314  our own text
+    suite = root.find("testsuite")
+    assert suite is not None
+    assert {key: suite.get(key) for key in ("tests", "failures", "skipped", "errors")} == {
+        "tests": "3",
+        "failures": "1",
+        "skipped": "1",
+        "errors": "0",
+    }
+    found = {case.get("name"): [child.tag for child in case] for case in suite.iter("testcase")}
+    assert found == {"recall": [], "fid": ["failure"], "vendi": ["skipped"]}
+    failure = next(suite.iter("failure"))
+    assert failure.get("message") == "fid: expected <= 8; 9 is above 8"

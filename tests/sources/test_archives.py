@@ -1,0 +1,166 @@
+"""Zip and tar: the same samples as the folder they were made of, read in place, in any process."""
+
+import json
+import multiprocessing
+import os
+import pickle
+import tarfile
+import zipfile
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from divmetrics.errors import SourceError
+from divmetrics.sources import UnreadableSample, open_source
+
+ARCHIVES = ["set.zip", "set.tar", "set.tar.gz", "set.tgz"]
+
+
+@pytest.fixture
+def files(gray):
+    return {
+        "cat/1.png": gray(1),
+        "dog/2.PNG": gray(2),
+        "cat/3.png": gray(3),
+        "readme.txt": b"x",
+        "__MACOSX/4.png": b"x",
+    }
+
+
+@pytest.mark.parametrize("archive", ARCHIVES)
+def test_an_archive_is_its_folder(build, files, values, archive):
+    folder, packed = open_source(build(files)), open_source(build(files, archive))
+    assert packed.files == folder.files
+    assert packed.labels == folder.labels == ("cat", "cat", "dog")
+    assert values(packed) == values(folder) == [1, 3, 2]
+    assert packed.digest() == folder.digest()
+    assert packed.path(2) == "dog/2.PNG"
+
+
+@pytest.mark.parametrize("archive", ["set.zip", "set.tar"])
+def test_leading_dots_and_slashes_do_not_matter(build, gray, archive):
+    source = open_source(build({"./cat/1.png": gray(1), "/dog/2.png": gray(2), "../out.png": gray(3)}, archive))
+    assert source.files == ("cat/1.png", "dog/2.png")
+    assert source.labels == ("cat", "dog")
+    assert len(source.read([0, 1])) == 2
+
+
+def test_stored_zip(tmp_path, gray, values):
+    with zipfile.ZipFile(tmp_path / "SET.ZIP", "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("1.png", gray(5))
+        archive.writestr("folder/", b"")
+    assert values(open_source(tmp_path / "SET.ZIP")) == [5]
+
+
+def test_a_damaged_member_is_one_unreadable_sample(build, gray, values):
+    path = Path(build({"1.png": gray(1), "2.png": gray(2)}, "set.zip"))
+    damaged = bytearray(path.read_bytes())
+    damaged[60] ^= 255
+    path.write_bytes(damaged)
+    source = open_source(path)
+    with pytest.raises(UnreadableSample, match=r"1\.png: damaged in the zip"):
+        source.read([0])
+    assert source.read([1])[0][0, 0, 0] == 2
+    assert source.digest() == source.digest()
+
+
+def test_an_encrypted_member_is_one_unreadable_sample(build, gray):
+    path = Path(build({"1.png": gray(1)}, "set.zip"))
+    data = bytearray(path.read_bytes())
+    data[6] |= 1  # the flag in the local header ...
+    data[data.index(b"PK\x01\x02") + 8] |= 1  # ... and in the directory
+    path.write_bytes(data)
+    with pytest.raises(UnreadableSample, match="encrypted"):
+        open_source(path).read([0])
+
+
+@pytest.mark.parametrize("archive", ARCHIVES)
+def test_empty_damaged_and_foreign_archives_are_sentences(tmp_path, build, files, archive):
+    with pytest.raises(SourceError, match="is empty; wanted images"):
+        open_source(build({}, archive))
+    with pytest.raises(SourceError, match=r"holds no images, but 1 other file\(s\): 1 \.txt"):
+        open_source(build({"a.txt": b"x"}, archive))
+    whole = Path(build(files, archive)).read_bytes()
+    cut = 700 if archive == "set.tar" else len(whole) // 2  # inside the second header, for a tar
+    for content in (b"", b"not an archive", whole[:cut]):
+        (tmp_path / archive).write_bytes(content)
+        with pytest.raises(SourceError, match=f"real: .*{archive} is damaged or no (zip|tar)"):
+            open_source(tmp_path / archive, side="real")
+
+
+def test_webdataset_labels(build, gray):
+    files = {
+        "000.jpg": gray(1), "000.cls": b"7\n",
+        "001.jpg": gray(2), "001.json": json.dumps({"label": "dog"}).encode(),
+        "002.left.png": gray(3), "002.cls": b"7",
+        "003.png": gray(4), "003.json": json.dumps({"cls": 3, "caption": "x"}).encode(),
+    }  # fmt: skip
+    assert open_source(build(files, "set.tar")).labels == ("7", "dog", "7", "3")
+    assert open_source(build(files, "set.tar.gz")).labels == ("7", "dog", "7", "3")
+
+
+def test_webdataset_labels_are_all_or_nothing(build, gray):
+    assert open_source(build({"0.jpg": gray(1), "0.cls": b"7", "1.jpg": gray(2)}, "some.tar")).labels is None
+    assert open_source(build({"0.jpg": gray(1), "0.json": b'{"caption": "x"}'}, "none.tar")).labels is None
+    folders = {"cat/0.jpg": gray(1), "cat/0.json": b"[1]"}
+    assert open_source(build(folders, "folders.tar")).labels == ("cat",)
+    sided = {"a/0.jpg": gray(1), "a/0.cls": b"7", "b/0.jpg": gray(2), "b/0.cls": b"8"}
+    assert open_source(build(sided, "sided.tar")).labels == ("7", "8")  # what is said beats where it lies
+
+
+def test_broken_json_beside_an_image_is_a_sentence(build, gray):
+    with pytest.raises(SourceError, match=r"0\.json is not JSON"):
+        open_source(build({"0.jpg": gray(1), "0.json": b"{"}, "set.tar"))
+
+
+def test_labels_in_a_tar_count_in_its_digest(build, gray):
+    one = open_source(build({"0.jpg": gray(1), "0.cls": b"7"}, "one.tar"))
+    other = open_source(build({"0.jpg": gray(1), "0.cls": b"8"}, "other.tar"))
+    assert one.digest() != other.digest()
+
+
+def test_hard_links_in_a_tar_are_samples(tmp_path, gray, values):
+    (tmp_path / "1.png").write_bytes(gray(1))
+    os.link(tmp_path / "1.png", tmp_path / "2.png")
+    with tarfile.open(tmp_path / "set.tar", "w") as archive:
+        archive.add(tmp_path / "1.png", "./1.png")
+        archive.add(tmp_path / "2.png", "./2.png")
+    assert values(open_source(tmp_path / "set.tar")) == [1, 1]
+
+
+@pytest.mark.parametrize("archive", ["set", *ARCHIVES])
+def test_a_copy_by_pickle_reads_the_same(build, files, archive):
+    source = open_source(build(files, archive))
+    source.read([0])  # so that a handle is open
+    copy = pickle.loads(pickle.dumps(source))  # noqa: S301
+    assert copy.labels == source.labels
+    np.testing.assert_array_equal(copy.read([2, 0]), source.read([2, 0]))
+
+
+def test_a_pickled_tar_gz_does_not_carry_its_bytes(build, gray):
+    noise = np.random.default_rng(0).bytes(1_000_000)
+    source = open_source(build({"1.png": gray(1), "noise.bin": noise}, "set.tar.gz"))
+    source.read([0])
+    assert len(pickle.dumps(source)) < 10_000
+
+
+@pytest.mark.parametrize("archive", ARCHIVES[:3])
+def test_forked_workers_do_not_share_a_handle(build, gray, archive):
+    source = open_source(build({f"{value:03}.png": gray(value) for value in range(100)}, archive))
+    source.read([0])
+    with ProcessPoolExecutor(2, multiprocessing.get_context("fork")) as pool:
+        found = pool.map(source.read, [[index] for index in range(100)])
+        assert [int(image[0, 0, 0]) for [image] in found] == list(range(100))
+
+
+@pytest.mark.slow  # each spawned worker imports torch
+def test_spawned_workers_read_every_kind_of_source(build, gray, tmp_path):
+    files = {f"{value:03}.png": gray(value) for value in range(6)}
+    np.save(tmp_path / "set.npy", np.stack([np.full((4, 4, 3), value, np.uint8) for value in range(6)]))
+    sources = [open_source(build(files, name)) for name in ("set", *ARCHIVES[:3])] + [open_source(tmp_path / "set.npy")]
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        for source in sources:
+            found = pool.map(source.read, [[index] for index in range(6)])
+            assert [int(image[0, 0, 0]) for [image] in found] == list(range(6))

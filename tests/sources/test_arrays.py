@@ -1,0 +1,207 @@
+"""Arrays in memory and in files: layouts, types, labels, digests, and what is refused."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from torchvision.utils import save_image
+
+from divmetrics.errors import SourceError
+from divmetrics.sources import open_source
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (5, 6, 7, 3), dtype=np.uint8)
+FEATURES = np.random.default_rng(0).normal(size=(5, 8)).astype(np.float32)
+
+
+def all_of(source):
+    return np.stack(source.read(range(len(source))))
+
+
+@pytest.fixture
+def save(tmp_path):
+    """save(array) -> path of an .npy; save(images=..., labels=...) -> path of an .npz."""
+
+    def save(*positional, **named):
+        if len(positional) == 1 and not named:
+            np.save(tmp_path / "set.npy", positional[0])
+            return str(tmp_path / "set.npy")
+        np.savez(tmp_path / "set.npz", *positional, **named)
+        return str(tmp_path / "set.npz")
+
+    return save
+
+
+@pytest.mark.parametrize(
+    ("given_images", "wanted"),
+    [
+        (IMAGES, IMAGES),
+        (IMAGES.transpose(0, 3, 1, 2), IMAGES),
+        (np.concatenate([IMAGES, IMAGES[..., :1]], 3), IMAGES),  # RGBA: alpha is dropped
+        (IMAGES[..., 0], np.repeat(IMAGES[..., :1], 3, 3)),
+        (IMAGES[..., :1], np.repeat(IMAGES[..., :1], 3, 3)),
+        (IMAGES[:, None, ..., 0], np.repeat(IMAGES[..., :1], 3, 3)),
+        (torch.from_numpy(IMAGES).permute(0, 3, 1, 2), IMAGES),
+        (torch.from_numpy(IMAGES).permute(0, 3, 1, 2) / 255, IMAGES),
+        (IMAGES / 255, IMAGES),
+        ((IMAGES / 255).astype(np.float16), IMAGES),
+    ],
+)
+def test_layouts_and_types_of_images(given_images, wanted):
+    source = open_source(given_images)
+    assert source.kind == "image"
+    assert source.labels is None
+    found = source.read([3, 0])
+    np.testing.assert_array_equal(np.stack(found), wanted[[3, 0]])
+    assert all(image.flags.writeable and image.flags.c_contiguous and image.dtype == np.uint8 for image in found)
+    assert source.path(3) == "#3"
+
+
+def test_bfloat16_and_gradients_are_taken():
+    assert open_source(torch.rand(2, 3, 8, 8, dtype=torch.bfloat16)).kind == "image"
+    rows = torch.randn(4, 2, requires_grad=True)
+    np.testing.assert_array_equal(all_of(open_source(rows)), rows.detach().numpy())
+
+
+@settings(deadline=None, derandomize=True, max_examples=30)
+@given(arrays(np.float32, (1, 3, 2, 4), elements=st.floats(0, 1, width=32)))
+def test_floats_are_rounded_as_torchvision_saves_them(tmp_path_factory, images):
+    path = tmp_path_factory.mktemp("saved") / "1.png"
+    save_image(torch.from_numpy(images[0]), path)
+    np.testing.assert_array_equal(all_of(open_source(images)), all_of(open_source(path.parent)))
+
+
+@pytest.mark.parametrize("values", [IMAGES / 127.5 - 1, IMAGES.astype(np.float32), np.full((2, 4, 4, 3), np.nan)])
+def test_floats_beyond_the_unit_interval_are_ambiguous(values):
+    with pytest.raises(SourceError, match=r"fake: float images must lie in \[0, 1\], these run from .* map \[-1, 1\]"):
+        open_source(values, side="fake")
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_features(dtype):
+    source = open_source(FEATURES.astype(dtype))
+    assert source.kind == "features"
+    np.testing.assert_array_equal(all_of(source), FEATURES.astype(dtype))
+    assert all_of(source).dtype == dtype
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (np.zeros(5), r"shape \[5\]; wanted images"),
+        (np.zeros((1, 2, 3, 4, 5)), "wanted images"),
+        (np.zeros((0, 8)), r"shape \[0, 8\]: no samples"),
+        (np.zeros((5, 0)), "no samples"),
+        (np.zeros((0, 8, 8, 3), np.uint8), "no samples"),
+        (np.zeros((5, 8), np.int64), "may be features or flattened images"),
+        (np.zeros((5, 8), np.uint8), "may be features or flattened images"),
+        (np.zeros((5, 8, 8, 2), np.uint8), r"images of shape \[8, 8, 2\]; wanted \[h, w, c\]"),
+        (np.zeros((5, 8, 8, 3), np.int32), "images of type int32; wanted uint8"),
+        (np.zeros((5, 8, 8, 3), complex), "images of type complex128"),
+    ],
+)
+def test_other_shapes_and_types_are_sentences(value, said):
+    with pytest.raises(SourceError, match=f"real: .*{said}"):
+        open_source(value, side="real")
+
+
+def test_npy_is_mapped_and_travels_as_a_path(save):
+    images = np.repeat(IMAGES, 100, axis=0)
+    source = open_source(save(images))
+    assert isinstance(source.rows, np.memmap)
+    np.testing.assert_array_equal(all_of(source), images)
+    assert len(pickle.dumps(source)) < 2000
+    copy = pickle.loads(pickle.dumps(source))  # noqa: S301
+    np.testing.assert_array_equal(all_of(copy), images)
+    assert source.read([0])[0].flags.writeable
+
+
+@pytest.mark.parametrize("value", [IMAGES, FEATURES, np.asfortranarray(FEATURES)])
+def test_digest_is_that_of_the_values(save, value):
+    digest = open_source(value).digest()
+    assert digest.startswith("sha256:")
+    assert open_source(save(value)).digest() == open_source(save(images=value)).digest() == digest
+    assert open_source(torch.from_numpy(value)).digest() == digest
+    changed = np.array(value)
+    changed.flat[-1] += 1
+    assert open_source(changed).digest() != digest
+    assert open_source(value[:, ::-1]).digest() != digest
+    assert open_source(value[:-1]).digest() != digest
+
+
+def test_digest_takes_type_and_labels_in(save):
+    assert open_source(FEATURES).digest() != open_source(FEATURES.astype(np.float64)).digest()
+    unlabelled, labelled = (
+        open_source(FEATURES).digest(),
+        open_source(save(features=FEATURES, labels=np.arange(5))).digest(),
+    )
+    assert unlabelled != labelled
+
+
+def test_a_long_digest_is_that_of_all_rows():
+    rows = np.random.default_rng(0).normal(size=(3000, 2))
+    changed = rows.copy()
+    changed[2500, 1] = 0
+    assert open_source(rows).digest() != open_source(changed).digest()
+
+
+@pytest.mark.parametrize(
+    ("content", "labels"),
+    [
+        ({"arr_0": IMAGES}, None),
+        ({"anything": IMAGES}, None),
+        ({"arr_0": IMAGES, "arr_1": np.array([3, 1, 3, 0, 2])}, ("3", "1", "3", "0", "2")),  # ADM's sample files
+        ({"arr_0": IMAGES, "mu": np.zeros(8), "sigma": np.eye(8)}, None),  # ADM's reference files
+        ({"images": IMAGES, "labels": np.array(["a", "b", "a", "c", "c"])}, ("a", "b", "a", "c", "c")),
+        ({"images": IMAGES, "noise": FEATURES}, None),
+        ({"anything": IMAGES, "labels": np.arange(5, dtype=np.int32)}, ("0", "1", "2", "3", "4")),
+    ],
+)
+def test_npz_keys(save, content, labels):
+    source = open_source(save(**content))
+    np.testing.assert_array_equal(all_of(source), IMAGES)
+    assert source.labels == labels
+
+
+def test_npz_features_and_compressed(tmp_path):
+    np.savez_compressed(tmp_path / "set.npz", features=FEATURES)
+    np.testing.assert_array_equal(all_of(open_source(tmp_path / "set.npz")), FEATURES)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"mu": np.zeros(8), "sigma": np.eye(8)}, r"holds statistics \(mu, sigma\), no samples"),
+        ({"a": IMAGES, "b": IMAGES}, "holds a, b; wanted one array"),
+        ({"labels": np.arange(5)}, "holds labels; wanted one array"),
+        ({"images": IMAGES, "labels": np.arange(4)}, r"labels is int64 \[4\]; wanted .* each of 5 samples"),
+        ({"arr_0": IMAGES, "arr_1": FEATURES}, r"arr_1 is float32 \[5, 8\]; wanted"),
+        ({"images": np.zeros(3)}, r"shape \[3\]"),
+        ({"images": np.array([{}, {}], dtype=object)}, "no plain array .*; write numbers"),
+    ],
+)
+def test_npz_without_samples_is_a_sentence(save, content, said):
+    with pytest.raises(SourceError, match=f"real: .*set.npz.*{said}"):
+        open_source(save(**content), side="real")
+
+
+def test_an_empty_npz_is_a_sentence(save):
+    with pytest.raises(SourceError, match="holds nothing; wanted one array"):
+        open_source(save())
+
+
+def test_damaged_and_object_files_are_sentences(save, tmp_path):
+    with pytest.raises(SourceError, match="no plain array"):
+        open_source(save(np.array([{"a": 1}], dtype=object)))
+    whole = (tmp_path / "good.npy", tmp_path / "good.npz")
+    np.save(whole[0], IMAGES)
+    np.savez(whole[1], IMAGES)
+    for file in whole:
+        for content in (b"", b"junk", pickle.dumps([1]), file.read_bytes()[: file.stat().st_size // 2]):
+            damaged = file.with_stem("bad")
+            damaged.write_bytes(content)
+            with pytest.raises(SourceError, match="no plain array"):
+                open_source(damaged)

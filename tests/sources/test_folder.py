@@ -1,0 +1,163 @@
+"""Folders: what is found, in which order, with which labels and which digest."""
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from divmetrics.errors import SourceError
+from divmetrics.sources import UnreadableSample, open_source
+from divmetrics.sources._files import Container, image_files
+
+
+class Memory(Container):
+    """Files in a dict."""
+
+    def __init__(self, files):
+        self.files = files
+
+    def names(self):
+        return self.files
+
+    def content(self, name):
+        return self.files[name]
+
+
+def test_recursive_any_case_sorted_by_relative_path(build, gray, values):
+    names = ["b/z.PNG", "a.png", "b.png", "b/c/y.Jpeg", "B.png", "b-1.png", "é.png"]
+    source = open_source(build({name: gray(value) for value, name in enumerate(names)}))
+    assert [source.path(i) for i in range(len(source))] == sorted(names)  # by code point: no locale has a say
+    assert values(source) == [names.index(name) for name in sorted(names)]
+
+
+def test_every_promised_suffix(build, gray):
+    names = [f"x{suffix}" for suffix in (".png", ".JPG", ".jpeg", ".webp", ".bmp", ".tif", ".TIFF", ".gif")]
+    assert len(open_source(build(dict.fromkeys(names, gray(0))))) == 8
+
+
+def test_first_level_folders_are_labels(build, gray):
+    source = open_source(
+        build({"cat/1.png": gray(1), "cat/sub/2.png": gray(2), "dog/1.png": gray(3), "notes.txt": b"x"})
+    )
+    assert source.files == ("cat/1.png", "cat/sub/2.png", "dog/1.png")
+    assert source.labels == ("cat", "cat", "dog")
+
+
+def test_one_class_folder_is_a_label_and_an_image_at_the_top_means_none(build, gray):
+    assert open_source(build({"cat/1.png": gray(1)}, "one")).labels == ("cat",)
+    assert open_source(build({"cat/1.png": gray(1), "2.png": gray(2)}, "mixed")).labels is None
+    assert open_source(build({"1.png": gray(1)}, "flat")).labels is None
+
+
+def test_hidden_files_are_no_samples(build, gray):
+    hidden = ["._1.png", ".cache/2.png", "__MACOSX/3.png", "cat/.thumbnails/4.png", "cat/__MACOSX/5.png"]
+    source = open_source(build({"cat/1.png": gray(1), **dict.fromkeys(hidden, gray(9))}))
+    assert source.files == ("cat/1.png",)
+    assert source.labels == ("cat",)
+
+
+def test_a_hidden_folder_may_be_named(build, gray):
+    assert len(open_source(build({"1.png": gray(1)}, ".real"))) == 1
+
+
+def test_links_are_followed_and_loops_end(build, gray, tmp_path):
+    root = Path(build({"a/1.png": gray(1), "b/2.png": gray(2)}))
+    (root / "a" / "up").symlink_to(root)
+    (root / "a" / "to_b").symlink_to(root / "b")
+    (root / "b" / "to_a").symlink_to(root / "a")
+    source = open_source(root)
+    assert "a/to_b/2.png" in source.files
+    assert len(source) == 4  # a/1, a/to_b/2, b/2, b/to_a/1
+
+
+def test_a_link_to_nowhere_is_listed_as_unreadable(build, gray):
+    root = Path(build({"1.png": gray(1)}))
+    (root / "2.png").symlink_to(root / "gone.png")
+    source = open_source(root)
+    with pytest.raises(UnreadableSample, match=r"2\.png: no such file"):
+        source.read([1])
+    assert source.digest().startswith("sha256:")
+
+
+def test_a_named_pipe_is_no_sample(build, gray):
+    root = Path(build({"1.png": gray(1)}))
+    os.mkfifo(root / "2.png")
+    assert open_source(root).files == ("1.png",)
+
+
+def test_unreadable_permission_is_a_sentence(build, gray, monkeypatch):
+    root = build({"1.png": gray(1)})
+    source = open_source(root)
+
+    def denied(*args, **options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", denied)  # chmod would not stop root, which continuous integration often is
+    with pytest.raises(UnreadableSample, match=r"1\.png: permission denied"):
+        source.read([0])
+    monkeypatch.setattr(os, "scandir", denied)
+    with pytest.raises(SourceError, match=f"real: cannot read {root}: permission denied"):
+        open_source(root, side="real")
+
+
+def test_the_name_is_as_given(build, gray):
+    root = build({"1.png": gray(1)})
+    assert open_source(root + "/").name == root + "/"
+    assert open_source(Path(root)).name == root
+
+
+def test_empty_folder_and_folder_without_images(build):
+    with pytest.raises(SourceError, match=r"fake: .*empty is empty; wanted images \(\.png"):
+        open_source(build({}, "empty"), side="fake")
+    with pytest.raises(SourceError, match=r"holds no images, but 3 other file\(s\): 2 \.txt, 1 no suffix"):
+        open_source(build({"a.txt": b"x", "b.TXT": b"x", "README": b"x"}))
+
+
+def test_digest_is_the_same_anywhere(build, gray, touch_all):
+    files = {f"{value % 3}/{value}.png": gray(value) for value in range(200)}
+    digest = open_source(build(files, "here")).digest()
+    elsewhere = build(dict(reversed(files.items())), "elsewhere")
+    touch_all(elsewhere)
+    assert open_source(elsewhere).digest() == digest
+    assert len(digest) == len("sha256:") + 64
+
+
+@pytest.mark.parametrize("change", ["content", "name", "missing", "swapped"])
+def test_digest_sees_every_change(build, gray, change):
+    files = {"a/1.png": gray(1), "a/2.png": gray(2), "a/3.png": gray(3)}
+    changed = {
+        "content": {**files, "a/2.png": gray(9)},
+        "name": {"a/1.png": gray(1), "a/2x.png": gray(2), "a/3.png": gray(3)},
+        "missing": {"a/1.png": gray(1), "a/3.png": gray(3)},
+        "swapped": {**files, "a/1.png": gray(2), "a/2.png": gray(1)},
+    }[change]
+    assert open_source(build(files, "before")).digest() != open_source(build(changed, "after")).digest()
+
+
+def test_digest_is_not_touched_by_other_files(build, gray):
+    files = {"1.png": gray(1)}
+    noisy = {**files, "Thumbs.db": b"x", ".DS_Store": b"y"}
+    assert open_source(build(files, "clean")).digest() == open_source(build(noisy, "noisy")).digest()
+
+
+names = st.lists(
+    st.lists(st.text("aB.é-_0", min_size=1, max_size=4).filter(lambda part: part[0] != "."), min_size=1, max_size=3)
+    .map("/".join)
+    .map(lambda path: path + ".png"),
+    min_size=1,
+    max_size=12,
+    unique=True,
+)
+
+
+@settings(deadline=None, derandomize=True)
+@given(names, st.randoms(use_true_random=False))
+def test_order_and_digest_do_not_depend_on_the_order_of_listing(found, chance: random.Random):
+    shuffled = chance.sample(found, len(found))
+    first = image_files("x", Memory({name: name.encode() for name in found}))
+    second = image_files("x", Memory({name: name.encode() for name in shuffled}))
+    assert first.files == second.files == tuple(sorted(found))
+    assert first.digest() == second.digest()

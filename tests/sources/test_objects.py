@@ -1,0 +1,260 @@
+"""Lists, Datasets, DataLoaders and other iterables: what is a batch, what is a sample, where labels come from."""
+
+import io
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
+from torchvision.datasets import FakeData, ImageFolder
+from torchvision.transforms.functional import to_tensor
+
+from divmetrics.errors import SourceError
+from divmetrics.sources import Source, Stream, UnreadableSample, open_source
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (6, 5, 7, 3), dtype=np.uint8)
+TENSORS = torch.from_numpy(IMAGES).permute(0, 3, 1, 2) / 255
+FEATURES = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
+CLASSES = torch.tensor([2, 0, 1, 1, 0, 2])
+NAMES = tuple("201102")
+
+
+class Plain(Dataset):
+    """A map-style Dataset over any list."""
+
+    def __init__(self, items):
+        self.items = items
+
+    def __len__(self):
+        return len(self.items)
+
+    def __getitem__(self, index):
+        return self.items[index]
+
+
+class Once(IterableDataset):
+    """An iterable Dataset of float images."""
+
+    def __iter__(self):
+        return iter(TENSORS)
+
+
+def all_of(source):
+    return np.stack(source.read(range(len(source))))
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        [Image.fromarray(image) for image in IMAGES],
+        tuple(Image.fromarray(image) for image in IMAGES),
+        list(IMAGES),
+        list(TENSORS),
+        Plain([Image.fromarray(image) for image in IMAGES]),
+        Plain(TENSORS),
+        TensorDataset(TENSORS),
+    ],
+)
+def test_items_without_labels(items):
+    source = open_source(items)
+    assert isinstance(source, Source)
+    assert source.kind == "image"
+    assert source.labels is None
+    assert source.digest() is None
+    assert source.path(4) == "#4"
+    assert source.name == type(items).__name__
+    np.testing.assert_array_equal(all_of(source), IMAGES)
+    np.testing.assert_array_equal(source.read([5, 1]), IMAGES[[5, 1]])
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        [(Image.fromarray(image), int(name)) for image, name in zip(IMAGES, NAMES, strict=True)],
+        [[image, name] for image, name in zip(IMAGES, NAMES, strict=True)],
+        Plain([(image, np.int64(name)) for image, name in zip(IMAGES, NAMES, strict=True)]),
+        TensorDataset(TENSORS, CLASSES),
+    ],
+)
+def test_items_that_are_pairs(items):
+    source = open_source(items)
+    assert source.labels == NAMES
+    np.testing.assert_array_equal(all_of(source), IMAGES)
+
+
+def test_targets_and_classes_are_labels_without_reading(tmp_path):
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        Image.fromarray(IMAGES[0]).save(tmp_path / name / "1.png")
+    folder = ImageFolder(tmp_path)
+    source = open_source(folder)
+    assert source.labels == open_source(tmp_path).labels == ("cat", "dog")
+    np.testing.assert_array_equal(all_of(source), all_of(open_source(tmp_path)))
+    (tmp_path / "dog" / "1.png").unlink()
+    assert open_source(folder).labels == ("cat", "dog")
+
+
+def test_torchvision_pairs_and_subsets():
+    data = FakeData(4, (3, 8, 8), num_classes=3, transform=to_tensor)
+    source = open_source(Subset(data, [2, 0]))
+    assert source.labels == (str(int(data[2][1])), str(int(data[0][1])))
+    assert source.read([1])[0].shape == (8, 8, 3)
+
+
+def test_lists_of_mixed_sizes_and_modes():
+    source = open_source([Image.new("L", (3, 4), 9), Image.new("RGBA", (5, 6)), np.zeros((2, 2), np.uint8)])
+    assert [image.shape for image in source.read([0, 1, 2])] == [(4, 3, 3), (6, 5, 3), (2, 2, 3)]
+
+
+def test_an_unreadable_item_is_one_unreadable_sample(encode):
+    data = encode(Image.fromarray(IMAGES[0]), "JPEG")
+    images = [Image.fromarray(IMAGES[0]), Image.open(io.BytesIO(data[: len(data) - 60]))]
+    with pytest.raises(UnreadableSample, match="#1: truncated"):
+        open_source(images).read([1])
+
+    class Files(Plain):
+        def __getitem__(self, index):
+            return Image.open(io.BytesIO(self.items[index])), index
+
+    source = open_source(Files([data, b"junk"]))
+    with pytest.raises(UnreadableSample, match="#1: not an image"):
+        source.read([1])
+    assert source.labels == ("0", "")
+
+
+def test_rows_of_features():
+    source = open_source(list(FEATURES))
+    assert source.kind == "features"
+    np.testing.assert_array_equal(all_of(source), FEATURES)
+
+
+def test_items_are_picklable():
+    source = open_source(TensorDataset(TENSORS, CLASSES))
+    np.testing.assert_array_equal(all_of(pickle.loads(pickle.dumps(source))), IMAGES)  # noqa: S301
+
+
+def test_a_batch_with_its_labels():
+    for batch in ((TENSORS, CLASSES), [TENSORS, CLASSES.tolist()], (IMAGES, list(NAMES))):
+        source = open_source(batch)
+        assert isinstance(source, Source)
+        assert source.labels == NAMES
+        np.testing.assert_array_equal(all_of(source), IMAGES)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: DataLoader(TensorDataset(TENSORS), batch_size=4),
+        lambda: DataLoader(Plain(TENSORS), batch_size=4),
+        lambda: DataLoader(Plain(TENSORS), batch_size=None),
+        lambda: DataLoader(Plain([Image.fromarray(image) for image in IMAGES]), batch_size=4, collate_fn=list),
+        lambda: DataLoader(Once(), batch_size=4),
+        Once,
+        lambda: iter(TENSORS),
+        lambda: (image for image in IMAGES),
+        lambda: (Image.fromarray(image) for image in IMAGES),
+        lambda: (IMAGES[start : start + 4] for start in (0, 4)),
+        lambda: ([Image.fromarray(image) for image in IMAGES[start : start + 5]] for start in (0, 5)),
+        lambda: [TENSORS[:1], TENSORS[1:1], TENSORS[1:]],
+        lambda: Plain([TENSORS[:4], TENSORS[4:]]),
+    ],
+)
+def test_iterables_are_streams(make):
+    stream = open_source(make())
+    assert isinstance(stream, Stream)
+    assert stream.kind == "image"
+    samples, labels = zip(*stream, strict=True)
+    np.testing.assert_array_equal(np.stack(samples), IMAGES)
+    assert set(labels) == {None}
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: DataLoader(TensorDataset(TENSORS, CLASSES), batch_size=4),
+        lambda: zip(TENSORS, CLASSES, strict=True),
+        lambda: zip([TENSORS[:4], TENSORS[4:]], [CLASSES[:4], list(NAMES[4:])], strict=True),
+        lambda: zip([tuple(IMAGES[:1]), IMAGES[1:2], list(IMAGES[2:])], [2, "0", CLASSES[2:]], strict=True),
+        lambda: DataLoader(TensorDataset(TENSORS, CLASSES), batch_size=4, collate_fn=list),
+        lambda: DataLoader(Plain([(image, name) for image, name in zip(TENSORS, NAMES, strict=True)]), batch_size=4),
+    ],
+)
+def test_streams_of_pairs_carry_labels(make):
+    samples, labels = zip(*open_source(make()), strict=True)
+    np.testing.assert_array_equal(np.stack(samples), IMAGES)
+    assert labels == NAMES
+
+
+def test_streams_of_features():
+    for elements in (
+        iter(FEATURES),
+        DataLoader(TensorDataset(FEATURES), batch_size=4),
+        iter([FEATURES[:4], FEATURES[4:]]),
+    ):
+        stream = open_source(elements)
+        assert stream.kind == "features"
+        np.testing.assert_array_equal(np.stack([sample for sample, _ in stream]), FEATURES)
+
+
+def test_a_dataloader_gives_batches_even_of_three_gray_images():
+    gray = torch.from_numpy(IMAGES[..., 0])
+    samples = [sample for sample, _ in open_source(DataLoader(Plain(gray), batch_size=3))]
+    np.testing.assert_array_equal(np.stack(samples)[..., 0], IMAGES[..., 0])
+
+
+def test_a_stream_is_read_as_it_comes():
+    """One element is looked at when the stream is opened, no more: a generator may hold a network."""
+    drawn = []
+    stream = open_source(drawn.append(i) or image for i, image in enumerate(IMAGES))
+    assert drawn == [0]
+    assert sum(1 for _ in stream) == 6
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ([], "the list is empty"),
+        (Plain([]), "the Plain is empty"),
+        (iter([]), "gives no samples"),
+        ({"images": IMAGES}, "got a dict; wanted a path"),
+        (b"real", "got a bytes"),
+        (3, "got a int"),
+        (None, "got a NoneType"),
+        (Image.fromarray(IMAGES[0]), "got one Image; wanted a set of samples"),
+        (["a.png", "b.png"], "an item is a str; wanted an image"),
+        ((name for name in ["a.png"]), "an item is a str; wanted an image"),
+        ([(IMAGES[0], IMAGES[1])], "an item is a tuple; wanted an image"),
+        (DataLoader(TensorDataset(TENSORS, TENSORS), batch_size=2), r"images of shape \[2, 3, 5, 7\]"),
+        ((IMAGES, CLASSES[:4]), "6 samples come with 4 labels"),
+        (iter([(IMAGES, CLASSES[:4])]), "6 samples come with 4 labels"),
+        ([torch.zeros(3, 8, 8) - 1], r"must lie in \[0, 1\]"),
+        ([np.zeros((2, 8, 8, 8, 3))], "images of shape"),
+    ],
+)
+def test_what_holds_no_samples_is_a_sentence(value, said):
+    with pytest.raises(SourceError, match=f"real: .*({said})"):
+        open_source(value, side="real")
+
+
+def test_sets_that_mix_are_sentences():
+    for rows in ([FEATURES[0], FEATURES[1, :3]], [FEATURES[0], IMAGES[0]]):
+        with pytest.raises(SourceError, match=r"mixes samples of shape \[4\] and"):
+            open_source(rows).read([1])
+        with pytest.raises(SourceError, match=r"mixes samples of shape \[4\] and"):
+            list(open_source(iter(rows)))
+
+
+def test_a_later_ambiguous_image_is_a_sentence():
+    items = [TENSORS[0], TENSORS[1] * 2 - 1]
+    with pytest.raises(SourceError, match="must lie in"):
+        open_source(items).read([1])
+    with pytest.raises(SourceError, match="must lie in"):
+        list(open_source(iter(items)))
+
+
+def test_a_source_stays_as_it_is():
+    source, stream = open_source(IMAGES), open_source(iter(IMAGES))
+    assert open_source(source) is source
+    assert open_source(stream) is stream

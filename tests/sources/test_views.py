@@ -1,0 +1,129 @@
+"""Subsets by seed and labels from a csv."""
+
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from divmetrics.errors import SourceError, TooFewSamples, UsageError
+from divmetrics.sources import open_source, subset, with_labels
+
+ROWS = np.arange(40, dtype=np.float32).reshape(20, 2)
+
+
+@settings(deadline=None, derandomize=True, max_examples=50)
+@given(st.integers(1, 20), st.integers(0, 2**32))
+def test_a_subset_is_sorted_without_repeats_and_fixed_by_its_seed(num, seed):
+    source = open_source(ROWS)
+    drawn = subset(source, num, seed)
+    paths = [int(drawn.path(i)[1:]) for i in range(len(drawn))]
+    assert len(paths) == num
+    assert paths == sorted(set(paths))
+    np.testing.assert_array_equal(drawn.read(range(num)), ROWS[paths])
+    assert subset(source, num, seed).digest() == drawn.digest()
+
+
+def test_the_seed_and_the_number_change_the_draw():
+    source = open_source(ROWS)
+    assert len({subset(source, num, seed).digest() for num in (9, 10) for seed in range(5)}) == 10
+
+
+def test_the_draw_leaves_the_global_generator_alone():
+    before = np.random.get_state()[1].copy()  # noqa: NPY002
+    subset(open_source(ROWS), 5, 0)
+    np.testing.assert_array_equal(np.random.get_state()[1], before)  # noqa: NPY002
+
+
+def test_known_draw():
+    """numpy 2.4.6: sorted(default_rng(0).choice(20, 5, replace=False)). Another draw would change published numbers."""
+    drawn = subset(open_source(ROWS), 5, 0)
+    assert [drawn.path(i) for i in range(5)] == ["#5", "#6", "#9", "#10", "#13"]
+
+
+def test_a_subset_keeps_labels_name_and_kind(build, gray):
+    source = open_source(build({f"{value % 2}/{value}.png": gray(value) for value in range(10)}))
+    drawn = subset(source, 4, 0)
+    assert (drawn.name, drawn.kind) == (source.name, source.kind)
+    assert [drawn.path(i)[0] for i in range(4)] == list(drawn.labels)
+    copy = pickle.loads(pickle.dumps(drawn))  # noqa: S301
+    np.testing.assert_array_equal(copy.read([3, 0]), drawn.read([3, 0]))
+
+
+def test_too_many_and_too_few_are_sentences():
+    with pytest.raises(TooFewSamples, match=r"ndarray\[20, 2\] has 20 samples, 21 were wanted; lower --num"):
+        subset(open_source(ROWS), 21, 0)
+    with pytest.raises(UsageError, match="cannot draw 0 samples"):
+        subset(open_source(ROWS), 0, 0)
+
+
+def test_what_has_no_digest_has_none_as_a_view():
+    assert subset(open_source(list(ROWS)), 5, 0).digest() is None
+
+
+@pytest.fixture
+def folder(build, gray):
+    return open_source(build({"a/1.png": gray(1), "a/2.png": gray(2), "3.png": gray(3)}))
+
+
+@pytest.fixture
+def csv(tmp_path):
+    def csv(text):
+        (tmp_path / "labels.csv").write_bytes(text.encode())
+        return tmp_path / "labels.csv"
+
+    return csv
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "path,label\n3.png,dog\na/1.png,cat\na/2.png,dog\n",
+        "\ufefflabel,note,path\r\ndog,x,./3.png\r\ncat,y,a/1.png\r\ndog,z,a/2.png\r\n",
+    ],
+)
+def test_labels_from_a_csv(folder, csv, values, text):
+    assert folder.labels is None
+    labelled = with_labels(folder, csv(text))
+    assert labelled.labels == ("dog", "cat", "dog")
+    assert values(labelled) == values(folder)
+    assert [labelled.path(i) for i in range(3)] == [folder.path(i) for i in range(3)]
+    assert labelled.name == folder.name
+
+
+def test_labels_of_a_list_and_their_digest(folder):
+    cats, dogs = with_labels(folder, ["cat"] * 3), with_labels(folder, [1, 2, 3])
+    assert cats.labels == ("cat",) * 3
+    assert dogs.labels == ("1", "2", "3")
+    assert len({folder.digest(), cats.digest(), dogs.digest()}) == 3
+    assert subset(dogs, 2, 0).labels == tuple(dogs.labels[i] for i in subset(dogs, 2, 0).indices)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "begins with nothing; wanted a first line with the columns path,label"),
+        ("file,class\na,b\n", "begins with file, class; wanted"),
+        (
+            "path,label\n3.png,x\na/1.png,x\na/2.png,x\nb/9.png,x\n",
+            r"1 path\(s\) match no sample of .*, 'b/9.png' for one",
+        ),
+        ("path,label\n3.png,x\na/1.png,x\n", r"1 sample\(s\) of .* have no label, 'a/2.png' for one"),
+        ("path,label\n3.png,x\na/1.png,x\na/2.png\n", "have no label, 'a/2.png'"),
+        ("path,label\n3.png,x\na/1.png,x\na/2.png,x\n3.png,y\n", "'3.png' has two labels, 'x' and 'y'"),
+    ],
+)
+def test_wrong_csv_files_are_sentences(folder, csv, text, said):
+    with pytest.raises(SourceError, match=said):
+        with_labels(folder, csv(text))
+
+
+def test_unreadable_csv_files_and_wrong_numbers_are_sentences(folder, tmp_path):
+    with pytest.raises(SourceError, match=r"cannot read the labels .*gone\.csv: No such file"):
+        with_labels(folder, tmp_path / "gone.csv")
+    (tmp_path / "binary.csv").write_bytes(b"path,label\n\xff\xfe")
+    with pytest.raises(SourceError, match=r"cannot read the labels .*binary\.csv"):
+        with_labels(folder, tmp_path / "binary.csv")
+    with pytest.raises(SourceError, match="2 labels for the 3 samples"):
+        with_labels(folder, ["cat", "dog"])

@@ -1,0 +1,91 @@
+"""Exact transport against closed forms, brute force, POT and scipy."""
+
+from itertools import permutations
+
+import numpy as np
+import ot
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import wasserstein_distance
+
+from divmetrics.errors import FeatureError, MeasureError
+from divmetrics.transport import exact, wasserstein
+
+
+def sides(n: int, m: int, d: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    rng = np.random.default_rng(seed)
+    return torch.from_numpy(rng.normal(size=(n, d))), torch.from_numpy(rng.normal(size=(m, d)) + 0.3)
+
+
+def by_pot(real: torch.Tensor, fake: torch.Tensor, p: float = 1.0) -> float:
+    """POT 0.9 `emd2` on distances computed one by one."""
+    gaps = torch.cdist(real.double(), fake.double(), compute_mode="donot_use_mm_for_euclid_dist").numpy()
+    weights = [np.full(len(side), 1 / len(side)) for side in (real, fake)]
+    return float(ot.emd2(*weights, gaps**p, numItermax=10**7)) ** (1 / p)
+
+
+@pytest.mark.parametrize(("n", "m"), [(150, 150), (150, 100), (97, 150), (1, 40), (1, 1)])
+@pytest.mark.parametrize("p", [1.0, 1.5, 2.0])
+def test_equals_pot(n: int, m: int, p: float) -> None:
+    real, fake = sides(n, m, 16)
+    assert wasserstein(real, fake, p) == pytest.approx(by_pot(real, fake, p), rel=1e-9)
+
+
+def test_p_moves_the_number() -> None:
+    real, fake = sides(50, 50, 4)
+    assert wasserstein(real, fake, 1) < wasserstein(real, fake, 1.5) < wasserstein(real, fake, 2)
+
+
+@settings(derandomize=True, deadline=None, max_examples=25)
+@given(st.integers(1, 6), st.integers(1, 3), st.integers(0, 999))
+def test_no_permutation_is_cheaper(n: int, d: int, seed: int) -> None:
+    real, fake = sides(n, n, d, seed)
+    gaps = torch.cdist(real, fake).numpy()
+    cheapest = min(gaps[range(n), list(order)].mean() for order in permutations(range(n)))
+    assert wasserstein(real, fake) == pytest.approx(cheapest, rel=1e-9)
+
+
+@settings(derandomize=True, deadline=None, max_examples=25)
+@given(st.integers(1, 20), st.integers(1, 20), st.integers(0, 999))
+def test_one_dimension_is_the_area_between_distribution_functions(n: int, m: int, seed: int) -> None:
+    real, fake = sides(n, m, 1, seed)
+    assert wasserstein(real, fake) == pytest.approx(wasserstein_distance(real[:, 0], fake[:, 0]), rel=1e-9)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+def test_a_shift_costs_its_length_wherever_the_rows_lie(offset: float) -> None:
+    real, _ = sides(200, 1, 8)
+    real, shift = real + offset, torch.full((8,), 0.5)
+    assert wasserstein(real, real + shift) == pytest.approx(float(shift.norm()), rel=1e-9)
+
+
+def test_copies_are_at_exactly_zero_in_any_order() -> None:
+    real, _ = sides(200, 1, 64)
+    assert wasserstein(real, real.flip(0)) == 0.0
+    assert wasserstein(real.float(), real.float()) == 0.0
+    assert wasserstein(real, real.repeat_interleave(2, 0)) == 0.0  # sizes differ, masses agree
+
+
+def test_ties_and_constant_rows() -> None:
+    zeros, ones = torch.zeros(10, 3), torch.ones(10, 3)
+    assert wasserstein(zeros, ones) == pytest.approx(3**0.5)
+    assert wasserstein(zeros, ones[:7]) == pytest.approx(3**0.5)
+
+
+def test_too_large_a_cost_matrix_is_refused_before_it_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exact, "MAX_CELLS", 100)
+    with pytest.raises(MeasureError, match=r"11 to 10 samples .* --num 10000\) or use sliced_wasserstein"):
+        wasserstein(*sides(11, 10, 2))
+
+
+def test_a_solver_that_does_not_converge_is_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exact, "MAX_PIVOTS", 2)
+    with pytest.raises(MeasureError, match="did not converge"):
+        wasserstein(*sides(40, 30, 2))
+
+
+def test_unequal_widths_are_refused() -> None:
+    with pytest.raises(FeatureError, match="3 columns on one side and 2"):
+        wasserstein(torch.zeros(4, 3), torch.zeros(4, 2))
