@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
 from math import inf
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, Self, TypeVar
 
 from divmetrics.errors import UnknownName, UsageError
 
@@ -53,7 +53,7 @@ class Laws:
     rotation: bool = False
     """Rotating both sides by one orthogonal matrix changes nothing."""
     scaling: float | None = None
-    """value(c x) = c ** scaling * value(x), so 0 is "scale-free" and 2 "squared units"; None where no such law holds."""
+    """value(c x) = c ** scaling * value(x): 0 is free of scale, 2 squared units; None where no such law holds."""
     on_copies: float | None = None
     """The value when the fakes are the reals themselves, row for row."""
     on_collapse: Literal["worse", "better", "blind"] = "worse"
@@ -164,9 +164,9 @@ class _Optioned:
 
 @dataclass(frozen=True)
 class Family:
-    """Metrics that share one expensive pass. `fill(real, fake, options)` runs it for all of them before the first asks.
+    """Metrics that share one expensive pass. `fill(real, fake, options)` runs it once, before the first of them asks.
 
-    `options` holds one resolved option dict a requested member; what `fill` computes is remembered beside the summaries.
+    `options` holds one resolved dict for each requested member; what `fill` computes is kept beside the summaries.
     """
 
     name: str
@@ -189,11 +189,12 @@ class Metric(_Optioned):
     cite: str
     presets: tuple[str, ...] = ()
     family: Family | None = None
-    minimum: Callable[[Mapping[str, Any]], int] = lambda options: 2
+    minimum: Callable[[Mapping[str, Any]], int] = lambda _: 2
     """Rows per side that the metric needs at least, given its options."""
 
     @property
     def range(self) -> tuple[float, float]:
+        """Least and greatest value, the infinities included."""
         return self.laws.range
 
     def __call__(self, *sides: Any, **options: Any) -> float:
@@ -213,13 +214,49 @@ class Metric(_Optioned):
 
 @dataclass(frozen=True)
 class Extractor(_Optioned):
-    """A family of encoders. `function(**options)` loads one: weights read, digest known, ready for `extract`."""
+    """A way to load encoders: `function(**options)`, or `function(argument, **options)` for families (`timm:NAME`)."""
 
     name: str
     function: Callable[..., Any]
     modality: Literal["image", "text", "audio", "array"]
     provides: tuple[Layer, ...]
     cite: str
+
+    @property
+    def argument(self) -> str | None:
+        """What a family wants behind its name: `MODEL` for `timm:MODEL`; None where the name says all."""
+        kinds = inspect.signature(self.function).parameters.values()
+        return next((p.name.upper() for p in kinds if p.kind is not p.KEYWORD_ONLY), None)
+
+
+@dataclass(frozen=True)
+class Spec:
+    """An extractor as a user names it, `NAME[:ARGUMENT][?option=value&option=value]`, checked."""
+
+    extractor: Extractor
+    arguments: tuple[str, ...]
+    """What follows the colon, for a family; else empty."""
+    options: Mapping[str, Any]
+    """All options, resolved."""
+    given: tuple[str, ...]
+    """Names of the options that stand in the text."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raises UnknownName for a name or an option that does not exist, UsageError for a malformed text."""
+        path, _, query = text.partition("?")
+        name, colon, argument = path.partition(":")
+        record = EXTRACTORS[name]
+        if bool(argument) != (record.argument is not None):
+            wanted = f"{name}:{record.argument}" if record.argument else name
+            raise UsageError(f"{text!r} is no extractor; write {wanted}{'?' + query if query else ''}.")
+        given = {}
+        for pair in filter(None, query.split("&")):
+            option, equals, value = pair.partition("=")
+            if not equals:
+                raise UsageError(f"{text!r}: {pair!r} is not an option; write {path}?option=value.")
+            given[option] = value
+        return cls(record, (argument,) if colon else (), record.resolve(given), tuple(given))
 
 
 T = TypeVar("T", Metric, Extractor)
@@ -235,6 +272,7 @@ class Registry(Generic[T]):
         self._loaded = False
 
     def add(self, record: T) -> None:
+        """Take in a record. Raises UsageError where the name is taken."""
         if record.name in self._records:
             raise UsageError(f"two {self.kind}s are called {record.name!r}; rename one.")
         self._records[record.name] = record
@@ -269,7 +307,7 @@ class Registry(Generic[T]):
 
 @cache
 def load_plugins() -> None:
-    """Import every entry point of the group `divmetrics` once; a broken one is a warning that names its distribution."""
+    """Import the entry points of the group `divmetrics`, once; a broken one is a warning that names its distribution."""
     for entry in entry_points(group="divmetrics"):
         try:
             entry.load()
@@ -292,7 +330,7 @@ def metric(
     cite: str,
     presets: Sequence[str] = (),
     family: Family | None = None,
-    minimum: Callable[[Mapping[str, Any]], int] = lambda options: 2,
+    minimum: Callable[[Mapping[str, Any]], int] = lambda _: 2,
 ) -> Callable[[Callable[..., float | Measured]], Metric]:
     """Declare a metric: `@metric("recall", real=Rows.on("pooled"), fake=Rows.on("pooled"), better="higher", ...)`."""
 

@@ -46,8 +46,9 @@ def explain(healthy: Report, collapsed: Report) -> tuple[str, str, str]:
 
     def change(name: str) -> str:
         before, after = (report[name].value or 0.0 for report in (healthy, collapsed))
-        verb = "moves" if after == before else "falls" if after < before else "rises"
-        return f"{verb} from {number(before)} to {number(after)}"
+        if number(before) == number(after):
+            return f"stays at {number(after)}"
+        return f"{'falls' if after < before else 'rises'} from {number(before)} to {number(after)}"
 
     absent = [mode.name for mode in collapsed.modes if mode.fake_share == 0]
     lost = f"; it never draws {', '.join(absent)}" if absent else ""

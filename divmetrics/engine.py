@@ -8,11 +8,11 @@ from functools import reduce
 from typing import Any, Literal
 
 from divmetrics.collected import Collected
-from divmetrics.declare import EXTRACTORS
+from divmetrics.declare import Spec
 from divmetrics.errors import UsageError
 from divmetrics.files import check_writable
 from divmetrics.meter import Meter
-from divmetrics.plan import SIDES, SideName, split_spec
+from divmetrics.plan import SIDES, SideName
 from divmetrics.results import Report, Side
 from divmetrics.sources import Source, Stream, open_source, subset, with_labels
 
@@ -37,9 +37,9 @@ def score(
 ) -> Report:
     """Score one set of samples, `fake`, against a reference, `real`.
 
-    Either side: a folder, `.zip`, `.tar`, `.npy`, `.npz`, `.dms` (or several joined by `+`), an array or tensor of images
-    or of features, a torch Dataset or DataLoader, or any iterable of batches. `num` draws that many samples from each
-    side, without replacement, by `seed`. `labels` is a csv with the columns path,label.
+    Either side: a folder, `.zip`, `.tar`, `.npy`, `.npz`, `.dms` (or several joined by `+`), an array or tensor of
+    images or of features, a torch Dataset or DataLoader, or any iterable of batches. `num` draws that many samples from
+    each side, without replacement, by `seed`. `labels` is a csv with the columns path,label.
 
     Raises UsageError where the request is wrong and MeasureError where it cannot be measured.
     """
@@ -135,9 +135,9 @@ def _weighted(extractor: str | Sequence[str], weights: str | os.PathLike[str] | 
     specs = [extractor] if isinstance(extractor, str) else list(extractor)
     if len(specs) != 1 or "," in specs[0]:
         raise UsageError("--weights needs exactly one extractor; write -e 'NAME?weights=PATH' for each of several.")
-    name, options = split_spec(specs[0])
-    if "weights" not in EXTRACTORS[name].options:
-        raise UsageError(f"extractor {name} has no weights to replace; leave --weights out.")
-    if "weights" in options:
+    spec = Spec.parse(specs[0])
+    if "weights" not in spec.options:
+        raise UsageError(f"extractor {spec.extractor.name} has no weights to replace; leave --weights out.")
+    if "weights" in spec.given:
         raise UsageError(f"{specs[0]} names its weights already; leave --weights out.")
-    return f"{specs[0]}{'&' if options else '?'}weights={os.fspath(weights)}"
+    return f"{specs[0]}{'&' if spec.given else '?'}weights={os.fspath(weights)}"

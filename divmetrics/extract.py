@@ -127,10 +127,7 @@ def run(
     networks = [Network(encoder, how.torch_device, len(places or ())) for encoder in encoders]
     paths, labels, skipped = list[str](), list[str | None](), list[Skipped]()
     try:
-        with (
-            _exact_float32(),
-            _bar(source.name, None if places is None else len(places), shown=how.progress) as advance,
-        ):
+        with _named_if_a_worker_dies(), _exact_float32(), _bar(source.name, places, shown=how.progress) as advance:
             for batch in batches:
                 for network, prepared in zip(networks, batch.read(), strict=False):  # no tensor where all were skipped
                     for layer, rows in network(prepared).items():
@@ -145,9 +142,8 @@ def run(
     _check_skipped(source.name, skipped, len(paths), how.max_skipped, shared=own is not None)
     engine = "+".join(sorted({network.engine for network in networks if network.engine})) or "none"
     named = tuple(label for label in labels if label is not None)
-    return Extracted(
-        tuple(paths), named if len(named) == len(paths) else None, tuple(skipped), engine, perf_counter() - begin
-    )
+    whole = named if len(named) == len(paths) else None
+    return Extracted(tuple(paths), whole, tuple(skipped), engine, perf_counter() - begin)
 
 
 class _Batch(NamedTuple):
@@ -258,8 +254,8 @@ def _named_if_a_worker_dies() -> Iterator[None]:
         if "DataLoader worker" not in str(error):
             raise
         raise Unavailable(
-            f"a worker that decodes samples died ({error}); use fewer --workers, or 0, or give this machine more memory "
-            "(a container often lacks shared memory: docker run --shm-size=2g)."
+            f"a worker that decodes samples died ({error}); use fewer --workers, or 0, or give it more memory "
+            "(containers often lack shared memory: docker run --shm-size=2g)."
         ) from error
 
 
@@ -276,7 +272,7 @@ def _exact_float32() -> Iterator[None]:
 
 
 @contextmanager
-def _bar(name: str, total: int | None, *, shown: bool) -> Iterator[Callable[[int], None]]:
+def _bar(name: str, places: range | None, *, shown: bool) -> Iterator[Callable[[int], None]]:
     """A progress bar with rate and time left, gone when done; gives the function to call with samples done."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -290,7 +286,7 @@ def _bar(name: str, total: int | None, *, shown: bool) -> Iterator[Callable[[int
         TimeRemainingColumn(),
     ]
     with Progress(*columns, console=console, transient=True, disable=not (shown and console.is_terminal)) as progress:
-        task = progress.add_task(name, total=total, rate="")
+        task = progress.add_task(name, total=None if places is None else len(places), rate="")
 
         def advance(samples: int) -> None:
             progress.update(task, advance=samples, rate=f"{progress.tasks[task].speed or 0:.0f}/s")

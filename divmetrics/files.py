@@ -21,8 +21,8 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp's 0600 would lock out the colleague who reads the report
-        os.replace(temporary, target)
+        temporary.chmod(0o666 & ~_umask())  # mkstemp's 0600 would lock out the colleague who reads the report
+        temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
 

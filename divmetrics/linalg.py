@@ -8,15 +8,20 @@ times faster than torch's own `eigvalsh` there (0.4 s against 1.5 s).
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager
+from functools import cache
 
 import numpy as np
 import scipy.linalg
 import torch
+from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 EPS = float(np.finfo(np.float64).eps)
 ACCURACY = 1e-10
 """Relative error of a Bures distance above which its fast route is not trusted."""
+SMALL = 1536
+"""Width up to which a decomposition runs on one thread."""
 
 
 def float64(rows: Tensor) -> Tensor:
@@ -34,7 +39,23 @@ def gram(rows: Tensor) -> Tensor:
 
 def eigenvalues(symmetric: Tensor) -> np.ndarray:
     """Eigenvalues `[d]` of a symmetric matrix, ascending."""
-    return np.asarray(np.linalg.eigvalsh(symmetric.cpu().numpy()))
+    with _threads_for(len(symmetric)):
+        return np.asarray(np.linalg.eigvalsh(symmetric.cpu().numpy()))
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def _threads_for(width: int) -> AbstractContextManager[object]:
+    """One BLAS thread for a small matrix, all for a large one.
+
+    An eigensolver meets at a barrier for every column, and OpenBLAS waits there by spinning: beside other work on the
+    same two cores, two threads took 0.3 s at d=300 where one took 0.03 s, and 4 s against 0.6 s at d=1280.
+    """
+    limited: AbstractContextManager[object] = _blas().limit(limits=1 if width <= SMALL else None, user_api="blas")
+    return limited
 
 
 def bures(left: Tensor, right: Tensor) -> float:
@@ -47,9 +68,10 @@ def bures(left: Tensor, right: Tensor) -> float:
     """
     A, B = left.cpu().numpy(), right.cpu().numpy()
     traces = float(np.trace(A) + np.trace(B))
-    root, error = _root_from_eigenvalues(A, B)
-    if not 2 * error <= ACCURACY * (traces - 2 * root):
-        root = float(np.linalg.svd(_factor(A).T @ _factor(B), compute_uv=False).sum())
+    with _threads_for(len(A)):
+        root, error = _root_from_eigenvalues(A, B)
+        if not 2 * error <= ACCURACY * (traces - 2 * root):
+            root = float(np.linalg.svd(_factor(A).T @ _factor(B), compute_uv=False).sum())
     return traces - 2 * root
 
 

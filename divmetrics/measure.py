@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 import torch
 
@@ -152,12 +152,10 @@ def _result(
     found: Measured | DivmetricsError,
     seconds: float,
 ) -> Result:
-    value, extras, warnings = None, {}, ()
+    value, extras, warning = None, {}, str(found)
     if isinstance(found, Measured):
         value, extras = finite_or_none(found.value), plain(found.extras)
-        warnings = () if value is not None else (f"the value is {found.value}, not a finite number",)
-    else:
-        warnings = (str(found),)
+        warning = f"the value is {found.value}, not a finite number"
     n = {side: sides[side].side.n for side in SIDES}
     params = plain(request.params)
     info = sides["fake"].encoders.get(extractor)
@@ -184,7 +182,7 @@ def _result(
         n_fake=n["fake"],
         signature=signature,
         extras=extras,
-        warnings=warnings,
+        warnings=() if value is not None else (warning,),
         seconds=round(seconds, 4),
     )
 
@@ -215,8 +213,6 @@ def _modes(tasks: Sequence[Task], sides: Sides) -> tuple[Mode, ...]:
     """The table of modes, where a metric counted classes on both sides."""
     for task in tasks:
         if task.request.metric.real is not None and task.request.need("fake").summary is ClassTally:
-            tallies = [_summary(task, side, sides) for side in SIDES]
-            assert isinstance(tallies[0], ClassTally)  # noqa: S101
-            assert isinstance(tallies[1], ClassTally)  # noqa: S101
-            return mode_table(*tallies, _label_names(sides) if task.extractor == LABELS else None)
+            real, fake = (cast("ClassTally", _summary(task, side, sides)) for side in SIDES)
+            return mode_table(real, fake, _label_names(sides) if task.extractor == LABELS else None)
     return ()

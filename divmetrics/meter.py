@@ -12,13 +12,13 @@ from divmetrics import collected as store
 from divmetrics import dist
 from divmetrics.collected import Collected
 from divmetrics.collector import Collector
-from divmetrics.declare import EXTRACTORS, Layer
-from divmetrics.errors import MeasureError, SourceError, UsageError
+from divmetrics.declare import Spec
 from divmetrics.encoder import Encoder
+from divmetrics.errors import MeasureError, SourceError, UsageError
 from divmetrics.extract import How
 from divmetrics.extractors import load_encoder
 from divmetrics.measure import inventory, measure
-from divmetrics.plan import FEATURES, LABELS, SIDES, Plan, SideName, split_spec
+from divmetrics.plan import FEATURES, LABELS, SIDES, Plan, SideName
 from divmetrics.results import Report
 from divmetrics.sources import Source, Stream, open_source, with_labels
 
@@ -34,8 +34,8 @@ class Meter:
     meter.results()["recall"].value
     ```
 
-    `metrics`, `extractor`: as on the command line, or lists. `device`, `batch_size`, `workers` change the speed, not the
-    numbers. Unreadable samples are skipped and listed; more than the share `max_skipped` of them is a SourceError.
+    `metrics`, `extractor`: as on the command line, or lists. `device`, `batch_size`, `workers` change the speed, not
+    the numbers. Unreadable samples are skipped and listed; more than the share `max_skipped` of them is a SourceError.
     """
 
     def __init__(
@@ -82,10 +82,8 @@ class Meter:
         sizes = {side: _size(source) for side, source in sources.items()}
         kinds = {side: FEATURES in found for side, found in inventories.items()}
         if kinds["real"] != kinds["fake"]:
-            names = {True: "features", False: "images"}
-            raise SourceError(
-                f"real holds {names[kinds['real']]} and fake holds {names[kinds['fake']]}; give the same kind on both sides."
-            )
+            real, fake = ("features" if kinds[side] else "images" for side in SIDES)
+            raise SourceError(f"real holds {real} and fake holds {fake}; give the same kind on both sides.")
         self.plan.bind(inventories, sizes)
 
     def merge(self, other: Meter) -> None:
@@ -145,14 +143,14 @@ class Meter:
             found = inventory(source)
             if FEATURES not in found and (absent := [name for name in self.plan.extractors if name not in found]):
                 raise SourceError(
-                    f"{source.side.source} was extracted with {', '.join(source.encoders)}, not with {', '.join(absent)}; "
-                    f"choose --extractor {next(iter(source.encoders))} or extract it again."
+                    f"{source.side.source} was extracted with {', '.join(source.encoders)}, "
+                    f"not with {', '.join(absent)}; choose --extractor {next(iter(source.encoders))} or extract it again."
                 )
             return found
         if source.kind == "features":
             found = {FEATURES: ("pooled",)}
         else:
-            found = {spec: EXTRACTORS[split_spec(spec)[0]].provides for spec in self.plan.extractors}
+            found = {spec: Spec.parse(spec).extractor.provides for spec in self.plan.extractors}
         return found if source.labels is None else {**found, LABELS: ("labels",)}
 
 

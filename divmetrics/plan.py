@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from divmetrics.declare import EXTRACTORS, METRICS, Layer, Metric, Need
+from divmetrics.declare import METRICS, Layer, Metric, Need, Spec
 from divmetrics.errors import DivmetricsError, MissingLayer, TooFewSamples, UnknownName, UsageError
 
 SideName = Literal["real", "fake"]
@@ -88,7 +88,7 @@ class Plan:
         """`metrics` and `extractor` as on the command line, or as lists of their items."""
         extractors = tuple(dict.fromkeys(_items(extractor)))
         for spec in extractors:
-            check_extractor(spec)
+            Spec.parse(spec)
         if not extractors:
             raise UsageError("no extractor was named; leave the option out for the default.")
         return cls(tuple(_requests(_items(metrics), seed)), extractors, seed)
@@ -109,7 +109,7 @@ class Plan:
         """
         for side, n in sizes.items():
             if n < 2:
-                raise TooFewSamples(f"{side} has {n} sample{'' if n == 1 else 's'}; a set needs at least 2 to be measured.")
+                raise TooFewSamples(f"{side} has {n} sample{'s' * (n != 1)}; a set needs at least 2 to be measured.")
         bound: dict[str, Task | Refused] = {}
         for request in self.requests:
             for extractor in (name for name in inventory["fake"] if name != LABELS):
@@ -121,24 +121,6 @@ class Plan:
         if len(reasons) == len(bound) > 0:
             raise reasons[0]
         return list(bound.values())
-
-
-def check_extractor(spec: str) -> None:
-    """Raise UnknownName or UsageError where `NAME[?option=value&...]` names nothing that exists."""
-    name, options = split_spec(spec)
-    EXTRACTORS[name].resolve(options)
-
-
-def split_spec(spec: str) -> tuple[str, dict[str, str]]:
-    """`pixels?size=32&x=1` -> ("pixels", {"size": "32", "x": "1"})."""
-    name, _, query = spec.partition("?")
-    options = {}
-    for pair in filter(None, query.split("&")):
-        option, equals, value = pair.partition("=")
-        if not equals:
-            raise UsageError(f"{spec!r}: {pair!r} is not an option; write {name}?option=value.")
-        options[option] = value
-    return name, options
 
 
 def _items(given: str | Sequence[str]) -> list[str]:

@@ -172,7 +172,7 @@ class Mode:
     p: float | None
     """Chance of so few fakes in this mode if the fakes had the reals' shares; None where it was not tested."""
     state: str
-    """`present`; `thinned` and `missing` where too few or no fakes are beyond chance; `unseen` where none may be chance."""
+    """`present`; `thinned`, `missing`: too few fakes, none, beyond chance; `unseen`: none, which may be chance."""
 
 
 @dataclass(frozen=True)

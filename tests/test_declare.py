@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from divmetrics import declare
-from divmetrics.declare import METRICS, Measured, Option, Registry
+from divmetrics.declare import METRICS, Measured, Option, Registry, Spec
 from divmetrics.errors import UnknownName, UsageError
 
 
@@ -106,3 +106,24 @@ def test_a_bare_number_is_measured_too() -> None:
     found = METRICS["fid"].measure([[0.0], [1.0]], [[1.0], [2.0]])
     assert isinstance(found, Measured)
     assert METRICS["fid"]([[0.0], [1.0]], [[1.0], [2.0]]) == found.value
+
+
+def test_specs_are_parsed_and_checked() -> None:
+    spec = Spec.parse("efficientnet-lite0?weights=/a=b.pth")
+    assert (spec.extractor.name, spec.arguments, spec.options) == ("efficientnet-lite0", (), {"weights": "/a=b.pth"})
+    assert Spec.parse("pixels").options == {"size": 0}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("pixel", "Did you mean 'pixels'"),
+        ("pixels:resnet", "write pixels"),
+        ("pixels?size", r"write pixels\?option=value"),
+        ("pixels?sise=3", "Did you mean 'size'"),
+        ("pixels?size=big", "not a whole number"),
+    ],
+)
+def test_wrong_specs(text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        Spec.parse(text)

@@ -63,7 +63,7 @@ def test_three_sentences_quote_the_numbers() -> None:
     assert "falls from 0.7500 to 0.2500" in diversity
     assert "falls from 5.500 to 3.250" in diversity
     assert "rises from 0.8000 to 0.9000" in fidelity
-    assert "moves from 10.00 to 10.00." in explain(healthy, healthy)[0]
+    assert "modes_found stays at 10.00." in explain(healthy, healthy)[0]
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ import pytest
 
 from divmetrics.declare import METRICS
 from divmetrics.errors import MissingLayer, TooFewSamples, UnknownName, UsageError
-from divmetrics.plan import Plan, Refused, Task, split_spec
+from divmetrics.plan import Plan, Refused, Task
 
 IMAGES = {"real": {"net": ["pooled", "logits"]}, "fake": {"net": ["pooled", "logits"]}}
 FEATURES = {"real": {"features": ["pooled"]}, "fake": {"features": ["pooled"]}}
@@ -98,8 +98,3 @@ def test_nothing_left_to_compute_is_an_error_even_from_a_preset() -> None:
     nothing = {"real": {"net": ["spatial"]}, "fake": {"net": ["spatial"]}}
     with pytest.raises(MissingLayer, match="net gives spatial"):
         Plan.of("quick", "pixels").bind(nothing, ENOUGH)
-
-
-def test_specs() -> None:
-    assert split_spec("pixels") == ("pixels", {})
-    assert split_spec("net?weights=/a=b.pth&seed=0") == ("net", {"weights": "/a=b.pth", "seed": "0"})

@@ -51,6 +51,8 @@ def commands(ctx: click.Context) -> None:
 
     REAL and FAKE are folders of images (class folders become labels), .zip, .tar, .npy, .npz or .dms files.
     `divmetrics COMMAND --help` explains a command.
+
+    Exit codes: 0 done, or gate passed; 1 gate failed; 2 wrong usage or rules; 3 could not measure; 130 interrupted.
     """
     if ctx.invoked_subcommand is None:
         tell(ctx.get_help())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import inf
+from math import inf, log
 
 import torch
 from torch import Tensor
@@ -23,7 +23,7 @@ def split_scores(logits: Tensor, splits: int) -> Tensor:
 
 def _score(log_p: Tensor) -> Tensor:
     """exp of the mean KL(p(c | x) || p(c)) of log-probabilities `[n, classes]`."""
-    log_marginal = log_p.logsumexp(0) - torch.tensor(len(log_p)).log()
+    log_marginal = log_p.logsumexp(0) - log(len(log_p))
     return (log_p.exp() * (log_p - log_marginal)).sum(1).mean().exp()
 
 

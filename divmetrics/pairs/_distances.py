@@ -1,10 +1,10 @@
 """Squared distances twice over: directly, which is the truth, and by matrix products, which bound it from below and above.
 
-With a = fl(x - c), b = fl(y - c) and any centre c, |x - y|² is close to [-2a, |a|², 1] · [b, 1, |b|²], one product of
-d + 2 columns. It is wrong by at most `bound` (|a|² + |b|²): sums of d + 2 products, in whatever order, are off by (d + 2) u
-times the sum of their magnitudes (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1; u is the
-unit roundoff), which 2|a||b| <= |a|² + |b|² turns into 2 (d + 2) u; rounding the rows adds 4.1 u, rounding the squared
-norms 1.1 u. The centre keeps |a| and |b| small for features that lie far from zero, and with them the bound.
+With a = fl(x - c), b = fl(y - c) and any centre c, |x - y|² is close to |a|² + |b|² - 2ab, wrong by at most `bound`
+(|a|² + |b|²): the sum of d products, in whatever order, is off by d u times the sum of their magnitudes (Higham, Accuracy
+and Stability of Numerical Algorithms, 2nd ed., section 3.1; u is the unit roundoff) and 2|a||b| <= |a|² + |b|²; rounding
+the rows adds 4.1 u, rounding the squared norms 1.1 u, two additions 4.1 u. The centre keeps |a| and |b| small for features
+that lie far from zero, and with them the bound.
 """
 
 from __future__ import annotations
@@ -88,31 +88,23 @@ def _product_precision(*wanted: str) -> tuple[str, ...]:
 class Sheet:
     """A set ready for products, centred and in a working precision, and what rounding can do to each row."""
 
-    rows: Tensor  # [u, d + 2] float32 or float64: a, 1, low = (1 - bound) |a|²
-    doubt: Tensor  # [u] float64, 2 bound |a|²
+    rows: Tensor  # [u, d] float32 or float64
+    low: Tensor  # [u] same dtype, (1 - bound) |row|²
+    doubt: Tensor  # [u] float64, 2 bound |row|²
 
     @classmethod
     def of(cls, features: Tensor, centre: Tensor, dtype: torch.dtype) -> Self:
         """Centre `features` `[u, d]` at `centre` `[d]`, round to `dtype`."""
-        u, width = features.shape
-        rows = torch.ones(u, width + 2, dtype=dtype, device=features.device)
-        doubt = torch.empty(u, dtype=torch.float64, device=features.device)
-        finest = torch.promote_types(centre.dtype, dtype)
-        # 16 covers the constants above; the eps of float64 covers the norms here and the direct sum itself.
-        bound = 1.01 * (width + 16) * (torch.finfo(dtype).eps + torch.finfo(torch.float64).eps)
+        width, finest = features.shape[1], torch.promote_types(centre.dtype, dtype)
+        rows = torch.empty_like(features, dtype=dtype)
+        norms = torch.empty(len(features), dtype=torch.float64, device=features.device)
+        for block in blocks(len(features)):
+            rows[block] = features[block].to(finest) - centre
+            norms[block] = rows[block].double().square().sum(1)
+        # 16 units cover the constants above, 16 + d of float64 the norms here and the direct sum itself.
+        bound = 1.01 * (width + 16) * (torch.finfo(dtype).eps / 2 + torch.finfo(torch.float64).eps)
         vanished = 4 * width * torch.finfo(dtype).tiny  # products that underflow to zero
-        for block in blocks(u):
-            centred = (features[block].to(finest) - centre).to(dtype)
-            norms = centred.double().square().sum(1)
-            rows[block, :width] = centred
-            rows[block, -1] = (norms * (1 - bound) - vanished).to(dtype)
-            doubt[block] = 2 * bound * norms + 2 * vanished
-        return cls(rows, doubt)
-
-    @cached_property
-    def mirror(self) -> Tensor:
-        """The left factor `[u, d + 2]` of the product: -2a, low, 1."""
-        return torch.cat([-2 * self.rows[:, :-2], self.rows[:, [-1, -2]]], 1)
+        return cls(rows, (norms * (1 - bound) - vanished).to(dtype), 2 * bound * norms + 2 * vanished)
 
     @property
     def usable(self) -> bool:
@@ -125,7 +117,8 @@ def lower(left: Sheet, right: Sheet, rows: slice | Tensor, columns: slice) -> Te
 
     Adding the doubts of the row and of the column to one gives an upper bound.
     """
-    return left.mirror[rows] @ right.rows[columns].T
+    products = left.rows[rows] @ right.rows[columns].T
+    return torch.add(left.low[rows][:, None], products, alpha=-2, out=products).add_(right.low[columns])
 
 
 @dataclass(frozen=True, eq=False)

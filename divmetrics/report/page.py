@@ -5,7 +5,6 @@ Every number stands with what its signature holds: extractor with digest, prepro
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
@@ -54,11 +53,11 @@ def number(value: float | None, digits: int = 4) -> str:
     """`digits` significant digits, no exponent where it can be helped; `-` for None."""
     if value is None:
         return "-"
-    if value == 0 or not math.isfinite(value):
-        return f"{value:g}"
-    if abs(value) < 1e-4 or abs(value) >= 1e9:
-        return f"{value:.{digits - 1}e}"
-    return f"{value:.{max(0, digits - 1 - math.floor(math.log10(abs(value))))}f}"
+    if value == 0:
+        return "0"
+    scientific = f"{value:.{digits - 1}e}"
+    exponent = int(scientific.partition("e")[2])  # of the rounded value: 9.9999 is 10.00
+    return f"{value:.{max(0, digits - 1 - exponent)}f}" if -5 < exponent < 9 else scientific
 
 
 def interval(ends: Sequence[float] | None) -> str:
@@ -189,8 +188,8 @@ def _not_comparable(report: Report) -> Iterator[str]:
     ours = {r.metric for r in report.metrics.values() if not r.literature and r.value is not None}
     names = [name for name in PUBLISHED if name in ours]
     if names:
-        papers = " or ".join(PUBLISHED[name] for name in names)
-        yield f"{', '.join(names)}: not comparable with published {papers}, which rest on the 2015 Inception weights."
+        papers = ", ".join(PUBLISHED[name] for name in names)
+        yield f"{', '.join(names)}: not comparable with published {papers}, measured with the 2015 Inception weights."
 
 
 def _provenance(report: Report) -> str:

@@ -12,7 +12,7 @@ Kind = Literal["image", "features"]
 """What one sample is: an image, uint8 `[h, w, 3]`; or a row of features, float `[d]`."""
 
 
-class UnreadableSample(Exception):  # noqa: N818 (a fact about one sample; the run goes on)
+class UnreadableSample(Exception):
     """One sample that cannot be decoded. Raised by `read`; the extraction loop skips the sample and lists it."""
 
     def __init__(self, path: str, reason: str) -> None:

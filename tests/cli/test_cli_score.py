@@ -64,7 +64,10 @@ def test_table_goes_to_stdout_and_files_are_written(
     assert saved["recall"].value == 0.41
     assert saved.meta["argv"][:4] == ["divmetrics", "score", "a", "b"]
     assert "| `recall` | 0.4100 |" in paths[1].read_text()
-    assert list(csv.reader(paths[2].read_text().splitlines())) == [["path", "side", "inside"], ["x.png", "fake", "True"]]
+    assert list(csv.reader(paths[2].read_text().splitlines())) == [
+        ["path", "side", "inside"],
+        ["x.png", "fake", "True"],
+    ]
 
 
 def test_json_to_stdout_is_json_and_nothing_else(call: Callable[..., object], engine: object) -> None:

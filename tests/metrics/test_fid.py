@@ -17,7 +17,7 @@ REAL, FAKE = DIGITS[:898], DIGITS[898:1796]
 
 
 def drawn(n: int, d: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.RandomState(seed)  # noqa: NPY002  the published arrays are of the old generator
+    rng = np.random.RandomState(seed)
     return rng.randn(n, d), rng.randn(n, d)
 
 
@@ -43,6 +43,7 @@ def test_published_values(n: int, d: int, seed: int, value: float) -> None:
     assert fid(*drawn(n, d, seed)) == pytest.approx(value, rel=5e-6)
 
 
+@pytest.mark.filterwarnings("ignore:The `disp` argument:DeprecationWarning")  # of pytorch-fid
 def test_beside_pytorch_fid_and_torchmetrics() -> None:
     real, fake = drawn(300, 48, 5)
     statistics = [part for rows in (real, fake) for part in (rows.mean(0), np.cov(rows, rowvar=False))]

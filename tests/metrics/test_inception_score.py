@@ -10,7 +10,7 @@ from divmetrics.errors import FeatureError, TooFewSamples, UsageError
 from divmetrics.metrics.inception_score import split_scores
 
 inception_score = METRICS["inception_score"]
-LOGITS = np.random.RandomState(0).randn(1000, 10) * 3  # noqa: NPY002  the published array
+LOGITS = np.random.RandomState(0).randn(1000, 10) * 3
 
 
 def test_sharp_and_even_predictions_count_the_classes() -> None:
@@ -23,7 +23,7 @@ def test_sharp_and_even_predictions_count_the_classes() -> None:
 @pytest.mark.parametrize(("splits", "mean", "std"), [(10, 3.8559055006, 0.1251722593), (1, 3.9197473715, 0.0)])
 def test_torch_fidelity(splits: int, mean: float, std: float) -> None:
     """torch-fidelity 0.4.0 `isc_features_to_metric(logits, splits, shuffle=True, rng_seed=2020)`, and on file."""
-    order = np.random.RandomState(2020).permutation(1000)  # noqa: NPY002  as torch-fidelity deals
+    order = np.random.RandomState(2020).permutation(1000)
     scores = split_scores(torch.from_numpy(LOGITS[order]), splits)
     peer = isc_features_to_metric(torch.from_numpy(LOGITS), splits, shuffle=True, rng_seed=2020)
     assert float(scores.mean()) == pytest.approx(peer["inception_score_mean"], rel=1e-9)

@@ -43,7 +43,7 @@ def test_every_option_moves_the_number() -> None:
     }
 
 
-def test_grows_with_collapse() -> None:
+def test_sees_collapse() -> None:
     values = [sliced_wasserstein(REAL, REAL.mean(0) + shrink * (FAKE - REAL.mean(0))) for shrink in (1.0, 0.5, 0.1)]
     assert values == sorted(values)
 

@@ -17,8 +17,10 @@ from divmetrics.results import Mode, Report, Result, Side, Skipped, Verdict
         (0.41, "0.4100"),
         (-0.000123456, "-0.0001235"),
         (-2.9e-5, "-2.900e-05"),
+        (0.0001, "0.0001000"),
         (12.3456, "12.35"),
-        (999.96, "1000.0"),
+        (999.96, "1000"),
+        (9.99999, "10.00"),
         (123456.7, "123457"),
         (3.2e12, "3.200e+12"),
     ],
@@ -77,7 +79,7 @@ def test_notes(rich_report: Report) -> None:
         "[1] inception_score: reads logits, and there are none",
         "Missing modes, 1 of 2: cat (50 % of the reals).",
         "Skipped in fake, 5: 0.png (truncated), 1.png (truncated), 2.png (truncated), and 2 more.",
-        "fid, kid: not comparable with published FID or KID, which rest on the 2015 Inception weights.",
+        "fid, kid: not comparable with published FID, KID, measured with the 2015 Inception weights.",
         "seed 0, device cpu, engine torch, extract 12.1 s, measure 0.8 s, divmetrics 0.1.0.",
     )
 

@@ -108,6 +108,13 @@ def test_lists_of_mixed_sizes_and_modes():
     assert [image.shape for image in source.read([0, 1, 2])] == [(4, 3, 3), (6, 5, 3), (2, 2, 3)]
 
 
+def test_a_transparent_palette_in_memory_gives_no_warning():
+    image = Image.new("P", (2, 2), 1)
+    image.putpalette([10, 20, 30, 40, 50, 60])
+    image.info["transparency"] = bytes([0, 128])
+    assert open_source([image]).read([0])[0][0, 0].tolist() == [40, 50, 60]
+
+
 def test_an_unreadable_item_is_one_unreadable_sample(encode):
     data = encode(Image.fromarray(IMAGES[0]), "JPEG")
     images = [Image.fromarray(IMAGES[0]), Image.open(io.BytesIO(data[: len(data) - 60]))]
