@@ -35,6 +35,7 @@ class EncoderInfo:
     digest: str
     preprocessing: str
     engine: str
+    protocol: str | None = None
 
     def agrees(self, other: EncoderInfo) -> bool:
         """Whether features of the two may be compared: the same weights behind the same preprocessing."""

@@ -124,7 +124,8 @@ class Collector:
         else:
             taken = extract.run(source, encoders, layers=set(self.needs), add=add, how=how, own=own)
             for encoder in encoders:
-                self._encoders[encoder.name] = EncoderInfo(encoder.digest, encoder.preprocessing, taken.engine)
+                info = EncoderInfo(encoder.digest, encoder.preprocessing, taken.engine, encoder.protocol)
+                self._encoders[encoder.name] = info
             self._paths += taken.paths
             self._labels += taken.labels or ()
             self._skipped += taken.skipped

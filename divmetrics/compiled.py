@@ -6,12 +6,12 @@ OpenVINO gives torch's numbers to 1e-5 relative, and two to four times as many a
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from importlib.util import find_spec
 from types import ModuleType
 
 import torch
@@ -82,7 +82,7 @@ def accelerate(encoder: Encoder, device: torch.device, shape: tuple[int, ...]) -
 
     `shape` is one sample's, without the batch. A network without parameters has nothing to gain.
     """
-    if device.type != "cpu" or not any(True for _ in encoder.network.parameters()) or not _has_openvino():
+    if device.type != "cpu" or not any(True for _ in encoder.network.parameters()) or find_spec("openvino") is None:
         return eager(encoder, device, shape)
     return _compile(encoder.network, shape)
 
@@ -98,10 +98,6 @@ def eager(encoder: Encoder, device: torch.device, shape: tuple[int, ...]) -> tup
             return tuple(network(batch.to(memory_format=layout)))
 
     return run, f"torch {torch.__version__.partition('+')[0]}"
-
-
-def _has_openvino() -> bool:
-    return importlib.util.find_spec("openvino") is not None
 
 
 @lru_cache(maxsize=8)

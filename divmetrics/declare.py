@@ -191,6 +191,8 @@ class Metric(_Optioned):
     family: Family | None = None
     minimum: Callable[[Mapping[str, Any]], int] = lambda _: 2
     """Rows per side that the metric needs at least, given its options."""
+    protocols: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
+    """Protocol of an encoder -> the parameters that published numbers on it share; see `Result.literature`."""
 
     @property
     def range(self) -> tuple[float, float]:
@@ -331,11 +333,14 @@ def metric(
     presets: Sequence[str] = (),
     family: Family | None = None,
     minimum: Callable[[Mapping[str, Any]], int] = lambda _: 2,
+    protocols: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Callable[[Callable[..., float | Measured]], Metric]:
     """Declare a metric: `@metric("recall", real=Rows.on("pooled"), fake=Rows.on("pooled"), better="higher", ...)`."""
 
     def declare(function: Callable[..., float | Measured]) -> Metric:
-        record = Metric(name, function, real, fake, better, laws, cite, tuple(presets), family, minimum)
+        record = Metric(
+            name, function, real, fake, better, laws, cite, tuple(presets), family, minimum, protocols or {}
+        )
         METRICS.add(record)
         return record
 

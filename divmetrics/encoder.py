@@ -27,3 +27,5 @@ class Encoder:
     """uint8 `[h, w, 3]` -> float32 tensor, one sample; must be picklable: it travels to the workers."""
     network: nn.Module
     """float32 batch `[b, ...]` -> tuple of float32 tensors `[b, ...]`, one for each of `layers`; in eval mode."""
+    protocol: str | None = None
+    """Name of the published protocol that weights, preprocessing and layers follow to the letter: `inception-2015`."""

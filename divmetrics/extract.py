@@ -251,7 +251,7 @@ def _named_if_a_worker_dies() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
+        if "DataLoader worker (pid" not in str(error):
             raise
         raise Unavailable(
             f"a worker that decodes samples died ({error}); use fewer --workers, or 0, or give it more memory "

@@ -1,16 +1,27 @@
 """From a decoded image to what a network reads: the preparers that image extractors share.
 
 Resizing is where published numbers part ways (Parmar 2022, arXiv:2104.11222): without antialiasing, or rounded to 8
-bits again, the same images score differently. Here it is antialiased, in floating point, one image at a time.
+bits again, the same images score differently. `Bicubic` is antialiased, in floating point; `Published` is what the
+authors of a network did, which is nearly always Pillow's resize, antialiased and rounded to 8 bits.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
+
+Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+Fit = Literal["short", "long", "whole", "square"]
+Shape = tuple[int, int]
+"""(height, width)"""
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 
 
 def bicubic(image: np.ndarray, size: int) -> Tensor:
@@ -50,3 +61,69 @@ class Bicubic:
     def __call__(self, image: np.ndarray) -> Tensor:
         """(grey / 255 - mean) / std of an image uint8 `[h, w, 3]`, float32 `[3, size, size]`."""
         return (bicubic(image, self.size) / 255 - self.mean) / self.std
+
+
+@dataclass(frozen=True)
+class Published:
+    """Preparer: an image as the publishers of a network prepare theirs, equal to the transforms of timm and torchvision.
+
+    `fit` says what `resize` holds: "short" brings the shorter side to it and "long" the longer one, aspect ratio kept;
+    "whole" squeezes the image into it; "square" does so with the square in the middle. Then the centre `crop` is cut
+    out, with `border` where the image is smaller.
+    """
+
+    resize: Shape
+    crop: Shape
+    fit: Fit = "whole"
+    interpolation: Interpolation = "bicubic"
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+    border: tuple[int, ...] = (0, 0, 0)
+
+    @property
+    def name(self) -> str:
+        """As it stands in a signature: how Pillow resized, to what, and what was cut out of it."""
+        cut = f"-crop-{_written(self.crop)}" if self.crop != self.resize or self.fit in ("short", "long") else ""
+        return f"pil-{self.interpolation}-{self.fit}-{_written(self.resize)}{cut}"
+
+    def __call__(self, image: np.ndarray) -> Tensor:
+        """(grey / 255 - mean) / std of an image uint8 `[h, w, 3]`, float32 `[3, *crop]`."""
+        if self.fit == "square":
+            side = min(image.shape[:2])
+            image = _centre(image, (side, side), np.floor)
+        height, width = self._resized(image.shape[0], image.shape[1])
+        method = Image.Resampling[self.interpolation.upper()]
+        resized = np.array(Image.fromarray(image).resize((width, height), method))
+        grey = torch.from_numpy(_centre(self._bordered(resized), self.crop, np.round)).permute(2, 0, 1)
+        mean, std = (torch.tensor(values)[:, None, None] for values in (self.mean, self.std))
+        return (grey.contiguous() / 255 - mean) / std
+
+    def _resized(self, height: int, width: int) -> Shape:
+        if self.fit in ("whole", "square"):
+            return self.resize
+        if self.fit == "short" and self.resize[0] == self.resize[1]:  # torchvision, and timm where it uses torchvision
+            long = int(self.resize[0] * max(height, width) / min(height, width))
+            return (self.resize[0], long) if height <= width else (long, self.resize[0])
+        ratios = height / self.resize[0], width / self.resize[1]
+        ratio = min(ratios) if self.fit == "short" else max(ratios)
+        return round(height / ratio), round(width / ratio)
+
+    def _bordered(self, image: np.ndarray) -> np.ndarray:
+        lacking = [max(0, wanted - there) for wanted, there in zip(self.crop, image.shape[:2], strict=True)]
+        if not any(lacking):
+            return image
+        (top, left), (height, width) = [lack // 2 for lack in lacking], image.shape[:2]
+        framed = np.empty((height + lacking[0], width + lacking[1], 3), np.uint8)
+        framed[:] = self.border
+        framed[top : top + height, left : left + width] = image
+        return framed
+
+
+def _centre(image: np.ndarray, shape: Shape, rounding: np.ufunc) -> np.ndarray:
+    """The middle of `image`; authors differ in how they round where it begins."""
+    top, left = (int(rounding((there - wanted) / 2)) for there, wanted in zip(image.shape[:2], shape, strict=True))
+    return image[top : top + shape[0], left : left + shape[1]]
+
+
+def _written(shape: Shape) -> str:
+    return str(shape[0]) if shape[0] == shape[1] else f"{shape[0]}x{shape[1]}"

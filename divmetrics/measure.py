@@ -183,8 +183,15 @@ def _result(
         signature=signature,
         extras=extras,
         warnings=() if value is not None else (warning,),
+        literature=info is not None and _as_published(request, info.protocol),
         seconds=round(seconds, 4),
     )
+
+
+def _as_published(request: Request, protocol: str | None) -> bool:
+    """Whether papers compute this metric on this encoder with these parameters."""
+    published = request.metric.protocols.get(protocol or "")
+    return published is not None and published.items() <= request.params.items()
 
 
 def plain(value: Any) -> Any:

@@ -17,6 +17,7 @@ from divmetrics.cli._gate import gate
 from divmetrics.cli._list import list_parts
 from divmetrics.cli._output import plain_warnings, tell
 from divmetrics.cli._score import score
+from divmetrics.cli._weights import weights
 from divmetrics.errors import DivmetricsError, UnknownName
 
 WRONG, FAILED, INTERRUPTED = 2, 3, 130
@@ -59,7 +60,7 @@ def commands(ctx: click.Context) -> None:
         ctx.exit(WRONG)
 
 
-for command in (score, gate, extract, list_parts, demo):
+for command in (score, gate, extract, list_parts, weights, demo):
     commands.add_command(command)
 
 

@@ -36,7 +36,7 @@ def tell(text: str) -> None:
 
 
 def show(page: Page) -> None:
-    """Print a page as a table, as wide as the terminal is, coloured where it is one."""
+    """Print a page as a table, as wide as the terminal is, coloured where it is one (and NO_COLOR is not set)."""
     from divmetrics.report import table
 
     say(table.render(page, shutil.get_terminal_size((100, 24)).columns, colour=sys.stdout.isatty()))

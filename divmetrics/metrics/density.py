@@ -21,8 +21,8 @@ from divmetrics.summaries import Rows
 def density(real: Rows, fake: Rows, *, k: int = 5, ties: Ties = "open") -> Measured:
     """Number of real k-nearest-neighbour balls over a fake, over k, mean of the fakes; >= 0, 1 for equal distributions.
 
-    Higher is better, but far above 1 is fakes crowding where reals are densest. `ties="open"` counts what is nearer than
-    the k-th nearest other real (Naeem 2020), `"closed"` what is no farther.
+    Higher is better, but far above 1 is fakes crowding where reals are densest. `ties="open"` counts what is nearer
+    than the k-th nearest other real (Naeem 2020), `"closed"` what is no farther.
     Per fake: `density`. Raises TooFewSamples below k + 1 rows.
     """
     crowd = support(real, fake, k, ties).balls_over_fake.cpu().double() / k

@@ -22,7 +22,7 @@ def emd(real: Rows, fake: Rows) -> float:
     """Exact 1-Wasserstein distance, Euclidean ground distance; >= 0, feature units; lower is better. Rubner 2000.
 
     Every row of a side weighs the same; sizes may differ. In high dimension two samples of one distribution are far
-    from 0, and fakes drawn slightly towards the middle score better: compare with reals against reals. Time grows with n^3 and memory with n^2; raises MeasureError above
-    20,000 x 20,000 rows, where `sliced_wasserstein` still works.
+    from 0, and fakes drawn slightly towards the middle score better: compare with reals against reals. Time grows with
+    n^3, memory with n^2; raises MeasureError above 20,000 x 20,000 rows, where `sliced_wasserstein` still works.
     """
     return wasserstein(real.features, fake.features)

@@ -16,6 +16,7 @@ from divmetrics.summaries import Moments, same_width
     laws=Laws(range=(0, float("inf")), translation=True, rotation=True, scaling=2.0, on_copies=0.0),
     cite="Heusel 2017, arXiv:1706.08500",
     presets=("quick", "default"),
+    protocols={"inception-2015": {}},
 )
 def fid(real: Moments, fake: Moments) -> Measured:
     """Squared Frechet distance of Gaussian fits; >= 0, feature units squared; lower is better. Heusel 2017, eq. 6.

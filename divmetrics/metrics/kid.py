@@ -14,6 +14,9 @@ from divmetrics.summaries import Rows
     cite="Binkowski 2018, arXiv:1801.01401",
     presets=("default",),
     minimum=lambda options: int(options["subset_size"]) if options["subsets"] else 2,
+    protocols={
+        "inception-2015": {"degree": 3, "gamma": None, "coef0": 1.0, "subsets": 100, "subset_size": 1000},
+    },
 )
 def kid(
     real: Rows,
@@ -26,7 +29,7 @@ def kid(
     subset_size: int = 1000,
     seed: int = 0,
 ) -> Measured:
-    """Squared maximum mean discrepancy under the kernel (gamma xy + coef0)^degree; 0 for equal distributions, lower is better.
+    """Squared maximum mean discrepancy for the kernel (gamma xy + coef0)^degree; lower is better, equal ones give 0.
 
     Unbiased, so it may be negative; kernel units, `gamma=None` is 1/d. By default the U-statistic over all samples: one
     exact number. `subsets=100` is the classic estimate, a mean over subsets of `subset_size` rows whose spread is

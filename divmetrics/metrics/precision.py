@@ -19,8 +19,8 @@ from divmetrics.summaries import Rows
 def precision(real: Rows, fake: Rows, *, k: int = 5, ties: Ties = "open") -> Measured:
     """Share of fakes that lie in the k-nearest-neighbour ball of at least one real; in [0, 1], higher is better.
 
-    It says how realistic the fakes are, not how diverse: a collapsed generator can reach 1. `ties="open"` counts what is
-    nearer than the k-th nearest other real (Naeem 2020), `"closed"` what is no farther (Kynkaanniemi 2019).
+    It says how realistic the fakes are, not how diverse: a collapsed generator can reach 1. `ties="open"` counts what
+    is nearer than the k-th nearest other real (Naeem 2020), `"closed"` what is no farther (Kynkaanniemi 2019).
     Per fake: `inside`. Raises TooFewSamples below k + 1 rows.
     """
     inside = (support(real, fake, k, ties).balls_over_fake > 0).cpu()

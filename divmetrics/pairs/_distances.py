@@ -1,10 +1,10 @@
-"""Squared distances twice over: directly, which is the truth, and by matrix products, which bound it from below and above.
+"""Squared distances twice over: directly, which is the truth, and by matrix products, which bound it from both sides.
 
 With a = fl(x - c), b = fl(y - c) and any centre c, |x - y|² is close to |a|² + |b|² - 2ab, wrong by at most `bound`
-(|a|² + |b|²): the sum of d products, in whatever order, is off by d u times the sum of their magnitudes (Higham, Accuracy
-and Stability of Numerical Algorithms, 2nd ed., section 3.1; u is the unit roundoff) and 2|a||b| <= |a|² + |b|²; rounding
-the rows adds 4.1 u, rounding the squared norms 1.1 u, two additions 4.1 u. The centre keeps |a| and |b| small for features
-that lie far from zero, and with them the bound.
+(|a|² + |b|²): the sum of d products, in whatever order, is off by d u times the sum of their magnitudes (Higham,
+Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1; u is the unit roundoff) and 2|a||b| <= |a|² + |b|²;
+rounding the rows adds 4.1 u, rounding the squared norms 1.1 u, two additions 4.1 u. The centre keeps |a| and |b| small
+for features that lie far from zero, and with them the bound.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def squared_distances(left: Tensor, right: Tensor, i: Tensor, j: Tensor) -> Tens
     ties are ties.
     """
     step = max(1, 2**18 // left.shape[1])  # stays in cache
-    parts = zip(i.split(step), j.split(step), strict=True)
+    parts = zip(torch.split(i, step), torch.split(j, step), strict=True)
     return torch.cat([_tree_sum(left[a].double().sub_(right[b]).square_()) for a, b in parts])
 
 
@@ -53,7 +53,7 @@ def blocks(n: int) -> list[slice]:
 
 
 def centre_of(left: Tensor, right: Tensor) -> Tensor:
-    """A point `[d]` amid both sets, in the finer of their dtypes. Any would do; a thousand rows of each find a good one."""
+    """A point `[d]` amid both sets, in the finer of their dtypes. Any would do; a thousand rows find a good one."""
     means = [rows[:: 1 + len(rows) // 1024].double().mean(0) for rows in (left, right)]
     return ((means[0] + means[1]) / 2).to(torch.promote_types(left.dtype, right.dtype))
 

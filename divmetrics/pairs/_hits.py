@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 import torch
 from torch import Tensor
@@ -28,42 +29,68 @@ def hits(real: Distinct, fake: Distinct, real_radii: Tensor, fake_radii: Tensor,
     Column c counts a pair if its squared distance is below the radius, or equal to it where `closed[c]`.
     """
     pairs = Pairs(real.rows, fake.rows)
-    u, v, columns = len(real.rows), len(fake.rows), len(closed)
-    tasks = [(i, j) for i in blocks(u) for j in blocks(v)]
+    u, v = len(real.rows), len(fake.rows)
+    tasks = [(rows, columns) for rows in blocks(u) for columns in blocks(v)]
 
     def count(mine: range) -> Tensor:
-        of_real, of_fake = (torch.zeros(2, n, columns, dtype=torch.int64, device=real.rows.device) for n in (u, v))
+        total = torch.zeros(2, u + v, len(closed), dtype=torch.int64, device=closed.device)
         for task in mine:
-            rows, cols = tasks[task]
-            i, j, squared = _near(pairs, rows, cols, real_radii[rows], fake_radii[cols])
-            for side, radius in enumerate((real_radii[rows][i], fake_radii[cols][j])):
-                inside = ((squared[:, None] < radius) | (closed & (squared[:, None] == radius))).long()
-                of_real[side, rows].index_add_(0, i, inside * fake.copies[cols][j, None])
-                of_fake[side, cols].index_add_(0, j, inside * real.copies[rows][i, None])
-        return torch.cat([of_real, of_fake], 1)[None]  # [1, 2, u + v, C]
+            rows, columns = tasks[task]
+            weights = real.copies[rows], fake.copies[columns]
+            found = _count_block(pairs, rows, columns, (real_radii[rows], fake_radii[columns]), weights, closed)
+            total[:, rows] += found[0]
+            total[:, u + columns.start : u + columns.stop] += found[1]
+        return total[None]
 
-    with ieee_products(real.rows.device):
-        total = dist.spread(len(tasks), count).sum(0)
+    with ieee_products(closed.device):
+        total = dist.spread(len(tasks), count).sum(0)  # [2, u + v, C]: balls of reals, balls of fakes
     of_real, of_fake = total[:, :u][:, real.place], total[:, u:][:, fake.place]
     return Hits(of_real[0], of_real[1], of_fake[1], of_fake[0])
 
 
-def _near(
-    pairs: Pairs, rows: slice, columns: slice, left_radii: Tensor, right_radii: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The pairs (i, j) of a block that may be within a radius of either row, and squared distances on the right sides."""
+def _count_block(
+    pairs: Pairs,
+    rows: slice,
+    columns: slice,
+    radii: tuple[Tensor, Tensor],
+    weights: tuple[Tensor, Tensor],
+    closed: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Counts `[2, b, C]` of the rows and `[2, c, C]` of the columns of a block: first in the rows' balls, then the columns'.
+
+    Dense where one comparison decides, since all fakes of a collapsed generator may lie in all balls; else pair by pair.
+    """
     low = lower(*pairs.rough, rows, columns)
-    reach = [_no_less(radius.amax(1), low.dtype) for radius in (left_radii, right_radii)]
-    i, j = ((low <= reach[0][:, None]) | (low <= reach[1])).nonzero(as_tuple=True)
-    radii = torch.cat([left_radii[i], right_radii[j]], 1)  # [p, 2C]
+    doubts = pairs.rough[0].doubt[rows], pairs.rough[1].doubt[columns]
+    counts = [torch.zeros(2, len(w), len(closed), dtype=torch.int64, device=low.device) for w in weights]
+    loads = [w.to(low.dtype) for w in weights]  # whole numbers, exact up to 2^24 copies
+    undecided = torch.zeros_like(low, dtype=torch.bool)
+    safe = []
+    for own, other, lows, doubtful in ((0, 1, low, undecided), (1, 0, low.T, undecided.T)):
+        # Surely inside if the lower bound is below `safe`, surely not if it is above `reach`.
+        safe.append(_rounded(radii[own] - (doubts[own] + doubts[other].max())[:, None], low.dtype, -inf))
+        reach = _rounded(radii[own], low.dtype, inf)
+        for c in range(len(closed)):
+            sure = lows < safe[own][:, c, None]
+            doubtful |= (lows <= reach[:, c, None]) ^ sure
+            counts[own][own, :, c] = (sure.to(low.dtype) @ loads[other]).long()
+            counts[other][own, :, c] = (loads[own] @ sure.to(low.dtype)).long()
+
+    i, j = undecided.nonzero(as_tuple=True)
+    around = torch.stack([radii[0][i], radii[1][j]])  # [2, p, C]
 
     def unsure(least: Tensor, most: Tensor) -> Tensor:
-        return ((least[:, None] <= radii) & (radii <= most[:, None])).any(1)
+        return ((least[:, None] <= around) & (around <= most[:, None])).any(2).any(0)
 
-    return i, j, pairs.settle(rows, columns, i, j, low, unsure)
+    squared = pairs.settle(rows, columns, i, j, low, unsure)[:, None]
+    counted = low[i, j][:, None] < torch.stack([safe[0][i], safe[1][j]])
+    inside = (((squared < around) | (closed & (squared == around))) & ~counted).long()
+    counts[0].index_add_(1, i, inside * weights[1][j, None])
+    counts[1].index_add_(1, j, inside * weights[0][i, None])
+    return counts[0], counts[1]
 
 
-def _no_less(values: Tensor, dtype: torch.dtype) -> Tensor:
-    """`values` in `dtype`, rounded up."""
+def _rounded(values: Tensor, dtype: torch.dtype, towards: float) -> Tensor:
+    """`values` in `dtype`, none on the far side of where it was."""
     rounded = values.to(dtype)
-    return torch.nextafter(rounded, torch.full_like(rounded, torch.inf))
+    return torch.nextafter(rounded, torch.full_like(rounded, towards))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from divmetrics import dist
+from divmetrics.errors import TooFewSamples, UsageError
 from divmetrics.pairs._distances import blocks, centre_of, ieee_products
 from divmetrics.summaries import same_width
 
@@ -35,7 +36,7 @@ class Polynomial:
 
 @dataclass(frozen=True, eq=False)
 class _Factors:
-    """Rows such that xy = ab + shift_x + shift_y with a = x - c: what is rounded in float32 is small, the rest is float64.
+    """Rows such that xy = ab + shift_x + shift_y with a = x - c: what float32 rounds is small, the rest is float64.
 
     A polynomial kernel is not translation invariant, so the means cannot just be dropped.
     """
@@ -64,7 +65,10 @@ def mmd2(real: Tensor, fake: Tensor, kernel: Kernel) -> float:
     """Squared maximum mean discrepancy of `[n, d]` and `[m, d]`, unbiased U-statistic over all pairs; may be negative.
 
     Gretton 2012, eq. 3. Sums are float64; products have the precision of the features, which are centred first.
+    Raises TooFewSamples below two rows per side.
     """
+    if min(len(real), len(fake)) < 2:
+        raise TooFewSamples(f"at least 2 rows per side are needed, got {len(real)} and {len(fake)}; add samples.")
     with ieee_products(real.device):
         return float(_mmd2(*_factors(real, fake), kernel, dist.spread))
 
@@ -82,7 +86,17 @@ def mmd2_subsets(real: Tensor, fake: Tensor, kernel: Kernel, draws: Sequence[Dra
 
 
 def draw_subsets(n: int, m: int, subsets: int, size: int, seed: int) -> list[Draw]:
-    """`subsets` draws of `size` different rows out of n reals and m fakes: those of torch-fidelity with `rng_seed=seed`."""
+    """`subsets` draws of `size` different rows of n reals and m fakes: those of torch-fidelity with `rng_seed=seed`.
+
+    Raises TooFewSamples where a side has fewer rows than that.
+    """
+    if subsets < 1 or size < 2:
+        raise UsageError(f"{subsets} subsets of {size} rows: at least 1 subset of 2 rows is needed.")
+    side, fewest = min(("real", n), ("fake", m), key=lambda pair: pair[1])
+    if fewest < size:
+        raise TooFewSamples(
+            f"subset_size={size} needs as many rows per side, {side} has {fewest}. Lower it or add samples."
+        )
     # The legacy generator, for its stream never changes and is the one that published numbers were drawn with.
     generator = np.random.RandomState(seed)
     sides = [[torch.from_numpy(generator.choice(rows, size, replace=False)) for rows in (n, m)] for _ in range(subsets)]
@@ -122,7 +136,7 @@ def _total(left: _Factors, right: _Factors, kernel: Kernel, spread: Spread) -> T
             if same and rows == columns:
                 sums[slot] = values.sum() - values.diagonal().sum()
             else:
-                sums[slot] = values.sum() * (2 if same else 1)  # a block beside the diagonal stands for its mirror image
+                sums[slot] = values.sum() * (2 if same else 1)  # of one set, a block stands for its mirror image too
         return sums
 
     return spread(len(tasks), share).sum()

@@ -107,7 +107,7 @@ def _settle(points: Distinct, sheet: Sheet, rows: Tensor, low: Tensor, index: Te
 
 
 def _kth(values: Tensor, copies: Tensor, needs: Tensor) -> Tensor:
-    """Smallest of `values` `[r, m]` within which `needs` `[r, K]` samples lie, copies counted; 0 where none is needed."""
+    """Least of `values` `[r, m]` within which `needs` `[r, K]` samples lie, copies counted; 0 where none is needed."""
     ordered, order = values.sort(1)
     reached = copies.gather(1, order).cumsum(1)  # [r, m]
     position = (reached[:, :, None] < needs[:, None]).sum(1).clamp(max=values.shape[1] - 1)
@@ -115,7 +115,7 @@ def _kth(values: Tensor, copies: Tensor, needs: Tensor) -> Tensor:
 
 
 def nearest(queries: Tensor, base: Tensor) -> tuple[Tensor, Tensor]:
-    """Squared distance `[n]` float64 of each row of `queries` to the nearest of `base`, and that row's index `[n]`; exact.
+    """Squared distance `[n]` float64 of each row of `queries` to the nearest of `base`, and its index `[n]`; exact.
 
     Of several nearest rows the first is taken.
     """

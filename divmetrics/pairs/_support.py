@@ -24,7 +24,10 @@ _hits: WeakKeyDictionary[Rows, WeakKeyDictionary[Rows, dict[tuple[int, Ties], Hi
 
 
 def support(real: Rows, fake: Rows, k: int, ties: Ties) -> Hits:
-    """Counts `[n]` and `[m]` of who lies in whose k-nearest-neighbour ball; from memory where the pass was made before."""
+    """Counts `[n]` and `[m]` of who lies in whose k-nearest-neighbour ball; remembered where the pass was made before.
+
+    Raises UsageError on k < 1, TooFewSamples below k + 1 rows a side, FeatureError on different widths.
+    """
     return _measure(real, fake, [(k, ties)])[k, ties]
 
 

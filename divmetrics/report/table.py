@@ -22,7 +22,7 @@ _LEAST = 8
 def render(page: Page, width: int = 100, *, colour: bool = False) -> str:
     """`page` as lines of at most `width` characters; plain text unless `colour`."""
     text = io.StringIO()
-    console = Console(file=text, width=width, force_terminal=colour, no_color=not colour, highlight=False)
+    console = Console(file=text, width=width, force_terminal=colour, highlight=False)
     console.print(Text(page.title, style=_STYLES.get(page.title.split()[-1], "bold")))
     if page.facts:
         console.print(_facts(page))

@@ -115,12 +115,13 @@ def test_outputs(saved: Path, rules: Callable[[str], Path], call: Callable[..., 
     assert (printed.code, printed.err) == (1, "")
 
 
-@pytest.mark.parametrize("option", ["--json", "--md", "--junit"])
+@pytest.mark.parametrize("option", ["--json", "--md", "--junit", "--samples"])
 def test_outputs_are_checked_first(
-    option: str, saved: Path, rules: Callable[[str], Path], call: Callable[..., object], tmp_path: Path
+    option: str, rules: Callable[[str], Path], call: Callable[..., object], engine: object, tmp_path: Path
 ) -> None:
     config = rules("[gate.rules.recall]\nmin = 0.4\n")
-    assert call("gate", saved, "--config", config, option, tmp_path / "no" / "x").code == 2
+    assert call("gate", "real", "fake", "--config", config, option, tmp_path / "no" / "x").code == 2
+    assert engine.asked == []
 
 
 @pytest.mark.parametrize(

@@ -29,14 +29,15 @@ def test_digits_as_vendi_score(order: float, value: float) -> None:
     assert vendi(DIGITS, order=order) == pytest.approx(value, rel=1e-9)
 
 
-@pytest.mark.parametrize("n", [20, 64, 500], ids=["n < d", "n = d", "n > d"])
+@pytest.mark.parametrize("n", [20, 64, 150], ids=["n < d", "n = d", "n > d"])
 @pytest.mark.parametrize("order", [0.5, 1, 2, inf])
 def test_beside_vendi_score(n: int, order: float) -> None:
     units = DIGITS[:n] / np.linalg.norm(DIGITS[:n], axis=1, keepdims=True)
     spectrum = np.linalg.eigvalsh(units @ units.T / n)
     spectrum = spectrum[spectrum > 1e-13]  # at order .5 the dust of the zero eigenvalues would count
     # `entropy_q` and not `score_X`: the latter ignores its q
-    assert vendi(DIGITS[:n], order=order) == pytest.approx(np.exp(peer.entropy_q(spectrum, q=order)), rel=1e-9)
+    entropy = peer.entropy_q(spectrum, q="inf" if order == inf else order)
+    assert vendi(DIGITS[:n], order=order) == pytest.approx(np.exp(entropy), rel=1e-9)
 
 
 def test_order_moves_the_number_downwards() -> None:

@@ -155,6 +155,19 @@ def test_forked_workers_do_not_share_a_handle(build, gray, archive):
         assert [int(image[0, 0, 0]) for [image] in found] == list(range(100))
 
 
+def test_a_forked_process_leaves_the_handle_of_its_parent_alone(build, gray):
+    """A DataLoader's worker inherits the source; a shared handle would move under the other process's hands."""
+    source = open_source(build({f"{value:03}.png": gray(value) for value in range(200)}, "set.zip"))
+    source.read([0])
+    handle = source.container._archives[os.getpid()].fp.fileno()
+    before = os.lseek(handle, 0, os.SEEK_CUR)
+    worker = multiprocessing.get_context("fork").Process(target=source.read, args=(range(200),))
+    worker.start()
+    worker.join()
+    assert worker.exitcode == 0
+    assert os.lseek(handle, 0, os.SEEK_CUR) == before
+
+
 @pytest.mark.slow  # each spawned worker imports torch
 def test_spawned_workers_read_every_kind_of_source(build, gray, tmp_path):
     files = {f"{value:03}.png": gray(value) for value in range(6)}

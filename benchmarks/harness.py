@@ -1,0 +1,135 @@
+"""Time contenders against each other: in turn, in one process, on the same arrays; median, peak memory, JSON lines."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One way to compute a number. The first of a race is ours; ratios are against it."""
+
+    name: str
+    run: Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Timing:
+    """What one contender took in one race."""
+
+    case: str
+    contender: str
+    value: str
+    seconds: tuple[float, ...]
+    memory_mb: float | None
+    """Highest resident memory on top of what was there before the run; None where the system does not tell."""
+    ratio: float
+    """Median over our median: how many times slower than divmetrics."""
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.seconds)
+
+
+def race(case: str, contenders: Sequence[Contender], repeats: int = 3, patience: float = 60) -> list[Timing]:
+    """Run the contenders in turn, `repeats` times; who has used `patience` seconds is not run again.
+
+    In turn, so that a busy moment of the machine falls on all of them. The first round also warms caches and threads;
+    with three rounds the median leaves it out.
+    """
+    seconds: dict[str, list[float]] = {contender.name: [] for contender in contenders}
+    memory: dict[str, float | None] = {}
+    values: dict[str, Any] = {}
+    for _ in range(repeats):
+        for contender in contenders:
+            if sum(seconds[contender.name]) < patience:
+                values[contender.name], spent, memory[contender.name] = measured(contender.run)
+                seconds[contender.name].append(spent)
+    ours = statistics.median(seconds[contenders[0].name])
+    return [
+        Timing(case, name, shown(values[name]), tuple(took), memory[name], statistics.median(took) / ours)
+        for name, took in seconds.items()
+    ]
+
+
+def measured(run: Callable[[], Any]) -> tuple[Any, float, float | None]:
+    """Value, seconds, and megabytes on top of what was resident before."""
+    before = reset_peak()
+    begin = perf_counter()
+    value = run()
+    seconds = perf_counter() - begin
+    return value, seconds, None if before is None else (resident("VmHWM") - before) / 1024
+
+
+def reset_peak() -> float | None:
+    """Forget the peak of resident memory and return what is resident now, in kB; None elsewhere than on Linux."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:
+        return None
+    return resident("VmRSS")
+
+
+def resident(field: str) -> float:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return float(next(line.split()[1] for line in lines if line.startswith(field)))
+
+
+def shown(value: Any) -> str:
+    """A number, or several, as the table and the results file show it."""
+    values = value if isinstance(value, (tuple, list)) else [value]
+    return "  ".join(f"{float(one):.10g}" for one in values)
+
+
+def machine(packages: Iterable[str]) -> dict[str, Any]:
+    """Where the numbers come from: processor, cores, versions."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(": ")[2] for line in lines if line.startswith("model name")]
+    return {
+        "cpu": names[0] if names else platform.processor(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "load": os.getloadavg()[0],
+        "versions": {name: version(name) for name in packages},
+    }
+
+
+def commit() -> str:
+    """The git commit that was measured, marked where files differ from it."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+    return subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent, check=True).stdout.strip()  # noqa: S603
+
+
+def report(name: str, timings: Sequence[Timing], packages: Iterable[str]) -> None:
+    """Print the table and append one JSON line a timing to `benchmarks/results/NAME.jsonl`."""
+    table = Table("case", "contender", "median s", "times ours", "MB on top", "value", title=name)
+    for place, timing in enumerate(timings):
+        new = place == 0 or timings[place - 1].case != timing.case
+        if new and place:
+            table.add_section()
+        memory = "" if timing.memory_mb is None else f"{timing.memory_mb:,.0f}"
+        cells = [timing.contender, f"{timing.median:.3f}", f"{timing.ratio:.2f}", memory, timing.value]
+        table.add_row(timing.case if new else "", *cells, style="bold" if timing.ratio == 1 else "")
+    Console(width=None if Console().is_terminal else 160).print(table)
+    where = {"benchmark": name, "created": datetime.now(UTC).isoformat(timespec="seconds"), "commit": commit()}
+    where["machine"] = machine(packages)
+    RESULTS.mkdir(exist_ok=True)
+    with (RESULTS / f"{name}.jsonl").open("a") as lines:
+        lines.writelines(json.dumps(where | {"median": t.median} | asdict(t)) + "\n" for t in timings)

@@ -1,0 +1,165 @@
+"""Features on disk: what an encoder made of samples that it has seen before, found again by the samples' contents.
+
+Samples are kept in parts of 512. A part's key is the hash of the contents of its samples, the encoder's weights and
+preprocessing, and the layers; names and places of files do not enter. So a changed or added file costs its own part, a
+killed extraction goes on after its last part, and runs, metrics and processes share everything.
+
+A part is one safetensors file, written whole or not at all; reading it executes nothing. Two processes that write the
+same part write the same bytes. The least recently used parts go when the limit is passed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from divmetrics.declare import Layer
+from divmetrics.errors import UsageError
+from divmetrics.files import atomic
+
+PART = 512
+"""Samples in a part."""
+LIMIT = 10 * 2**30
+"""Bytes that a cache may hold, unless `DIVMETRICS_CACHE_GB` says otherwise."""
+_SCHEMA = "divmetrics.part/1"
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one encoder left of up to 512 samples."""
+
+    rows: Mapping[Layer, Tensor]  # layer -> [m, ...] float32, the samples that could be read
+    places: Tensor  # [m] int64, their places in the part
+    skipped: Mapping[int, str]
+    """Place in the part -> why the sample could not be read."""
+    engine: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file of the cache, as `divmetrics cache ls` shows it."""
+
+    path: Path
+    bytes: int
+    used: float
+    """When it was last read or written, seconds since 1970."""
+    encoder: str
+
+
+@dataclass(frozen=True)
+class Cache:
+    """A folder of parts. Missing folders are made when the first part is written."""
+
+    root: Path
+    limit: int
+
+    @classmethod
+    def at(cls, folder: str | os.PathLike[str] | None = None) -> Cache:
+        """The cache in `folder`, by default in `DIVMETRICS_CACHE` or where this system keeps caches."""
+        gigabytes = os.environ.get("DIVMETRICS_CACHE_GB")
+        try:
+            limit = LIMIT if gigabytes is None else int(float(gigabytes) * 2**30)
+        except ValueError:
+            raise UsageError(f"DIVMETRICS_CACHE_GB is {gigabytes!r}, wanted a number of gigabytes.") from None
+        chosen = folder or os.environ.get("DIVMETRICS_CACHE")
+        if chosen is None:
+            from platformdirs import user_cache_path
+
+            chosen = user_cache_path("divmetrics") / "features"
+        if Path(chosen).exists() and not Path(chosen).is_dir():
+            raise UsageError(f"the cache {chosen} is a file; name a folder.")
+        return cls(Path(chosen), limit)
+
+    def key(self, contents: Sequence[bytes], encoder: str, layers: Sequence[Layer]) -> str:
+        """The name of the part with these samples; `encoder` says all that the features depend on besides them."""
+        whole = hashlib.sha256(f"{_SCHEMA}|{encoder}|{'+'.join(sorted(layers))}|".encode())
+        for content in contents:
+            whole.update(hashlib.sha256(content).digest())
+        return whole.hexdigest()
+
+    def get(self, key: str) -> Part | None:
+        """The part of that name, None where it is not here. A damaged one is removed with a warning."""
+        path = self._path(key)
+        try:
+            with safe_open(path, framework="pt") as file:
+                header = json.loads((file.metadata() or {})["header"])
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a mapping
+            os.utime(path)
+        except FileNotFoundError:
+            return None
+        except (SafetensorError, OSError, KeyError, ValueError) as error:
+            path.unlink(missing_ok=True)
+            warnings.warn(
+                f"the cached features {path.name[:8]} were damaged and are made again ({error}).", stacklevel=2
+            )
+            return None
+        places = tensors.pop("places")
+        skipped = {int(place): reason for place, reason in header["skipped"].items()}
+        return Part(tensors, places, skipped, header["engine"])
+
+    def put(self, key: str, part: Part, encoder: str) -> None:
+        """Keep a part. Where the disk is full or read-only there is a warning: a cache must not stop the work."""
+        header = {
+            "encoder": encoder,
+            "engine": part.engine,
+            "skipped": {str(p): why for p, why in part.skipped.items()},
+        }
+        path = self._path(key)
+        tensors = {name: rows.contiguous() for name, rows in part.rows.items()} | {"places": part.places}
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic(path) as temporary:
+                save_file(tensors, temporary, metadata={"header": json.dumps(header)})
+        except (OSError, SafetensorError, UsageError) as error:
+            warnings.warn(
+                f"features cannot be cached in {self.root} ({error}); --no-cache silences this.", stacklevel=2
+            )
+
+    def entries(self) -> Iterator[Entry]:
+        """All parts, the least recently used first."""
+        found = []
+        for path in self.root.glob("??/*.safetensors"):
+            try:
+                with safe_open(path, framework="pt") as file:
+                    encoder = json.loads((file.metadata() or {})["header"])["encoder"]
+                found.append(Entry(path, path.stat().st_size, path.stat().st_mtime, encoder))
+            except FileNotFoundError:
+                continue  # another process cleared it
+            except (SafetensorError, OSError, KeyError, ValueError):
+                found.append(Entry(path, path.stat().st_size, 0.0, "damaged"))
+        return iter(sorted(found, key=lambda entry: entry.used))
+
+    def trim(self) -> int:
+        """Remove the least recently used parts until the limit holds; how many went."""
+        sizes = {}
+        for path in self.root.glob("??/*.safetensors"):
+            try:
+                stat = path.stat()
+            except FileNotFoundError:
+                continue
+            sizes[path] = (stat.st_mtime, stat.st_size)
+        total = sum(size for _, size in sizes.values())
+        removed = 0
+        for path, (_, size) in sorted(sizes.items(), key=lambda item: item[1]):
+            if total <= self.limit:
+                break
+            path.unlink(missing_ok=True)
+            total -= size
+            removed += 1
+        return removed
+
+    def clear(self) -> int:
+        """Remove all parts; how many there were."""
+        return Cache(self.root, -1).trim()
+
+    def _path(self, key: str) -> Path:
+        return self.root / key[:2] / f"{key}.safetensors"

@@ -1,0 +1,122 @@
+"""`divmetrics weights list|path|fetch|verify`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from divmetrics.cli._options import debug_option, quiet_option
+from divmetrics.cli._output import say, show
+from divmetrics.errors import Unavailable
+
+if TYPE_CHECKING:
+    from divmetrics.weights import Progress, Weights
+
+
+@click.group(short_help="Fetch or check the weights of networks.")
+def weights() -> None:
+    """The weights of networks that do not come with the installation.
+
+    They lie in the folder DIVMETRICS_HOME, or where this system keeps caches. They are fetched from their publisher, or
+    from DIVMETRICS_MIRROR (https://HOST) in its place; HTTPS_PROXY and NO_PROXY are respected.
+    """
+
+
+name_argument = click.argument("name", required=False)
+
+
+@weights.command("list", short_help="Which there are, and which are here.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array and nothing else.")
+@debug_option
+def list_weights(as_json: bool) -> None:
+    """Which there are, which are here, under which licence."""
+    from divmetrics.report.page import Grid, Page
+    from divmetrics.weights import WEIGHTS
+
+    entries = [
+        {
+            "name": one.name,
+            "state": _state(one),
+            "size": one.size,
+            "licence": one.licence,
+            "sha256": one.sha256,
+            "url": one.url,
+            "path": str(one.path),
+        }
+        for one in WEIGHTS.values()
+    ]
+    if as_json:
+        say(json.dumps(entries, indent=1) + "\n")
+        return
+    rows = tuple((one.name, _state(one), f"{one.size / 1e6:.0f} MB", one.licence) for one in WEIGHTS.values())
+    show(Page("weights", (), (Grid("", ("name", "state", "size", "licence"), rows),), ()))
+
+
+@weights.command(short_help="Where a file lies, or belongs.")
+@name_argument
+@debug_option
+def path(name: str | None) -> None:
+    """Where the weights NAME lie, or belong once they are fetched; without NAME, the folder."""
+    from divmetrics.weights import folder, named
+
+    say(f"{named(name).path if name else folder()}\n")
+
+
+@weights.command(short_help="Download what is not here.")
+@name_argument
+@quiet_option
+@debug_option
+def fetch(name: str | None, quiet: bool) -> None:
+    """Download the weights NAME, or all that are not here. A download that was cut goes on where it stopped."""
+    from divmetrics.weights import fetch as download
+
+    for one in _chosen(name):
+        with _bar(one, shown=not quiet) as progress:
+            place = download(one, progress)
+        say(f"{one.name}: {place}\n")
+
+
+@weights.command(short_help="Check that files are what was published.")
+@name_argument
+@debug_option
+def verify(name: str | None) -> None:
+    """Check the sha256 of the weights NAME, or of all that are here."""
+    from divmetrics.weights import is_whole
+
+    chosen = [one for one in _chosen(name) if name or one.path.is_file()]
+    broken = [one for one in chosen if not is_whole(one)]
+    for one in chosen:
+        say(f"{one.name}: {'damaged' if one in broken else 'whole'}, {one.path}\n")
+    if broken:
+        names = " ".join(one.name for one in broken)
+        raise Unavailable(f"damaged weights: {names}; divmetrics weights fetch NAME gets them again.")
+
+
+def _chosen(name: str | None) -> list[Weights]:
+    from divmetrics.weights import WEIGHTS, named
+
+    return [named(name)] if name else list(WEIGHTS.values())
+
+
+def _state(one: Weights) -> str:
+    if one.url is None:
+        return "embedded"
+    return "here" if one.path.is_file() else "not here"
+
+
+@contextmanager
+def _bar(one: Weights, *, shown: bool) -> Iterator[Progress]:
+    """A progress bar on stderr with rate and time left; gives the function to call with the bytes that are here."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    disable = not (shown and console.is_terminal)
+    with Progress(*columns, TimeRemainingColumn(), console=console, transient=True, disable=disable) as bar:
+        task = bar.add_task(one.name, total=one.size)
+        yield lambda done: bar.update(task, completed=done)

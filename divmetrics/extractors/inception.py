@@ -1,0 +1,302 @@
+"""`inception`, `inception-clean`, `inception-pytorch-fid`: the network that FID, KID and the Inception Score are defined on.
+
+It is Inception v3 as TensorFlow released it on 2015-12-05, which differs from every later one: 1008 outputs, average
+pools that leave the padding out, a max pool where the paper has an average in the last block. The three extractors are
+one network behind three ways to resize an image, for published numbers depend on those too: docs/inception.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from divmetrics import weights as store
+from divmetrics.declare import extractor
+from divmetrics.encoder import Encoder
+from divmetrics.imaging import bicubic
+from divmetrics.states import fill, read_state, state_digest
+
+SIZE = 299
+Depth = Literal["64", "192", "768", "2048", "spatial"]
+
+CITE = "Szegedy 2015, arXiv:1512.00567; weights: download.tensorflow.org, inception-2015-12-05"
+
+
+class Conv(NamedTuple):
+    """A convolution with batch normalisation and ReLU."""
+
+    width: int
+    kernel: int | tuple[int, int]
+    stride: int = 1
+    """1: padded to keep the size; 2: not padded."""
+
+
+Pool = Literal["average", "max", "max, halving"]
+Branch = Sequence[Conv | tuple[Conv, Conv] | Pool]
+"""Steps one after the other; a pair of convolutions reads the same input and stands side by side."""
+
+
+def _mixed_5(pooled: int) -> Mapping[str, Branch]:
+    return {
+        "branch1x1": [Conv(64, 1)],
+        "branch5x5": [Conv(48, 1), Conv(64, 5)],
+        "branch3x3dbl": [Conv(64, 1), Conv(96, 3), Conv(96, 3)],
+        "branch_pool": ["average", Conv(pooled, 1)],
+    }
+
+
+def _mixed_6(narrow: int) -> Mapping[str, Branch]:
+    row, column = (1, 7), (7, 1)
+    twice = [Conv(narrow, column), Conv(narrow, row), Conv(narrow, column), Conv(192, row)]
+    return {
+        "branch1x1": [Conv(192, 1)],
+        "branch7x7": [Conv(narrow, 1), Conv(narrow, row), Conv(192, column)],
+        "branch7x7dbl": [Conv(narrow, 1), *twice],
+        "branch_pool": ["average", Conv(192, 1)],
+    }
+
+
+def _mixed_7(pool: Pool) -> Mapping[str, Branch]:
+    fork = (Conv(384, (1, 3)), Conv(384, (3, 1)))
+    return {
+        "branch1x1": [Conv(320, 1)],
+        "branch3x3": [Conv(384, 1), fork],
+        "branch3x3dbl": [Conv(448, 1), Conv(384, 3), fork],
+        "branch_pool": [pool, Conv(192, 1)],
+    }
+
+
+BLOCKS: dict[str, tuple[int, Mapping[str, Branch]]] = {
+    "Mixed_5b": (192, _mixed_5(32)),
+    "Mixed_5c": (256, _mixed_5(64)),
+    "Mixed_5d": (288, _mixed_5(64)),
+    "Mixed_6a": (
+        288,
+        {
+            "branch3x3": [Conv(384, 3, 2)],
+            "branch3x3dbl": [Conv(64, 1), Conv(96, 3), Conv(96, 3, 2)],
+            "pool": ["max, halving"],
+        },
+    ),
+    "Mixed_6b": (768, _mixed_6(128)),
+    "Mixed_6c": (768, _mixed_6(160)),
+    "Mixed_6d": (768, _mixed_6(160)),
+    "Mixed_6e": (768, _mixed_6(192)),
+    "Mixed_7a": (
+        768,
+        {
+            "branch3x3": [Conv(192, 1), Conv(320, 3, 2)],
+            "branch7x7x3": [Conv(192, 1), Conv(192, (1, 7)), Conv(192, (7, 1)), Conv(192, 3, 2)],
+            "pool": ["max, halving"],
+        },
+    ),
+    "Mixed_7b": (1280, _mixed_7("average")),
+    "Mixed_7c": (2048, _mixed_7("max")),  # an oversight of 2015, and part of the definition since
+}
+"""Block -> channels that come in, and its branches in the order of their channels. Names are those of the state dicts."""
+
+
+class _Convolution(nn.Module):
+    def __init__(self, channels: int, spec: Conv, *, padded: bool) -> None:
+        super().__init__()
+        kernel = (spec.kernel, spec.kernel) if isinstance(spec.kernel, int) else spec.kernel
+        padding = (kernel[0] // 2, kernel[1] // 2) if padded else (0, 0)
+        self.conv = nn.Conv2d(channels, spec.width, kernel, spec.stride, padding, bias=False)
+        self.bn = nn.BatchNorm2d(spec.width, eps=0.001)
+
+    def forward(self, batch: Tensor) -> Tensor:
+        return functional.relu(self.bn(self.conv(batch)), inplace=True)
+
+
+class _Block(nn.Module):
+    """Batch `[b, channels, h, w]` -> what its branches make of it, one after the other in the channels."""
+
+    def __init__(self, channels: int, branches: Mapping[str, Branch]) -> None:
+        super().__init__()
+        self._paths: list[list[tuple[str, ...]]] = []  # branch -> step -> names of the modules side by side
+        for branch, steps in branches.items():
+            path, width = [], channels
+            convolutions = sum(not isinstance(step, str) for step in steps)
+            for step in steps:
+                if isinstance(step, str):
+                    self.add_module(step, _pool(step))
+                    path.append((step,))
+                    continue
+                specs = {"": step} if isinstance(step, Conv) else dict(zip("ab", step, strict=True))
+                place = f"_{len(path) + 1}" if convolutions > 1 else ""
+                for letter, spec in specs.items():
+                    module = _Convolution(width, spec, padded=spec.stride == 1)
+                    self.add_module(f"{branch}{place}{letter}", module)
+                path.append(tuple(f"{branch}{place}{letter}" for letter in specs))
+                width = sum(spec.width for spec in specs.values())
+            self._paths.append(path)
+
+    def forward(self, batch: Tensor) -> Tensor:
+        ends = []
+        for path in self._paths:
+            rows = batch
+            for names in path:
+                found = [self.get_submodule(name)(rows) for name in names]
+                rows = torch.cat(found, 1) if len(found) > 1 else found[0]
+            ends.append(rows)
+        return torch.cat(ends, 1)
+
+
+def _pool(kind: Pool) -> nn.Module:
+    if kind == "average":
+        return nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=False)
+    return nn.MaxPool2d(3, stride=1, padding=1) if kind == "max" else nn.MaxPool2d(3, stride=2)
+
+
+class Inception(nn.Module):
+    """Batch `[b, 3, 299, 299]` in about [-1, 1] -> features of a depth `[b, d]`, logits `[b, 1008]`.
+
+    64, 192 and 768 are averages over space after the two max pools and before Mixed_7a, as in pytorch-fid. `spatial` is
+    what sFID reads (Nash 2021, arXiv:2103.03841, as ADM computes it): 7 channels of the 17 x 17 places of
+    `mixed_6/conv`, which is Mixed_6d. The logits are without bias, as the Inception Score is published.
+    """
+
+    def __init__(self, depth: Depth) -> None:
+        super().__init__()
+        self.depth = depth
+        self.Conv2d_1a_3x3 = _Convolution(3, Conv(32, 3, 2), padded=False)
+        self.Conv2d_2a_3x3 = _Convolution(32, Conv(32, 3), padded=False)
+        self.Conv2d_2b_3x3 = _Convolution(32, Conv(64, 3), padded=True)
+        self.Conv2d_3b_1x1 = _Convolution(64, Conv(80, 1), padded=False)
+        self.Conv2d_4a_3x3 = _Convolution(80, Conv(192, 3), padded=False)
+        for name, (channels, branches) in BLOCKS.items():
+            self.add_module(name, _Block(channels, branches))
+        self.fc = nn.Linear(2048, 1008)
+
+    def forward(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        found: dict[str, Tensor] = {}
+        rows = self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(batch)))
+        found["64"] = rows = functional.max_pool2d(rows, 3, stride=2)  # [b, 64, 73, 73]
+        rows = self.Conv2d_4a_3x3(self.Conv2d_3b_1x1(rows))
+        found["192"] = rows = functional.max_pool2d(rows, 3, stride=2)  # [b, 192, 35, 35]
+        for name in BLOCKS:
+            found[name] = rows = self.get_submodule(name)(rows)
+        found["768"] = found["Mixed_6e"]  # [b, 768, 17, 17]
+        found["2048"] = rows  # [b, 2048, 8, 8]
+        logits = rows.mean((2, 3)) @ self.fc.weight.T
+        if self.depth == "spatial":
+            return found["Mixed_6d"][:, :7].flatten(1), logits
+        return found[self.depth].mean((2, 3)), logits
+
+
+def tf1_bilinear(grey: Tensor, size: int) -> Tensor:
+    """`grey` `[..., h, w]` resized to `[..., size, size]` as TensorFlow 1 does it, to the bit in float32.
+
+    Pixel i reads at i * h / size, which is off by up to half a pixel, and nothing is averaged when an image shrinks.
+    """
+    for dim in (-1, -2):
+        n = grey.shape[dim]
+        scale = torch.tensor(n / size, dtype=torch.float32)  # rounded, as TensorFlow rounds it
+        place = torch.arange(size, dtype=grey.dtype) * scale
+        low = place.long()
+        share = (place - low).reshape(-1, *[1] * (-1 - dim))
+        first, second = (grey.index_select(dim, at) for at in (low, (low + 1).clamp(max=n - 1)))
+        grey = first + (second - first) * share
+    return grey
+
+
+@dataclass(frozen=True)
+class TensorFlow:
+    """Preparer: what the graph of 2015 does with an image."""
+
+    name = f"tf1-bilinear-{SIZE}"
+
+    def __call__(self, image: np.ndarray) -> Tensor:
+        """(grey - 128) / 128 of an image uint8 `[h, w, 3]`, float32 `[3, 299, 299]`."""
+        return (tf1_bilinear(_channels(image), SIZE) - 128) / 128
+
+
+@dataclass(frozen=True)
+class Clean:
+    """Preparer: antialiased, and not rounded to 8 bits again. Parmar 2022, arXiv:2104.11222."""
+
+    name = f"bicubic-aa-{SIZE}"
+
+    def __call__(self, image: np.ndarray) -> Tensor:
+        """(grey - 128) / 128 of an image uint8 `[h, w, 3]`, float32 `[3, 299, 299]`."""
+        return (bicubic(image, SIZE) - 128) / 128
+
+
+@dataclass(frozen=True)
+class PytorchFid:
+    """Preparer: what pytorch-fid 0.3.0 does with an image."""
+
+    name = f"bilinear-{SIZE}"
+
+    def __call__(self, image: np.ndarray) -> Tensor:
+        """2 grey / 255 - 1 of an image uint8 `[h, w, 3]`, float32 `[3, 299, 299]`."""
+        return 2 * functional.interpolate(_channels(image)[None] / 255, (SIZE, SIZE), mode="bilinear")[0] - 1
+
+
+def _channels(image: np.ndarray) -> Tensor:
+    return torch.from_numpy(image).permute(2, 0, 1).float()  # [3, h, w]
+
+
+@extractor("inception", modality="image", provides=("pooled", "logits"), cite=CITE)
+def inception(*, layer: Depth = "2048", weights: str | None = None, seed: int = 0) -> Encoder:
+    """Inception of 2015 as in the original FID, KID and IS: images at 299 x 299 by TensorFlow 1's bilinear resize.
+
+    `layer` chooses the features: 2048 (pool3), 768, 192, 64, or spatial (sFID). `weights` names a state dict of
+    pytorch-fid or torch-fidelity, in place of `divmetrics weights fetch inception`; `weights=random` draws them by
+    `seed`. Raises Unavailable where weights are missing, damaged or of another network.
+    """
+    return _encoder(TensorFlow(), layer, weights, seed)
+
+
+@extractor("inception-clean", modality="image", provides=("pooled", "logits"), cite=f"{CITE}; Parmar 2022, arXiv:2104.11222")
+def inception_clean(*, layer: Depth = "2048", weights: str | None = None, seed: int = 0) -> Encoder:
+    """Inception of 2015 behind an antialiased bicubic resize without rounding, as in clean-fid; else as `inception`."""
+    return _encoder(Clean(), layer, weights, seed)
+
+
+@extractor("inception-pytorch-fid", modality="image", provides=("pooled", "logits"), cite=CITE)
+def inception_pytorch_fid(*, layer: Depth = "2048", weights: str | None = None, seed: int = 0) -> Encoder:
+    """Inception of 2015 behind torch's bilinear resize and 2 x - 1, as in pytorch-fid; else as `inception`."""
+    return _encoder(PytorchFid(), layer, weights, seed)
+
+
+def _encoder(prepare: TensorFlow | Clean | PytorchFid, layer: Depth, weights: str | None, seed: int) -> Encoder:
+    with torch.device("meta"):  # built without a draw from the global generator
+        network = Inception(layer)
+    network.to_empty(device="cpu")
+    if weights == "random":
+        _draw(network, seed)
+        digest = state_digest(network.state_dict())
+    else:
+        path = store.find("inception") if weights is None else Path(weights)
+        state, digest = read_state(path, store.WEIGHTS["inception"].sha256 if weights is None else None)
+        fill(network, state, str(path), "Inception of 2015")
+    published = digest == store.WEIGHTS["inception"].sha256 and layer == "2048" and isinstance(prepare, TensorFlow)
+    return Encoder(
+        "inception",
+        digest,
+        prepare.name,
+        ("pooled", "logits"),
+        prepare,
+        network.eval().requires_grad_(False),
+        protocol="inception-2015" if published else None,
+    )
+
+
+def _draw(network: nn.Module, seed: int) -> None:
+    """Weights that keep the size of activations from layer to layer (He 2015, arXiv:1502.01852)."""
+    generator = torch.Generator().manual_seed(seed)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_parameters()
+        elif isinstance(module, (nn.Conv2d, nn.Linear)):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

@@ -1,0 +1,182 @@
+"""Networks of other libraries as encoders: what the extractors that load them share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from divmetrics.declare import Layer
+from divmetrics.encoder import Encoder
+from divmetrics.errors import DivmetricsError, Unavailable, UnknownName, UsageError
+from divmetrics.imaging import IMAGENET_MEAN, IMAGENET_STD, Fit, Published
+from divmetrics.states import fill, read_state, state_digest
+
+RANDOM = "random"
+"""What `weights` is called where the network is to be drawn by `seed`."""
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+class Pooled(nn.Module):
+    """A network without its last layer: batch `[b, 3, h, w]` -> pooled `[b, d]`, and logits `[b, c]` by `head`."""
+
+    def __init__(self, body: nn.Module, head: nn.Module | None = None) -> None:
+        super().__init__()
+        self.body = body
+        self.head = head
+
+    def forward(self, batch: Tensor) -> tuple[Tensor, ...]:
+        pooled = self.body(batch)
+        return (pooled,) if self.head is None else (pooled, self.head(pooled))
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """What it returns."""
+        return ("pooled",) if self.head is None else ("pooled", "logits")
+
+
+class Timm(nn.Module):
+    """A network of timm up to what its head reads: batch `[b, 3, h, w]` -> `[b, d]`."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.timm = network
+
+    def forward(self, batch: Tensor) -> Tensor:
+        found: Tensor = self.timm.forward_head(self.timm.forward_features(batch), pre_logits=True)  # type: ignore[operator]
+        return found
+
+
+def encoder(network: Pooled, digest: str, prepare: Published) -> Encoder:
+    """`network` in eval mode with what it reads; `load_encoder` puts the name in."""
+    return Encoder("", digest, prepare.name, network.layers, prepare, network.eval().requires_grad_(False))
+
+
+def drawn(build: Callable[[], Network], seed: int) -> Network:
+    """The network that `build` initialises, drawn by `seed`; torch's own generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.random.default_generator.manual_seed(seed)  # not torch.manual_seed, which seeds the GPUs too
+        return build()
+
+
+def check_seed(weights: str | None, seed: int) -> None:
+    """Raise UsageError for a seed that nothing is drawn by."""
+    if seed and weights != RANDOM:
+        raise UsageError(f"seed={seed} draws random weights, which were not asked for; add weights={RANDOM}.")
+
+
+def timm_network(name: str, weights: str | None, seed: int) -> tuple[nn.Module, str]:
+    """timm's network `name` at its own input size, and the digest of its weights.
+
+    `weights`: None, as published; a file, with the names of timm or of the publisher; or `random`, drawn by `seed`. The
+    digest is of the weights as they are in the network, so it does not depend on the file that they came in. Raises
+    UnknownName for a network that timm does not have, Unavailable where weights are missing, damaged or do not fit.
+    """
+    check_seed(weights, seed)
+    _check_known(name)
+    if weights == RANDOM:
+        network = drawn(lambda: _create(name), seed)
+    elif weights is not None:
+        network = _timm_from_file(name, weights)
+    else:
+        network = published(lambda: _create(name, pretrained=True), name, "the Hugging Face hub", "HF_HOME")
+    return network, state_digest(network.state_dict())
+
+
+def published(load: Callable[[], Network], name: str, host: str, cache: str) -> Network:
+    """The network that `load` brings with its published weights, from the cache or `host`; Unavailable if it cannot."""
+    try:
+        return load()
+    except Exception as error:  # no network, no such file, no space: the libraries raise a dozen types
+        reason = str(error).strip().partition("\n")[0].rstrip(".")
+        raise Unavailable(
+            f"the published weights of {name} are not here and {host} did not give them ({type(error).__name__}: "
+            f"{reason[:150]}); copy them into the cache that {cache} names, or give a file with ?weights=PATH."
+        ) from None
+
+
+def _create(name: str, **settings: Any) -> nn.Module:
+    import timm  # seconds to import
+
+    network: nn.Module = timm.create_model(name, **settings)
+    return network
+
+
+def _timm_from_file(name: str, path: str) -> nn.Module:
+    network, (state, _) = drawn(lambda: _create(name), 0), read_state(Path(path))
+    try:
+        fill(network, state, path, name)
+        return network
+    except Unavailable as misfit:
+        try:  # timm translates the names that the authors of many networks gave
+            overlay = {"state_dict": dict(state)}
+            return drawn(lambda: _create(name, pretrained=True, pretrained_cfg_overlay=overlay), 0)
+        except Exception:
+            raise misfit from None
+
+
+def _check_known(name: str) -> None:
+    import timm
+
+    if timm.is_model(name.partition(".")[0]) and ("." not in name or name in timm.list_pretrained()):
+        return
+    if name.partition(":")[0] in ("hf-hub", "hf_hub", "local-dir"):
+        return
+    known = [*timm.list_models(), *timm.list_pretrained()]
+    if not get_close_matches(name, known, n=1, cutoff=0.5):
+        raise UnknownName(f"unknown timm network {name!r}; python -c 'import timm; print(timm.list_models())' lists all.")
+    raise UnknownName.of("timm network", name, known)
+
+
+def timm_pooled(network: nn.Module) -> Pooled:
+    """`network` with its logits as a layer, unless its last layer projects into a space shared with text."""
+    cfg: Any = network.pretrained_cfg
+    name = f"{cfg.get('architecture', '')}.{cfg.get('tag', '')}"
+    projects = re.search("clip|mci|pe_core", name) and not re.search(r"in\d+k", name)
+    head = network.get_classifier()  # type: ignore[operator]
+    return Pooled(Timm(network), None if projects or isinstance(head, nn.Identity) else head)
+
+
+def timm_preparer(network: nn.Module) -> Published:
+    """The preparer that equals timm's eval transform for `network`."""
+    from timm.data import resolve_model_data_config
+
+    cfg = resolve_model_data_config(network)
+    crop = tuple(cfg["input_size"][1:])
+    fits: dict[str, Fit] = {"center": "short", "squash": "whole", "border": "long"}
+    return Published(
+        resize=tuple(int(side // cfg["crop_pct"]) for side in crop),  # type: ignore[arg-type]
+        crop=crop,
+        fit=fits[cfg["crop_mode"]],
+        interpolation=cfg["interpolation"],
+        mean=tuple(cfg["mean"]),
+        std=tuple(cfg["std"]),
+        border=tuple(round(255 * value) for value in cfg["mean"]),
+    )
+
+
+def own_preparer(size: int, mean: str, std: str, interpolation: Any) -> Published:
+    """The preparer that a user describes: the whole image at `size` x `size`; `mean` and `std` as `0.5` or `a/b/c`."""
+    if size < 1:
+        raise UsageError(f"size={size} is no width in pixels; give 1 or more.")
+    return Published((size, size), (size, size), "whole", interpolation, _three("mean", mean), _three("std", std))
+
+
+def _three(name: str, text: str) -> tuple[float, ...]:
+    try:
+        values = [float(part) for part in text.split("/")]
+    except ValueError:
+        values = []
+    if len(values) not in (1, 3) or (name == "std" and min(values) <= 0):
+        raise UsageError(f"{name}={text!r} is not one number or three, one a channel; write {name}=0.5 or a/b/c.")
+    return tuple(values * 3)[:3] 
+
+
+IMAGENET = {name: "/".join(map(str, values)) for name, values in (("mean", IMAGENET_MEAN), ("std", IMAGENET_STD))}
+"""`mean` and `std` of ImageNet as options."""

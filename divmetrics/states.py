@@ -1,0 +1,96 @@
+"""Weights as files: state dicts that are read without running a line of them, named by digest, and fitted by key."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from divmetrics.errors import Unavailable
+
+TOOLS = (
+    ("vision_model.encoder.layers.", "Hugging Face transformers (CLIP, SigLIP)"),
+    ("encoder.layer.", "Hugging Face transformers (DINOv2, ViT)"),
+    ("visual.transformer.resblocks.", "OpenAI's CLIP or open_clip"),
+    ("AuxLogits.", "torchvision's Inception v3"),
+    ("Conv2d_1a_3x3.", "pytorch-fid or torch-fidelity (Inception of 2015)"),
+    ("_conv_stem.", "efficientnet-lite-pytorch"),
+    ("classifier.6.", "torchvision's VGG or AlexNet"),
+    ("layer1.0.conv1.", "a ResNet of torchvision or timm"),
+    ("stages.0.blocks.", "timm's ConvNeXt"),
+    ("blocks.0.ls1.", "DINOv2 of its authors or timm's"),
+    ("blocks.0.attn.qkv.", "a vision transformer of timm"),
+)
+"""Part of a key -> the tool whose networks have such keys; the first that fits counts."""
+
+
+def read_state(path: Path, sha256: str | None = None) -> tuple[Mapping[str, Tensor], str]:
+    """The state dict in `path`, `.safetensors` or a file of `torch.save`, and the file's sha256.
+
+    Raises Unavailable where there is no such file, where it holds anything else, and where its digest is not `sha256`.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise Unavailable(f"cannot read the weights {path}: {error.strerror}.") from None
+    digest = hashlib.sha256(content).hexdigest()
+    if sha256 is not None and digest != sha256:
+        raise Unavailable(
+            f"the weights {path} are damaged: their sha256 begins with {digest[:8]}, not with {sha256[:8]}; get the "
+            "file again."
+        )
+    state = _tensors(path, content)
+    if not isinstance(state, Mapping) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
+        raise Unavailable(f"{path} is no state dict: wanted a mapping of names to tensors; save network.state_dict().")
+    return state, digest
+
+
+def _tensors(path: Path, content: bytes) -> object:
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load
+
+            return load(content)
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except Exception as error:  # a foreign file may fail in any way
+        kind = "safetensors file" if path.suffix == ".safetensors" else "file of torch.save with tensors only"
+        raise Unavailable(f"{path} is no {kind} ({type(error).__name__}).") from None
+
+
+def fill(network: nn.Module, state: Mapping[str, Tensor], name: str, kind: str) -> None:
+    """Load `state`, which `name` holds, into `network`, which is a `kind`.
+
+    Raises Unavailable where the two do not fit, naming the first keys and the tool that the state looks like.
+    """
+    own = network.state_dict()
+    faults = {
+        "missing": own.keys() - state.keys(),
+        "unknown": state.keys() - own.keys(),
+        "of another shape": {key for key in own.keys() & state.keys() if own[key].shape != state[key].shape},
+    }
+    if found := [f"{len(keys)} {fault} ({', '.join(sorted(keys)[:3])})" for fault, keys in faults.items() if keys]:
+        looks = looks_like(state)
+        raise Unavailable(
+            f"{name} does not fit {kind}, keys {'; '.join(found)}{f'; it looks like {looks}' if looks else ''}; give "
+            "weights of that network."
+        )
+    network.load_state_dict(state)
+
+
+def looks_like(state: Mapping[str, Tensor]) -> str | None:
+    """The tool whose networks have keys like those of `state`, where they are known."""
+    return next((tool for part, tool in TOOLS if any(part in key for key in state)), None)
+
+
+def state_digest(state: Mapping[str, Tensor]) -> str:
+    """sha256 of names, types, shapes and values, in the order of the names: the same weights, whatever file held them."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()
