@@ -3,7 +3,7 @@
     python benchmarks/extraction.py                 2,000 JPEGs of 256 x 256, about a quarter of an hour on two cores
     python benchmarks/extraction.py --quick         100 of them, to see that everything runs
 
-The value is images a second in the last run, and the mean pooled feature. Compiling the network falls into the first run.
+Values: images a second in the last run, and the mean pooled feature. The network is compiled in the first run.
 """
 
 from __future__ import annotations

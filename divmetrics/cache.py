@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ PART = 512
 """Samples in a part."""
 LIMIT = 10 * 2**30
 """Bytes that a cache may hold, unless `DIVMETRICS_CACHE_GB` says otherwise."""
+ABANDONED = 3600.0
+"""Seconds after which a half-written file cannot be a live process's."""
 _SCHEMA = "divmetrics.part/1"
 
 
@@ -61,6 +64,11 @@ class Cache:
 
     root: Path
     limit: int
+
+    @classmethod
+    def chosen(cls, wanted: str | os.PathLike[str] | bool) -> Cache | None:
+        """What the option `cache` means: True the usual place, False none, a path that folder."""
+        return None if wanted is False else cls.at(None if wanted is True else wanted)
 
     @classmethod
     def at(cls, folder: str | os.PathLike[str] | None = None) -> Cache:
@@ -139,7 +147,10 @@ class Cache:
         return iter(sorted(found, key=lambda entry: entry.used))
 
     def trim(self) -> int:
-        """Remove the least recently used parts until the limit holds; how many went."""
+        """Remove the least recently used parts until the limit holds; how many went. What killed runs left goes too."""
+        for litter in self.root.glob("??/.*"):
+            if litter.stat().st_mtime < time.time() - ABANDONED:
+                litter.unlink(missing_ok=True)
         sizes = {}
         for path in self.root.glob("??/*.safetensors"):
             try:

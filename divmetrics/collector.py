@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from divmetrics import extract
+from divmetrics import caching, extract
 from divmetrics.collected import Collected, EncoderInfo
 from divmetrics.declare import Layer
 from divmetrics.dist import shard
@@ -122,7 +122,10 @@ class Collector:
                 self._paths += paths
                 self._labels += labels
         else:
-            taken = extract.run(source, encoders, layers=set(self.needs), add=add, how=how, own=own)
+            if isinstance(source, Source):
+                taken = caching.run(source, encoders, layers=set(self.needs), add=add, how=how, own=own)
+            else:
+                taken = extract.run(source, encoders, layers=set(self.needs), add=add, how=how)
             for encoder in encoders:
                 info = EncoderInfo(encoder.digest, encoder.preprocessing, taken.engine, encoder.protocol)
                 self._encoders[encoder.name] = info

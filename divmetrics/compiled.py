@@ -80,11 +80,17 @@ def check_size(encoder: str, first: torch.Size, other: torch.Size) -> None:
 def accelerate(encoder: Encoder, device: torch.device, shape: tuple[int, ...]) -> tuple[Run, str]:
     """`encoder`'s network on `device` and the name of its engine: compiled where that can be, else as `eager` gives it.
 
-    `shape` is one sample's, without the batch. A network without parameters has nothing to gain.
+    `shape` is one sample's, without the batch. A network without parameters has nothing to gain; one that
+    says it is not `traceable` would be compiled to the path that the first batch took.
     """
-    if device.type != "cpu" or not any(True for _ in encoder.network.parameters()) or find_spec("openvino") is None:
+    network = encoder.network
+    compilable = getattr(network, "traceable", True) and any(True for _ in network.parameters())
+    if device.type != "cpu" or not compilable or find_spec("openvino") is None:
         return eager(encoder, device, shape)
-    return _compile(encoder.network, shape)
+    try:
+        return _compile(network, shape)
+    except Exception:  # a stranger's network may hold what OpenVINO lacks; torch has it
+        return eager(encoder, device, shape)
 
 
 def eager(encoder: Encoder, device: torch.device, shape: tuple[int, ...]) -> tuple[Run, str]:  # noqa: ARG001  as accelerate
@@ -103,6 +109,7 @@ def eager(encoder: Encoder, device: torch.device, shape: tuple[int, ...]) -> tup
 @lru_cache(maxsize=8)
 def _compile(network: nn.Module, shape: tuple[int, ...]) -> tuple[Run, str]:
     with _no_telemetry(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # asserts on the input's size, which is fixed here
         warnings.filterwarnings("ignore", "`torch.jit.trace", FutureWarning)  # what OpenVINO reads; torch.export: 8 s
         openvino = importlib.import_module("openvino")
         with torch.no_grad():

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import reduce
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from divmetrics.collected import Collected
 from divmetrics.declare import Spec
@@ -14,7 +14,9 @@ from divmetrics.files import check_writable
 from divmetrics.meter import Meter
 from divmetrics.plan import SIDES, SideName
 from divmetrics.results import Report, Side
-from divmetrics.sources import Source, Stream, open_source, subset, with_labels
+from divmetrics.sources import Source, Stream, labels_from_csv, open_source, subset
+
+S = TypeVar("S", bound=str)
 
 DEFAULT_EXTRACTOR = "efficientnet-lite0"
 
@@ -33,6 +35,7 @@ def score(
     labels: str | os.PathLike[str] | None = None,
     max_skipped: float = 0.01,
     weights: str | os.PathLike[str] | None = None,
+    cache: str | os.PathLike[str] | bool = True,
     progress: bool = False,
 ) -> Report:
     """Score one set of samples, `fake`, against a reference, `real`.
@@ -40,6 +43,7 @@ def score(
     Either side: a folder, `.zip`, `.tar`, `.npy`, `.npz`, `.dms` (or several joined by `+`), an array or tensor of
     images or of features, a torch Dataset or DataLoader, or any iterable of batches. `num` draws that many samples from
     each side, without replacement, by `seed`. `labels` is a csv with the columns path,label.
+    `cache` is where features are kept between runs: True the usual place, a path that folder, False none.
 
     Raises UsageError where the request is wrong and MeasureError where it cannot be measured.
     """
@@ -51,10 +55,11 @@ def score(
         batch_size=batch_size,
         workers=workers,
         max_skipped=max_skipped,
+        cache=cache,
         progress=progress,
     )
     given: dict[SideName, Any] = {"real": real, "fake": fake}
-    sources = {side: _open(given[side], side, num, seed, labels) for side in SIDES}
+    sources = _open(given, num, seed, labels)
     countable = {side: source for side, source in sources.items() if not isinstance(source, Stream)}
     if len(countable) == len(SIDES):
         meter.check(countable)
@@ -76,6 +81,7 @@ def extract(
     labels: str | os.PathLike[str] | None = None,
     max_skipped: float = 0.01,
     weights: str | os.PathLike[str] | None = None,
+    cache: str | os.PathLike[str] | bool = True,
     progress: bool = False,
 ) -> Side:
     """Run the extractors over `source` once and keep the features in the `.dms` file `out`, for use as either side.
@@ -91,29 +97,31 @@ def extract(
         batch_size=batch_size,
         workers=workers,
         max_skipped=max_skipped,
+        cache=cache,
         progress=progress,
     )
-    meter.take("fake", _open(source, "samples", num, seed, labels))
+    meter.take("fake", _open({"samples": source}, num, seed, labels)["samples"])
     collected = meter.collected("fake").only_rows()
     collected.save(out)
     return collected.side
 
 
 def _open(
-    given: Any, side: str, num: int | None, seed: int, labels: str | os.PathLike[str] | None
-) -> Source | Stream | Collected:
-    if collected := _open_collected(given):
-        if num is not None or labels is not None:
-            raise UsageError(f"{side}: --num and --labels apply when features are extracted, not to a .dms file.")
-        return collected
-    source = open_source(given, side=side)
-    if isinstance(source, Stream):
-        if num is not None or labels is not None:
-            raise UsageError(f"{side}: --num and --labels need samples with places; an iterable has none.")
-        return source
+    given: Mapping[S, Any], num: int | None, seed: int, labels: str | os.PathLike[str] | None
+) -> dict[S, Source | Stream | Collected]:
+    """What was given on each side, labelled by the csv `labels` and cut down to `num` samples."""
+    opened = {side: _open_collected(what) or open_source(what, side=side) for side, what in given.items()}
+    if num is None and labels is None:
+        return opened
+    sources = {}
+    for side, source in opened.items():
+        if not isinstance(source, Source):
+            what = "a .dms file, whose features are extracted" if isinstance(source, Collected) else "an iterable"
+            raise UsageError(f"{side}: --num and --labels need samples that can be chosen, not {what}.")
+        sources[side] = source
     if labels is not None:
-        source = with_labels(source, labels)
-    return source if num is None else subset(source, num, seed)
+        sources = dict(zip(sources, labels_from_csv(list(sources.values()), labels), strict=True))
+    return {side: source if num is None else subset(source, num, seed) for side, source in sources.items()}
 
 
 def _open_collected(given: Any) -> Collected | None:

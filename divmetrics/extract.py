@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from divmetrics import devices, dist
+from divmetrics.cache import Cache
 from divmetrics.compiled import Network, check_size
 from divmetrics.declare import Layer
 from divmetrics.encoder import Encoder
@@ -32,6 +33,9 @@ from divmetrics.sources import Source, Stream, UnreadableSample
 
 Add = Callable[[str, Layer, Tensor, Tensor], None]
 """Takes (encoder, layer, rows `[b, ...]` float32 on the CPU, places `[b]` int64), batches in the source's order."""
+
+After = Callable[[Sequence[int], Sequence[int], Sequence[Skipped], str], None]
+"""Takes (places asked for, those of them that were read, why the others were not, engine), batch by batch."""
 
 Preparers = Mapping[str, Callable[[np.ndarray], Tensor]]
 """Encoder's name -> what it does to a sample first."""
@@ -55,6 +59,8 @@ class How:
     """Share of unreadable samples above which the run fails."""
     progress: bool = False
     """Show a bar on stderr where that is a terminal."""
+    cache: Cache | None = None
+    """Where features of samples seen before are found; None computes all."""
 
     def __post_init__(self) -> None:
         if self.batch_size != "auto" and self.batch_size < 1:
@@ -110,12 +116,14 @@ def run(
     layers: Collection[Layer],
     add: Add,
     how: How | None = None,
-    own: range | None = None,
+    own: Sequence[int] | None = None,
+    after: After | None = None,
 ) -> Extracted:
     """Show the samples of `source` to all `encoders`, and give `add` those of `layers` that each has, batch by batch.
 
     Rows go with their samples' places in the source, where one that was skipped leaves a gap. Of a source that several
-    ranks share, each calls `run` with the range `own` of its places. A Stream is decoded in this process.
+    ranks share, each calls `run` with the places `own` that are its own. A Stream is decoded in this process. `after` is
+    told of each batch when all its rows have been given.
 
     Raises SourceError where a share above `how.max_skipped` is unreadable or the samples of an encoder differ in size,
     Unavailable where the device lacks the memory for one sample or a worker dies.
@@ -124,8 +132,9 @@ def run(
     places = (range(len(source)) if own is None else own) if isinstance(source, Source) else None
     preparers = {encoder.name: encoder.prepare for encoder in encoders}
     batches = _batches(source, places, preparers, how)
-    networks = [Network(encoder, how.torch_device, len(places or ())) for encoder in encoders]
-    paths, labels, skipped = list[str](), list[str | None](), list[Skipped]()
+    whole = len(source) if isinstance(source, Source) else 0  # so that ranks and resumed runs choose the same engine
+    networks = [Network(encoder, how.torch_device, whole) for encoder in encoders]
+    paths, labels, skipped, engine = list[str](), list[str | None](), list[Skipped](), "none"
     try:
         with _named_if_a_worker_dies(), _exact_float32(), _bar(source.name, places, shown=how.progress) as advance:
             for batch in batches:
@@ -136,20 +145,23 @@ def run(
                 paths += batch.paths
                 labels += batch.labels
                 skipped += batch.skipped
-                advance(len(batch.paths) + len(batch.skipped))
+                engine = "+".join(sorted({network.engine for network in networks if network.engine})) or "none"
+                if after is not None:
+                    after(batch.asked, batch.places.tolist(), batch.skipped, engine)
+                advance(len(batch.asked))
     finally:
         del batches  # the workers end here, not when the traceback of an error is forgotten
-    _check_skipped(source.name, skipped, len(paths), how.max_skipped, shared=own is not None)
-    engine = "+".join(sorted({network.engine for network in networks if network.engine})) or "none"
+    check_skipped(source.name, skipped, len(paths), how.max_skipped, shared=own is not None)
     named = tuple(label for label in labels if label is not None)
-    whole = named if len(named) == len(paths) else None
-    return Extracted(tuple(paths), whole, tuple(skipped), engine, perf_counter() - begin)
+    known = named if len(named) == len(paths) else None
+    return Extracted(tuple(paths), known, tuple(skipped), engine, perf_counter() - begin)
 
 
 class _Batch(NamedTuple):
     """Samples on their way to the networks, and those of the same places that could not be read."""
 
-    places: Tensor  # [b] int64
+    asked: Sequence[int]
+    places: Tensor  # [b] int64, those of `asked` that could be read
     prepared: Sequence[Tensor]  # for each encoder [b, ...]; empty where b is 0
     paths: Sequence[str]
     labels: Sequence[str | None]
@@ -164,6 +176,7 @@ class _Batch(NamedTuple):
 
 
 def _batch(
+    asked: Sequence[int],
     samples: Mapping[int, np.ndarray],
     preparers: Preparers,
     paths: Sequence[str],
@@ -177,10 +190,10 @@ def _batch(
         for one in prepared:
             check_size(name, prepared[0].shape, one.shape)
         tensors.append(torch.stack(prepared))
-    return _Batch(torch.tensor(list(samples), dtype=torch.int64), tensors, paths, labels, skipped)
+    return _Batch(asked, torch.tensor(list(samples), dtype=torch.int64), tensors, paths, labels, skipped)
 
 
-def _batches(source: Source | Stream, places: range | None, preparers: Preparers, how: How) -> Iterator[_Batch]:
+def _batches(source: Source | Stream, places: Sequence[int] | None, preparers: Preparers, how: How) -> Iterator[_Batch]:
     """The prepared batches, in order; the workers, if any, have started when this returns."""
     size = how.samples_at_once()
     if not isinstance(source, Source):
@@ -208,7 +221,13 @@ def _from_stream(stream: Stream, preparers: Preparers, size: int) -> Iterator[_B
     pairs, start = iter(stream), 0
     while chunk := list(islice(pairs, size)):
         samples = {start + i: sample for i, (sample, _) in enumerate(chunk)}
-        yield _batch(samples, preparers, [f"#{place}" for place in samples], [label for _, label in chunk])
+        yield _batch(
+            range(start, start + len(chunk)),
+            samples,
+            preparers,
+            [f"#{place}" for place in samples],
+            [label for _, label in chunk],
+        )
         start += len(chunk)
 
 
@@ -219,13 +238,13 @@ class _Reader(Dataset[_Batch]):
         self.source = source
         self.preparers = preparers
 
-    def __getitem__(self, places: range) -> _Batch:
+    def __getitem__(self, places: Sequence[int]) -> _Batch:
         try:
             return self._read(places)
         except DivmetricsError as refusal:  # sent as a value: DataLoader would put a traceback into the message
-            return _Batch(torch.empty(0, dtype=torch.int64), (), (), (), (), refusal)
+            return _Batch(places, torch.empty(0, dtype=torch.int64), (), (), (), (), refusal)
 
-    def _read(self, places: range) -> _Batch:
+    def _read(self, places: Sequence[int]) -> _Batch:
         samples: dict[int, np.ndarray] = {}
         skipped = []
         for place in places:
@@ -235,7 +254,7 @@ class _Reader(Dataset[_Batch]):
                 skipped.append(Skipped(error.path, error.reason))
         labels = self.source.labels
         named = [None if labels is None else labels[place] for place in samples]
-        return _batch(samples, self.preparers, [self.source.path(place) for place in samples], named, skipped)
+        return _batch(places, samples, self.preparers, [self.source.path(place) for place in samples], named, skipped)
 
 
 def _as_it_is(batch: Any) -> Any:
@@ -272,7 +291,7 @@ def _exact_float32() -> Iterator[None]:
 
 
 @contextmanager
-def _bar(name: str, places: range | None, *, shown: bool) -> Iterator[Callable[[int], None]]:
+def _bar(name: str, places: Sequence[int] | None, *, shown: bool) -> Iterator[Callable[[int], None]]:
     """A progress bar with rate and time left, gone when done; gives the function to call with samples done."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -294,8 +313,10 @@ def _bar(name: str, places: range | None, *, shown: bool) -> Iterator[Callable[[
         yield advance
 
 
-def _check_skipped(name: str, skipped: Sequence[Skipped], read: int, allowed: float, *, shared: bool) -> None:
+def check_skipped(name: str, skipped: Sequence[Skipped], read: int, allowed: float, *, shared: bool) -> None:
     """Raise SourceError, on all ranks alike, where more than the share `allowed` of the samples is unreadable."""
+    if allowed >= 1:
+        return
     everyone = dist.gather((skipped, read)) if shared else [(skipped, read)]
     lost = [sample for part, _ in everyone for sample in part]
     n = len(lost) + sum(read for _, read in everyone)

@@ -7,6 +7,8 @@ authors of a network did, which is nearly always Pillow's resize, antialiased an
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -65,7 +67,7 @@ class Bicubic:
 
 @dataclass(frozen=True)
 class Published:
-    """Preparer: an image as the publishers of a network prepare theirs, equal to the transforms of timm and torchvision.
+    """Preparer: an image as the publishers of a network prepare theirs; equal to transforms of timm and torchvision.
 
     `fit` says what `resize` holds: "short" brings the shorter side to it and "long" the longer one, aspect ratio kept;
     "whole" squeezes the image into it; "square" does so with the square in the middle. Then the centre `crop` is cut
@@ -90,11 +92,11 @@ class Published:
         """(grey / 255 - mean) / std of an image uint8 `[h, w, 3]`, float32 `[3, *crop]`."""
         if self.fit == "square":
             side = min(image.shape[:2])
-            image = _centre(image, (side, side), np.floor)
+            image = _centre(image, (side, side), math.floor)
         height, width = self._resized(image.shape[0], image.shape[1])
         method = Image.Resampling[self.interpolation.upper()]
         resized = np.array(Image.fromarray(image).resize((width, height), method))
-        grey = torch.from_numpy(_centre(self._bordered(resized), self.crop, np.round)).permute(2, 0, 1)
+        grey = torch.from_numpy(_centre(self._bordered(resized), self.crop, round)).permute(2, 0, 1)
         mean, std = (torch.tensor(values)[:, None, None] for values in (self.mean, self.std))
         return (grey.contiguous() / 255 - mean) / std
 
@@ -119,9 +121,9 @@ class Published:
         return framed
 
 
-def _centre(image: np.ndarray, shape: Shape, rounding: np.ufunc) -> np.ndarray:
+def _centre(image: np.ndarray, shape: Shape, rounding: Callable[[float], int]) -> np.ndarray:
     """The middle of `image`; authors differ in how they round where it begins."""
-    top, left = (int(rounding((there - wanted) / 2)) for there, wanted in zip(image.shape[:2], shape, strict=True))
+    top, left = (rounding((there - wanted) / 2) for there, wanted in zip(image.shape[:2], shape, strict=True))
     return image[top : top + shape[0], left : left + shape[1]]
 
 

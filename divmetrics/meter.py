@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from time import perf_counter
 from typing import Any, Literal, Self
 
 from divmetrics import collected as store
 from divmetrics import dist
+from divmetrics.cache import Cache
 from divmetrics.collected import Collected
 from divmetrics.collector import Collector
-from divmetrics.declare import Spec
+from divmetrics.declare import Layer, Spec
 from divmetrics.encoder import Encoder
 from divmetrics.errors import MeasureError, SourceError, UsageError
 from divmetrics.extract import How
@@ -36,6 +38,7 @@ class Meter:
 
     `metrics`, `extractor`: as on the command line, or lists. `device`, `batch_size`, `workers` change the speed, not
     the numbers. Unreadable samples are skipped and listed; more than the share `max_skipped` of them is a SourceError.
+    Features of whole sources are kept in `cache`: True the usual place, a path that folder, False none.
     """
 
     def __init__(
@@ -48,10 +51,11 @@ class Meter:
         batch_size: int | Literal["auto"] = "auto",
         workers: int | Literal["auto"] = "auto",
         max_skipped: float = 0.01,
+        cache: str | os.PathLike[str] | bool = True,
         progress: bool = False,
     ) -> None:
         self.plan = Plan.of(metrics, extractor, seed)
-        self._how = How(device, batch_size, workers, max_skipped, progress)
+        self._how = How(device, batch_size, workers, max_skipped, progress, Cache.chosen(cache))
         self._sides: dict[SideName, Collector] = {side: Collector(self.plan.needs(side)) for side in SIDES}
         self._begin = perf_counter()
 
@@ -66,7 +70,8 @@ class Meter:
             source = with_labels(source, labels)
         rank, _ = dist.world()
         with _naming(side):
-            collector.take(source, self._encoders(source), self._how, first=(rank << 40) + collector.n)
+            once = replace(self._how, cache=None)  # nobody will show this batch again
+            collector.take(source, self._encoders(source), once, first=(rank << 40) + collector.n)
 
     def take(self, side: SideName, source: Source | Stream | Collected) -> None:
         """Take in a whole source, or what was collected from one. In a process group the ranks share a source."""
@@ -150,8 +155,19 @@ class Meter:
         if source.kind == "features":
             found = {FEATURES: ("pooled",)}
         else:
-            found = {spec: Spec.parse(spec).extractor.provides for spec in self.plan.extractors}
+            found = {spec: _layers(spec, source) for spec in self.plan.extractors}
         return found if source.labels is None else {**found, LABELS: ("labels",)}
+
+
+def _layers(spec: str, source: Source) -> tuple[Layer, ...]:
+    """What the extractor gives of `source`; of a family, each encoder knows for itself. UsageError on other modalities."""
+    parsed = Spec.parse(spec)
+    if parsed.extractor.modality != source.kind:
+        raise UsageError(
+            f"{source.name} holds {source.kind}s, and the extractor {spec} reads {parsed.extractor.modality}; choose "
+            f"one for {source.kind}s: divmetrics list extractors."
+        )
+    return load_encoder(spec).layers if parsed.arguments else parsed.extractor.provides
 
 
 def _size(source: Source | Collected) -> int:

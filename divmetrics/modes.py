@@ -28,7 +28,7 @@ def mode_table(real: ClassTally, fake: ClassTally, names: Sequence[str] | None) 
     return tuple(
         Mode(
             id=int(c),
-            name=names[c] if names is not None else f"class {c}",
+            name=names[int(c)] if names is not None else f"class {c}",
             real_share=float(reals[c] / real.n),
             fake_share=float(fakes[c] / fake.n),
             p=float(p[place]),

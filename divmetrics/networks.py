@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from difflib import get_close_matches
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from divmetrics.declare import Layer
 from divmetrics.encoder import Encoder
-from divmetrics.errors import DivmetricsError, Unavailable, UnknownName, UsageError
+from divmetrics.errors import Unavailable, UnknownName, UsageError
 from divmetrics.imaging import IMAGENET_MEAN, IMAGENET_STD, Fit, Published
 from divmetrics.states import fill, read_state, state_digest
 
@@ -32,6 +33,7 @@ class Pooled(nn.Module):
         self.head = head
 
     def forward(self, batch: Tensor) -> tuple[Tensor, ...]:
+        """`layers`, in their order."""
         pooled = self.body(batch)
         return (pooled,) if self.head is None else (pooled, self.head(pooled))
 
@@ -49,6 +51,7 @@ class Timm(nn.Module):
         self.timm = network
 
     def forward(self, batch: Tensor) -> Tensor:
+        """Pooled features."""
         found: Tensor = self.timm.forward_head(self.timm.forward_features(batch), pre_logits=True)  # type: ignore[operator]
         return found
 
@@ -61,7 +64,7 @@ def encoder(network: Pooled, digest: str, prepare: Published) -> Encoder:
 def drawn(build: Callable[[], Network], seed: int) -> Network:
     """The network that `build` initialises, drawn by `seed`; torch's own generator is left as it was."""
     with torch.random.fork_rng(devices=[]):
-        torch.random.default_generator.manual_seed(seed)  # not torch.manual_seed, which seeds the GPUs too
+        torch.default_generator.manual_seed(seed)  # not torch.manual_seed, which seeds the GPUs too
         return build()
 
 
@@ -130,7 +133,7 @@ def _check_known(name: str) -> None:
         return
     known = [*timm.list_models(), *timm.list_pretrained()]
     if not get_close_matches(name, known, n=1, cutoff=0.5):
-        raise UnknownName(f"unknown timm network {name!r}; python -c 'import timm; print(timm.list_models())' lists all.")
+        raise UnknownName(f"unknown timm network {name!r}; python -c 'import timm; print(timm.list_models())' has all.")
     raise UnknownName.of("timm network", name, known)
 
 
@@ -145,19 +148,18 @@ def timm_pooled(network: nn.Module) -> Pooled:
 
 def timm_preparer(network: nn.Module) -> Published:
     """The preparer that equals timm's eval transform for `network`."""
-    from timm.data import resolve_model_data_config
-
-    cfg = resolve_model_data_config(network)
+    data: Any = import_module("timm.data")
+    cfg = data.resolve_model_data_config(network)
     crop = tuple(cfg["input_size"][1:])
     fits: dict[str, Fit] = {"center": "short", "squash": "whole", "border": "long"}
     return Published(
-        resize=tuple(int(side // cfg["crop_pct"]) for side in crop),  # type: ignore[arg-type]
+        resize=tuple(int(side / cfg["crop_pct"]) for side in crop),  # type: ignore[arg-type]
         crop=crop,
         fit=fits[cfg["crop_mode"]],
         interpolation=cfg["interpolation"],
         mean=tuple(cfg["mean"]),
         std=tuple(cfg["std"]),
-        border=tuple(round(255 * value) for value in cfg["mean"]),
+        border=tuple(round(255 * value) if cfg["crop_mode"] == "border" else 0 for value in cfg["mean"]),
     )
 
 
@@ -175,7 +177,48 @@ def _three(name: str, text: str) -> tuple[float, ...]:
         values = []
     if len(values) not in (1, 3) or (name == "std" and min(values) <= 0):
         raise UsageError(f"{name}={text!r} is not one number or three, one a channel; write {name}=0.5 or a/b/c.")
-    return tuple(values * 3)[:3] 
+    return tuple(values * 3)[:3]
+
+
+class _Foreign(nn.Module):
+    """A network of unknown making, its output as a tuple."""
+
+    def __init__(self, network: nn.Module, *, traceable: bool) -> None:
+        super().__init__()
+        self.network = network
+        self.traceable = traceable
+
+    def forward(self, batch: Tensor) -> tuple[Tensor, ...]:
+        found = self.network(batch)
+        return (found,) if isinstance(found, Tensor) else tuple(found)
+
+
+def foreign(network: nn.Module, digest: str, prepare: Published, name: str, *, traceable: bool = True) -> Encoder:
+    """`network` as an encoder: one output is `pooled`, of two the second is `logits`. Shown two grey images first.
+
+    `traceable=False` keeps a network from being compiled, whose path may depend on the values of its input. Raises
+    UsageError where it fails on the grey images, or gives anything but one or two `[2, d]`.
+    """
+    network.eval()
+    for parameter in network.parameters():  # a TorchScript module has no requires_grad_ of its own
+        parameter.requires_grad_(False)
+    try:
+        with torch.inference_mode():
+            found = network(torch.zeros(2, 3, *prepare.crop))
+    except Exception as error:  # a stranger's network may fail in any way
+        reason = str(error).strip().splitlines()[-1:] or [""]
+        raise UsageError(
+            f"{name} fails on images [2, 3, {prepare.crop[0]}, {prepare.crop[1]}] ({type(error).__name__}: "
+            f"{reason[0].strip()[:150]}); another size may be wanted: ?size=N."
+        ) from None
+    outputs = [found] if isinstance(found, Tensor) else list(found) if isinstance(found, (tuple, list)) else []
+    if not 1 <= len(outputs) <= 2 or not all(isinstance(t, Tensor) and t.ndim == 2 and len(t) == 2 for t in outputs):
+        gives = ", ".join(str(list(t.shape)) if isinstance(t, Tensor) else type(t).__name__ for t in outputs)
+        raise UsageError(
+            f"{name} gives {gives or type(found).__name__} for two images; wanted features [2, d], or those and logits."
+        )
+    layers: tuple[Layer, ...] = ("pooled", "logits")
+    return Encoder("", digest, prepare.name, layers[: len(outputs)], prepare, _Foreign(network, traceable=traceable).eval())
 
 
 IMAGENET = {name: "/".join(map(str, values)) for name, values in (("mean", IMAGENET_MEAN), ("std", IMAGENET_STD))}

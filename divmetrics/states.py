@@ -87,10 +87,10 @@ def looks_like(state: Mapping[str, Tensor]) -> str | None:
 
 
 def state_digest(state: Mapping[str, Tensor]) -> str:
-    """sha256 of names, types, shapes and values, in the order of the names: the same weights, whatever file held them."""
+    """sha256 of names, types, shapes and values: the same for the same weights, whatever file they came in."""
     digest = hashlib.sha256()
     for name in sorted(state):
         tensor = state[name].detach().cpu().contiguous()
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.flatten().view(torch.uint8).numpy())
+        digest.update(tensor.flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()

@@ -104,8 +104,8 @@ def find(name: str) -> Path:
     weights = named(name)
     if not weights.path.is_file():
         raise Unavailable(
-            f"the weights of {name} are not here; fetch them once ({_mb(weights.size)} MB) with divmetrics weights fetch "
-            f"{name}, or name a file of yours with --weights PATH."
+            f"the weights of {name} are not here; fetch them once ({_mb(weights.size)} MB) with divmetrics weights "
+            f"fetch {name}, or name a file of yours with --weights PATH."
         )
     return weights.path
 
@@ -148,7 +148,7 @@ def fetch(weights: Weights, progress: Progress = lambda _: None) -> Path:
     return target
 
 
-class _Broken(Exception):  # noqa: N818  the connection, not the request
+class _Broken(Exception):
     """The connection did not carry the file to its end; a further try may."""
 
 
@@ -164,8 +164,9 @@ def _download(weights: Weights, part: Path, progress: Progress) -> None:
         else:
             return
     raise Unavailable(
-        f"{weights.name}: {_mb(_size(part))} of {_mb(weights.size)} MB are here, then {urlsplit(weights.source).netloc} "
-        f"failed ({reason}). The same command goes on from there; by hand: put {weights.source} at {weights.path}."
+        f"{weights.name}: {_mb(_size(part))} of {_mb(weights.size)} MB are here, then "
+        f"{urlsplit(weights.source).netloc} failed ({reason}). The same command goes on from there; by hand: put "
+        f"{weights.source} at {weights.path}."
     )
 
 
@@ -182,8 +183,8 @@ def _carry_on(weights: Weights, part: Path, progress: Progress) -> None:
         coming = response.headers.get("Content-Length")
         if coming is not None and int(coming) + have * resumed != weights.size:
             raise Unavailable(
-                f"{weights.source} has {int(coming) + have * resumed:,} bytes, {weights.name} has {weights.size:,}: that "
-                "is another file. Look at the address, or at DIVMETRICS_MIRROR if you set it."
+                f"{weights.source} has {int(coming) + have * resumed:,} bytes, {weights.name} has {weights.size:,}: "
+                "that is another file. Look at the address, or at DIVMETRICS_MIRROR if you set it."
             )
         with part.open("ab" if resumed else "wb") as file:
             while chunk := response.read(CHUNK):
@@ -214,8 +215,8 @@ def _writing(place: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise Unavailable(
-            f"cannot write {error.filename or place}: {error.strerror}; make room there, or set DIVMETRICS_HOME to another "
-            "folder."
+            f"cannot write {error.filename or place}: {error.strerror}; make room there, or set DIVMETRICS_HOME to "
+            "another folder."
         ) from None
 
 

@@ -11,6 +11,7 @@ from typing import NoReturn
 import click
 
 from divmetrics._version import __version__
+from divmetrics.cli._cache import cache
 from divmetrics.cli._demo import demo
 from divmetrics.cli._extract import extract
 from divmetrics.cli._gate import gate
@@ -60,7 +61,7 @@ def commands(ctx: click.Context) -> None:
         ctx.exit(WRONG)
 
 
-for command in (score, gate, extract, list_parts, weights, demo):
+for command in (score, gate, extract, list_parts, weights, cache, demo):
     commands.add_command(command)
 
 

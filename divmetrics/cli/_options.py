@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 import click
 
+from divmetrics.errors import UsageError
+
 Auto = int | Literal["auto"]
 
 
@@ -25,11 +27,18 @@ class Measuring:
     labels: str | None
     weights: str | None
     max_skipped: float
+    cache: str | None
+    no_cache: bool
     quiet: bool
 
     def keywords(self, extractor: str | None = None) -> dict[str, Any]:
         """Keyword arguments of `engine.score` and `engine.extract`; `extractor` stands in where none was named."""
-        given = {name: value for name, value in asdict(self).items() if name != "quiet" and value is not None}
+        if self.cache is not None and self.no_cache:
+            raise UsageError("--cache and --no-cache contradict each other; leave one out.")
+        own = {"quiet", "no_cache"}
+        given = {name: value for name, value in asdict(self).items() if name not in own and value is not None}
+        if self.no_cache:
+            given["cache"] = False
         if extractor is not None:
             given.setdefault("extractor", extractor)
         return {**given, "progress": not self.quiet}
@@ -91,6 +100,8 @@ _MEASURING = (
         show_default=True,
         help="Share of unreadable samples that is skipped and listed; more of them is an error.",
     ),
+    click.option("--cache", metavar="DIR", help="Keep features here between runs, not in the usual place."),
+    click.option("--no-cache", is_flag=True, help="Neither use nor keep features of other runs."),
     quiet_option,
 )
 

@@ -1,4 +1,4 @@
-"""`inception`, `inception-clean`, `inception-pytorch-fid`: the network that FID, KID and the Inception Score are defined on.
+"""`inception`, `inception-clean`, `inception-pytorch-fid`: the network that FID, KID and the IS are defined on.
 
 It is Inception v3 as TensorFlow released it on 2015-12-05, which differs from every later one: 1008 outputs, average
 pools that leave the padding out, a max pool where the paper has an average in the last block. The three extractors are
@@ -7,10 +7,10 @@ one network behind three ways to resize an image, for published numbers depend o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple, cast
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -30,84 +30,98 @@ CITE = "Szegedy 2015, arXiv:1512.00567; weights: download.tensorflow.org, incept
 
 
 class Conv(NamedTuple):
-    """A convolution with batch normalisation and ReLU."""
+    """A convolution with batch normalisation and ReLU, called as in the state dicts."""
 
+    name: str
     width: int
     kernel: int | tuple[int, int]
     stride: int = 1
-    """1: padded to keep the size; 2: not padded."""
+    padded: bool = True
 
 
+ROW, COLUMN = (1, 7), (7, 1)
 Pool = Literal["average", "max", "max, halving"]
 Branch = Sequence[Conv | tuple[Conv, Conv] | Pool]
-"""Steps one after the other; a pair of convolutions reads the same input and stands side by side."""
+"""Steps one after the other; a pair of convolutions, which is the last step, stands side by side."""
 
 
-def _mixed_5(pooled: int) -> Mapping[str, Branch]:
-    return {
-        "branch1x1": [Conv(64, 1)],
-        "branch5x5": [Conv(48, 1), Conv(64, 5)],
-        "branch3x3dbl": [Conv(64, 1), Conv(96, 3), Conv(96, 3)],
-        "branch_pool": ["average", Conv(pooled, 1)],
-    }
+def _halving(name: str, width: int) -> Conv:
+    return Conv(name, width, 3, stride=2, padded=False)
 
 
-def _mixed_6(narrow: int) -> Mapping[str, Branch]:
-    row, column = (1, 7), (7, 1)
-    twice = [Conv(narrow, column), Conv(narrow, row), Conv(narrow, column), Conv(192, row)]
-    return {
-        "branch1x1": [Conv(192, 1)],
-        "branch7x7": [Conv(narrow, 1), Conv(narrow, row), Conv(192, column)],
-        "branch7x7dbl": [Conv(narrow, 1), *twice],
-        "branch_pool": ["average", Conv(192, 1)],
-    }
+def _mixed_5(pooled: int) -> Sequence[Branch]:
+    return [
+        [Conv("branch1x1", 64, 1)],
+        [Conv("branch5x5_1", 48, 1), Conv("branch5x5_2", 64, 5)],
+        [Conv("branch3x3dbl_1", 64, 1), Conv("branch3x3dbl_2", 96, 3), Conv("branch3x3dbl_3", 96, 3)],
+        ["average", Conv("branch_pool", pooled, 1)],
+    ]
 
 
-def _mixed_7(pool: Pool) -> Mapping[str, Branch]:
-    fork = (Conv(384, (1, 3)), Conv(384, (3, 1)))
-    return {
-        "branch1x1": [Conv(320, 1)],
-        "branch3x3": [Conv(384, 1), fork],
-        "branch3x3dbl": [Conv(448, 1), Conv(384, 3), fork],
-        "branch_pool": [pool, Conv(192, 1)],
-    }
+def _mixed_6(narrow: int) -> Sequence[Branch]:
+    return [
+        [Conv("branch1x1", 192, 1)],
+        [Conv("branch7x7_1", narrow, 1), Conv("branch7x7_2", narrow, ROW), Conv("branch7x7_3", 192, COLUMN)],
+        [
+            Conv("branch7x7dbl_1", narrow, 1),
+            Conv("branch7x7dbl_2", narrow, COLUMN),
+            Conv("branch7x7dbl_3", narrow, ROW),
+            Conv("branch7x7dbl_4", narrow, COLUMN),
+            Conv("branch7x7dbl_5", 192, ROW),
+        ],
+        ["average", Conv("branch_pool", 192, 1)],
+    ]
 
 
-BLOCKS: dict[str, tuple[int, Mapping[str, Branch]]] = {
+def _mixed_7(pool: Pool) -> Sequence[Branch]:
+    def fork(name: str) -> tuple[Conv, Conv]:
+        return Conv(f"{name}a", 384, (1, 3)), Conv(f"{name}b", 384, (3, 1))
+
+    return [
+        [Conv("branch1x1", 320, 1)],
+        [Conv("branch3x3_1", 384, 1), fork("branch3x3_2")],
+        [Conv("branch3x3dbl_1", 448, 1), Conv("branch3x3dbl_2", 384, 3), fork("branch3x3dbl_3")],
+        [pool, Conv("branch_pool", 192, 1)],
+    ]
+
+
+_MIXED_6A: Sequence[Branch] = [
+    [_halving("branch3x3", 384)],
+    [Conv("branch3x3dbl_1", 64, 1), Conv("branch3x3dbl_2", 96, 3), _halving("branch3x3dbl_3", 96)],
+    ["max, halving"],
+]
+_MIXED_7A: Sequence[Branch] = [
+    [Conv("branch3x3_1", 192, 1), _halving("branch3x3_2", 320)],
+    [
+        Conv("branch7x7x3_1", 192, 1),
+        Conv("branch7x7x3_2", 192, ROW),
+        Conv("branch7x7x3_3", 192, COLUMN),
+        _halving("branch7x7x3_4", 192),
+    ],
+    ["max, halving"],
+]
+
+BLOCKS: dict[str, tuple[int, Sequence[Branch]]] = {
     "Mixed_5b": (192, _mixed_5(32)),
     "Mixed_5c": (256, _mixed_5(64)),
     "Mixed_5d": (288, _mixed_5(64)),
-    "Mixed_6a": (
-        288,
-        {
-            "branch3x3": [Conv(384, 3, 2)],
-            "branch3x3dbl": [Conv(64, 1), Conv(96, 3), Conv(96, 3, 2)],
-            "pool": ["max, halving"],
-        },
-    ),
+    "Mixed_6a": (288, _MIXED_6A),
     "Mixed_6b": (768, _mixed_6(128)),
     "Mixed_6c": (768, _mixed_6(160)),
     "Mixed_6d": (768, _mixed_6(160)),
     "Mixed_6e": (768, _mixed_6(192)),
-    "Mixed_7a": (
-        768,
-        {
-            "branch3x3": [Conv(192, 1), Conv(320, 3, 2)],
-            "branch7x7x3": [Conv(192, 1), Conv(192, (1, 7)), Conv(192, (7, 1)), Conv(192, 3, 2)],
-            "pool": ["max, halving"],
-        },
-    ),
+    "Mixed_7a": (768, _MIXED_7A),
     "Mixed_7b": (1280, _mixed_7("average")),
     "Mixed_7c": (2048, _mixed_7("max")),  # an oversight of 2015, and part of the definition since
 }
-"""Block -> channels that come in, and its branches in the order of their channels. Names are those of the state dicts."""
+"""Block -> channels that come in, and its branches in the order of the channels that go out."""
 
 
 class _Convolution(nn.Module):
-    def __init__(self, channels: int, spec: Conv, *, padded: bool) -> None:
+    def __init__(self, channels: int, spec: Conv) -> None:
         super().__init__()
         kernel = (spec.kernel, spec.kernel) if isinstance(spec.kernel, int) else spec.kernel
-        padding = (kernel[0] // 2, kernel[1] // 2) if padded else (0, 0)
+        padding = (kernel[0] // 2, kernel[1] // 2) if spec.padded else 0
         self.conv = nn.Conv2d(channels, spec.width, kernel, spec.stride, padding, bias=False)
         self.bn = nn.BatchNorm2d(spec.width, eps=0.001)
 
@@ -118,35 +132,32 @@ class _Convolution(nn.Module):
 class _Block(nn.Module):
     """Batch `[b, channels, h, w]` -> what its branches make of it, one after the other in the channels."""
 
-    def __init__(self, channels: int, branches: Mapping[str, Branch]) -> None:
+    def __init__(self, channels: int, branches: Sequence[Branch]) -> None:
         super().__init__()
-        self._paths: list[list[tuple[str, ...]]] = []  # branch -> step -> names of the modules side by side
-        for branch, steps in branches.items():
-            path, width = [], channels
-            convolutions = sum(not isinstance(step, str) for step in steps)
-            for step in steps:
+        self._branches = branches
+        for branch in branches:
+            width = channels
+            for step in branch:
                 if isinstance(step, str):
                     self.add_module(step, _pool(step))
-                    path.append((step,))
                     continue
-                specs = {"": step} if isinstance(step, Conv) else dict(zip("ab", step, strict=True))
-                place = f"_{len(path) + 1}" if convolutions > 1 else ""
-                for letter, spec in specs.items():
-                    module = _Convolution(width, spec, padded=spec.stride == 1)
-                    self.add_module(f"{branch}{place}{letter}", module)
-                path.append(tuple(f"{branch}{place}{letter}" for letter in specs))
-                width = sum(spec.width for spec in specs.values())
-            self._paths.append(path)
+                for spec in _side_by_side(step):
+                    self.add_module(spec.name, _Convolution(width, spec))
+                width = sum(spec.width for spec in _side_by_side(step))
 
     def forward(self, batch: Tensor) -> Tensor:
         ends = []
-        for path in self._paths:
-            rows = batch
-            for names in path:
-                found = [self.get_submodule(name)(rows) for name in names]
-                rows = torch.cat(found, 1) if len(found) > 1 else found[0]
-            ends.append(rows)
+        for branch in self._branches:
+            rows = [batch]
+            for step in branch:
+                names = [step] if isinstance(step, str) else [spec.name for spec in _side_by_side(step)]
+                rows = [self.get_submodule(name)(rows[0]) for name in names]
+            ends += rows
         return torch.cat(ends, 1)
+
+
+def _side_by_side(step: Conv | tuple[Conv, Conv]) -> Sequence[Conv]:
+    return [step] if isinstance(step, Conv) else step
 
 
 def _pool(kind: Pool) -> nn.Module:
@@ -166,16 +177,17 @@ class Inception(nn.Module):
     def __init__(self, depth: Depth) -> None:
         super().__init__()
         self.depth = depth
-        self.Conv2d_1a_3x3 = _Convolution(3, Conv(32, 3, 2), padded=False)
-        self.Conv2d_2a_3x3 = _Convolution(32, Conv(32, 3), padded=False)
-        self.Conv2d_2b_3x3 = _Convolution(32, Conv(64, 3), padded=True)
-        self.Conv2d_3b_1x1 = _Convolution(64, Conv(80, 1), padded=False)
-        self.Conv2d_4a_3x3 = _Convolution(80, Conv(192, 3), padded=False)
+        self.Conv2d_1a_3x3 = _Convolution(3, Conv("", 32, 3, stride=2, padded=False))
+        self.Conv2d_2a_3x3 = _Convolution(32, Conv("", 32, 3, padded=False))
+        self.Conv2d_2b_3x3 = _Convolution(32, Conv("", 64, 3))
+        self.Conv2d_3b_1x1 = _Convolution(64, Conv("", 80, 1))
+        self.Conv2d_4a_3x3 = _Convolution(80, Conv("", 192, 3, padded=False))
         for name, (channels, branches) in BLOCKS.items():
             self.add_module(name, _Block(channels, branches))
         self.fc = nn.Linear(2048, 1008)
 
     def forward(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """The features that `depth` names, and the logits."""
         found: dict[str, Tensor] = {}
         rows = self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(batch)))
         found["64"] = rows = functional.max_pool2d(rows, 3, stride=2)  # [b, 64, 73, 73]
@@ -255,7 +267,9 @@ def inception(*, layer: Depth = "2048", weights: str | None = None, seed: int = 
     return _encoder(TensorFlow(), layer, weights, seed)
 
 
-@extractor("inception-clean", modality="image", provides=("pooled", "logits"), cite=f"{CITE}; Parmar 2022, arXiv:2104.11222")
+@extractor(
+    "inception-clean", modality="image", provides=("pooled", "logits"), cite=f"{CITE}; Parmar 2022, arXiv:2104.11222"
+)
 def inception_clean(*, layer: Depth = "2048", weights: str | None = None, seed: int = 0) -> Encoder:
     """Inception of 2015 behind an antialiased bicubic resize without rounding, as in clean-fid; else as `inception`."""
     return _encoder(Clean(), layer, weights, seed)

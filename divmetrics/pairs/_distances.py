@@ -2,9 +2,9 @@
 
 With a = fl(x - c), b = fl(y - c) and any centre c, |x - y|² is close to |a|² + |b|² - 2ab, wrong by at most `bound`
 (|a|² + |b|²): the sum of d products, in whatever order, is off by d u times the sum of their magnitudes (Higham,
-Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1; u is the unit roundoff) and 2|a||b| <= |a|² + |b|²;
-rounding the rows adds 4.1 u, rounding the squared norms 1.1 u, two additions 4.1 u. The centre keeps |a| and |b| small
-for features that lie far from zero, and with them the bound.
+Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1; u is the unit roundoff), and that sum is at most
+|a||b| <= (|a|² + |b|²) / 2; rounding the rows adds 4.1 u, rounding the squared norms 1.1 u, two additions 4.1 u. The
+centre keeps |a| and |b| small for features that lie far from zero, and with them the bound.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def ieee_products(device: torch.device) -> Iterator[None]:
 def _product_precision(*wanted: str) -> tuple[str, ...]:
     """Set the precision of float32 products on CUDA and CPU to `wanted`, if given; returns what it was."""
     if hasattr(torch.backends.cuda.matmul, "fp32_precision"):
-        switches = (torch.backends.cuda.matmul, torch.backends.mkldnn.matmul)
+        switches = (torch.backends.cuda.matmul, torch.backends.mkldnn.matmul)  # type: ignore[attr-defined]
         before = tuple(switch.fp32_precision for switch in switches)
         for switch, precision in zip(switches, wanted, strict=False):
             switch.fp32_precision = precision

@@ -56,9 +56,9 @@ def _count_block(
     weights: tuple[Tensor, Tensor],
     closed: Tensor,
 ) -> tuple[Tensor, Tensor]:
-    """Counts `[2, b, C]` of the rows and `[2, c, C]` of the columns of a block: first in the rows' balls, then the columns'.
+    """Counts `[2, b, C]` of a block's rows and `[2, c, C]` of its columns: in the balls of the rows, of the columns.
 
-    Dense where one comparison decides, since all fakes of a collapsed generator may lie in all balls; else pair by pair.
+    Dense where one comparison decides, for all fakes of a collapsed generator may lie in all balls; else pair by pair.
     """
     low = lower(*pairs.rough, rows, columns)
     doubts = pairs.rough[0].doubt[rows], pairs.rough[1].doubt[columns]

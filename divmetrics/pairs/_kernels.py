@@ -77,8 +77,8 @@ def mmd2_subsets(real: Tensor, fake: Tensor, kernel: Kernel, draws: Sequence[Dra
     """`mmd2` of each of the subsets that `draws` names, `[len(draws)]` float64. Binkowski 2018, section 4."""
 
     def share(mine: range) -> Tensor:
-        found = [_mmd2(reals[i], fakes[j], kernel, _alone) for i, j in draws[mine.start : mine.stop]]
-        return torch.stack([*found, *real.new_empty(0, dtype=torch.float64)])
+        found = [float(_mmd2(reals[i], fakes[j], kernel, _alone)) for i, j in draws[mine.start : mine.stop]]
+        return torch.tensor(found, dtype=torch.float64)
 
     with ieee_products(real.device):
         reals, fakes = _factors(real, fake)

@@ -14,10 +14,20 @@ from divmetrics.sources._base import Kind, Source, Stream, UnreadableSample
 from divmetrics.sources._folder import open_folder
 from divmetrics.sources._objects import open_object
 from divmetrics.sources._tar import open_tar
-from divmetrics.sources._views import subset, with_labels
+from divmetrics.sources._views import labels_from_csv, subset, with_labels
 from divmetrics.sources._zip import open_zip
 
-__all__ = ["OPENERS", "Kind", "Source", "Stream", "UnreadableSample", "open_source", "subset", "with_labels"]
+__all__ = [
+    "OPENERS",
+    "Kind",
+    "Source",
+    "Stream",
+    "UnreadableSample",
+    "labels_from_csv",
+    "open_source",
+    "subset",
+    "with_labels",
+]
 
 OPENERS: dict[str, Callable[[str], Source | Stream]] = {
     ".zip": open_zip,

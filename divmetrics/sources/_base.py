@@ -44,6 +44,10 @@ class Source(ABC):
     def path(self, index: int) -> str:
         """What a report calls the sample at `index`: a file's path below the source, or `#17` in an array."""
 
+    def fingerprints(self, indices: Sequence[int]) -> list[bytes] | None:  # noqa: ARG002
+        """A hash of the content of each of these samples, names left out; None where it may change at every reading."""
+        return None
+
     @abstractmethod
     def digest(self) -> str | None:
         """`sha256:...` over names and contents, the same on every machine; computed on the first call.

@@ -73,6 +73,16 @@ class ImageFiles(Source):
         """As `Source.read`."""
         return [decode(self.container.content(self.files[i]), self.files[i]) for i in indices]
 
+    def fingerprints(self, indices: Sequence[int]) -> list[bytes]:
+        """As `Source.fingerprints`: the sha256 of each file."""
+        unknown = [self.files[i] for i in indices if self.files[i] not in self._hashes]
+        self._hashes.update(zip(unknown, self.container.hashes(unknown), strict=True))
+        return [self._hashes[self.files[i]] for i in indices]
+
+    @cached_property
+    def _hashes(self) -> dict[str, bytes]:
+        return {}
+
     def path(self, index: int) -> str:
         """The file's path below the source."""
         return self.files[index]
@@ -84,7 +94,7 @@ class ImageFiles(Source):
     @cached_property
     def _digest(self) -> str:
         whole = hashlib.sha256()
-        for name, content in zip(self.files, self.container.hashes(self.files), strict=True):
+        for name, content in zip(self.files, self.fingerprints(range(len(self))), strict=True):
             whole.update(name.encode("utf-8", "surrogateescape") + b"\0" + content)
         whole.update("\0".join(self.labels or ()).encode("utf-8", "surrogateescape"))
         return f"sha256:{whole.hexdigest()}"

@@ -6,7 +6,7 @@ import csv
 import hashlib
 import os
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -33,6 +33,10 @@ class View(Source):
     def read(self, indices: Sequence[int]) -> list[np.ndarray]:
         """As `Source.read`."""
         return self.base.read([self.indices[i] for i in indices])
+
+    def fingerprints(self, indices: Sequence[int]) -> list[bytes] | None:
+        """As `Source.fingerprints`."""
+        return self.base.fingerprints([self.indices[i] for i in indices])
 
     def path(self, index: int) -> str:
         """The sample's path in `base`."""
@@ -65,35 +69,40 @@ def subset(source: Source, num: int, seed: int) -> Source:
     return View(source.name, source.kind, source, drawn, labels)
 
 
-def with_labels(source: Source, labels: str | os.PathLike[str] | Sequence[str]) -> Source:
-    """`source` with these labels: one a sample, or a csv file with the columns path,label.
+def with_labels(source: Source, labels: Sequence[str]) -> Source:
+    """`source` with these labels, one a sample. Raises SourceError where their number differs."""
+    if len(labels) != len(source):
+        raise SourceError(
+            f"{len(labels)} labels for the {len(source)} samples of {source.name}; give one label a sample."
+        )
+    return View(source.name, source.kind, source, range(len(source)), tuple(str(label) for label in labels))
 
-    A path in the csv is what `source.path` says: relative to the source. Raises SourceError unless every sample has
-    exactly one label and every path is a sample.
+
+def labels_from_csv(sources: Sequence[Source], file: str | os.PathLike[str]) -> list[Source]:
+    """The sources, those that the csv file (columns path,label) speaks of with their labels.
+
+    A path in the csv is what `source.path` says: relative to the source. Raises SourceError where a path is a sample of
+    no source, or where the csv labels some samples of a source and not the others.
     """
-    given = (
-        _from_csv(source, Path(labels)) if isinstance(labels, (str, os.PathLike)) else [str(label) for label in labels]
-    )
-    if len(given) != len(source):
+    table = _read_csv(Path(file))
+    paths = [[source.path(i) for i in range(len(source))] for source in sources]
+    if strangers := sorted(table.keys() - {path for own in paths for path in own}):
         raise SourceError(
-            f"{len(given)} labels for the {len(source)} samples of {source.name}; give one label a sample."
+            f"{file}: {len(strangers)} path(s) match no sample of {' or '.join(source.name for source in sources)}, "
+            f"{strangers[0]!r} for one; write them relative to the source, like {paths[0][0]!r}."
         )
-    return View(source.name, source.kind, source, range(len(source)), tuple(given))
+    return [
+        _labelled(source, own, table, file) if table.keys() & set(own) else source
+        for source, own in zip(sources, paths, strict=True)
+    ]
 
 
-def _from_csv(source: Source, file: Path) -> list[str]:
-    table = _read_csv(file)
-    paths = [source.path(i) for i in range(len(source))]
-    if strangers := sorted(table.keys() - set(paths)):
-        raise SourceError(
-            f"{file}: {len(strangers)} path(s) match no sample of {source.name}, {strangers[0]!r} for one; "
-            f"write them relative to the source, like {paths[0]!r}."
-        )
+def _labelled(source: Source, paths: Sequence[str], table: Mapping[str, str], file: str | os.PathLike[str]) -> Source:
     if bare := [path for path in paths if not table.get(path)]:
         raise SourceError(
             f"{file}: {len(bare)} sample(s) of {source.name} have no label, {bare[0]!r} for one; add them."
         )
-    return [table[path] for path in paths]
+    return with_labels(source, [table[path] for path in paths])
 
 
 def _read_csv(file: Path) -> dict[str, str]:

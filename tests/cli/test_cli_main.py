@@ -22,7 +22,7 @@ def python(*arguments: str, **options: object) -> subprocess.CompletedProcess[st
 def test_help_names_every_command(call: Callable[..., object]) -> None:
     done = call("--help")
     assert done.code == 0
-    assert list(commands.commands) == ["score", "gate", "extract", "list", "demo"]
+    assert {"score", "gate", "extract", "list", "demo"} <= set(commands.commands)
     assert all(f"  {name} " in done.out for name in commands.commands)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from divmetrics.errors import SourceError, TooFewSamples, UsageError
-from divmetrics.sources import open_source, subset, with_labels
+from divmetrics.sources import open_source, labels_from_csv, subset, with_labels
 
 ROWS = np.arange(40, dtype=np.float32).reshape(20, 2)
 
@@ -85,7 +85,7 @@ def csv(tmp_path):
 )
 def test_labels_from_a_csv(folder, csv, values, text):
     assert folder.labels is None
-    labelled = with_labels(folder, csv(text))
+    (labelled,) = labels_from_csv([folder], csv(text))
     assert labelled.labels == ("dog", "cat", "dog")
     assert values(labelled) == values(folder)
     assert [labelled.path(i) for i in range(3)] == [folder.path(i) for i in range(3)]
@@ -116,14 +116,21 @@ def test_labels_of_a_list_and_their_digest(folder):
 )
 def test_wrong_csv_files_are_sentences(folder, csv, text, said):
     with pytest.raises(SourceError, match=said):
-        with_labels(folder, csv(text))
+        labels_from_csv([folder], csv(text))
 
 
 def test_unreadable_csv_files_and_wrong_numbers_are_sentences(folder, tmp_path):
     with pytest.raises(SourceError, match=r"cannot read the labels .*gone\.csv: No such file"):
-        with_labels(folder, tmp_path / "gone.csv")
+        labels_from_csv([folder], tmp_path / "gone.csv")
     (tmp_path / "binary.csv").write_bytes(b"path,label\n\xff\xfe")
     with pytest.raises(SourceError, match=r"cannot read the labels .*binary\.csv"):
-        with_labels(folder, tmp_path / "binary.csv")
+        labels_from_csv([folder], tmp_path / "binary.csv")
     with pytest.raises(SourceError, match="2 labels for the 3 samples"):
         with_labels(folder, ["cat", "dog"])
+
+
+def test_one_csv_labels_both_sides_or_only_the_one_it_speaks_of(folder, csv, tmp_path):
+    other = open_source(np.zeros((2, 4, 4, 3), np.uint8))
+    one = labels_from_csv([folder, other], csv("path,label\n#0,x\n#1,y\n"))
+    assert one[0] is folder
+    assert one[1].labels == ("x", "y")

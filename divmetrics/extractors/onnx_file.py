@@ -1,0 +1,95 @@
+"""`onnx:PATH`: a network of one's own in the format that every framework can write; OpenVINO runs it, on the CPU."""
+
+from __future__ import annotations
+
+import hashlib
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from divmetrics.declare import extractor
+from divmetrics.encoder import Encoder
+from divmetrics.errors import Unavailable, UsageError
+from divmetrics.imaging import Interpolation
+from divmetrics.networks import IMAGENET, foreign, own_preparer
+
+
+class _Compiled(nn.Module):
+    """Batch `[b, 3, size, size]` -> what the file's output `port` gives, `[b, ...]`."""
+
+    def __init__(self, compiled: Any, port: int) -> None:
+        super().__init__()
+        self.compiled = compiled
+        self.port = port
+
+    def forward(self, batch: Tensor) -> Tensor:
+        found = self.compiled([batch.cpu().contiguous().numpy()], share_inputs=True)
+        return torch.from_numpy(found[self.port].copy()).to(batch.device)
+
+
+@extractor("onnx", modality="image", provides=("pooled",), cite="onnx.ai")
+def onnx(
+    path: str,
+    *,
+    output: str | None = None,
+    size: int = 0,
+    mean: str = IMAGENET["mean"],
+    std: str = IMAGENET["std"],
+    interpolation: Interpolation = "bicubic",
+) -> Encoder:
+    """The output of the ONNX file PATH, features `[b, d]`; `output` names it where there are several.
+
+    The file has one input `[b, 3, h, w]`; where it leaves h and w open, they are `size`, or 224. It reads the whole
+    image, grey levels in [0, 1] less `mean` over `std`, each one number or three as `0.5/0.4/0.3`. Needs the extra `cpu`.
+    Raises Unavailable without it or where PATH is no ONNX file, UsageError where its inputs or outputs are others.
+    """
+    if find_spec("openvino") is None:
+        raise Unavailable("onnx: needs OpenVINO, which is not installed; pip install 'divmetrics[cpu]'.")
+    import openvino
+    from openvino.frontend import FrontEndManager
+
+    try:
+        content = Path(path).read_bytes()
+        frontend = FrontEndManager().load_by_framework("onnx")  # Core().read_model would try every format there is
+        model = frontend.convert(frontend.load(path))
+    except OSError as error:
+        raise Unavailable(f"cannot read the network {path}: {error.strerror}.") from None
+    except Exception as error:  # OpenVINO's have no common base
+        reason = str(error).strip().splitlines()[-1].strip()
+        raise Unavailable(f"{path} is no ONNX file that OpenVINO reads ({reason[:100]}).") from None
+    side = _fix_input(model, path, size)
+    port = _port(model, path, output)
+    settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    network = _Compiled(openvino.Core().compile_model(model, "CPU", settings), port)
+    digest = hashlib.sha256(content).hexdigest()
+    return foreign(network, digest, own_preparer(side, mean, std, interpolation), path)
+
+
+def _fix_input(model: Any, path: str, size: int) -> int:
+    """The side of the square that `model` reads, its batch left open. Raises UsageError where it reads no images."""
+    if len(model.inputs) != 1:
+        names = ", ".join(port.any_name for port in model.inputs)
+        raise UsageError(f"{path} has {f'several inputs ({names})' if names else 'no input'}; wanted one, the images.")
+    shape = model.inputs[0].partial_shape
+    if shape.rank.is_dynamic or len(shape) != 4 or (shape[1].is_static and shape[1].get_length() != 3):
+        raise UsageError(f"{path}: its input is {shape}; wanted images [batch, 3, height, width].")
+    sides = {side.get_length() if side.is_static else size or 224 for side in (shape[2], shape[3])}
+    if len(sides | ({size} if size else set())) != 1:
+        wanted = f"{size} x {size}, as asked for" if size else "a square"
+        raise UsageError(f"{path}: its input is {shape}; wanted {wanted}.")
+    (side,) = sides
+    model.reshape([-1, 3, side, side])
+    return int(side)
+
+
+def _port(model: Any, path: str, output: str | None) -> int:
+    names = [port.any_name for port in model.outputs]
+    if output is None and len(names) == 1:
+        return 0
+    if output not in names:
+        found = f"has no output {output!r}" if output else f"has {len(names)} outputs"
+        raise UsageError(f"{path} {found}; choose with ?output=NAME one of {', '.join(names)}.")
+    return names.index(output)

@@ -1,0 +1,24 @@
+"""`timm:MODEL`: any network of timm with the preprocessing that its publisher gives."""
+
+from __future__ import annotations
+
+from divmetrics.declare import extractor
+from divmetrics.encoder import Encoder
+from divmetrics.networks import encoder, timm_network, timm_pooled, timm_preparer
+
+
+@extractor(
+    "timm",
+    modality="image",
+    provides=("pooled", "logits"),
+    cite="Wightman 2019, github.com/huggingface/pytorch-image-models",
+)
+def timm(model: str, *, weights: str | None = None, seed: int = 0) -> Encoder:
+    """What the last layer of timm's network MODEL reads, and its logits where it is a classifier.
+
+    Input size, resize, crop, mean and std are the publisher's, as timm's eval transform has them. `weights`: none for
+    the published ones, a file (`.pth`, `.safetensors`), or `random`, drawn by `seed`. Raises UnknownName for a network
+    that timm does not have, Unavailable where weights are missing, damaged or of another network.
+    """
+    network, digest = timm_network(model, weights, seed)
+    return encoder(timm_pooled(network), digest, timm_preparer(network))
