@@ -109,7 +109,7 @@ def eager(encoder: Encoder, device: torch.device, shape: tuple[int, ...]) -> tup
 @lru_cache(maxsize=8)
 def _compile(network: nn.Module, shape: tuple[int, ...]) -> tuple[Run, str]:
     with _no_telemetry(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # asserts on the input's size, which is fixed here
+        warnings.filterwarnings("ignore", "Converting a tensor to")  # asserts on the input's size, which is fixed here
         warnings.filterwarnings("ignore", "`torch.jit.trace", FutureWarning)  # what OpenVINO reads; torch.export: 8 s
         openvino = importlib.import_module("openvino")
         with torch.no_grad():

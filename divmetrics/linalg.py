@@ -75,6 +75,14 @@ def bures(left: Tensor, right: Tensor) -> float:
     return traces - 2 * root
 
 
+def bures_of_factors(left: Tensor, right: Tensor) -> float:
+    """`bures` of A = F'F and B = H'H, F `[r, d]` and H `[s, d]`: no `[d, d]` matrix and no root of an eigenvalue."""
+    F, H = left.cpu().numpy(), right.cpu().numpy()
+    with _threads_for(min(len(F), len(H))):
+        root = float(np.linalg.svd(F @ H.T, compute_uv=False).sum())
+    return float((F * F).sum() + (H * H).sum()) - 2 * root
+
+
 def _root_from_eigenvalues(A: np.ndarray, B: np.ndarray) -> tuple[float, float]:
     """tr (AB)^1/2 by way of the eigenvalues of AB, and a bound on its error; infinite where A or B is singular."""
     try:

@@ -160,7 +160,7 @@ class Meter:
 
 
 def _layers(spec: str, source: Source) -> tuple[Layer, ...]:
-    """What the extractor gives of `source`; of a family, each encoder knows for itself. UsageError on other modalities."""
+    """What the extractor gives of `source`; in a family, each encoder its own. UsageError for other samples than its."""
     parsed = Spec.parse(spec)
     if parsed.extractor.modality != source.kind:
         raise UsageError(

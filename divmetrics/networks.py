@@ -97,7 +97,7 @@ def published(load: Callable[[], Network], name: str, host: str, cache: str) -> 
     try:
         return load()
     except Exception as error:  # no network, no such file, no space: the libraries raise a dozen types
-        reason = str(error).strip().partition("\n")[0].rstrip(".")
+        reason = re.split(r"\.\s|\n", str(error).strip())[0]
         raise Unavailable(
             f"the published weights of {name} are not here and {host} did not give them ({type(error).__name__}: "
             f"{reason[:150]}); copy them into the cache that {cache} names, or give a file with ?weights=PATH."
@@ -217,8 +217,8 @@ def foreign(network: nn.Module, digest: str, prepare: Published, name: str, *, t
         raise UsageError(
             f"{name} gives {gives or type(found).__name__} for two images; wanted features [2, d], or those and logits."
         )
-    layers: tuple[Layer, ...] = ("pooled", "logits")
-    return Encoder("", digest, prepare.name, layers[: len(outputs)], prepare, _Foreign(network, traceable=traceable).eval())
+    layers: tuple[Layer, ...] = ("pooled", "logits")[: len(outputs)]  # type: ignore[assignment]
+    return Encoder("", digest, prepare.name, layers, prepare, _Foreign(network, traceable=traceable).eval())
 
 
 IMAGENET = {name: "/".join(map(str, values)) for name, values in (("mean", IMAGENET_MEAN), ("std", IMAGENET_STD))}

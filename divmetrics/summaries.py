@@ -124,31 +124,49 @@ class Rows(Summary):
 
 @dataclass(frozen=True, eq=False)
 class Moments(Summary):
-    """Mean and centred scatter, float64: all that a Gaussian fit needs."""
+    """Mean and centred scatter, float64: all that a Gaussian fit needs.
+
+    The scatter is kept as centred rows while those are fewer than d, and as a `[d, d]` matrix from then on: 400 images
+    of 12288 pixels need 39 MB, not 1.2 GB, and the distance of two such fits is exact without any root.
+    """
 
     count: int
     mean: Tensor  # [d]
-    scatter: Tensor  # [d, d], sum of (x - mean)(x - mean)'
+    centred: Tensor | None  # [r, d] with centred' centred = scatter, while r < d
+    scatter: Tensor | None  # [d, d], sum of (x - mean)(x - mean)', from r >= d on
 
     @classmethod
     def of(cls, rows: Tensor, index: Tensor) -> Self:  # noqa: ARG003  the moments do not depend on places
         flat = float64(rows.flatten(1))
         mean = flat.mean(0)
-        centred = flat - mean
-        return cls(len(flat), mean, gram(centred))
+        return cls._smaller(len(flat), mean, flat - mean)
 
     @classmethod
     def from_statistics(cls, mean: Any, covariance: Any, n: int) -> Self:
         """From a known mean `[d]` and covariance `[d, d]` (ddof 1), as other tools save them."""
-        return cls(n, as_rows(mean).double(), as_rows(covariance).double() * (n - 1))
+        return cls(n, as_rows(mean).double(), None, as_rows(covariance).double() * (n - 1))
+
+    @classmethod
+    def _smaller(cls, count: int, mean: Tensor, centred: Tensor) -> Self:
+        thin = len(centred) < centred.shape[1]
+        return cls(count, mean, centred, None) if thin else cls(count, mean, None, gram(centred))
 
     def merge(self, other: Self) -> Self:
         same_width(len(self.mean), len(other.mean))
         total = self.count + other.count
         gap = other.mean - self.mean  # [d]
         mean = self.mean + gap * (other.count / total)
-        scatter = self.scatter + other.scatter + torch.outer(gap, gap) * (self.count * other.count / total)
-        return type(self)(total, mean, scatter)
+        weight = self.count * other.count / total
+        if self.centred is not None and other.centred is not None:
+            rows = torch.cat([self.centred, other.centred, weight**0.5 * gap[None]])
+            return self._smaller(total, mean, rows)
+        return type(self)(total, mean, None, self._as_scatter() + other._as_scatter() + weight * torch.outer(gap, gap))
+
+    def _as_scatter(self) -> Tensor:
+        if self.scatter is not None:
+            return self.scatter
+        assert self.centred is not None  # noqa: S101  one of the two is always there
+        return gram(self.centred)
 
     @property
     def n(self) -> int:
@@ -157,7 +175,12 @@ class Moments(Summary):
     @cached_property
     def covariance(self) -> Tensor:
         """Unbiased covariance `[d, d]` (ddof 1)."""
-        return self.scatter / (self.count - 1)
+        return self._as_scatter() / (self.count - 1)
+
+    @property
+    def factor(self) -> Tensor | None:
+        """F `[r, d]` with F'F the covariance, r < d; None where only the covariance itself is kept."""
+        return None if self.centred is None else self.centred / (self.count - 1) ** 0.5
 
 
 @dataclass(frozen=True, eq=False)

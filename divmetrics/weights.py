@@ -99,20 +99,19 @@ def folder() -> Path:
     return (Path(home) if home else user_cache_path("divmetrics")) / "weights"
 
 
-def find(name: str) -> Path:
-    """The file of the weights `name`. Raises Unavailable, with the ways out, where it is not here."""
-    weights = named(name)
+def find(weights: Weights) -> Path:
+    """The file, whole or not. Raises Unavailable, with the ways out, where it is not here."""
     if not weights.path.is_file():
         raise Unavailable(
-            f"the weights of {name} are not here; fetch them once ({_mb(weights.size)} MB) with divmetrics weights "
-            f"fetch {name}, or name a file of yours with --weights PATH."
+            f"the weights of {weights.name} are not here; fetch them once ({_mb(weights.size)} MB) with divmetrics "
+            f"weights fetch {weights.name}, or name a file of yours with --weights PATH."
         )
     return weights.path
 
 
 def is_whole(weights: Weights) -> bool:
     """Whether the file is what was published, by its sha256. Raises Unavailable where it is missing or unreadable."""
-    path = find(weights.name)
+    path = find(weights)
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest() == weights.sha256
@@ -178,7 +177,7 @@ def _carry_on(weights: Weights, part: Path, progress: Progress) -> None:
     if have == weights.size:
         return
     request = urllib.request.Request(weights.source, headers={"Range": f"bytes={have}-"})  # noqa: S310  see `source`
-    with _connection(), urllib.request.urlopen(request, timeout=TIMEOUT) as response:  # noqa: S310
+    with _connection(), urllib.request.build_opener().open(request, timeout=TIMEOUT) as response:
         resumed = response.status == http.client.PARTIAL_CONTENT
         coming = response.headers.get("Content-Length")
         if coming is not None and int(coming) + have * resumed != weights.size:

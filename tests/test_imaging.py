@@ -1,4 +1,4 @@
-"""Resizing against Pillow's own bicubic in mode "F", which is what clean-fid argues for."""
+"""Resizing against Pillow's own bicubic in mode "F", which is what clean-fid argues for, and against timm and torchvision."""
 
 import pickle
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from divmetrics.imaging import Bicubic, Native, bicubic
+from divmetrics.imaging import IMAGENET_MEAN, IMAGENET_STD, Bicubic, Fit, Interpolation, Native, Published, bicubic
 
 CHINA = load_sample_images().images[0]  # [427, 640, 3]
 NOISE = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
@@ -44,9 +44,9 @@ def test_a_constant_stays_constant_and_the_own_size_stays_as_it_is() -> None:
 
 def test_it_is_antialiased_and_not_rounded() -> None:
     stripes = np.zeros((64, 64, 3), np.uint8)
-    stripes[::2] = 255
+    stripes[::4] = 255
     inner = bicubic(stripes, 16)[:, 4:-4]
-    assert float((inner - 127.5).abs().max()) < 8  # without antialiasing: 0 or 255
+    assert float((inner - 255 / 4).abs().max()) < 8  # without antialiasing the stripes are missed: about -24
     small = bicubic(CHINA.copy(), 224)
     assert not torch.equal(small, small.round())
 
@@ -61,6 +61,75 @@ def test_preparers_scale_as_they_say() -> None:
 
 
 def test_preparers_travel_to_workers() -> None:
-    for preparer in (Bicubic(8), Native()):
+    for preparer in (Bicubic(8), Native(), Published((9, 9), (8, 8), "short")):
         image = NOISE[:8, :8].copy()
         assert torch.equal(pickle.loads(pickle.dumps(preparer))(image), preparer(image))  # noqa: S301
+
+
+def rectangle(height: int, width: int) -> np.ndarray:
+    return np.resize(NOISE[:height, :width], (height, width, 3)).copy()
+
+
+PHOTOGRAPHS = [CHINA, CHINA.transpose(1, 0, 2), NOISE[:225, :224], rectangle(33, 500), rectangle(400, 31)]
+
+
+@pytest.mark.parametrize("crop_pct", [1.0, 0.95, 0.875])
+@pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
+@pytest.mark.parametrize(("mode", "fit"), [("center", "short"), ("squash", "whole"), ("border", "long")])
+@pytest.mark.parametrize("crop", [(224, 224), (96, 64)])
+def test_published_is_timms_eval_transform(
+    mode: str, fit: Fit, interpolation: Interpolation, crop_pct: float, crop: tuple[int, int]
+) -> None:
+    from timm.data.transforms_factory import transforms_imagenet_eval
+
+    theirs = transforms_imagenet_eval(
+        crop, crop_pct, mode, interpolation=interpolation, mean=IMAGENET_MEAN, std=IMAGENET_STD
+    )
+    height, width = (int(side / crop_pct) for side in crop)
+    border = tuple(round(255 * value) for value in IMAGENET_MEAN) if mode == "border" else (0, 0, 0)
+    ours = Published((height, width), crop, fit, interpolation, border=border)
+    for image in PHOTOGRAPHS:
+        torch.testing.assert_close(ours(image.copy()), theirs(Image.fromarray(image.copy())), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("resize", [224, 232, 256])
+@pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
+def test_published_is_torchvisions_transform(interpolation: Interpolation, resize: int) -> None:
+    from torchvision.transforms import InterpolationMode
+    from torchvision.transforms._presets import ImageClassification
+
+    theirs = ImageClassification(
+        crop_size=224, resize_size=resize, interpolation=InterpolationMode(interpolation), antialias=True
+    )
+    ours = Published((resize, resize), (224, 224), "short", interpolation)
+    for image in PHOTOGRAPHS:
+        torch.testing.assert_close(ours(image.copy()), theirs(Image.fromarray(image.copy())), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(("height", "width"), [(41, 60), (60, 41), (50, 50), (7, 7)])
+def test_the_square_in_the_middle_begins_where_cmmd_begins_it(height: int, width: int) -> None:
+    image = rectangle(height, width)
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    square = Image.fromarray(image[top : top + side, left : left + side].copy()).resize((20, 20), Image.BICUBIC)
+    prepare = Published((20, 20), (20, 20), "square", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    torch.testing.assert_close(prepare(image), torch.from_numpy(np.array(square)).permute(2, 0, 1) / 255)
+
+
+def test_every_setting_of_published_moves_the_numbers_and_stands_in_the_name() -> None:
+    base = Published((24, 24), (20, 20), "short")
+    other = [
+        Published((25, 25), (20, 20), "short"),
+        Published((24, 24), (20, 20), "short", "bilinear"),
+        Published((24, 24), (20, 20), "whole"),
+        Published((24, 24), (20, 20), "square"),
+        Published((20, 20), (24, 20), "long"),
+    ]
+    image = rectangle(60, 90)
+    assert all(not torch.equal(preparer(image)[:, :20], base(image)) for preparer in other)
+    assert len({preparer.name for preparer in [base, *other]}) == len(other) + 1
+    assert (base.name, other[4].name) == ("pil-bicubic-short-24-crop-20", "pil-bicubic-long-20-crop-24x20")
+    assert Published((20, 20), (20, 20)).name == "pil-bicubic-whole-20"
+    scaled = Published((24, 24), (20, 20), "short", mean=(0.5, 0.5, 0.5), std=(0.5, 0.25, 0.5))(image)
+    bare = Published((24, 24), (20, 20), "short", mean=(0.0,) * 3, std=(1.0,) * 3)(image)
+    torch.testing.assert_close(scaled, (bare - 0.5) / torch.tensor([0.5, 0.25, 0.5])[:, None, None])

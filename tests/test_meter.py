@@ -82,5 +82,5 @@ def test_pool_is_the_same_for_every_batching() -> None:
     (rows_a, moments_a), (rows_b, moments_b) = (pool.summaries() for pool in pools)
     assert torch.equal(rows_a.features, rows)
     assert torch.equal(rows_b.features, rows)
-    assert torch.equal(moments_a.scatter, moments_b.scatter)
+    assert torch.equal(moments_a.covariance, moments_b.covariance)
     assert pools[0].done[0][0] == 2

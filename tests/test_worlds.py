@@ -31,20 +31,24 @@ if ranks > 1:
 """
 
 
-def world(ranks: int, folder: Path) -> list[dict[str, object]]:
-    """What each of `ranks` processes found."""
+def start(ranks: int, folder: Path) -> list[subprocess.Popen[bytes]]:
     command = [sys.executable, "-c", RANK]
-    processes = [
-        subprocess.Popen([*command, str(rank), str(ranks), str(folder / str(ranks))], stdout=subprocess.PIPE)  # noqa: S603
+    return [
+        subprocess.Popen([*command, str(rank), str(ranks), str(folder / "meeting")], stdout=subprocess.PIPE)  # noqa: S603
         for rank in range(ranks)
     ]
+
+
+def results(processes: list[subprocess.Popen[bytes]]) -> list[dict[str, object]]:
+    """What each process found."""
     outputs = [process.communicate(timeout=300)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0] * ranks
+    assert [process.returncode for process in processes] == [0] * len(processes)
     return [json.loads(output.splitlines()[-1]) for output in outputs]
 
 
 @pytest.mark.parametrize("ranks", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_all_ranks_find_what_one_finds(ranks: int, tmp_path: Path) -> None:
-    (alone,) = world(1, tmp_path)
+    one, several = start(1, tmp_path), start(ranks, tmp_path)
+    (alone,) = results(one)
     assert {"precision", "recall", "density", "coverage", "kid"} <= alone.keys()
-    assert world(ranks, tmp_path) == [alone] * ranks
+    assert results(several) == [alone] * ranks

@@ -285,14 +285,15 @@ def _encoder(prepare: TensorFlow | Clean | PytorchFid, layer: Depth, weights: st
     with torch.device("meta"):  # built without a draw from the global generator
         network = Inception(layer)
     network.to_empty(device="cpu")
+    published = store.WEIGHTS["inception"]
     if weights == "random":
         _draw(network, seed)
         digest = state_digest(network.state_dict())
     else:
-        path = store.find("inception") if weights is None else Path(weights)
-        state, digest = read_state(path, store.WEIGHTS["inception"].sha256 if weights is None else None)
+        path = Path(weights) if weights else store.find(published)
+        state, digest = read_state(path, None if weights else published.sha256)
         fill(network, state, str(path), "Inception of 2015")
-    published = digest == store.WEIGHTS["inception"].sha256 and layer == "2048" and isinstance(prepare, TensorFlow)
+    original = digest == published.sha256 and layer == "2048" and isinstance(prepare, TensorFlow)
     return Encoder(
         "inception",
         digest,
@@ -300,7 +301,7 @@ def _encoder(prepare: TensorFlow | Clean | PytorchFid, layer: Depth, weights: st
         ("pooled", "logits"),
         prepare,
         network.eval().requires_grad_(False),
-        protocol="inception-2015" if published else None,
+        protocol="inception-2015" if original else None,
     )
 
 

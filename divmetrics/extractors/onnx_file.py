@@ -43,8 +43,8 @@ def onnx(
     """The output of the ONNX file PATH, features `[b, d]`; `output` names it where there are several.
 
     The file has one input `[b, 3, h, w]`; where it leaves h and w open, they are `size`, or 224. It reads the whole
-    image, grey levels in [0, 1] less `mean` over `std`, each one number or three as `0.5/0.4/0.3`. Needs the extra `cpu`.
-    Raises Unavailable without it or where PATH is no ONNX file, UsageError where its inputs or outputs are others.
+    image, grey levels in [0, 1] less `mean` over `std`, each one number or three as `0.5/0.4/0.3`. Raises Unavailable
+    without OpenVINO (extra `cpu`) or where PATH is no ONNX file, UsageError where its inputs or outputs are others.
     """
     if find_spec("openvino") is None:
         raise Unavailable("onnx: needs OpenVINO, which is not installed; pip install 'divmetrics[cpu]'.")

@@ -56,7 +56,8 @@ def python(
     network = made if isinstance(made, nn.Module) else _Function(made)
     code = Path(module.__file__).read_bytes() if module.__file__ else b""
     digest = hashlib.sha256(code + state_digest(network.state_dict()).encode()).hexdigest()
-    return foreign(network, digest, own_preparer(size, mean, std, interpolation), f"python:{attribute}", traceable=False)
+    prepare = own_preparer(size, mean, std, interpolation)
+    return foreign(network, digest, prepare, f"python:{attribute}", traceable=False)
 
 
 def _import(attribute: str) -> tuple[Any, Any]:

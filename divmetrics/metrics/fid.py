@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from divmetrics.declare import Laws, Measured, metric
 from divmetrics.errors import TooFewSamples
-from divmetrics.linalg import bures
+from divmetrics.linalg import bures, bures_of_factors
 from divmetrics.summaries import Moments, same_width
 
 
@@ -30,5 +30,8 @@ def fid(real: Moments, fake: Moments) -> Measured:
             raise TooFewSamples(f"a covariance needs at least 2 rows per side, {side} has {moments.n}; add samples.")
     same_width(len(real.mean), len(fake.mean))
     mean_term = float((real.mean - fake.mean.to(real.mean.device)).square().sum())
-    covariance_term = bures(real.covariance, fake.covariance)
+    if real.factor is not None and fake.factor is not None:
+        covariance_term = bures_of_factors(real.factor, fake.factor)
+    else:
+        covariance_term = bures(real.covariance, fake.covariance)
     return Measured(mean_term + covariance_term, extras={"mean_term": mean_term, "covariance_term": covariance_term})

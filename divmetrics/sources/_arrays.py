@@ -40,8 +40,10 @@ class Array(Source):
 
     def read(self, indices: Sequence[int]) -> list[np.ndarray]:
         """As `Source.read`."""
-        convert = as_image if self.kind == "image" else np.array
-        return [convert(self.rows[i]) for i in indices]
+        if self.kind == "image":
+            return [as_image(self.rows[i]) for i in indices]
+        native = self.rows.dtype.newbyteorder("=")  # torch takes no other
+        return [np.array(self.rows[i], native) for i in indices]
 
     def fingerprints(self, indices: Sequence[int]) -> list[bytes]:
         """As `Source.fingerprints`: the sha256 of type, shape and values of each row."""
@@ -132,7 +134,7 @@ def open_npz(path: str) -> Array:
 def _numpy_file(path: str) -> Iterator[None]:
     try:
         yield
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except (ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise SourceError(
             f"{path} holds no plain array ({error}); write numbers with numpy.save or numpy.savez."
         ) from None

@@ -39,7 +39,8 @@ def save(tmp_path):
     ("given_images", "wanted"),
     [
         (IMAGES, IMAGES),
-        (IMAGES.transpose(0, 3, 1, 2), IMAGES),
+        (np.ascontiguousarray(IMAGES.transpose(0, 3, 1, 2)), IMAGES),
+        (IMAGES[:, :3], IMAGES[:, :3]),  # 3 rows and 3 channels: the last axis wins
         (np.concatenate([IMAGES, IMAGES[..., :1]], 3), IMAGES),  # RGBA: alpha is dropped
         (IMAGES[..., 0], np.repeat(IMAGES[..., :1], 3, 3)),
         (IMAGES[..., :1], np.repeat(IMAGES[..., :1], 3, 3)),
@@ -88,6 +89,12 @@ def test_features(dtype):
     assert all_of(source).dtype == dtype
 
 
+def test_foreign_byte_order_becomes_native(save):
+    source = open_source(save(FEATURES.astype(">f4")))
+    np.testing.assert_array_equal(all_of(source), FEATURES)
+    assert all(torch.from_numpy(row).dtype == torch.float32 for row in source.read([0]))
+
+
 @pytest.mark.parametrize(
     ("value", "said"),
     [
@@ -133,7 +140,7 @@ def test_digest_is_that_of_the_values(save, value):
 
 
 def test_digest_takes_type_and_labels_in(save):
-    assert open_source(FEATURES).digest() != open_source(FEATURES.astype(np.float64)).digest()
+    assert open_source(FEATURES).digest() != open_source(FEATURES.view(">f4")).digest()
     unlabelled, labelled = (
         open_source(FEATURES).digest(),
         open_source(save(features=FEATURES, labels=np.arange(5))).digest(),
@@ -191,6 +198,18 @@ def test_npz_without_samples_is_a_sentence(save, content, said):
 def test_an_empty_npz_is_a_sentence(save):
     with pytest.raises(SourceError, match="holds nothing; wanted one array"):
         open_source(save())
+
+
+def test_a_damaged_compressed_npz_is_a_sentence(tmp_path):
+    path = tmp_path / "set.npz"
+    np.savez_compressed(path, np.random.default_rng(0).normal(size=(100, 100)))
+    data = bytearray(path.read_bytes())
+    for place in (100, 1000):  # the head of the deflated stream, and its data
+        damaged = data.copy()
+        damaged[place : place + 50] = b"\xff" * 50
+        path.write_bytes(damaged)
+        with pytest.raises(SourceError, match="no plain array"):
+            open_source(path)
 
 
 def test_damaged_and_object_files_are_sentences(save, tmp_path):

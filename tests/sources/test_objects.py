@@ -96,6 +96,17 @@ def test_targets_and_classes_are_labels_without_reading(tmp_path):
     assert open_source(folder).labels == ("cat", "dog")
 
 
+@pytest.mark.parametrize("targets", [[0.5] * 6, [1, 2, 3], [[0, 1]] * 6])
+def test_targets_that_are_no_classes_are_no_labels(targets):
+    data = Plain(TENSORS)
+    data.targets = targets
+    assert open_source(data).labels is None
+
+
+def test_a_tuple_of_one_image_is_one_sample():
+    assert len(open_source((IMAGES[0],))) == 1
+
+
 def test_torchvision_pairs_and_subsets():
     data = FakeData(4, (3, 8, 8), num_classes=3, transform=to_tensor)
     source = open_source(Subset(data, [2, 0]))
@@ -157,6 +168,7 @@ def test_a_batch_with_its_labels():
         lambda: DataLoader(Plain(TENSORS), batch_size=4),
         lambda: DataLoader(Plain(TENSORS), batch_size=None),
         lambda: DataLoader(Plain([Image.fromarray(image) for image in IMAGES]), batch_size=4, collate_fn=list),
+        lambda: DataLoader(Plain(TENSORS), batch_size=1, collate_fn=list),
         lambda: DataLoader(Once(), batch_size=4),
         Once,
         lambda: iter(TENSORS),
@@ -238,6 +250,7 @@ def test_a_stream_is_read_as_it_comes():
         (iter([(IMAGES, CLASSES[:4])]), "6 samples come with 4 labels"),
         ([torch.zeros(3, 8, 8) - 1], r"must lie in \[0, 1\]"),
         ([np.zeros((2, 8, 8, 8, 3))], "images of shape"),
+        ([np.zeros((0, 8, 3), np.uint8)], r"images of shape \[0, 8, 3\] hold no pixels"),
     ],
 )
 def test_what_holds_no_samples_is_a_sentence(value, said):

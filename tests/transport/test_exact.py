@@ -61,6 +61,11 @@ def test_a_shift_costs_its_length_wherever_the_rows_lie(offset: float) -> None:
     assert wasserstein(real, real + shift) == pytest.approx(float(shift.norm()), rel=1e-9)
 
 
+def test_far_from_zero_the_same_pairs_are_found() -> None:
+    real, fake = sides(200, 200, 8)
+    assert wasserstein(real + 1e7, fake + 1e7) == pytest.approx(wasserstein(real, fake), rel=1e-7)
+
+
 def test_copies_are_at_exactly_zero_in_any_order() -> None:
     real, _ = sides(200, 1, 64)
     assert wasserstein(real, real.flip(0)) == 0.0
