@@ -39,6 +39,8 @@ class EncoderInfo:
 
     def agrees(self, other: EncoderInfo) -> bool:
         """Whether features of the two may be compared: the same weights behind the same preprocessing."""
+        if not self.digest or not other.digest:  # features that came as such, or statistics of another tool
+            return True
         return (self.digest, self.preprocessing) == (other.digest, other.preprocessing)
 
 
@@ -99,8 +101,8 @@ class Collected:
 
     def beside(self, other: Self) -> Self:
         """Both sets together, their places as they are: the shards of one set, on the ranks that share it."""
-        if not self.side.n or not other.side.n:
-            filled, empty = (other, self) if other.side.n else (self, other)
+        if 0 in (self.side.n, other.side.n):
+            filled, empty = (other, self) if self.side.n == 0 else (self, other)
             return replace(filled, side=replace(filled.side, skipped=filled.side.skipped + empty.side.skipped))
         if self.encoders.keys() != other.encoders.keys() or any(
             not info.agrees(other.encoders[name]) for name, info in self.encoders.items()
@@ -189,4 +191,5 @@ def _joined(first: Side, second: Side) -> Side:
         names = sorted({*first.labels, *second.labels})
         labels = {name: first.labels.get(name, 0) + second.labels.get(name, 0) for name in names}
     source = f"{first.source}+{second.source}"
-    return Side(source, first.n + second.n, digest, labels, first.skipped + second.skipped)
+    n = None if first.n is None or second.n is None else first.n + second.n
+    return Side(source, n, digest, labels, first.skipped + second.skipped)

@@ -15,6 +15,7 @@ from divmetrics.meter import Meter
 from divmetrics.plan import SIDES, SideName
 from divmetrics.results import Report, Side
 from divmetrics.sources import Source, Stream, labels_from_csv, open_source, subset
+from divmetrics.statistics import read_statistics
 
 S = TypeVar("S", bound=str)
 
@@ -59,7 +60,7 @@ def score(
         progress=progress,
     )
     given: dict[SideName, Any] = {"real": real, "fake": fake}
-    sources = _open(given, num, seed, labels)
+    sources = _open(given, meter.plan.extractors, num, seed, labels)
     countable = {side: source for side, source in sources.items() if not isinstance(source, Stream)}
     if len(countable) == len(SIDES):
         meter.check(countable)
@@ -100,23 +101,27 @@ def extract(
         cache=cache,
         progress=progress,
     )
-    meter.take("fake", _open({"samples": source}, num, seed, labels)["samples"])
+    meter.take("fake", _open({"samples": source}, meter.plan.extractors, num, seed, labels)["samples"])
     collected = meter.collected("fake").only_rows()
     collected.save(out)
     return collected.side
 
 
 def _open(
-    given: Mapping[S, Any], num: int | None, seed: int, labels: str | os.PathLike[str] | None
+    given: Mapping[S, Any],
+    extractors: Sequence[str],
+    num: int | None,
+    seed: int,
+    labels: str | os.PathLike[str] | None,
 ) -> dict[S, Source | Stream | Collected]:
     """What was given on each side, labelled by the csv `labels` and cut down to `num` samples."""
-    opened = {side: _open_collected(what) or open_source(what, side=side) for side, what in given.items()}
+    opened = {side: _open_collected(what, extractors) or open_source(what, side=side) for side, what in given.items()}
     if num is None and labels is None:
         return opened
     sources = {}
     for side, source in opened.items():
         if not isinstance(source, Source):
-            what = "a .dms file, whose features are extracted" if isinstance(source, Collected) else "an iterable"
+            what = "features extracted before" if isinstance(source, Collected) else "an iterable"
             raise UsageError(f"{side}: --num and --labels need samples that can be chosen, not {what}.")
         sources[side] = source
     if labels is not None:
@@ -124,15 +129,15 @@ def _open(
     return {side: source if num is None else subset(source, num, seed) for side, source in sources.items()}
 
 
-def _open_collected(given: Any) -> Collected | None:
-    """`given` as what `extract` wrote: one `.dms` file, or several joined by `+`."""
+def _open_collected(given: Any, extractors: Sequence[str]) -> Collected | None:
+    """`given` as what `extract` wrote, one `.dms` file or several joined by `+`, or as another tool's statistics."""
     if isinstance(given, Collected):
         return given
     if not isinstance(given, (str, os.PathLike)):
         return None
     parts = os.fspath(given).split("+")
     if not all(part.lower().endswith(".dms") for part in parts):
-        return None
+        return read_statistics(os.fspath(given), extractors)
     return reduce(Collected.merge, [Collected.load(part) for part in parts])
 
 

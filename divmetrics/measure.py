@@ -166,7 +166,7 @@ def _result(
         layer=layer or "none",
         preprocessing=info.preprocessing if info and named else "none",
         params=params_text(params),
-        n="/".join(str(n[side]) if side in request.sides else "-" for side in SIDES),
+        n="/".join(str(n[side] or "?") if side in request.sides else "-" for side in SIDES),
         seed=str(request.options.get("seed", plan.seed)),
         version=__version__,
     )

@@ -107,7 +107,7 @@ class Meter:
         """Measure what has been collected so far; more may be added afterwards."""
         real, fake = self.collected("real"), self.collected("fake")
         for side, collected in (("real", real), ("fake", fake)):
-            if not collected.side.n:
+            if collected.side.n == 0:
                 raise SourceError(f"no samples on the {side} side; add some first.")
         meta = {
             "device": str(self._how.torch_device),
@@ -170,7 +170,7 @@ def _layers(spec: str, source: Source) -> tuple[Layer, ...]:
     return load_encoder(spec).layers if parsed.arguments else parsed.extractor.provides
 
 
-def _size(source: Source | Collected) -> int:
+def _size(source: Source | Collected) -> int | None:
     return source.side.n if isinstance(source, Collected) else len(source)
 
 

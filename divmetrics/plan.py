@@ -102,13 +102,13 @@ class Plan:
                 found.setdefault(layer, set()).add(need.summary)
         return found
 
-    def bind(self, inventory: Inventory, sizes: Mapping[SideName, int]) -> list[Task | Refused]:
-        """For each request and extractor, in their order, the task or why there is none.
+    def bind(self, inventory: Inventory, sizes: Mapping[SideName, int | None]) -> list[Task | Refused]:
+        """For each request and extractor, in their order, the task or why there is none; a size may be unknown.
 
         Raises MissingLayer or TooFewSamples where a metric was named explicitly, or where nothing is left to compute.
         """
         for side, n in sizes.items():
-            if n < 2:
+            if n is not None and n < 2:
                 raise TooFewSamples(f"{side} has {n} sample{'s' * (n != 1)}; a set needs at least 2 to be measured.")
         bound: dict[str, Task | Refused] = {}
         for request in self.requests:
@@ -167,7 +167,9 @@ def _parse(item: str) -> tuple[Metric, dict[str, str]]:
     return METRICS[name], given
 
 
-def _bind(request: Request, extractor: str, inventory: Inventory, sizes: Mapping[SideName, int]) -> Task | Refused:
+def _bind(
+    request: Request, extractor: str, inventory: Inventory, sizes: Mapping[SideName, int | None]
+) -> Task | Refused:
     try:
         _check_sizes(request, sizes)
         return _on_first_layer(request, extractor, inventory)
@@ -189,13 +191,12 @@ def _on_first_layer(request: Request, extractor: str, inventory: Inventory) -> T
     )
 
 
-def _check_sizes(request: Request, sizes: Mapping[SideName, int]) -> None:
+def _check_sizes(request: Request, sizes: Mapping[SideName, int | None]) -> None:
     minimum = request.metric.minimum(request.options)
     for side in request.sides:
-        if sizes[side] < minimum:
+        if (n := sizes[side]) is not None and n < minimum:
             k = f" with k={request.options['k']}" if "k" in request.options else ""
-            lower = f" or lower k, {request.metric.name}:k={sizes[side] - 1}" if k and sizes[side] > 1 else ""
+            lower = f" or lower k, {request.metric.name}:k={n - 1}" if k and n > 1 else ""
             raise TooFewSamples(
-                f"{request.name}{k} needs at least {minimum} samples per side, {side} has {sizes[side]}; "
-                f"add samples{lower}."
+                f"{request.name}{k} needs at least {minimum} samples per side, {side} has {n}; add samples{lower}."
             )

@@ -82,8 +82,9 @@ class Result:
     range: tuple[float | None, float | None]
     """Ends of the range; None is unbounded."""
     params: Mapping[str, Any]
-    n_real: int
-    n_fake: int
+    n_real: int | None
+    n_fake: int | None
+    """Samples of each side; None where a file of statistics does not say."""
     signature: Signature
     literature: bool = False
     """True only where extractor, weights, preprocessing and parameters are those of the published protocol."""
@@ -142,7 +143,7 @@ class Side:
     """One of the two sample sets: where it came from, how many samples counted, what was skipped."""
 
     source: str
-    n: int
+    n: int | None
     digest: str | None
     labels: Mapping[str, int] | None = None
     """Class name -> samples, where the layout gives classes."""

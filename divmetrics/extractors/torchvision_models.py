@@ -38,7 +38,7 @@ def torchvision(model: str, *, weights: str | None = None, seed: int = 0) -> Enc
     if weights not in (None, RANDOM):
         fill(network, read_state(Path(str(weights)))[0], str(weights), f"torchvision's {model}")
     digest = state_digest(network.state_dict())
-    return encoder(Pooled(network, _cut(network, model)), digest, _preparer(default.transforms()))
+    return encoder(Pooled(network, _cut(network, model)), digest, preparer(default.transforms()))
 
 
 def _init(model: str) -> dict[str, bool]:
@@ -57,7 +57,8 @@ def _cut(network: nn.Module, model: str) -> nn.Module:
     return head
 
 
-def _preparer(transforms: Any) -> Published:
+def preparer(transforms: Any) -> Published:
+    """The preparer that equals `transforms`, an ImageClassification of torchvision."""
     return Published(
         resize=(transforms.resize_size[0],) * 2,
         crop=(transforms.crop_size[0],) * 2,

@@ -71,7 +71,7 @@ def printable(text: str) -> str:
 
 
 def _side(side: Side) -> str:
-    parts = [printable(side.source), f"n {side.n}"]
+    parts = [printable(side.source), f"n {side.n or 'unknown'}"]
     if side.labels is not None:
         parts.append(f"{len(side.labels)} classes")
     if side.skipped:

@@ -29,6 +29,14 @@ __all__ = [
     "with_labels",
 ]
 
+
+def _refuse_pickle(path: str) -> Source:
+    raise SourceError(
+        f"{path} is a pickle, which runs code when it is read; load it where you trust it and save what it holds: "
+        "numpy.savez(FILE, mu=..., sigma=...) for statistics, numpy.save for samples."
+    )
+
+
 OPENERS: dict[str, Callable[[str], Source | Stream]] = {
     ".zip": open_zip,
     ".tar": open_tar,
@@ -36,8 +44,11 @@ OPENERS: dict[str, Callable[[str], Source | Stream]] = {
     ".tgz": open_tar,
     ".npy": open_npy,
     ".npz": open_npz,
+    ".pkl": _refuse_pickle,  # NVlabs keeps its reference statistics so
+    ".pickle": _refuse_pickle,
 }
 """End of a file's name, in lower case -> what opens the file. A new file format is one line here."""
+READABLE = [suffix for suffix, opener in OPENERS.items() if opener is not _refuse_pickle]
 
 
 def open_source(what: Any, *, side: str = "samples") -> Source | Stream:
@@ -70,5 +81,5 @@ def _open_path(text: str) -> Source | Stream:
             raise UsageError(f"nothing here opens {scheme.group()!r} in {text!r}; give a file or a folder.")
         raise SourceError(f"there is no file or folder {text!r}; check the path.")
     if opener is None:
-        raise SourceError(f"{text} is no folder and ends in none of {', '.join(OPENERS)}; give one of these.")
+        raise SourceError(f"{text} is no folder and ends in none of {', '.join(READABLE)}; give one of these.")
     return opener(text)

@@ -104,6 +104,13 @@ def test_float32_rows_are_measured_as_exactly_as_float64_ones(offset: float) -> 
     assert products["float32"] == pytest.approx(products["float64"], abs=1e-9 * (1 + offset) ** 4)
 
 
+def test_autocast_does_not_round_the_products() -> None:
+    real, fake = (side.astype(np.float32) for side in gaussians())
+    expected = kid(real, fake)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert kid(real, fake) == expected
+
+
 def test_shift_and_collapse_are_worse_than_a_fresh_draw() -> None:
     real, fake = gaussians(shift=0)
     fresh = kid(real, fake)

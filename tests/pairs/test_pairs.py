@@ -43,6 +43,7 @@ def clusters(jitter: float, dtype: torch.dtype = torch.float32) -> Tensor:
     return (gaussian(10, 300, 1, dtype).repeat(25, 1) + jitter * gaussian(250, 300, 2, dtype)).to(dtype)
 
 
+far = gaussian(75, 300).sign()
 HARD = {
     "wide float32": gaussian(250, 300),
     "narrow float32": gaussian(250, 3),
@@ -58,6 +59,7 @@ HARD = {
     "one point": torch.ones(250, 300),
     "huge": gaussian(250, 300) * 1e18,
     "tiny": gaussian(250, 300) * 1e-22,
+    "speck amid far rows": torch.cat([far, -far, 1e-23 * gaussian(100, 300, 1)]),
     "one outlier": torch.cat([gaussian(249, 300), 1e4 * gaussian(1, 300)]),
 }
 
@@ -67,8 +69,8 @@ def hard(request: pytest.FixtureRequest) -> Tensor:
     return HARD[request.param]
 
 
-def test_radii_are_those_of_all_differences(hard: Tensor) -> None:
-    ks = [1, 3, 5, 20]
+@pytest.mark.parametrize("ks", [[1], [5], [20, 3]], ids=str)
+def test_radii_are_those_of_all_differences(hard: Tensor, ks: list[int]) -> None:
     assert torch.equal(exact_radii(hard, ks), brute_radii(hard, ks))
 
 
@@ -110,16 +112,20 @@ def test_bounds_hold(hard: Tensor, dtype: torch.dtype) -> None:
     assert bool((squared <= high).all())
 
 
-def test_wide_rows_are_filtered_in_float32_and_few_are_computed_directly(monkeypatch: pytest.MonkeyPatch) -> None:
-    rows, computed = gaussian(600, 256), []
+def test_few_pairs_are_computed_directly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Float32 products decide nearly all pairs of wide rows, float64 products those within tight clusters."""
+    computed = []
 
     def counted(left: Tensor, right: Tensor, i: Tensor, j: Tensor) -> Tensor:
         computed.append(len(i))
         return squared_distances(left, right, i, j)
 
-    monkeypatch.setattr(neighbours, "squared_distances", counted)
-    exact_radii(rows, [5])
-    assert sum(computed) < 2 * len(rows)
+    for module in (neighbours, distances):
+        monkeypatch.setattr(module, "squared_distances", counted)
+    for rows in (gaussian(250, 256), HARD["clusters"]):
+        computed.clear()
+        support(Rows.from_array(rows[:150]), Rows.from_array(rows[150:]), 5, "open")
+        assert sum(computed) < 2 * len(rows)
 
 
 def test_only_blocks_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,17 +144,18 @@ def test_only_blocks_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
     assert max(largest) <= 64 * 64
 
 
-@pytest.mark.parametrize("loose", ["medium", "autocast"])
-def test_a_callers_loose_products_change_nothing(loose: str) -> None:
-    rows = gaussian(300, 512)
-    expected = exact_radii(rows, [5])
+def test_a_callers_loose_products_do_not_reach_ours() -> None:
+    """TF32, bfloat16 or autocast would break the bounds; within the guard products have their usual bits."""
+    rows = gaussian(300, 2048)
+    product, radius = rows @ rows.T, exact_radii(rows, [5])
     before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
     try:
-        if loose == "medium":
-            torch.set_float32_matmul_precision("medium")
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=loose == "autocast"):
-            assert torch.equal(exact_radii(rows, [5]), expected)
-        assert torch.get_float32_matmul_precision() == ("medium" if loose == "medium" else before)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert torch.equal(exact_radii(rows, [5]), radius)
+            with distances.ieee_products(rows.device):
+                assert torch.equal(rows @ rows.T, product)
+        assert torch.get_float32_matmul_precision() == "medium"
     finally:
         torch.set_float32_matmul_precision(before)
 

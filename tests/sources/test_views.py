@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from divmetrics.errors import SourceError, TooFewSamples, UsageError
-from divmetrics.sources import open_source, labels_from_csv, subset, with_labels
+from divmetrics.sources import labels_from_csv, open_source, subset, with_labels
 
 ROWS = np.arange(40, dtype=np.float32).reshape(20, 2)
 

@@ -1,0 +1,117 @@
+"""Folders to FID on Inception, command against command: divmetrics, torch-fidelity, pytorch-fid; the network alone.
+
+    python benchmarks/inception.py                 2 x 200 photographs of 256 x 256, about ten minutes on two cores
+    python benchmarks/inception.py --quick         2 x 20 of them, to see that everything runs
+
+All read the same random weights from a file. Start-up, decoding and the distance count. Where two tools resize alike,
+their values are the same. The memory is that of this process, and says nothing of the commands.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import torch
+from harness import Contender, Timing, race, report
+from PIL import Image
+from sklearn.datasets import load_sample_images
+
+from divmetrics import compiled
+from divmetrics.extractors import load_encoder
+
+PACKAGES = ["numpy", "openvino", "pillow", "pytorch-fid", "scipy", "torch", "torch-fidelity"]
+ROOT = Path(__file__).parent.parent
+PT_FILE = "pt_inception-2015-12-05-6726825d.pth"
+"""Where pytorch-fid looks for its weights, in torch's own cache."""
+
+
+def photographs(folder: Path, n: int, seed: int) -> Path:
+    """`n` JPEGs of 256 x 256, cropped from the photographs of scikit-learn."""
+    folder.mkdir()
+    rng, images = np.random.default_rng(seed), load_sample_images().images
+    for i in range(n):
+        image = images[i % len(images)]
+        top, left = (int(rng.integers(size - 256)) for size in image.shape[:2])
+        Image.fromarray(image[top : top + 256, left : left + 256]).save(folder / f"{i:05}.jpg", quality=90)
+    return folder
+
+
+def command(arguments: Sequence[str | Path], value: Callable[[str], float], **env: str) -> Callable[[], float]:
+    """Run a program and read the FID from what it prints."""
+
+    def run() -> float:
+        line = [sys.executable, "-m", *map(str, arguments)]
+        done = subprocess.run(line, capture_output=True, text=True, check=True, cwd=ROOT, env=os.environ | env)  # noqa: S603
+        return value(done.stdout)
+
+    return run
+
+
+def divmetrics(extractor: str, weights: Path, real: Path, fake: Path) -> Contender:
+    options = ["-m", "fid", "-e", extractor, "--weights", weights, "--no-cache", "--json", "-"]
+    read = lambda text: json.loads(text)["metrics"].popitem()[1]["value"]  # noqa: E731
+    return Contender("divmetrics", command(["divmetrics", "score", real, fake, *options], read))
+
+
+def torch_fidelity(weights: Path, real: Path, fake: Path) -> Contender:
+    options = ["--fid", "--cpu", "--no-cache", "--json", "--silent", "--feature-extractor-weights-path", weights]
+    read = lambda text: json.loads(text)["frechet_inception_distance"]  # noqa: E731
+    sides = ["--input1", fake, "--input2", real]
+    return Contender("torch-fidelity", command(["torch_fidelity.fidelity", *sides, *options], read))
+
+
+def pytorch_fid(weights: Path, real: Path, fake: Path) -> Contender:
+    checkpoints = weights.parent / "hub" / "checkpoints"
+    checkpoints.mkdir(parents=True)
+    (checkpoints / PT_FILE).symlink_to(weights)
+    read = lambda text: float(text.rpartition("FID:")[2])  # noqa: E731
+    run = command(["pytorch_fid", "--device", "cpu", real, fake], read, TORCH_HOME=str(weights.parent))
+    return Contender("pytorch-fid", run)
+
+
+def network_alone(weights: Path, n: int) -> Contender:
+    """The compiled network on prepared images: what this machine's arithmetic allows."""
+    encoder = load_encoder(f"inception?weights={weights}")
+    run, engine = compiled.accelerate(encoder, torch.device("cpu"), (3, 299, 299))
+    batch = torch.randn(8, 3, 299, 299, generator=torch.Generator().manual_seed(0))
+
+    def forward() -> float:
+        return float(sum(run(batch)[0].mean() for _ in range(n // len(batch))))
+
+    return Contender(f"{engine}, network alone", forward)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="20 photographs a side, to see that everything runs")
+    n = 20 if (quick := parser.parse_args().quick) else 200
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        sides = photographs(folder / "real", n, 0), photographs(folder / "fake", n, 1)
+        weights = folder / "random.pth"
+        torch.save(load_encoder("inception?weights=random&seed=0").network.state_dict(), weights)
+        timings: list[Timing] = race(
+            f"FID as torch-fidelity, 2 x {n}",
+            [
+                divmetrics("inception", weights, *sides),
+                torch_fidelity(weights, *sides),
+                network_alone(weights, 2 * n),
+            ],
+        )
+        timings += race(
+            f"FID as pytorch-fid, 2 x {n}",
+            [divmetrics("inception-pytorch-fid", weights, *sides), pytorch_fid(weights, *sides)],
+        )
+    report("inception-quick" if quick else "inception", timings, PACKAGES)
+
+
+if __name__ == "__main__":
+    main()

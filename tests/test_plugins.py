@@ -1,0 +1,89 @@
+"""An extractor from another distribution: found by its entry point, listed, scored with; a broken one is named."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parent.parent
+TEMPLATE = (ROOT / "docs" / "plugins.md").read_text()
+
+
+def code_of(heading: str) -> str:
+    """The first block of code below a heading of docs/plugins.md: what the page teaches is what is tested."""
+    return TEMPLATE.split(heading)[1].split("```")[1].partition("\n")[2]
+
+
+def install(folder: Path, name: str, module: str, code: str) -> None:
+    """What `pip install` leaves of a distribution: a module, and its metadata beside it."""
+    (folder / f"{module}.py").write_text(code)
+    info = folder / f"{name.replace('-', '_')}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[divmetrics]\n{module} = {module}\n")
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    path = os.pathsep.join([str(folder), str(ROOT)])
+    return subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "divmetrics", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    install(tmp_path, "divmetrics-thumbnail", "divmetrics_thumbnail", code_of("## The module"))
+    generator = np.random.default_rng(0)
+    for name in ("real", "fake"):
+        np.save(tmp_path / f"{name}.npy", generator.integers(0, 256, (20, 16, 16, 3), dtype=np.uint8))
+    return tmp_path
+
+
+def test_a_plugin_is_listed_and_scored_with(folder: Path) -> None:
+    listed = {entry["name"]: entry for entry in json.loads(run(folder, "list", "extractors", "--json").stdout)}
+    assert listed["thumbnail"]["options"] == {"size": 4}
+    assert listed["thumbnail"]["text"].startswith("Mean colours")
+    values = []
+    for spec in ("thumbnail", "thumbnail?size=2"):
+        report = run(folder, "score", "real.npy", "fake.npy", "-e", spec, "-m", "fid", "--json", "-")
+        assert report.returncode == 0, report.stderr
+        values.append(json.loads(report.stdout)["metrics"][f"fid@{spec}"]["value"])
+    assert values[0] != values[1]
+
+
+def test_a_broken_plugin_is_a_warning_that_names_its_distribution(folder: Path) -> None:
+    install(folder, "divmetrics-broken", "divmetrics_broken", "raise RuntimeError('half a plug-in')\n")
+    taken = "from divmetrics.declare import extractor\n"
+    taken += "extractor('pixels', modality='image', provides=('pooled',), cite='')(lambda: None)\n"
+    install(folder, "divmetrics-taken", "divmetrics_taken", taken)
+    listed = run(folder, "list", "extractors", "--json")
+    assert {"thumbnail", "pixels"} <= {entry["name"] for entry in json.loads(listed.stdout)}
+    assert "'divmetrics_broken' of divmetrics-broken was not loaded: RuntimeError('half a plug-in')" in listed.stderr
+    assert "of divmetrics-taken was not loaded: UsageError(\"two extractors are called 'pixels'" in listed.stderr
+
+
+TEXTS = """
+from divmetrics.declare import extractor
+
+@extractor("words", modality="text", provides=("pooled",), cite="")
+def words(*, size: int = 4):
+    \"\"\"Counts of words.\"\"\"
+    raise AssertionError("loaded for images")
+"""
+
+
+def test_an_extractor_of_another_modality_is_refused_before_it_is_loaded(folder: Path) -> None:
+    install(folder, "divmetrics-words", "divmetrics_words", TEXTS)
+    refused = run(folder, "score", "real.npy", "fake.npy", "-e", "words", "-m", "fid")
+    assert refused.returncode == 2
+    assert "real.npy holds images, and the extractor words reads text" in refused.stderr
+    assert "divmetrics list extractors" in refused.stderr
