@@ -15,7 +15,7 @@ from torch import Tensor
 from divmetrics import caching, extract
 from divmetrics.collected import Collected, EncoderInfo
 from divmetrics.declare import Layer
-from divmetrics.dist import shard
+from divmetrics.dist import first_of_rank, shard
 from divmetrics.encoder import Encoder
 from divmetrics.plan import FEATURES
 from divmetrics.results import Side, Skipped
@@ -92,8 +92,10 @@ class Collector:
 
     def take_whole(self, source: Source | Stream, encoders: Sequence[Encoder], how: extract.How) -> None:
         """Take in a source of which this rank owns its share, and remember what the side is called."""
-        own = shard(len(source)) if isinstance(source, Source) else None
-        self.take(source, encoders, how, first=0, own=own)
+        if isinstance(source, Source):
+            self.take(source, encoders, how, first=0, own=shard(len(source)))
+        else:
+            self.take(source, encoders, how, first=first_of_rank())
         self._source = source.name
         self._digest = source.digest() if isinstance(source, Source) else None
 

@@ -243,11 +243,25 @@ class Spec:
     given: tuple[str, ...]
     """Names of the options that stand in the text."""
 
+    @property
+    def name(self) -> str:
+        """What reports call it: without options at their defaults, and without the path of a weights file.
+
+        A path differs from machine to machine; the digest of the weights, which stands in every signature, does not.
+        """
+        defaults = self.extractor.options
+        telling = [n for n in self.given if self.options[n] != defaults[n].default and not self._is_path(n)]
+        query = "&".join(f"{n}={self.options[n]}" for n in telling)
+        return ":".join((self.extractor.name, *self.arguments)) + (f"?{query}" if query else "")
+
+    def _is_path(self, option: str) -> bool:
+        return option == "weights" and self.options[option] != "random"
+
     @classmethod
     def parse(cls, text: str) -> Self:
         """Raises UnknownName for a name or an option that does not exist, UsageError for a malformed text."""
         path, _, query = text.partition("?")
-        name, colon, argument = path.partition(":")
+        name, _, argument = path.partition(":")
         record = EXTRACTORS[name]
         if bool(argument) != (record.argument is not None):
             wanted = f"{name}:{record.argument}" if record.argument else name
@@ -258,7 +272,7 @@ class Spec:
             if not equals:
                 raise UsageError(f"{text!r}: {pair!r} is not an option; write {path}?option=value.")
             given[option] = value
-        return cls(record, (argument,) if colon else (), record.resolve(given), tuple(given))
+        return cls(record, (argument,) if argument else (), record.resolve(given), tuple(given))
 
 
 T = TypeVar("T", Metric, Extractor)

@@ -30,6 +30,11 @@ def shard(n: int) -> range:
     return range(n * rank // ranks, n * (rank + 1) // ranks)
 
 
+def first_of_rank() -> int:
+    """Where this rank numbers samples from that no other rank sees: far enough from the others, in rank order."""
+    return world()[0] << 40
+
+
 def gather(value: T) -> list[T]:
     """`value` of every rank, in rank order, on every rank."""
     _, ranks = world()

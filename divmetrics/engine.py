@@ -60,7 +60,7 @@ def score(
         progress=progress,
     )
     given: dict[SideName, Any] = {"real": real, "fake": fake}
-    sources = _open(given, meter.plan.extractors, num, seed, labels)
+    sources = _open(given, list(meter.plan.extractors), num, seed, labels)
     countable = {side: source for side, source in sources.items() if not isinstance(source, Stream)}
     if len(countable) == len(SIDES):
         meter.check(countable)
@@ -101,7 +101,7 @@ def extract(
         cache=cache,
         progress=progress,
     )
-    meter.take("fake", _open({"samples": source}, meter.plan.extractors, num, seed, labels)["samples"])
+    meter.take("fake", _open({"samples": source}, list(meter.plan.extractors), num, seed, labels)["samples"])
     collected = meter.collected("fake").only_rows()
     collected.save(out)
     return collected.side

@@ -68,10 +68,9 @@ class Meter:
         source, collector = open_source(batch, side=side), self._side(side)
         if labels is not None and isinstance(source, Source):
             source = with_labels(source, labels)
-        rank, _ = dist.world()
         with _naming(side):
             once = replace(self._how, cache=None)  # nobody will show this batch again
-            collector.take(source, self._encoders(source), once, first=(rank << 40) + collector.n)
+            collector.take(source, self._encoders(source), once, first=dist.first_of_rank() + collector.n)
 
     def take(self, side: SideName, source: Source | Stream | Collected) -> None:
         """Take in a whole source, or what was collected from one. In a process group the ranks share a source."""
@@ -120,7 +119,7 @@ class Meter:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write what has been collected to `path`, whole or not at all; `load` goes on from there."""
-        request = {"extractor": list(self.plan.extractors), "seed": self.plan.seed}
+        request = {"extractor": list(self.plan.extractors.values()), "seed": self.plan.seed}
         store.save(path, {side: self.collected(side) for side in SIDES}, request)
 
     @classmethod
@@ -140,7 +139,7 @@ class Meter:
         return self._sides[side]
 
     def _encoders(self, source: Source | Stream) -> list[Encoder]:
-        return [] if source.kind == "features" else [load_encoder(spec) for spec in self.plan.extractors]
+        return [] if source.kind == "features" else [load_encoder(text) for text in self.plan.extractors.values()]
 
     def _forecast(self, source: Source | Collected) -> dict[str, Any]:
         """Extractor -> layers that `source` will give."""
@@ -155,12 +154,12 @@ class Meter:
         if source.kind == "features":
             found = {FEATURES: ("pooled",)}
         else:
-            found = {spec: _layers(spec, source) for spec in self.plan.extractors}
+            found = {name: _layers(text, source) for name, text in self.plan.extractors.items()}
         return found if source.labels is None else {**found, LABELS: ("labels",)}
 
 
 def _layers(spec: str, source: Source) -> tuple[Layer, ...]:
-    """What the extractor gives of `source`; in a family, each encoder its own. UsageError for other samples than its."""
+    """What the extractor gives of `source`; in a family, each encoder its own. UsageError where it reads others."""
     parsed = Spec.parse(spec)
     if parsed.extractor.modality != source.kind:
         raise UsageError(

@@ -80,15 +80,17 @@ class Plan:
     """Metrics with their options, extractors, seed. `Plan.of` raises UsageError on anything that does not exist."""
 
     requests: tuple[Request, ...]
-    extractors: tuple[str, ...]
+    extractors: Mapping[str, str]
+    """Name in the report -> the extractor as it was asked for."""
     seed: int
 
     @classmethod
     def of(cls, metrics: str | Sequence[str], extractor: str | Sequence[str], seed: int = 0) -> Self:
         """`metrics` and `extractor` as on the command line, or as lists of their items."""
-        extractors = tuple(dict.fromkeys(_items(extractor)))
-        for spec in extractors:
-            Spec.parse(spec)
+        extractors: dict[str, str] = {}
+        for text in dict.fromkeys(_items(extractor)):
+            if extractors.setdefault(name := Spec.parse(text).name, text) != text:
+                raise UsageError(f"{extractors[name]} and {text} would both be called {name}; score them in two runs.")
         if not extractors:
             raise UsageError("no extractor was named; leave the option out for the default.")
         return cls(tuple(_requests(_items(metrics), seed)), extractors, seed)

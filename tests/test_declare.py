@@ -127,3 +127,23 @@ def test_specs_are_parsed_and_checked() -> None:
 def test_wrong_specs(text: str, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         Spec.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("pixels", "pixels"),
+        ("pixels?size=0", "pixels"),
+        ("pixels?size=32", "pixels?size=32"),
+        ("efficientnet-lite0?weights=/somewhere/w.pth", "efficientnet-lite0"),
+        ("timm:resnet18?weights=random&seed=3", "timm:resnet18?weights=random&seed=3"),
+    ],
+)
+def test_names_in_reports_hold_no_paths_and_no_defaults(text: str, name: str) -> None:
+    assert Spec.parse(text).name == name
+
+
+def test_an_empty_argument_is_none() -> None:
+    assert Spec.parse("pixels:").arguments == ()
+    with pytest.raises(UsageError, match="write timm:MODEL"):
+        Spec.parse("timm:")

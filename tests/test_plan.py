@@ -50,6 +50,7 @@ def test_the_run_seed_reaches_metrics_that_draw() -> None:
         ("fid", "pixels?size", "write pixels\\?option=value"),
         ("", "pixels", "no metric was named"),
         ("fid", "", "no extractor was named"),
+        ("fid", "efficientnet-lite0,efficientnet-lite0?weights=w.pth", "score them in two runs"),
     ],
 )
 def test_what_does_not_exist_is_refused(metrics: str, extractor: str, message: str) -> None:

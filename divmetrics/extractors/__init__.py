@@ -17,7 +17,7 @@ def load_encoder(spec: str) -> Encoder:
     weights are missing or damaged.
     """
     parsed = Spec.parse(spec)
-    return replace(_load(parsed.extractor.name, *parsed.arguments, **parsed.options), name=spec)
+    return replace(_load(parsed.extractor.name, *parsed.arguments, **parsed.options), name=parsed.name)
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from pathlib import Path
 
 import torch
@@ -31,7 +32,9 @@ def torchscript(
     prepare = own_preparer(size, mean, std, interpolation)
     try:
         digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-        network = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "`torch.jit.load`", FutureWarning)  # still what such files are read with
+            network = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
     except OSError as error:
         raise Unavailable(f"cannot read the network {path}: {error.strerror}.") from None
     except (RuntimeError, ValueError) as error:

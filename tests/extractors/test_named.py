@@ -43,7 +43,7 @@ PUBLISHED = [
     pytest.param("clip-b32", [512], centre(224, 224, BICUBIC, *CLIP)),
     # google-research/cmmd, io_util.py: the central square, Pillow's bicubic to 336
     pytest.param("clip-l14-336", [768], square(336, *CLIP), marks=slow),
-    # google/siglip-base-patch16-224, preprocessor_config.json: 224 x 224, resample 3
+    # open_clip, the model cards of SigLIP: resize_mode squash, bicubic, mean and std 0.5
     pytest.param("siglip", [768], whole(224, BICUBIC, *HALF), marks=slow),
     # timm/convnext_base.fb_in22k_ft_in1k: 224, crop_pct 0.875, bicubic
     pytest.param("convnext", [1024, 1000], centre(256, 224, BICUBIC, *IMAGENET), marks=slow),

@@ -131,7 +131,7 @@ def test_weights_of_another_network_are_named_by_key_and_tool(tmp_path: Path) ->
         (
             "timm:test_vit?seed=3",
             UsageError,
-            "seed=3 draws random weights, which were not asked for; add weights=random",
+            "seed=3 draws random weights, which were not asked for",
         ),
         ("timm:test_vit?weights=/no/such", Unavailable, "No such file"),
     ],
