@@ -95,7 +95,7 @@ def timm_network(name: str, weights: str | None, seed: int) -> tuple[nn.Module, 
 def published(load: Callable[[], Network], name: str, host: str, cache: str) -> Network:
     """The network that `load` brings with its published weights, from the cache or `host`; Unavailable if it cannot."""
     try:
-        return load()
+        return drawn(load, 0)  # the libraries draw weights before they replace them
     except Exception as error:  # no network, no such file, no space: the libraries raise a dozen types
         reason = re.split(r"\.\s|\n", str(error).strip())[0]
         raise Unavailable(
@@ -112,7 +112,8 @@ def _create(name: str, **settings: Any) -> nn.Module:
 
 
 def _timm_from_file(name: str, path: str) -> nn.Module:
-    network, (state, _) = drawn(lambda: _create(name), 0), read_state(Path(path))
+    state, _ = read_state(Path(path))
+    network = drawn(lambda: _create(name), 0)
     try:
         fill(network, state, path, name)
         return network
@@ -194,10 +195,10 @@ class _Foreign(nn.Module):
 
 
 def foreign(network: nn.Module, digest: str, prepare: Published, name: str, *, traceable: bool = True) -> Encoder:
-    """`network` as an encoder: one output is `pooled`, of two the second is `logits`. Shown two grey images first.
+    """`network` as an encoder: one output is `pooled`, of two the second is `logits`. Two black images are shown first.
 
     `traceable=False` keeps a network from being compiled, whose path may depend on the values of its input. Raises
-    UsageError where it fails on the grey images, or gives anything but one or two `[2, d]`.
+    UsageError where it fails on them, or gives anything but one or two `[2, d]`.
     """
     network.eval()
     for parameter in network.parameters():  # a TorchScript module has no requires_grad_ of its own

@@ -16,7 +16,7 @@ from divmetrics.declare import extractor
 from divmetrics.encoder import Encoder
 from divmetrics.errors import UsageError
 from divmetrics.imaging import Interpolation
-from divmetrics.networks import IMAGENET, foreign, own_preparer
+from divmetrics.networks import IMAGENET, drawn, foreign, own_preparer
 from divmetrics.states import state_digest
 
 
@@ -48,7 +48,7 @@ def python(
     `0.5/0.4/0.3`. Raises UsageError where there is no such object or it gives something else.
     """
     found, module = _import(attribute)
-    made = found() if not isinstance(found, (nn.Module, Encoder)) and _takes_nothing(found) else found
+    made = drawn(found, 0) if not isinstance(found, (nn.Module, Encoder)) and _takes_nothing(found) else found
     if isinstance(made, Encoder):
         return made
     if not callable(made):

@@ -1,5 +1,6 @@
 """The network of 2015 beside the two tools that publish its weights: the same random weights and photographs."""
 
+import logging
 import pickle
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,6 +23,7 @@ from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d
 
 import divmetrics
 from divmetrics import weights as store
+from divmetrics.engine import extract
 from divmetrics.errors import Unavailable, UsageError
 from divmetrics.extractors import load_encoder
 from divmetrics.extractors.inception import Clean, Inception, PytorchFid, TensorFlow, tf1_bilinear
@@ -29,6 +31,7 @@ from divmetrics.imaging import bicubic
 
 RANDOM = "inception?weights=random&seed=0"
 DEPTHS = ["64", "192", "768", "2048"]
+LOG = logging.getLogger(__name__)
 
 
 def photographs(n: int, seed: int = 0) -> list[np.ndarray]:
@@ -108,16 +111,16 @@ def by_torch_fidelity(weights: Path, dtype: torch.dtype) -> Peer:
     return run
 
 
-def assert_equal_to(relative: float, mine: Tensor, theirs: Tensor) -> None:
+def apart(mine: Tensor, theirs: Tensor) -> float:
+    """The largest difference of two tensors of one type, relative to their largest value."""
     assert mine.dtype == theirs.dtype
-    assert float((mine - theirs).norm() / theirs.norm()) < relative
-    torch.testing.assert_close(mine, theirs, rtol=0, atol=relative * float(theirs.abs().max()))
+    return float((mine - theirs).abs().max() / theirs.abs().max())
 
 
 @pytest.mark.parametrize(
     ("dtype", "relative", "n"),
     [
-        (torch.float32, 1e-4, 3),
+        (torch.float32, 1e-4, 2),
         (torch.float64, 1e-9, 1),
         pytest.param(torch.float32, 1e-4, 64, marks=pytest.mark.slow),
         pytest.param(torch.float64, 1e-9, 64, marks=pytest.mark.slow),
@@ -125,18 +128,24 @@ def assert_equal_to(relative: float, mine: Tensor, theirs: Tensor) -> None:
 )
 @pytest.mark.parametrize("by_peer", [by_pytorch_fid, by_torch_fidelity])
 def test_features_and_logits_of_the_peers(
-    weights: Path, by_peer: Callable[[Path, torch.dtype], Peer], dtype: torch.dtype, relative: float, n: int
+    weights: Path,
+    by_peer: Callable[[Path, torch.dtype], Peer],
+    dtype: torch.dtype,
+    relative: float,
+    n: int,
 ) -> None:
-    peer = by_peer(weights, dtype)
+    peer, worst = by_peer(weights, dtype), dict.fromkeys([*DEPTHS, "logits"], 0.0)
     for i, image in enumerate(photographs(n)):
         batch = (tf1_bilinear(torch.from_numpy(image).permute(2, 0, 1).to(dtype), 299) - 128)[None] / 128
+        depth = DEPTHS[-1 - i % 4]
         with torch.inference_mode():
             theirs = peer(image, batch)
-            for depth in (DEPTHS[i % 3], "2048"):
-                pooled, logits = ours(depth, dtype)(batch)
-                assert_equal_to(relative, pooled, theirs[depth])
+            pooled, logits = ours(depth, dtype)(batch)
+        worst[depth] = max(worst[depth], apart(pooled, theirs[depth]))
         if "logits" in theirs:
-            assert_equal_to(relative, logits, theirs["logits"])
+            worst["logits"] = max(worst["logits"], apart(logits, theirs["logits"]))
+    LOG.info("%s %s %d: %s", by_peer.__name__, dtype, n, {name: f"{value:.1e}" for name, value in worst.items()})
+    assert max(worst.values()) < relative
 
 
 def test_random_weights_tell_photographs_apart() -> None:
@@ -257,6 +266,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")  # torch-fidelity's own
 def test_fid_kid_and_is_of_two_folders_as_torch_fidelity_gives_them(weights: Path, folders: tuple[Path, Path]) -> None:
     real, fake = folders
     theirs = calculate_metrics(
@@ -273,20 +283,33 @@ def test_fid_kid_and_is_of_two_folders_as_torch_fidelity_gives_them(weights: Pat
         verbose=False,
         feature_extractor_weights_path=str(weights),
     )
-    metrics = ["fid", "kid:subsets=100:subset_size=50:seed=2020", "inception_score:shuffle=false"]
-    report = divmetrics.score(real, fake, metrics=metrics, extractor=f"inception?weights={weights}", workers=0)
-    assert report["fid"].value == pytest.approx(theirs["frechet_inception_distance"], rel=1e-4)
-    assert report["kid"].value == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-4)
-    assert report["inception_score"].value == pytest.approx(theirs["inception_score_mean"], rel=1e-4)
+    extractor = f"inception?weights={weights}"
+    for folder in folders:
+        extract(folder, f"{folder}.dms", extractor=extractor, workers=0, cache=False)
+    files = f"{real}.dms", f"{fake}.dms"
+    report = divmetrics.score(*files, metrics="fid,inception_score:shuffle=false", extractor=extractor)
+    # the tool draws its subsets from input1 first, which is the fakes, for the Inception Score is of input1
+    subsets = "kid:subsets=100:subset_size=50:seed=2020"
+    kid = divmetrics.score(*reversed(files), metrics=subsets, extractor=extractor)["kid"]
+    pairs = {
+        "fid": (report["fid"].value, theirs["frechet_inception_distance"]),
+        "kid": (kid.value, theirs["kernel_inception_distance_mean"]),
+        "is": (report["inception_score"].value, theirs["inception_score_mean"]),
+    }
+    for name, (mine, peer) in pairs.items():
+        LOG.info("by_torch_fidelity %s: %.8g, here %.8g", name, peer, mine)
+        assert mine == pytest.approx(peer, rel=1e-4)
     assert report["inception_score"].extras["std"] == pytest.approx(theirs["inception_score_std"], rel=1e-3)
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:The `disp` argument:DeprecationWarning")  # pytorch-fid's own
 @pytest.mark.parametrize("depth", ["64", "2048"])
 def test_fid_of_two_folders_as_pytorch_fid_gives_it(weights: Path, folders: tuple[Path, Path], depth: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pytorch_fid.inception, "load_state_dict_from_url", lambda *_, **__: torch.load(weights))
         theirs = calculate_fid_given_paths([str(folder) for folder in folders], 1, "cpu", int(depth), 0)
     extractor = f"inception-pytorch-fid?weights={weights}&layer={depth}"
-    report = divmetrics.score(*folders, metrics="fid", extractor=extractor, workers=0)
+    report = divmetrics.score(*folders, metrics="fid", extractor=extractor, workers=0, cache=False)
+    LOG.info("by_pytorch_fid fid at %s: %.8g, here %.8g", depth, theirs, report["fid"].value)
     assert report["fid"].value == pytest.approx(theirs, rel=1e-4)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from divmetrics.compiled import accelerate
 from divmetrics.encoder import Encoder
 from divmetrics.errors import DivmetricsError, Unavailable, UsageError
 from divmetrics.extractors import load_encoder
@@ -40,6 +41,13 @@ class Spatial(Means):
         return batch * self.weight[:, None, None]
 
 
+class Spectrum(Means):
+    """Singular values, which OpenVINO has no operation for."""
+
+    def forward(self, batch: Tensor) -> Tensor:
+        return torch.linalg.svdvals(batch.mean(1)) * self.weight[0]
+
+
 def script(network: nn.Module, path: Path) -> Path:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
@@ -65,6 +73,17 @@ def test_torchscript_gives_what_the_module_gives(tmp_path: Path) -> None:
     torch.testing.assert_close(features(encoder), grey_means() * torch.tensor([1.0, 2.0, 3.0]))
     assert (encoder.layers, encoder.preprocessing) == (("pooled",), "pil-bicubic-whole-8")
     assert load_encoder(f"torchscript:{script(Pair(), tmp_path / 'pair.pt')}?size=8").layers == ("pooled", "logits")
+
+
+def test_what_openvino_cannot_convert_runs_in_torch(tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    for network, engine in ((Means(), "openvino"), (Spectrum(), "torch")):
+        path = script(network, tmp_path / f"{engine}.pt")
+        encoder = load_encoder(f"torchscript:{path}?size=8")
+        run, found = accelerate(encoder, torch.device("cpu"), (3, 8, 8))
+        assert found.startswith(f"{engine} ")
+        batch = encoder.prepare(IMAGE)[None]
+        torch.testing.assert_close(run(batch)[0], network(batch).detach())
 
 
 def test_each_option_of_the_preparation_moves_the_numbers(tmp_path: Path) -> None:
@@ -190,6 +209,13 @@ class Net(nn.Module):
     def forward(self, batch):
         return batch.mean((2, 3)) * self.weight
 
+class Drawn(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(3, 2)
+    def forward(self, batch):
+        return self.linear(batch.mean((2, 3)))
+
 def means(batch):
     return batch.mean((2, 3)) * torch.tensor([1.0, 2.0, 3.0])
 
@@ -225,6 +251,19 @@ def test_python_objects(own: str, attribute: str) -> None:
     torch.testing.assert_close(features(encoder), grey_means() * torch.tensor([1.0, 2.0, 3.0]))
     assert len(bytes.fromhex(encoder.digest)) == 32
     assert str(Path.cwd()) not in sys.path
+
+
+def test_a_python_class_that_draws_its_weights_draws_the_same_and_leaves_torchs_generator_alone(own: str) -> None:
+    before = torch.random.get_rng_state()
+    first, second = (load_encoder(f"python:{own}:Drawn?size={size}").digest for size in (8, 9))
+    assert first == second
+    assert torch.equal(torch.random.get_rng_state(), before)
+
+
+def test_a_python_object_is_run_as_it_is_written(own: str) -> None:
+    encoder = load_encoder(f"python:{own}:Drawn?size=8")
+    _, engine = accelerate(encoder, torch.device("cpu"), (3, 8, 8))
+    assert engine.startswith("torch ")
 
 
 def test_a_python_object_may_be_a_whole_encoder(own: str) -> None:
