@@ -8,11 +8,9 @@ from __future__ import annotations
 import importlib
 import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import lru_cache
 from importlib.util import find_spec
-from types import ModuleType
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +18,7 @@ from torch import Tensor, nn
 from divmetrics.declare import Layer
 from divmetrics.encoder import Encoder
 from divmetrics.errors import SourceError, Unavailable
+from divmetrics.telemetry import openvino_silent
 
 Run = Callable[[Tensor], tuple[Tensor, ...]]
 """Batch `[b, ...]` on the device -> one tensor `[b, ...]` for each layer of the encoder."""
@@ -89,7 +88,9 @@ def accelerate(encoder: Encoder, device: torch.device, shape: tuple[int, ...]) -
         return eager(encoder, device, shape)
     try:
         return _compile(network, shape)
-    except Exception:  # a stranger's network may hold what OpenVINO lacks; torch has it
+    except Exception as error:  # a stranger's network may hold what OpenVINO lacks; torch has it
+        reason = str(error).strip().splitlines()[0][:100]
+        warnings.warn(f"{encoder.name} runs eagerly: OpenVINO cannot compile it ({reason}).", stacklevel=2)
         return eager(encoder, device, shape)
 
 
@@ -108,7 +109,7 @@ def eager(encoder: Encoder, device: torch.device, shape: tuple[int, ...]) -> tup
 
 @lru_cache(maxsize=8)
 def _compile(network: nn.Module, shape: tuple[int, ...]) -> tuple[Run, str]:
-    with _no_telemetry(), warnings.catch_warnings():
+    with openvino_silent(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Converting a tensor to")  # asserts on the input's size, which is fixed here
         warnings.filterwarnings("ignore", "`torch.jit.trace", FutureWarning)  # what OpenVINO reads; torch.export: 8 s
         openvino = importlib.import_module("openvino")
@@ -123,17 +124,3 @@ def _compile(network: nn.Module, shape: tuple[int, ...]) -> tuple[Run, str]:
         return tuple(torch.from_numpy(rows) for rows in found.values())
 
     return run, f"openvino {openvino.__version__.partition('-')[0]}"
-
-
-@contextmanager
-def _no_telemetry() -> Iterator[None]:
-    """Keep OpenVINO from reporting its use to Intel, which it does by default where it finds the package for it."""
-    before: ModuleType | None = sys.modules.get("openvino_telemetry")
-    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # importing it now fails, as if not installed
-    try:
-        yield
-    finally:
-        if before is None:
-            del sys.modules["openvino_telemetry"]
-        else:
-            sys.modules["openvino_telemetry"] = before

@@ -323,7 +323,7 @@ class Registry(Generic[T]):
 
 @cache
 def load_plugins() -> None:
-    """Import the entry points of the group `divmetrics`, once; a broken one is a warning that names its distribution."""
+    """Import the entry points of the group `divmetrics` once; a broken one is a warning that names its distribution."""
     for entry in entry_points(group="divmetrics"):
         try:
             entry.load()

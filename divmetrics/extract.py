@@ -122,8 +122,8 @@ def run(
     """Show the samples of `source` to all `encoders`, and give `add` those of `layers` that each has, batch by batch.
 
     Rows go with their samples' places in the source, where one that was skipped leaves a gap. Of a source that several
-    ranks share, each calls `run` with the places `own` that are its own. A Stream is decoded in this process. `after` is
-    told of each batch when all its rows have been given.
+    ranks share, each calls `run` with the places `own` that are its own. A Stream is decoded in this process. `after`
+    is told of each batch when all its rows have been given.
 
     Raises SourceError where a share above `how.max_skipped` is unreadable or the samples of an encoder differ in size,
     Unavailable where the device lacks the memory for one sample or a worker dies.

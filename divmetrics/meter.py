@@ -146,9 +146,10 @@ class Meter:
         if isinstance(source, Collected):
             found = inventory(source)
             if FEATURES not in found and (absent := [name for name in self.plan.extractors if name not in found]):
+                there = ", ".join(source.encoders)
                 raise SourceError(
-                    f"{source.side.source} was extracted with {', '.join(source.encoders)}, "
-                    f"not with {', '.join(absent)}; choose --extractor {next(iter(source.encoders))} or extract it again."
+                    f"{source.side.source} was extracted with {there}, not with {', '.join(absent)}; "
+                    f"choose --extractor {there} or extract it again."
                 )
             return found
         if source.kind == "features":

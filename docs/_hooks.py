@@ -26,7 +26,8 @@ def on_files(files: Files, config) -> Files:
 
 def overview() -> str:
     rows = [
-        f"| [{m.name}]({m.name}.md) | {m.better} | {_range(m)} | {', '.join(m.presets) or '-'} | {m.summary} |" for m in METRICS
+        f"| [{m.name}]({m.name}.md) | {m.better} | {_range(m)} | {', '.join(m.presets) or '-'} | {m.summary} |"
+        for m in METRICS
     ]
     head = "# Metrics\n\nMade from the records in `divmetrics/metrics/`; `divmetrics list metrics` prints the same.\n\n"
     return head + "| name | better | range | presets | quantity |\n|---|---|---|---|---|\n" + "\n".join(rows) + "\n"
@@ -49,10 +50,12 @@ def page(metric: Metric) -> str:
 
 def _range(metric: Metric) -> str:
     low, high = metric.range
-    return f"[{low:g}, {high:g}]".replace("-inf", "−∞").replace("inf", "∞")
+    return f"[{low:g}, {high:g}]".replace("inf", "∞")
 
 
 def _scaling(laws: Laws) -> list[str]:
     if laws.scaling is None:
         return []
-    return ["it is free of scale" if laws.scaling == 0 else f"scaling both sides by c multiplies it by c^{laws.scaling:g}"]
+    if laws.scaling == 0:
+        return ["it is free of scale"]
+    return [f"scaling both sides by c multiplies it by c^{laws.scaling:g}"]

@@ -46,7 +46,7 @@ def test_other_metrics_are_refused_with_the_reason(folder: Path, statistics: Pat
     assert report["fid"].value is not None
     assert report["recall"].value is None
     assert "holds no Rows of pooled" in report["recall"].warnings[0]
-    with pytest.raises(MissingLayer, match="recall@pixels: .*holds no Rows"):
+    with pytest.raises(MissingLayer, match=r"recall@pixels: .*holds no Rows"):
         dm.score(statistics, folder, extractor="pixels", metrics="recall")
 
 

@@ -15,6 +15,7 @@ from divmetrics.encoder import Encoder
 from divmetrics.errors import Unavailable, UsageError
 from divmetrics.imaging import Interpolation
 from divmetrics.networks import IMAGENET, foreign, own_preparer
+from divmetrics.telemetry import openvino_silent
 
 
 class _Compiled(nn.Module):
@@ -48,8 +49,9 @@ def onnx(
     """
     if find_spec("openvino") is None:
         raise Unavailable("onnx: needs OpenVINO, which is not installed; pip install 'divmetrics[cpu]'.")
-    import openvino
-    from openvino.frontend import FrontEndManager
+    with openvino_silent():
+        import openvino
+        from openvino.frontend import FrontEndManager
 
     try:
         content = Path(path).read_bytes()
