@@ -25,7 +25,12 @@ class Encoder:
     """What the network returns, in this order."""
     prepare: Callable[[np.ndarray], Tensor]
     """uint8 `[h, w, 3]` -> float32 tensor, one sample; must be picklable: it travels to the workers."""
-    network: nn.Module
-    """float32 batch `[b, ...]` -> tuple of float32 tensors `[b, ...]`, one for each of `layers`; in eval mode."""
+    build: Callable[[], nn.Module]
+    """Gives `network`, the same at every call; where features are cached it is never called, and nothing is built."""
     protocol: str | None = None
     """Name of the published protocol that weights, preprocessing and layers follow to the letter: `inception-2015`."""
+
+    @property
+    def network(self) -> nn.Module:
+        """float32 batch `[b, ...]` -> tuple of float32 tensors `[b, ...]`, one for each of `layers`; in eval mode."""
+        return self.build()

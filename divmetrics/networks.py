@@ -58,7 +58,8 @@ class Timm(nn.Module):
 
 def encoder(network: Pooled, digest: str, prepare: Published) -> Encoder:
     """`network` in eval mode with what it reads; `load_encoder` puts the name in."""
-    return Encoder("", digest, prepare.name, network.layers, prepare, network.eval().requires_grad_(False))
+    ready = network.eval().requires_grad_(False)
+    return Encoder("", digest, prepare.name, network.layers, prepare, lambda: ready)
 
 
 def drawn(build: Callable[[], Network], seed: int) -> Network:
@@ -219,7 +220,8 @@ def foreign(network: nn.Module, digest: str, prepare: Published, name: str, *, t
             f"{name} gives {gives or type(found).__name__} for two images; wanted features [2, d], or those and logits."
         )
     layers: tuple[Layer, ...] = ("pooled", "logits")[: len(outputs)]  # type: ignore[assignment]
-    return Encoder("", digest, prepare.name, layers, prepare, _Foreign(network, traceable=traceable).eval())
+    ready = _Foreign(network, traceable=traceable).eval()
+    return Encoder("", digest, prepare.name, layers, prepare, lambda: ready)
 
 
 IMAGENET = {name: "/".join(map(str, values)) for name, values in (("mean", IMAGENET_MEAN), ("std", IMAGENET_STD))}

@@ -39,7 +39,8 @@ class Counting(nn.Module):
 
 
 def encoder(name: str = "mean", digest: str = "1") -> Encoder:
-    return Encoder(name, digest, "native", ("pooled", "logits"), Native(), Counting())
+    network = Counting()
+    return Encoder(name, digest, "native", ("pooled", "logits"), Native(), lambda: network)
 
 
 @pytest.fixture(scope="module")

@@ -96,7 +96,7 @@ def collect(source: Source | Stream, how: How = CPU, spec: str = "pixels", **giv
 
 
 def encoder_of(network: nn.Module, layers: tuple[Layer, ...] = ("pooled",)) -> Encoder:
-    return Encoder("fake", "0" * 64, "native", layers, Native(), network.eval())
+    return Encoder("fake", "0" * 64, "native", layers, Native(), network.eval)
 
 
 def test_rows_arrive_in_order_with_their_places() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from torch import Tensor, nn
 
-from divmetrics.declare import Layer, extractor
+from divmetrics.declare import extractor
 from divmetrics.encoder import Encoder
 from divmetrics.errors import Unavailable
 from divmetrics.imaging import Bicubic
@@ -46,19 +48,32 @@ def efficientnet_lite0(*, weights: str | None = None) -> Encoder:
     `weights` names another state dict (`.pth`) of the same network, with the package's key names or timm's. Raises
     Unavailable where weights are missing, damaged or of another network.
     """
-    network = _Lite0()
-    try:
-        shipped, digest = read_state(_shipped(), SHA256)
-    except Unavailable as error:
-        raise Unavailable(f"{error} {INSTALL_AGAIN}") from None
-    state, name = shipped, "the package's file"
+    digest = _read_shipped()[1] if weights is None else read_state(Path(weights))[1]
+
+    @cache
+    def build() -> nn.Module:
+        return _filled(weights)
+
     if weights is not None:
-        (state, digest), name = read_state(Path(weights)), weights
+        build()  # the package's file is known to fit; a stranger's has to show it before the first image
+    prepare = Bicubic(224, mean=0.5, std=0.5)
+    return Encoder("efficientnet-lite0", digest, prepare.name, ("pooled", "logits"), prepare, build)
+
+
+def _filled(weights: str | None) -> nn.Module:
+    """The network with the package's weights, or with those in the file `weights`."""
+    network, (shipped, _) = _Lite0(), _read_shipped()
+    state, name = (shipped, "the package's file") if weights is None else (read_state(Path(weights))[0], weights)
     timm_names = dict(zip(shipped, network.timm.state_dict(), strict=True))  # the same 296 tensors in the same order
     fill(network.timm, {timm_names.get(key, key): tensor for key, tensor in state.items()}, name, "EfficientNet-Lite0")
-    prepare = Bicubic(224, mean=0.5, std=0.5)
-    layers: tuple[Layer, ...] = ("pooled", "logits")
-    return Encoder("efficientnet-lite0", digest, prepare.name, layers, prepare, network.eval().requires_grad_(False))
+    return network.eval().requires_grad_(False)
+
+
+def _read_shipped() -> tuple[Mapping[str, Tensor], str]:
+    try:
+        return read_state(_shipped(), SHA256)
+    except Unavailable as error:
+        raise Unavailable(f"{error} {INSTALL_AGAIN}") from None
 
 
 def _shipped() -> Path:

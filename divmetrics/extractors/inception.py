@@ -293,6 +293,7 @@ def _encoder(prepare: TensorFlow | Clean | PytorchFid, layer: Depth, weights: st
         path = Path(weights) if weights else store.find(published)
         state, digest = read_state(path, None if weights else published.sha256)
         fill(network, state, str(path), "Inception of 2015")
+    network.eval().requires_grad_(False)
     original = digest == published.sha256 and layer == "2048" and isinstance(prepare, TensorFlow)
     return Encoder(
         "inception",
@@ -300,7 +301,7 @@ def _encoder(prepare: TensorFlow | Clean | PytorchFid, layer: Depth, weights: st
         prepare.name,
         ("pooled", "logits"),
         prepare,
-        network.eval().requires_grad_(False),
+        lambda: network,
         protocol="inception-2015" if original else None,
     )
 

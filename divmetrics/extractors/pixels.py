@@ -31,4 +31,5 @@ def pixels(*, size: int = 0) -> Encoder:
     prepare = Bicubic(size) if size else Native()
     definition = f"pixels: RGB/255, {prepare.name}, clamped to [0, 1], [3, h, w]"
     digest = hashlib.sha256(definition.encode()).hexdigest()
-    return Encoder("pixels", digest, prepare.name, ("pooled", "pixels"), prepare, _Pixels().eval())
+    network = _Pixels().eval()
+    return Encoder("pixels", digest, prepare.name, ("pooled", "pixels"), prepare, lambda: network)

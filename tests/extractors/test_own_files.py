@@ -234,7 +234,7 @@ class Pair(nn.Module):
         return (batch.mean((2, 3)) * torch.tensor([1.0, 2.0, 3.0]),)
 
 def whole():
-    return Encoder("x", "00" * 32, "native", ("pooled",), Native(), Pair())
+    return Encoder("x", "00" * 32, "native", ("pooled",), Native(), Pair().eval)
 
 class Holder:
     net = Net()
