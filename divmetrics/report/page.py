@@ -50,11 +50,11 @@ def of_report(report: Report, title: str = "divmetrics score") -> Page:
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """`digits` significant digits, no exponent where it can be helped; `-` for None."""
+    """`digits` significant digits, no exponent where it can be helped; whole numbers whole; `-` for None."""
     if value is None:
         return "-"
-    if value == 0:
-        return "0"
+    if value == round(value) and abs(value) < 1e9:
+        return str(round(value))  # a count, or exactly 0 or 1
     scientific = f"{value:.{digits - 1}e}"
     exponent = int(scientific.partition("e")[2])  # of the rounded value: 9.9999 is 10.00
     return f"{value:.{max(0, digits - 1 - exponent)}f}" if -5 < exponent < 9 else scientific

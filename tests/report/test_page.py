@@ -13,7 +13,7 @@ from divmetrics.results import Mode, Report, Result, Side, Skipped, Verdict
     [
         (None, "-"),
         (0.0, "0"),
-        (1.0, "1.000"),
+        (1.0, "1"),
         (0.41, "0.4100"),
         (-0.000123456, "-0.0001235"),
         (-2.9e-5, "-2.900e-05"),
