@@ -155,9 +155,14 @@ def save(path: str | os.PathLike[str], sides: Mapping[str, Collected], meta: Map
                 kept[f"{name}/{extractor}/{layer}/{kind}/{part.name}"] = (
                     value.cpu().contiguous() if isinstance(value, Tensor) else value
                 )
-    header = {"sides": {name: side.header() for name, side in sides.items()}, "scalars": scalars, "meta": meta or {}}
+    header = {
+        "schema": SCHEMA,
+        "sides": {name: side.header() for name, side in sides.items()},
+        "scalars": scalars,
+        "meta": meta or {},
+    }
     with atomic(path) as temporary:
-        save_file(tensors, temporary, metadata={"schema": SCHEMA, "header": json.dumps(header)})
+        save_file(tensors, temporary, metadata={"header": json.dumps(header)})
 
 
 def load(path: str | os.PathLike[str]) -> tuple[dict[str, Collected], dict[str, Any]]:
@@ -170,9 +175,9 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, Collected], dict[str, 
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a mapping
     except (SafetensorError, OSError) as error:
         raise SourceError(f"{path} is damaged or no .dms file ({error}); make it again.") from None
-    if metadata.get("schema") != SCHEMA:
-        raise SourceError(f"{path} has schema {metadata.get('schema')!r}, wanted {SCHEMA!r}; make it again.")
-    header = json.loads(metadata["header"])
+    header = json.loads(metadata.get("header", "{}"))
+    if header.get("schema") != SCHEMA:
+        raise SourceError(f"{path} has schema {header.get('schema')!r}, wanted {SCHEMA!r}; make it again.")
     parts: dict[str, dict[tuple[str, Layer, str], dict[str, Any]]] = {name: {} for name in header["sides"]}
     for name, value in {**header["scalars"], **tensors}.items():
         side, _, rest = name.partition("/")
