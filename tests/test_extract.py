@@ -249,7 +249,9 @@ def test_tf32_is_off_inside_and_as_before_outside() -> None:
 def test_features_are_ordinary_tensors() -> None:
     got, _ = collect(Images())
     got.rows().requires_grad_()
-    got.calls["pixels", "pooled"][0][0].add_(1)  # what torch forbids to tensors of its inference mode
+    first = got.calls["pixels", "pooled"][0][0]
+    assert not first.is_inference()  # on such a tensor torch forbids what follows
+    assert torch.equal(first.clone() + 1, first.add_(1))
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
