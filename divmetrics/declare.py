@@ -61,6 +61,59 @@ class Laws:
 
 
 @dataclass(frozen=True)
+class About:
+    """What the page of a metric says beyond its docstring; one or two plain sentences each."""
+
+    formula: str
+    """TeX, without the dollar signs."""
+    sees: str
+    blind: str
+    bias: str
+    """What the sample sizes do to the value."""
+    cost: str
+    """Time and memory, in n, m and d."""
+
+
+@dataclass(frozen=True)
+class Variance:
+    """A valid estimate of the sampling variance of a metric's value, where there is a better one than half-samples."""
+
+    method: str
+    """As reports name it: `influence function`, `delete-one jackknife`, `closed form`."""
+    function: Callable[..., float | None]
+    """`(pool, **options)` -> variance from the chance of all sides; None where it does not hold for these samples."""
+
+
+@dataclass(frozen=True)
+class Null:
+    """Mean and standard deviation of a metric under "fakes and reals come from one distribution", in closed form."""
+
+    mean: float
+    sd: float
+
+
+@dataclass(frozen=True)
+class Chance:
+    """How a metric's interval and null band are found; everything has a default that recomputes the metric.
+
+    The default draws `few` half-samples (for the interval) and re-splits (for the null) and calls the metric on each.
+    A metric that can do better says so: a `variance`, a closed-form `null`, or `resample`, which computes the value on
+    many splits of one pool from one pass over its pairs.
+    """
+
+    variance: Variance | None = None
+    resample: Callable[..., Any] | None = None
+    """`(pool, splits, **options)` -> float64 `[len(splits)]`: the value on each split of the pool."""
+    null: Callable[..., Null | None] | None = None
+    """`(pool, **options)` -> closed-form null; None where it does not hold for these samples."""
+    draws: int | None = None
+    """Splits drawn for each purpose; None is 199 with `resample` or on class counts, else 20."""
+    bias: Literal["1/n", "null"] | None = None
+    """`1/n`: the bias falls with the sample size and is estimated from half-samples. `null`: two samples of one
+    distribution are far apart at any size, and the value's excess over the mean of the null is reported."""
+
+
+@dataclass(frozen=True)
 class Measured:
     """What a metric function returns when a bare number is not enough."""
 
@@ -177,7 +230,8 @@ class Family:
 class Metric(_Optioned):
     """A pure function of summaries and what there is to know about it. Call it with arrays, tensors or summaries.
 
-    A two-sample metric takes `(real, fake)`, a metric with `real=None` takes `(fake)`; options are keywords.
+    A two-sample metric takes `(real, fake)`, a metric with `real=None` takes `(fake)`, one that reads held-out reals
+    `(real, fake, held_out)`; options are keywords.
     """
 
     name: str
@@ -193,6 +247,20 @@ class Metric(_Optioned):
     """Rows per side that the metric needs at least, given its options."""
     protocols: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
     """Protocol of an encoder -> the parameters that published numbers on it share; see `Result.literature`."""
+    held_out: Need | None = None
+    """For metrics that ask whether fakes were copied: real samples that the generator was not trained on."""
+    equal_n: bool = False
+    """Comparable at equal sizes only: the engine then takes a seeded subset of the larger side, and says so."""
+    chance: Chance = Chance()
+    companion: str | None = None
+    """Extractor that is run beside those asked for where none of them gives the layer: `pixels?size=32`."""
+    about: About | None = None
+
+    @property
+    def needs(self) -> Mapping[str, Need]:
+        """Side -> what the metric reads of it, in the order of the function's arguments."""
+        named = {"real": self.real, "fake": self.fake, "held_out": self.held_out}
+        return {side: need for side, need in named.items() if need is not None}
 
     @property
     def range(self) -> tuple[float, float]:
@@ -205,11 +273,11 @@ class Metric(_Optioned):
 
     def measure(self, *sides: Any, **options: Any) -> Measured:
         """The value with its per-sample columns and extras. Raises UsageError on a wrong option or number of sides."""
-        needs = [need for need in (self.real, self.fake) if need is not None]
+        needs = self.needs
         if len(sides) != len(needs):
-            wanted = "real and fake" if len(needs) == 2 else "fake only"
+            wanted = " and ".join(needs) if len(needs) > 1 else "fake only"
             raise UsageError(f"{self.name} takes {wanted}, got {len(sides)} arguments.")
-        summaries = [need.summarise(side) for need, side in zip(needs, sides, strict=True)]
+        summaries = [need.summarise(side) for need, side in zip(needs.values(), sides, strict=True)]
         found = self.function(*summaries, **self.resolve(options))
         return found if isinstance(found, Measured) else Measured(float(found))
 
@@ -348,12 +416,32 @@ def metric(
     family: Family | None = None,
     minimum: Callable[[Mapping[str, Any]], int] = lambda _: 2,
     protocols: Mapping[str, Mapping[str, Any]] | None = None,
+    held_out: Need | None = None,
+    equal_n: bool = False,
+    chance: Chance | None = None,
+    companion: str | None = None,
+    about: About | None = None,
 ) -> Callable[[Callable[..., float | Measured]], Metric]:
     """Declare a metric: `@metric("recall", real=Rows.on("pooled"), fake=Rows.on("pooled"), better="higher", ...)`."""
 
     def declare(function: Callable[..., float | Measured]) -> Metric:
         record = Metric(
-            name, function, real, fake, better, laws, cite, tuple(presets), family, minimum, protocols or {}
+            name=name,
+            function=function,
+            real=real,
+            fake=fake,
+            better=better,
+            laws=laws,
+            cite=cite,
+            presets=tuple(presets),
+            family=family,
+            minimum=minimum,
+            protocols=protocols or {},
+            held_out=held_out,
+            equal_n=equal_n,
+            chance=chance or Chance(),
+            companion=companion,
+            about=about,
         )
         METRICS.add(record)
         return record

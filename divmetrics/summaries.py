@@ -8,7 +8,7 @@ State that merges is centred and float64: raw sums of x and x x' lose the varian
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Self
 
@@ -120,6 +120,42 @@ class Rows(Summary):
     def d(self) -> int:
         """Width of the features."""
         return self.features.shape[1]
+
+    def take(self, places: Tensor) -> Self:
+        """The samples at `places` `[b]` int64 alone, in the order of their places in the whole set."""
+        return self._at(torch.sort(places.to(self.features.device)).values)
+
+    def _at(self, places: Tensor) -> Self:
+        return type(self)(self.features[places], self.index[places])
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled(Rows):
+    """Rows with the class of each: for metrics that look at one class at a time.
+
+    From arrays it is made of the pair `(features, labels)`. Collected as `Rows`; the labels join them when both sides
+    are known, so that a class number means the same on both.
+    """
+
+    labels: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))  # [n] int64
+
+    @classmethod
+    def from_array(cls, array: Any) -> Self:
+        if not (isinstance(array, tuple) and len(array) == 2):
+            raise UsageError("features and their classes are needed: give the pair (features, labels).")
+        rows, labels = as_rows(array[0]), as_rows(array[1])
+        if labels.ndim != 1 or labels.is_floating_point() or len(labels) != len(rows):
+            raise UsageError(f"labels must be {len(rows)} whole numbers, one a row; got shape {tuple(labels.shape)}.")
+        found = Rows.of(rows, torch.arange(len(rows)))
+        return cls(found.features, found.index, labels.long())
+
+    def merge(self, other: Self) -> Self:
+        joined = super().merge(other)
+        order = torch.argsort(torch.cat([self.index, other.index]), stable=True)
+        return type(self)(joined.features, joined.index, torch.cat([self.labels, other.labels])[order])
+
+    def _at(self, places: Tensor) -> Self:
+        return type(self)(self.features[places], self.index[places], self.labels[places.to(self.labels.device)])
 
 
 @dataclass(frozen=True, eq=False)
