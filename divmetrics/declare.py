@@ -33,7 +33,7 @@ class Need:
     Several layers mean "the first of these that both sides have": `ClassTally.on("labels", "logits")`.
     """
 
-    summary: type
+    summary: type[Any]
     layers: tuple[Layer, ...]
 
     def summarise(self, value: Any) -> Any:

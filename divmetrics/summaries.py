@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -24,6 +24,19 @@ from divmetrics.linalg import float64, gram
 @dataclass(frozen=True, eq=False)
 class Summary(ABC):
     """Base of all summaries: built from rows, merged with its like, saved as tensors."""
+
+    by_class: ClassVar[bool] = False
+    """Whether it holds the class of each sample, which comes from the samples' labels."""
+
+    @classmethod
+    def collected_as(cls) -> type[Summary]:
+        """What is kept while samples come in: itself, unless it can only be made when both sides are known."""
+        return cls
+
+    @classmethod
+    def sampled_as(cls) -> type[Summary]:
+        """What is kept so that parts of the set can be summarised again: the rows."""
+        return Rows
 
     @classmethod
     def on(cls, *layers: Layer) -> Need:
@@ -138,6 +151,12 @@ class Labelled(Rows):
     """
 
     labels: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))  # [n] int64
+
+    by_class: ClassVar[bool] = True
+
+    @classmethod
+    def collected_as(cls) -> type[Summary]:
+        return Rows
 
     @classmethod
     def from_array(cls, array: Any) -> Self:
