@@ -319,4 +319,58 @@ class ClassTally(Summary):
         return int(self.counts.sum())
 
 
-SUMMARIES: dict[str, type[Summary]] = {cls.__name__: cls for cls in (Rows, Moments, UnitGram, ClassTally)}
+@dataclass(frozen=True, eq=False)
+class Sample(Summary):
+    """At most `SIZE` of the rows, in their own shape, drawn by chance: for images that would not fit as `Rows`.
+
+    The draw of a row is a fixed mix of the bits of its place, and the rows of the lowest draws stay: whatever the
+    batches, their order or the ranks, the same rows. A set appended to another keeps its draws, so that both have a fair
+    share of the whole.
+    """
+
+    SIZE: ClassVar[int] = 256
+    """As pixels of 3 x 256 x 256 that is 0.2 GB a side."""
+
+    features: Tensor  # [k, ...], as given, in the order of their draws: any first few of them are a sample as well
+    index: Tensor  # [k] int64, their places in the whole set
+    draw: Tensor  # [k] int64, ascending
+    count: int
+
+    @classmethod
+    def of(cls, rows: Tensor, index: Tensor) -> Self:
+        return cls._lowest(rows, index.to(rows.device), _mixed(index.cpu()).to(rows.device), len(rows))
+
+    def merge(self, other: Self) -> Self:
+        mine, theirs = self.features.shape[1:], other.features.shape[1:]
+        if mine != theirs:
+            raise FeatureError(f"samples have shape {tuple(mine)} in one part and {tuple(theirs)} in the other.")
+        joined = (torch.cat(pair) for pair in zip(self._drawn(), other._drawn(), strict=True))
+        return self._lowest(*joined, self.count + other.count)
+
+    def _drawn(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self.features, self.index, self.draw
+
+    @classmethod
+    def _lowest(cls, features: Tensor, index: Tensor, draw: Tensor, count: int) -> Self:
+        order = torch.argsort(index, stable=True)  # where sets were appended, equal draws are put in order by place
+        kept = order[torch.argsort(draw[order], stable=True)][: cls.SIZE]
+        return cls(features[kept], index[kept], draw[kept], count)
+
+    @property
+    def n(self) -> int:
+        return self.count
+
+
+def _mixed(places: Tensor) -> Tensor:
+    """`places` int64, their bits mixed one to one (splitmix64; Steele 2014, doi:10.1145/2714064.2660195)."""
+
+    def folded(bits: Tensor, by: int) -> Tensor:
+        return bits ^ ((bits >> by) & ((1 << (64 - by)) - 1))  # int64 shifts drag the sign along; the mask removes it
+
+    bits = places - 0x61C8864680B583EB  # products and sums wrap, as they are meant to
+    bits = folded(bits, 30) * -0x40A7B892E31B1A47
+    bits = folded(bits, 27) * -0x6B2FB644ECCEEE15
+    return folded(bits, 31)
+
+
+SUMMARIES: dict[str, type[Summary]] = {cls.__name__: cls for cls in (Rows, Moments, UnitGram, ClassTally, Sample)}
