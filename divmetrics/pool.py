@@ -8,7 +8,8 @@ pool's samples to "real", "fake" or neither, so a metric that can re-index its o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Self
 
 import torch
@@ -41,26 +42,18 @@ class Pool:
         """Number of fakes."""
         return self.fake.n
 
-    def features(self) -> Tensor:
-        """All features `[n + m, d]`, the reals first."""
-        return self.fake.features if self.real is None else torch.cat([self.real.features, self.fake.features])
+    @cached_property
+    def whole(self) -> Rows:
+        """All samples as one set, the reals first, numbered from 0."""
+        parts = [self.fake] if self.real is None else [self.real, self.fake]
+        joined = {
+            column.name: torch.cat([getattr(part, column.name) for part in parts]) for column in fields(self.fake)
+        }
+        return replace(self.fake, **{**joined, "index": torch.arange(self.n + self.m, device=joined["index"].device)})
 
     def part(self, places: Tensor) -> Rows:
         """The samples at `places` `[b]` of the pool as one set."""
-        if self.real is None:
-            return self.fake.take(places)
-        of_real, of_fake = places[places < self.n], places[places >= self.n] - self.n
-        if not len(of_fake):
-            return self.real.take(of_real)
-        if not len(of_real):
-            return self.fake.take(of_fake)
-        reals, fakes = self.real.take(of_real), self.fake.take(of_fake)
-        return reals.merge(_behind(fakes, int(reals.index[-1]) + 1))
-
-
-def _behind(rows: Rows, start: int) -> Rows:
-    """`rows` with places from `start` on."""
-    return replace(rows, index=torch.arange(start, start + rows.n, device=rows.index.device))
+        return self.whole.take(places)
 
 
 @dataclass(frozen=True, eq=False)
