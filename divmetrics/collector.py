@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import count, islice
 from time import perf_counter
 
@@ -20,10 +20,12 @@ from divmetrics.encoder import Encoder
 from divmetrics.plan import FEATURES
 from divmetrics.results import Side, Skipped
 from divmetrics.sources import Source, Stream
-from divmetrics.summaries import Summary, as_rows, check_finite
+from divmetrics.summaries import Sample, Summary, as_rows, check_finite
 
 CHUNK = 2048
 """Rows summarised at a time. Fixed, so that no number depends on the size of the batches that arrive."""
+WIDE = 2**26
+"""Numbers in a chunk at most: rows as large as images are summarised in smaller ones."""
 
 
 @dataclass
@@ -37,10 +39,11 @@ class Pool:
     def add(self, rows: Tensor, index: Tensor) -> None:
         """Take in rows `[b, ...]` and their places `[b]`."""
         self.waiting.append((rows, index))
-        while sum(len(part) for part, _ in self.waiting) >= CHUNK:
+        chunk = min(CHUNK, max(1, WIDE // max(1, rows[:1].numel())))
+        while sum(len(part) for part, _ in self.waiting) >= chunk:
             rows, index = self._joined()
-            self.waiting = [(rows[CHUNK:], index[CHUNK:])] if len(rows) > CHUNK else []
-            self.done.append((1, self._summarise(rows[:CHUNK], index[:CHUNK])))
+            self.waiting = [(rows[chunk:], index[chunk:])] if len(rows) > chunk else []
+            self.done.append((1, self._summarise(rows[:chunk], index[:chunk])))
             while len(self.done) > 1 and self.done[-1][0] == self.done[-2][0]:
                 (size, last), (_, before) = self.done.pop(), self.done.pop()
                 self.done.append((2 * size, _merged(before, last)))
@@ -67,9 +70,9 @@ def _merged(first: Sequence[Summary], second: Sequence[Summary]) -> tuple[Summar
 
 
 class Collector:
-    """Fills one side. `needs` says which summaries to keep of which layer; other layers are not even computed."""
+    """Fills one side. `needs` says which summaries to keep of an extractor's layers; others are not even computed."""
 
-    def __init__(self, needs: Mapping[Layer, set[type[Summary]]]) -> None:
+    def __init__(self, needs: Callable[[str], Mapping[Layer, set[type[Summary]]]]) -> None:
         self.needs = needs
         self.seconds = 0.0
         self._source = "batches"
@@ -113,8 +116,8 @@ class Collector:
 
         def add(extractor: str, layer: Layer, rows: Tensor, index: Tensor) -> None:
             check_finite(rows)
-            if layer in self.needs:
-                pool = self._pools.setdefault((extractor, layer), Pool(tuple(self.needs[layer])))
+            if kinds := self.needs(extractor).get(layer):
+                pool = self._pools.setdefault((extractor, layer), Pool(tuple(kinds)))
                 pool.add(rows, index + first)
 
         if source.kind == "features":
@@ -124,10 +127,14 @@ class Collector:
                 self._paths += paths
                 self._labels += labels
         else:
+            sampled = [encoder for encoder in encoders if self._sampled(encoder)] if isinstance(source, Source) else []
+            whole = [encoder for encoder in encoders if encoder not in sampled]
+            layers = {layer for encoder in whole for layer in self.needs(encoder.name)}
             if isinstance(source, Source):
-                taken = caching.run(source, encoders, layers=set(self.needs), add=add, how=how, own=own)
+                taken = caching.run(source, whole, layers=layers, add=add, how=how, own=own)
+                self._take_sample(source, sampled, add, how, first, own)
             else:
-                taken = extract.run(source, encoders, layers=set(self.needs), add=add, how=how)
+                taken = extract.run(source, whole, layers=layers, add=add, how=how)
             for encoder in encoders:
                 info = EncoderInfo(encoder.digest, encoder.preprocessing, taken.engine, encoder.protocol)
                 self._encoders[encoder.name] = info
@@ -135,6 +142,28 @@ class Collector:
             self._labels += taken.labels or ()
             self._skipped += taken.skipped
         self.seconds += perf_counter() - begin
+
+    def _sampled(self, encoder: Encoder) -> bool:
+        """Whether only a sample of what `encoder` gives is kept, so that only that sample need be shown to it."""
+        kinds = [kind for layer in encoder.layers for kind in self.needs(encoder.name).get(layer, ())]
+        return bool(kinds) and all(kind is Sample for kind in kinds)
+
+    def _take_sample(
+        self,
+        source: Source,
+        encoders: Sequence[Encoder],
+        add: extract.Add,
+        how: extract.How,
+        first: int,
+        own: range | None,
+    ) -> None:
+        """Show `encoders` only the samples that `Sample` will keep: too large for the cache, too few to need it."""
+        if encoders:
+            places = torch.tensor(range(len(source)) if own is None else own)
+            chosen = places[Sample.chosen(places + first)].sort().values.tolist()
+            layers = {layer for encoder in encoders for layer in self.needs(encoder.name)}
+            lenient = replace(how, cache=None, max_skipped=1.0, progress=False)  # who skips what is told by the others
+            extract.run(source, encoders, layers=layers, add=add, how=lenient, own=chosen)
 
     def collected(self) -> Collected:
         """Everything so far as a value; the collector stays as it is."""

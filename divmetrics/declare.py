@@ -38,7 +38,7 @@ class Need:
 
     def summarise(self, value: Any) -> Any:
         """`value` as this need's summary: unchanged if it is one already, else summarised from an array or tensor."""
-        return value if isinstance(value, self.summary) else self.summary.from_array(value)  # type: ignore[attr-defined]
+        return value if isinstance(value, self.summary) else self.summary.from_array(value)
 
 
 @dataclass(frozen=True)

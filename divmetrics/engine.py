@@ -8,11 +8,11 @@ from functools import reduce
 from typing import Any, Literal, TypeVar
 
 from divmetrics.collected import Collected
-from divmetrics.declare import Spec
+from divmetrics.declare import METRICS, Spec
 from divmetrics.errors import UsageError
 from divmetrics.files import check_writable
 from divmetrics.meter import Meter
-from divmetrics.plan import SIDES, SideName
+from divmetrics.plan import HELD_OUT, SideName, as_items
 from divmetrics.results import Report, Side
 from divmetrics.sources import Source, Stream, labels_from_csv, open_source, subset
 from divmetrics.statistics import read_statistics
@@ -38,6 +38,11 @@ def score(
     weights: str | os.PathLike[str] | None = None,
     cache: str | os.PathLike[str] | bool = True,
     progress: bool = False,
+    ci_level: float = 0.95,
+    null: bool = True,
+    modes: int | None = None,
+    held_out: Any = None,
+    samples: bool = False,
 ) -> Report:
     """Score one set of samples, `fake`, against a reference, `real`.
 
@@ -45,6 +50,11 @@ def score(
     images or of features, a torch Dataset or DataLoader, or any iterable of batches. `num` draws that many samples from
     each side, without replacement, by `seed`. `labels` is a csv with the columns path,label.
     `cache` is where features are kept between runs: True the usual place, a path that folder, False none.
+
+    `ci_level` is the level of the intervals and null bands, 0 for no intervals; `null` whether there are null bands.
+    `modes` is the number of clusters of the reals that serve as modes: None takes the classes, and where there are none
+    as many clusters as the reals show. `held_out` are real samples that the generator was not trained on, and `real` is
+    then its training set. `samples` fills `report.samples`, columns with one value a sample.
 
     Raises UsageError where the request is wrong and MeasureError where it cannot be measured.
     """
@@ -58,11 +68,17 @@ def score(
         max_skipped=max_skipped,
         cache=cache,
         progress=progress,
+        ci_level=ci_level,
+        null=null,
+        modes=modes,
+        samples=samples,
     )
     given: dict[SideName, Any] = {"real": real, "fake": fake}
+    if held_out is not None:
+        given[HELD_OUT] = held_out
     sources = _open(given, list(meter.plan.extractors), num, seed, labels)
     countable = {side: source for side, source in sources.items() if not isinstance(source, Stream)}
-    if len(countable) == len(SIDES):
+    if len(countable) == len(sources):
         meter.check(countable)
     for side, source in sources.items():
         meter.take(side, source)
@@ -90,8 +106,10 @@ def extract(
     What is kept serves every metric. Options as in `score`.
     """
     check_writable(out)
+    provided = {layer for text in as_items(extractor) for layer in Spec.parse(text).extractor.provides}
+    everything = [m.name for m in METRICS if m.companion is None or provided.intersection(m.fake.layers)]
     meter = Meter(
-        "full",
+        everything,
         _weighted(extractor, weights),
         seed=seed,
         device=device,

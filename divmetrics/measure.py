@@ -3,61 +3,65 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from time import perf_counter
-from typing import Any, cast
-
-import torch
+from typing import Any
 
 from divmetrics._version import __version__
 from divmetrics.collected import Collected
 from divmetrics.declare import Family, Measured
 from divmetrics.errors import DivmetricsError, SourceError
-from divmetrics.modes import mode_table
-from divmetrics.plan import FEATURES, LABELS, SIDES, Plan, Refused, Request, SideName, Task
-from divmetrics.results import Mode, Report, Result, Signature, finite_or_none, params_text
-from divmetrics.summaries import ClassTally, Summary
+from divmetrics.plan import FEATURES, HELD_OUT, SIDES, Plan, Refused, Request, SideName, Task
+from divmetrics.results import Report, Result, Signature, finite_or_none, params_text
+from divmetrics.samples import modes_of, samples_of
+from divmetrics.sides import Sides
+from divmetrics.uncertainty import Doubt, Draws, doubt
 
-Sides = Mapping[SideName, Collected]
+Found = Measured | DivmetricsError
+"""What a task came to: its value, or why there is none."""
 
 
-def measure(plan: Plan, real: Collected, fake: Collected, meta: Mapping[str, Any]) -> Report:
-    """All results of `plan` on two sides. Raises the first failure of a metric that was named explicitly."""
-    sides: Sides = {"real": real, "fake": fake}
-    _check_same_encoders(real, fake)
-    bound = plan.bind({side: inventory(sides[side]) for side in SIDES}, {side: sides[side].side.n for side in SIDES})
+def measure(
+    plan: Plan, real: Collected, fake: Collected, meta: Mapping[str, Any], held_out: Collected | None = None
+) -> Report:
+    """All results of `plan` on the sides. Raises the first failure of a metric that was named explicitly."""
+    given: dict[SideName, Collected] = {"real": real, "fake": fake}
+    sides = Sides(given if held_out is None else {**given, HELD_OUT: held_out}, plan.seed)
+    for other in sides.collected.values():
+        _check_same_encoders(real, other)
+    bound = plan.bind(sides.inventory(), sides.sizes())
     tasks = [outcome for outcome in bound if isinstance(outcome, Task)]
+    begin = perf_counter()
     shared = _share(tasks, sides)
-    results: dict[str, Result] = {}
-    columns: dict[SideName, dict[str, Sequence[Any]]] = {"real": {}, "fake": {}}
-    for outcome in bound:
-        if isinstance(outcome, Refused):
-            results[outcome.key] = _result(outcome.request, outcome.extractor, "", sides, plan, outcome.reason, 0.0)
-            continue
-        begin = perf_counter()
-        found = _call(outcome, sides)
-        seconds = perf_counter() - begin + shared.get(outcome.key, 0.0)
-        results[outcome.key] = _result(outcome.request, outcome.extractor, outcome.layer, sides, plan, found, seconds)
-        if isinstance(found, Measured):
-            _keep_columns(columns, outcome, found)
+    found = {task.key: _timed(task, sides, shared.get(task.key, 0.0)) for task in tasks}
+    measured = perf_counter()
+    doubts = _doubts(tasks, found, sides, plan)
+    spent = {"metrics": round(measured - begin, 3), "chance": round(perf_counter() - measured, 3)}
+    results = {
+        outcome.key: _result(outcome, sides, plan, outcome.reason, 0.0, Doubt())
+        if isinstance(outcome, Refused)
+        else _result(outcome, sides, plan, *found[outcome.key], doubts.get(outcome.key, Doubt()))
+        for outcome in bound
+    }
     return Report(
         version=__version__,
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         real=real.side,
         fake=fake.side,
+        held_out=None if held_out is None else held_out.side,
         metrics=results,
-        modes=_modes(tasks, sides),
-        meta={"seed": plan.seed, **_provenance(fake), **meta, "versions": versions()},
-        samples={side: {"path": sides[side].paths, **kept} for side, kept in columns.items() if kept},
+        modes=modes_of(tasks, sides, plan),
+        meta={
+            "seed": plan.seed,
+            **_provenance(fake),
+            **meta,
+            "seconds": {**meta.get("seconds", {}), **spent},
+            "versions": versions(),
+        },
+        samples=samples_of(tasks, {key: value for key, (value, _) in found.items()}, sides, plan),
     )
-
-
-def inventory(collected: Collected) -> dict[str, Iterable[Any]]:
-    """Extractor -> layers of one side, its labels among them."""
-    found: dict[str, Iterable[Any]] = dict(collected.layers)
-    return found if collected.side.labels is None else {**found, LABELS: ("labels",)}
 
 
 def versions() -> dict[str, str]:
@@ -65,12 +69,12 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in ("numpy", "scipy", "torch")}}
 
 
-def _check_same_encoders(real: Collected, fake: Collected) -> None:
-    for name in real.encoders.keys() & fake.encoders.keys():
-        if not real.encoders[name].agrees(fake.encoders[name]):
+def _check_same_encoders(real: Collected, other: Collected) -> None:
+    for name in real.encoders.keys() & other.encoders.keys():
+        if not real.encoders[name].agrees(other.encoders[name]):
             raise SourceError(
-                f"{real.side.source} and {fake.side.source} were made by different versions of {name}: "
-                f"{real.encoders[name]} and {fake.encoders[name]}; extract both again with the same."
+                f"{real.side.source} and {other.side.source} were made by different versions of {name}: "
+                f"{real.encoders[name]} and {other.encoders[name]}; extract both again with the same."
             )
 
 
@@ -82,17 +86,17 @@ def _provenance(collected: Collected) -> dict[str, Any]:
 
 def _share(tasks: Sequence[Task], sides: Sides) -> dict[str, float]:
     """Run the common pass of each family once. Task key -> its part of those seconds."""
-    groups: dict[tuple[Family, str, str], list[Task]] = {}
+    groups: dict[tuple[Family, str, str, int | None], list[Task]] = {}
     for task in tasks:
         if (family := task.request.metric.family) is not None:
-            groups.setdefault((family, task.extractor, task.layer), []).append(task)
+            groups.setdefault((family, task.extractor, task.layer, sides.cut(task)), []).append(task)
     seconds: dict[str, float] = {}
-    for (family, _, _), members in groups.items():
+    for (family, *_), members in groups.items():
         begin = perf_counter()
         try:
             family.fill(
-                _summary(members[0], "real", sides),
-                _summary(members[0], "fake", sides),
+                sides.summary(members[0], "real"),
+                sides.summary(members[0], "fake"),
                 [task.request.options for task in members],
             )
         except DivmetricsError:
@@ -102,29 +106,17 @@ def _share(tasks: Sequence[Task], sides: Sides) -> dict[str, float]:
     return seconds
 
 
-def _summary(task: Task, side: SideName, sides: Sides) -> Summary:
-    kind = task.request.need(side).summary
-    if task.extractor == LABELS:
-        return _label_tally(sides, side)
-    summary: Summary = sides[side].get(task.extractor, task.layer, kind)
-    return summary
+def _timed(task: Task, sides: Sides, shared: float) -> tuple[Found, float]:
+    begin = perf_counter()
+    found = _call(task, sides)
+    return found, perf_counter() - begin + shared
 
 
-def _label_names(sides: Sides) -> list[str]:
-    """The classes of both sides, sorted: a class number means the same on both."""
-    return sorted({name for side in SIDES for name in sides[side].side.labels or {}})
-
-
-def _label_tally(sides: Sides, side: SideName) -> ClassTally:
-    labels = sides[side].side.labels or {}
-    return ClassTally(torch.tensor([labels.get(name, 0) for name in _label_names(sides)]))
-
-
-def _call(task: Task, sides: Sides) -> Measured | DivmetricsError:
+def _call(task: Task, sides: Sides) -> Found:
     """The measured value, or the failure of a metric that came from a preset."""
     request = task.request
     try:
-        found = request.metric.measure(*(_summary(task, side, sides) for side in request.sides), **request.options)
+        found = request.metric.measure(*(sides.summary(task, side) for side in request.sides), **request.options)
         if request.metric.real is None:
             return _with_reference(found, task, sides)
     except DivmetricsError as error:
@@ -137,36 +129,49 @@ def _call(task: Task, sides: Sides) -> Measured | DivmetricsError:
 def _with_reference(found: Measured, task: Task, sides: Sides) -> Measured:
     """`found` with the same metric of the reals beside it, where they can be measured."""
     try:
-        reference = task.request.metric(_summary(task, "real", sides), **task.request.options)
+        reference = task.request.metric(sides.summary(task, "real"), **task.request.options)
     except DivmetricsError:
         return found
     return Measured(found.value, found.real, found.fake, {**found.extras, "real": reference})
 
 
-def _result(
-    request: Request,
-    extractor: str,
-    layer: str,
-    sides: Sides,
-    plan: Plan,
-    found: Measured | DivmetricsError,
-    seconds: float,
-) -> Result:
-    value, extras, warning = None, {}, str(found)
+def _doubts(
+    tasks: Sequence[Task], found: Mapping[str, tuple[Found, float]], sides: Sides, plan: Plan
+) -> dict[str, Doubt]:
+    """Intervals and nulls of what has a value: task key -> what is known of its chance."""
+    if not plan.uncertain:
+        return {}
+    draws = Draws(plan.seed)
+    values = {task.key: found[task.key][0] for task in tasks}
+    return {
+        task.key: doubt(task, value.value, sides, plan, draws)
+        for task in tasks
+        if isinstance(value := values[task.key], Measured) and finite_or_none(value.value) is not None
+    }
+
+
+def _result(task: Task | Refused, sides: Sides, plan: Plan, found: Found, seconds: float, chance: Doubt) -> Result:
+    request, extractor = task.request, task.extractor
+    value, extras = None, {}
+    warnings: tuple[str, ...] = (str(found),)
     if isinstance(found, Measured):
-        value, extras = finite_or_none(found.value), plain(found.extras)
-        warning = f"the value is {found.value}, not a finite number"
-    n = {side: sides[side].side.n for side in SIDES}
+        value, extras = finite_or_none(found.value), plain({**found.extras, **chance.extras})
+        warnings = chance.warnings if value is not None else (f"the value is {found.value}, not a finite number",)
+    size = sides.cut(task) if isinstance(task, Task) else None
+    n = {side: size or sides[side].n for side in SIDES}
+    if size is not None and value is not None:
+        warnings = (*warnings, _cut_note(sides, size))
     params = plain(request.params)
-    info = sides["fake"].encoders.get(extractor)
+    info = sides.collected["fake"].encoders.get(extractor)
     named = info is not None and extractor != FEATURES
+    counted = [str(sides[side].n or "?") for side in request.sides if side not in SIDES]
     signature = Signature(
         metric=request.metric.name,
         extractor=f"{extractor}#{info.digest[:8]}" if info and named else extractor,
-        layer=layer or "none",
+        layer=task.layer if isinstance(task, Task) else "none",
         preprocessing=info.preprocessing if info and named else "none",
         params=params_text(params),
-        n="/".join(str(n[side] or "?") if side in request.sides else "-" for side in SIDES),
+        n="/".join([*(str(n[side] or "?") if side in request.sides else "-" for side in SIDES), *counted]),
         seed=str(request.options.get("seed", plan.seed)),
         version=__version__,
     )
@@ -181,11 +186,21 @@ def _result(
         n_real=n["real"],
         n_fake=n["fake"],
         signature=signature,
+        ci=chance.ci,
+        ci_level=plan.ci_level if chance.ci is not None else None,
+        ci_method=chance.method,
+        null=chance.null,
         extras=extras,
-        warnings=() if value is not None else (warning,),
+        warnings=warnings,
         literature=info is not None and _as_published(request, info.protocol),
         seconds=round(seconds, 4),
     )
+
+
+def _cut_note(sides: Sides, size: int) -> str:
+    """What was left out so that both sides are equal."""
+    larger = max(SIDES, key=lambda side: sides[side].n or 0)
+    return f"comparable at equal sizes only, so {size} of the {sides[larger].n} {larger} samples were drawn by the seed"
 
 
 def _as_published(request: Request, protocol: str | None) -> bool:
@@ -205,21 +220,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and finite_or_none(value) is None:
         return str(value)
     return value
-
-
-def _keep_columns(columns: dict[SideName, dict[str, Sequence[Any]]], task: Task, found: Measured) -> None:
-    """Per-sample columns under their own name; where two tasks give the same one, the key tells them apart."""
-    given: dict[SideName, Mapping[str, Any]] = {"real": found.real, "fake": found.fake}
-    for side, entries in given.items():
-        for name, values in entries.items():
-            place = name if name not in columns[side] else f"{name} ({task.key})"
-            columns[side][place] = plain(values)
-
-
-def _modes(tasks: Sequence[Task], sides: Sides) -> tuple[Mode, ...]:
-    """The table of modes, where a metric counted classes on both sides."""
-    for task in tasks:
-        if task.request.metric.real is not None and task.request.need("fake").summary is ClassTally:
-            real, fake = (cast("ClassTally", _summary(task, side, sides)) for side in SIDES)
-            return mode_table(real, fake, _label_names(sides) if task.extractor == LABELS else None)
-    return ()

@@ -6,8 +6,9 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from time import perf_counter
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, cast
 
 from divmetrics import collected as store
 from divmetrics import dist
@@ -19,9 +20,10 @@ from divmetrics.encoder import Encoder
 from divmetrics.errors import MeasureError, SourceError, UsageError
 from divmetrics.extract import How
 from divmetrics.extractors import load_encoder
-from divmetrics.measure import inventory, measure
-from divmetrics.plan import FEATURES, LABELS, SIDES, Plan, SideName
+from divmetrics.measure import measure
+from divmetrics.plan import FEATURES, HELD_OUT, LABELS, SIDES, Plan, SideName
 from divmetrics.results import Report
+from divmetrics.sides import inventory
 from divmetrics.sources import Source, Stream, open_source, with_labels
 
 
@@ -38,7 +40,8 @@ class Meter:
 
     `metrics`, `extractor`: as on the command line, or lists. `device`, `batch_size`, `workers` change the speed, not
     the numbers. Unreadable samples are skipped and listed; more than the share `max_skipped` of them is a SourceError.
-    Features of whole sources are kept in `cache`: True the usual place, a path that folder, False none.
+    Features of whole sources are kept in `cache`: True the usual place, a path that folder, False none. `ci_level=0`
+    and `null=False` leave out the intervals and the null bands, which take longer than the values.
     """
 
     def __init__(
@@ -53,17 +56,23 @@ class Meter:
         max_skipped: float = 0.01,
         cache: str | os.PathLike[str] | bool = True,
         progress: bool = False,
+        ci_level: float = 0.95,
+        null: bool = True,
+        modes: int | None = None,
+        samples: bool = False,
     ) -> None:
-        self.plan = Plan.of(metrics, extractor, seed)
+        self.plan = Plan.of(metrics, extractor, seed, ci_level=ci_level, null=null, modes=modes, samples=samples)
         self._how = How(device, batch_size, workers, max_skipped, progress, Cache.chosen(cache))
-        self._sides: dict[SideName, Collector] = {side: Collector(self.plan.needs(side)) for side in SIDES}
+        self._sides: dict[SideName, Collector] = {
+            side: Collector(partial(self.plan.needs, side)) for side in (*SIDES, HELD_OUT)
+        }
         self._begin = perf_counter()
 
     def add(self, side: SideName, batch: Any, *, labels: Sequence[str] | None = None) -> None:
         """Take in one batch: images, or features `[b, d]`; `labels` holds one class name a sample.
 
         In a process group each rank adds its own batches. Raises FeatureError on NaN or Inf, UsageError on a side that
-        is neither "real" nor "fake".
+        is neither "real" nor "fake" nor "held_out".
         """
         source, collector = open_source(batch, side=side), self._side(side)
         if labels is not None and isinstance(source, Source):
@@ -84,16 +93,21 @@ class Meter:
         """Raise now what `results` would raise later for lack of a layer, of labels or of samples."""
         inventories = {side: self._forecast(source) for side, source in sources.items()}
         sizes = {side: _size(source) for side, source in sources.items()}
-        kinds = {side: FEATURES in found for side, found in inventories.items()}
-        if kinds["real"] != kinds["fake"]:
-            real, fake = ("features" if kinds[side] else "images" for side in SIDES)
-            raise SourceError(f"real holds {real} and fake holds {fake}; give the same kind on both sides.")
+        kinds = {side: "features" if FEATURES in found else "images" for side, found in inventories.items()}
+        if len(set(kinds.values())) > 1:
+            held = " and ".join(f"{side} holds {kind}" for side, kind in kinds.items())
+            raise SourceError(f"{held}; give the same kind on both sides.")
         self.plan.bind(inventories, sizes)
 
     def merge(self, other: Meter) -> None:
         """Take in all that `other` has collected, after what is here."""
-        for side in SIDES:
+        for side in other.filled:
             self.take(side, other.collected(side))
+
+    @property
+    def filled(self) -> tuple[SideName, ...]:
+        """The sides that a report is about: both, and the held-out reals where there are any."""
+        return (*SIDES, HELD_OUT) if self.collected(HELD_OUT).side.n else SIDES
 
     def collected(self, side: SideName) -> Collected:
         """All summaries of one side as a value, those of other ranks included."""
@@ -113,33 +127,39 @@ class Meter:
             "world_size": dist.world()[1],
             "seconds": {"extract": round(sum(side.seconds for side in self._sides.values()), 3)},
         }
-        report = measure(self.plan, real, fake, meta)
+        held_out = self.collected(HELD_OUT) if HELD_OUT in self.filled else None
+        report = measure(self.plan, real, fake, meta, held_out)
         seconds = {**report.meta["seconds"], "total": round(perf_counter() - self._begin, 3)}
         return report.with_meta(seconds=seconds)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write what has been collected to `path`, whole or not at all; `load` goes on from there."""
         request = {"extractor": list(self.plan.extractors.values()), "seed": self.plan.seed}
-        store.save(path, {side: self.collected(side) for side in SIDES}, request)
+        store.save(path, {side: self.collected(side) for side in self.filled}, request)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], metrics: str | Sequence[str] = "default", **how: Any) -> Self:
         """The meter that `save` wrote; `metrics` as in the constructor, for they are not part of the file."""
         sides, meta = store.load(path)
-        if sorted(sides) != sorted(SIDES):
+        if not set(SIDES) <= set(sides):
             raise SourceError(f"{path} holds {' and '.join(sides)}, not the two sides of a meter.")
         meter = cls(metrics, meta["extractor"], seed=meta["seed"], **how)
-        for side in SIDES:
-            meter.take(side, sides[side])
+        for side, collected in sides.items():
+            meter.take(cast("SideName", side), collected)
         return meter
 
     def _side(self, side: SideName) -> Collector:
         if side not in self._sides:
-            raise UsageError(f"the side is 'real' or 'fake', not {side!r}.")
+            raise UsageError(f"the side is 'real', 'fake' or 'held_out', not {side!r}.")
         return self._sides[side]
 
     def _encoders(self, source: Source | Stream) -> list[Encoder]:
-        return [] if source.kind == "features" else [load_encoder(text) for text in self.plan.extractors.values()]
+        return [] if source.kind == "features" else [load_encoder(text) for text in self._specs.values()]
+
+    @property
+    def _specs(self) -> dict[str, str]:
+        """All extractors to run, companions last: name in the report -> as asked for."""
+        return {**self.plan.extractors, **self.plan.companions}
 
     def _forecast(self, source: Source | Collected) -> dict[str, Any]:
         """Extractor -> layers that `source` will give."""
@@ -155,7 +175,7 @@ class Meter:
         if source.kind == "features":
             found = {FEATURES: ("pooled",)}
         else:
-            found = {name: _layers(text, source) for name, text in self.plan.extractors.items()}
+            found = {name: _layers(text, source) for name, text in self._specs.items()}
         return found if source.labels is None else {**found, LABELS: ("labels",)}
 
 

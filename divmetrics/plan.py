@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from divmetrics.declare import METRICS, Layer, Metric, Need, Spec
 from divmetrics.errors import DivmetricsError, MissingLayer, TooFewSamples, UnknownName, UsageError
+from divmetrics.summaries import Rows
 
-SideName = Literal["real", "fake"]
+SideName = Literal["real", "fake", "held_out"]
 SIDES: tuple[SideName, SideName] = ("real", "fake")
+HELD_OUT: SideName = "held_out"
+"""Real samples that the generator was not trained on; a third side, which few metrics read."""
 PRESETS = ("quick", "default", "full")
 
 FEATURES, LABELS = "features", "labels"
@@ -39,12 +42,12 @@ class Request:
 
     @property
     def sides(self) -> tuple[SideName, ...]:
-        """The sides that the metric reads."""
-        return SIDES if self.metric.real is not None else SIDES[1:]
+        """The sides that the metric reads, in the order of its arguments."""
+        return tuple(side for side in (*SIDES, HELD_OUT) if side in self.metric.needs)
 
-    def need(self, side: SideName) -> Need:
+    def need(self, side: SideName) -> Need | None:
         """What the metric reads on `side`. A one-sample metric is measured on the reals too, for reference."""
-        return (self.metric.real or self.metric.fake) if side == "real" else self.metric.fake
+        return self.metric.needs.get(side) or (self.metric.fake if side == "real" else None)
 
 
 @dataclass(frozen=True)
@@ -83,26 +86,70 @@ class Plan:
     extractors: Mapping[str, str]
     """Name in the report -> the extractor as it was asked for."""
     seed: int
+    companions: Mapping[str, str] = field(default_factory=dict)
+    """Extractors that nobody asked for and that serve only the metrics whose layer no other extractor gives."""
+    ci_level: float = 0.95
+    """Level of the intervals and of the null bands; 0 leaves the intervals out."""
+    null: bool = True
+    """Whether two-sample metrics get the band of "fakes and reals from one distribution"."""
+    modes: int | None = None
+    """Number of clusters that stand in for classes; None takes the classes, and where there are none chooses."""
+    samples: bool = False
+    """Whether all that can be said of single samples is wanted."""
 
     @classmethod
-    def of(cls, metrics: str | Sequence[str], extractor: str | Sequence[str], seed: int = 0) -> Self:
+    def of(
+        cls,
+        metrics: str | Sequence[str],
+        extractor: str | Sequence[str],
+        seed: int = 0,
+        *,
+        ci_level: float = 0.95,
+        null: bool = True,
+        modes: int | None = None,
+        samples: bool = False,
+    ) -> Self:
         """`metrics` and `extractor` as on the command line, or as lists of their items."""
+        if not 0 <= ci_level < 1:
+            raise UsageError(f"ci-level {ci_level} cannot be; give a share such as 0.95, or 0 for no intervals.")
+        if modes is not None and modes < 1:
+            raise UsageError(f"modes {modes} cannot be; give a number of clusters from 1 on, or auto.")
         extractors: dict[str, str] = {}
-        for text in dict.fromkeys(_items(extractor)):
+        for text in dict.fromkeys(as_items(extractor)):
             if extractors.setdefault(name := Spec.parse(text).name, text) != text:
                 raise UsageError(f"{extractors[name]} and {text} would both be called {name}; score them in two runs.")
         if not extractors:
             raise UsageError("no extractor was named; leave the option out for the default.")
-        return cls(tuple(_requests(_items(metrics), seed)), extractors, seed)
+        requests = tuple(_requests(as_items(metrics), seed))
+        given = {layer for text in extractors.values() for layer in Spec.parse(text).extractor.provides}
+        wanted = {r.metric.companion for r in requests if not given.intersection(r.metric.fake.layers)}
+        companions = {Spec.parse(text).name: text for text in sorted(filter(None, wanted))}
+        return cls(requests, extractors, seed, companions, ci_level, null, modes, samples)
 
-    def needs(self, side: SideName) -> dict[Layer, set[type[Any]]]:
-        """Layer -> summaries to keep of it on `side`."""
+    @property
+    def uncertain(self) -> bool:
+        """Whether intervals or nulls are wanted, for which the samples themselves are needed, not only their sums."""
+        return self.ci_level > 0 or self.null
+
+    def needs(self, side: SideName, extractor: str) -> dict[Layer, set[type[Any]]]:
+        """Layer -> summaries to keep of what `extractor` gives on `side`."""
         found: dict[Layer, set[type[Any]]] = {}
         for request in self.requests:
             need = request.need(side)
+            if need is None or (extractor in self.companions) != (self._companion(request) == extractor):
+                continue
             for layer in need.layers:
-                found.setdefault(layer, set()).add(need.summary)
+                found.setdefault(layer, set()).update(_kept(need, rows_too=self.uncertain))
+        if extractor not in self.companions and (self.samples or self.modes is not None):
+            found.setdefault("pooled", set()).add(Rows)
         return found
+
+    def _companion(self, request: Request) -> str | None:
+        """The companion that serves `request`; None where the extractors that were asked for do."""
+        if request.metric.companion is None or not self.companions:
+            return None
+        name = Spec.parse(request.metric.companion).name
+        return name if name in self.companions else None
 
     def bind(self, inventory: Inventory, sizes: Mapping[SideName, int | None]) -> list[Task | Refused]:
         """For each request and extractor, in their order, the task or why there is none; a size may be unknown.
@@ -114,7 +161,7 @@ class Plan:
                 raise TooFewSamples(f"{side} has {n} sample{'s' * (n != 1)}; a set needs at least 2 to be measured.")
         bound: dict[str, Task | Refused] = {}
         for request in self.requests:
-            for extractor in (name for name in inventory["fake"] if name != LABELS):
+            for extractor in self._serving(request, inventory):
                 outcome = _bind(request, extractor, inventory, sizes)
                 if isinstance(outcome, Refused) and request.explicit:
                     raise outcome.reason
@@ -124,8 +171,21 @@ class Plan:
             raise reasons[0]
         return list(bound.values())
 
+    def _serving(self, request: Request, inventory: Inventory) -> list[str]:
+        """The extractors of `inventory` that `request` is measured on: its companion, or all that were asked for."""
+        companion = self._companion(request)
+        if companion is not None and companion in inventory["fake"]:
+            return [companion]
+        return [name for name in inventory["fake"] if name != LABELS and name not in self.companions]
 
-def _items(given: str | Sequence[str]) -> list[str]:
+
+def _kept(need: Need, *, rows_too: bool) -> set[type[Any]]:
+    """Summaries to collect for `need`; the rows as well where half-samples are going to be summarised."""
+    kind = need.summary.collected_as()
+    return {kind, need.summary.sampled_as()} if rows_too else {kind}
+
+
+def as_items(given: str | Sequence[str]) -> list[str]:
     """The items of a comma-separated text, or of a list of such texts."""
     texts = [given] if isinstance(given, str) else list(given)
     return [item.strip() for text in texts for item in str(text).split(",") if item.strip()]
@@ -179,8 +239,21 @@ def _bind(
         return Refused(request, extractor, reason)
 
 
+def _by_class(request: Request) -> bool:
+    return any(need.summary.by_class for need in request.metric.needs.values())
+
+
 def _on_first_layer(request: Request, extractor: str, inventory: Inventory) -> Task:
     """The task on the first layer that both sides have: labels come from the samples, all else from the extractor."""
+    if HELD_OUT in request.sides and HELD_OUT not in inventory:
+        raise MissingLayer(
+            f"{request.name} compares with real samples that the generator was not trained on; name them: --held-out."
+        )
+    if _by_class(request) and not all(LABELS in inventory[side] for side in request.sides):
+        raise MissingLayer(
+            f"{request.name} looks at one class at a time; put the samples of both sides into class folders, "
+            "or name their classes: --labels."
+        )
     for layer in request.metric.fake.layers:
         owner = LABELS if layer == "labels" else extractor
         if all(layer in inventory[side].get(owner, ()) for side in request.sides):
@@ -196,7 +269,7 @@ def _on_first_layer(request: Request, extractor: str, inventory: Inventory) -> T
 def _check_sizes(request: Request, sizes: Mapping[SideName, int | None]) -> None:
     minimum = request.metric.minimum(request.options)
     for side in request.sides:
-        if (n := sizes[side]) is not None and n < minimum:
+        if (n := sizes.get(side)) is not None and n < minimum:
             k = f" with k={request.options['k']}" if "k" in request.options else ""
             lower = f" or lower k, {request.metric.name}:k={n - 1}" if k and n > 1 else ""
             raise TooFewSamples(

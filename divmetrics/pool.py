@@ -51,6 +51,10 @@ class Pool:
         }
         return replace(self.fake, **{**joined, "index": torch.arange(self.n + self.m, device=joined["index"].device)})
 
+    def features(self) -> Tensor:
+        """All features `[n + m, d]`, the reals first."""
+        return self.whole.features
+
     def part(self, places: Tensor) -> Rows:
         """The samples at `places` `[b]` of the pool as one set."""
         return self.whole.take(places)

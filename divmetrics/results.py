@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from divmetrics.errors import UnknownName, UsageError
 from divmetrics.files import write_text
@@ -57,6 +57,15 @@ class Signature:
         return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
+R = TypeVar("R")
+
+
+def _known(record: type[R], entry: Mapping[str, Any]) -> R:
+    """`record` from JSON; keys that a later version added are passed over."""
+    names = {f.name for f in fields(record)}  # type: ignore[arg-type]
+    return record(**{name: value for name, value in entry.items() if name in names})
+
+
 def params_text(params: Mapping[str, Any]) -> str:
     """Options as they stand in a signature: `k:5|ties:open`."""
     return "|".join(f"{name}:{value}" for name, value in sorted(params.items()))
@@ -64,11 +73,17 @@ def params_text(params: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class NullBand:
-    """What two disjoint sets of real samples of these sizes would score."""
+    """What two sets of these sizes would score if both came from one distribution."""
 
     mean: float
     low: float
     high: float
+    sd: float | None = None
+    p: float | None = None
+    """Chance of a value at least as bad as the one found; None where a report does not say."""
+    draws: int | None = None
+    """Re-splits behind the band; None for a closed form."""
+    method: str | None = None
 
 
 @dataclass(frozen=True)
@@ -125,7 +140,7 @@ class Result:
         known["signature"] = Signature.parse(entry["signature"])
         known["range"] = tuple(entry["range"])
         known["ci"] = tuple(entry["ci"]) if entry.get("ci") else None
-        known["null"] = NullBand(**entry["null"]) if entry.get("null") else None
+        known["null"] = _known(NullBand, entry["null"]) if entry.get("null") else None
         known["warnings"] = tuple(entry.get("warnings", ()))
         return cls(**known)
 
@@ -174,6 +189,16 @@ class Mode:
     """Chance of so few fakes in this mode if the fakes had the reals' shares; None where it was not tested."""
     state: str
     """`present`; `thinned`, `missing`: too few fakes, none, beyond chance; `unseen`: none, which may be chance."""
+    exemplars: tuple[str, ...] = ()
+    """Paths of reals that show what the mode is."""
+    corrected: bool = False
+    """Whether the shares are corrected for the errors of the classifier that counted them."""
+
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any]) -> Self:
+        """The inverse of `vars`; keys that a later version added are passed over."""
+        mode = _known(cls, entry)
+        return replace(mode, exemplars=tuple(mode.exemplars))
 
 
 @dataclass(frozen=True)
@@ -200,6 +225,8 @@ class Report:
     meta: Mapping[str, Any] = field(default_factory=dict)
     samples: Mapping[str, Mapping[str, Sequence[Any]]] = field(default_factory=dict, compare=False, repr=False)
     """Side -> column -> one value a sample, with a column `path`; not part of the JSON."""
+    held_out: Side | None = None
+    """Real samples that the generator was not trained on, where they were given."""
 
     def __getitem__(self, name: str) -> Result:
         return self.metrics[self.resolve(name)]
@@ -225,6 +252,7 @@ class Report:
             "created": self.created,
             "real": self.real.to_json(),
             "fake": self.fake.to_json(),
+            **({} if self.held_out is None else {"held_out": self.held_out.to_json()}),
             "metrics": {key: result.to_json() for key, result in self.metrics.items()},
             "verdict": None
             if self.verdict is None
@@ -251,8 +279,9 @@ class Report:
                 created=whole["created"],
                 real=Side.from_json(whole["real"]),
                 fake=Side.from_json(whole["fake"]),
+                held_out=Side.from_json(whole["held_out"]) if whole.get("held_out") else None,
                 metrics={key: Result.from_json(entry) for key, entry in whole["metrics"].items()},
-                modes=tuple(Mode(**mode) for mode in whole.get("modes", ())),
+                modes=tuple(Mode.from_json(mode) for mode in whole.get("modes", ())),
                 verdict=Verdict(verdict["state"], verdict["alpha"], tuple(verdict["findings"])) if verdict else None,
                 meta=whole.get("meta", {}),
             )

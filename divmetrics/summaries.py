@@ -337,6 +337,15 @@ class Sample(Summary):
     count: int
 
     @classmethod
+    def sampled_as(cls) -> type[Summary]:
+        return cls
+
+    @classmethod
+    def chosen(cls, places: Tensor) -> Tensor:
+        """Which of `places` `[n]` will stay, as positions in it, so that only those need be looked at."""
+        return torch.argsort(_mixed(places), stable=True)[: cls.SIZE]
+
+    @classmethod
     def of(cls, rows: Tensor, index: Tensor) -> Self:
         return cls._lowest(rows, index.to(rows.device), _mixed(index.cpu()).to(rows.device), len(rows))
 

@@ -65,7 +65,7 @@ def test_labels_give_modes() -> None:
 
 def test_wrong_use_is_told() -> None:
     meter = dm.Meter("fid")
-    with pytest.raises(UsageError, match="'real' or 'fake', not 'fakes'"):
+    with pytest.raises(UsageError, match="'real', 'fake' or 'held_out', not 'fakes'"):
         meter.add("fakes", REAL)  # type: ignore[arg-type]
     with pytest.raises(SourceError, match="no samples on the real side"):
         meter.results()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
+from typing import Any
 
 import click
 from click.core import ParameterSource
 
 from divmetrics.cli._options import (
+    Comparing,
     Measuring,
+    comparing,
     debug_option,
     json_option,
     md_option,
@@ -33,6 +37,7 @@ _FOR_BOTH = frozenset({"sources", "config", "json_path", "md_path", "junit_path"
 @click.option("--config", metavar="PATH", help="Rule file.  [default: divmetrics.toml, else pyproject.toml]")
 @metrics_option
 @measuring
+@comparing
 @json_option
 @md_option
 @click.option("--junit", "junit_path", metavar="PATH", help="Write JUnit XML, one testcase a rule.")
@@ -44,6 +49,7 @@ def gate(
     sources: tuple[str, ...],
     config: str | None,
     measuring: Measuring,
+    comparing: Comparing,
     metrics: str | None,
     json_path: str | None,
     md_path: str | None,
@@ -66,7 +72,13 @@ def gate(
     """
     check_outputs(json_path, md_path, junit_path, samples_path)
     rules = read_rules(config)
-    report = _report(ctx, sources, rules, measuring, metrics)
+    report = _report(
+        ctx,
+        sources,
+        rules,
+        metrics,
+        {**measuring.keywords(rules.extractors), **comparing.keywords(), "samples": samples_path is not None},
+    )
     gated = judge(report, rules)
 
     for warning in gated.warnings:
@@ -80,7 +92,7 @@ def gate(
 
 
 def _report(
-    ctx: click.Context, sources: tuple[str, ...], rules: Rules, measuring: Measuring, metrics: str | None
+    ctx: click.Context, sources: tuple[str, ...], rules: Rules, metrics: str | None, keywords: Mapping[str, Any]
 ) -> Report:
     """The saved report, or a new one of the metrics that the rules name."""
     if len(sources) == 1:
@@ -93,7 +105,6 @@ def _report(
     from divmetrics import engine
 
     real, fake = sources
-    keywords = measuring.keywords(extractor=rules.extractors)
     return engine.score(real, fake, metrics=metrics or rules.metrics, **keywords).with_meta(argv=list(ctx.obj))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import wraps
 from typing import Any, Literal
@@ -42,6 +42,20 @@ class Measuring:
         if extractor is not None:
             given.setdefault("extractor", extractor)
         return {**given, "progress": not self.quiet}
+
+
+@dataclass(frozen=True)
+class Comparing:
+    """What is said of two sides beyond the bare numbers."""
+
+    ci_level: float
+    null: bool
+    modes: Auto
+    held_out: str | None
+
+    def keywords(self) -> dict[str, Any]:
+        """Keyword arguments of `engine.score`."""
+        return {**asdict(self), "modes": None if self.modes == "auto" else self.modes}
 
 
 def _count_or_auto(least: int) -> Callable[[click.Context, click.Parameter, str], Auto]:
@@ -106,18 +120,58 @@ _MEASURING = (
 )
 
 
-def measuring(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options of `Measuring`; the command gets them as one argument, `measuring`."""
+_COMPARING = (
+    click.option(
+        "--ci-level",
+        type=click.FloatRange(0, 1, max_open=True),
+        default=0.95,
+        metavar="SHARE",
+        show_default=True,
+        help="Level of the intervals and null bands; 0: no intervals.",
+    ),
+    click.option(
+        "--null/--no-null",
+        default=True,
+        show_default=True,
+        help="What each metric would give if fakes and reals were alike.",
+    ),
+    click.option(
+        "--modes",
+        callback=_count_or_auto(1),
+        default="auto",
+        metavar="N|auto",
+        show_default=True,
+        help="Number of clusters of the reals that serve as modes; auto: the classes, else as many as the reals show.",
+    ),
+    click.option(
+        "--held-out",
+        metavar="SOURCE",
+        help="Real samples that the generator was not trained on; then REAL is its training set (c_t, fld).",
+    ),
+)
 
-    @wraps(command)
-    def with_record(**given: Any) -> Any:
-        shared = {field.name: given.pop(field.name) for field in fields(Measuring)}
-        return command(measuring=Measuring(**shared), **given)
 
-    collected: Callable[..., Any] = with_record
-    for option in reversed(_MEASURING):
-        collected = option(collected)
-    return collected
+def _grouped(record: type[Any], name: str, options: Sequence[Callable[..., Any]]) -> Callable[..., Any]:
+    """A decorator that adds `options` to a command, which gets them as one `record`, in the argument `name`."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(command)
+        def with_record(**given: Any) -> Any:
+            shared = {field.name: given.pop(field.name) for field in fields(record)}
+            return command(**{name: record(**shared)}, **given)
+
+        collected: Callable[..., Any] = with_record
+        for option in reversed(options):
+            collected = option(collected)
+        return collected
+
+    return decorate
+
+
+measuring = _grouped(Measuring, "measuring", _MEASURING)
+"""Add the options of `Measuring`; the command gets them as one argument, `measuring`."""
+comparing = _grouped(Comparing, "comparing", _COMPARING)
+"""Add the options of `Comparing`; the command gets them as one argument, `comparing`."""
 
 
 metrics_option = click.option(
@@ -134,7 +188,7 @@ samples_option = click.option(
     "--samples",
     "samples_path",
     metavar="PATH",
-    help="Write csv: which fake lies outside the reals, which real is missed.",
+    help="Write csv, a line a sample: nearest one of the other side, inside or covered, realism, rarity, duplicates.",
 )
 debug_option = click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 """Read by `main` from the arguments themselves, since parsing them may be what fails."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import click
 
 from divmetrics.cli._options import (
+    Comparing,
     Measuring,
+    comparing,
     debug_option,
     json_option,
     md_option,
@@ -21,6 +23,7 @@ from divmetrics.cli._output import check_outputs, deliver, save_samples
 @click.argument("fake")
 @metrics_option
 @measuring
+@comparing
 @json_option
 @md_option
 @samples_option
@@ -31,6 +34,7 @@ def score(
     real: str,
     fake: str,
     measuring: Measuring,
+    comparing: Comparing,
     metrics: str | None,
     json_path: str | None,
     md_path: str | None,
@@ -45,7 +49,8 @@ def score(
     from divmetrics import engine  # torch comes with it: not before the command line is known to be right
     from divmetrics.report import page
 
-    report = engine.score(real, fake, metrics=metrics or "default", **measuring.keywords()).with_meta(argv=list(argv))
+    keywords = {**measuring.keywords(), **comparing.keywords(), "samples": samples_path is not None}
+    report = engine.score(real, fake, metrics=metrics or "default", **keywords).with_meta(argv=list(argv))
     if samples_path is not None:
         save_samples(report, samples_path)
     deliver(page.of_report(report), report.to_json(), json_path, md_path)

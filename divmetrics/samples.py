@@ -1,0 +1,107 @@
+"""What is said of single samples: a line for each in the csv, and the modes that the fakes miss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from divmetrics.declare import METRICS, Measured
+from divmetrics.errors import DivmetricsError, MissingLayer
+from divmetrics.modes import mode_table
+from divmetrics.pairs import nearest
+from divmetrics.plan import LABELS, SIDES, Plan, SideName, Task
+from divmetrics.results import Mode
+from divmetrics.sides import Sides, inventory
+from divmetrics.summaries import ClassTally, Rows
+
+Columns = dict[SideName, dict[str, Sequence[Any]]]
+
+ALWAYS = ("precision", "coverage", "realism", "rarity", "duplicate_fraction")
+"""Metrics whose columns every csv of samples holds, whatever was measured."""
+
+
+def samples_of(tasks: Sequence[Task], found: Mapping[str, Any], sides: Sides, plan: Plan) -> dict[str, Any]:
+    """Side -> column -> one value a sample: what the metrics said, and with `plan.samples` all there is to say."""
+    columns: Columns = {"real": {}, "fake": {}}
+    for task in tasks:
+        if isinstance(value := found[task.key], Measured) and sides.cut(task) is None:
+            _keep(columns, task.key, value)
+    if plan.samples and (extractor := _pooled(sides)) is not None:
+        real, fake = (sides.collected[side].get(extractor, "pooled", Rows) for side in SIDES)
+        for name in ALWAYS:
+            _add_columns(columns, f"{name}@{extractor}", name, real, fake)
+        _add_neighbours(columns, real, fake, sides)
+    return {side: {"path": sides.collected[side].paths, **kept} for side, kept in columns.items() if kept}
+
+
+def modes_of(tasks: Sequence[Task], sides: Sides, plan: Plan) -> tuple[Mode, ...]:
+    """The table of modes: the classes of the samples, else clusters of the reals, else a classifier's classes.
+
+    Clusters cost a while, so they are made where modes were asked for, by number, by metric or by a preset.
+    """
+    counted = [
+        task for task in tasks if task.request.metric.fake.summary is ClassTally and "real" in task.request.sides
+    ]
+    labelled = [task for task in counted if task.extractor == LABELS]
+    wanted = plan.modes is not None or counted or not all(task.request.explicit for task in tasks)
+    if labelled and plan.modes is None:
+        real, fake = (cast("ClassTally", sides.summary(labelled[0], side)) for side in SIDES)
+        return mode_table(real, fake, sides.class_names)
+    if wanted and (extractor := _pooled(sides)) is not None:
+        pass
+    for task in counted:
+        real, fake = (cast("ClassTally", sides.summary(task, side)) for side in SIDES)
+        return mode_table(real, fake, None)
+    return ()
+
+
+def _pooled(sides: Sides) -> str | None:
+    """The first extractor whose rows both sides hold."""
+    for extractor, layers in inventory(sides.collected["fake"]).items():
+        if "pooled" in layers:
+            try:
+                for side in SIDES:
+                    sides.collected[side].get(extractor, "pooled", Rows)
+            except MissingLayer:
+                continue
+            return extractor
+    return None
+
+
+def _keep(columns: Columns, key: str, found: Measured) -> None:
+    """Per-sample columns under their own name; where two tasks give the same one, the key tells them apart."""
+    given: dict[SideName, Mapping[str, Any]] = {"real": found.real, "fake": found.fake}
+    for side, entries in given.items():
+        for name, values in entries.items():
+            place = name if name not in columns[side] else f"{name} ({key})"
+            columns[side][place] = values.tolist() if hasattr(values, "tolist") else list(values)
+
+
+def _add_columns(columns: Columns, key: str, name: str, real: Rows, fake: Rows) -> None:
+    """The columns of a metric that was not among the tasks, where it can be computed."""
+    try:
+        found = METRICS[name].measure(real, fake)
+    except DivmetricsError:
+        return
+    if not {*found.real, *found.fake} & {*columns["real"], *columns["fake"]}:
+        _keep(columns, key, found)
+
+
+def _add_neighbours(columns: Columns, real: Rows, fake: Rows, sides: Sides) -> None:
+    """For each sample the nearest of the other side and its distance; for a real that is covered, by which fake."""
+    for side, own, other in (("fake", fake, real), ("real", real, fake)):
+        squared, index = nearest(own.features, other.features)
+        names = _names(index, sides.collected["real" if side == "fake" else "fake"].paths)
+        label = "nearest_real" if side == "fake" else "nearest_fake"
+        columns[cast("SideName", side)][label] = names
+        columns[cast("SideName", side)][f"{label}_distance"] = squared.sqrt().tolist()
+    if (covered := columns["real"].get("covered")) is not None:
+        by = columns["real"]["nearest_fake"]
+        columns["real"]["covered_by"] = [name if inside else "" for name, inside in zip(by, covered, strict=True)]
+
+
+def _names(index: Tensor, paths: Sequence[str]) -> list[str]:
+    return [paths[i] if paths else f"#{i}" for i in torch.as_tensor(index).tolist()]

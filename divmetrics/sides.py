@@ -1,0 +1,144 @@
+"""`Sides`: what a task reads of what was collected: summaries, numbered classes, equal sizes, the pool of its chance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, TypeVar, cast
+
+import torch
+from torch import Tensor
+
+from divmetrics.collected import Collected
+from divmetrics.declare import Layer
+from divmetrics.errors import MissingLayer
+from divmetrics.plan import HELD_OUT, LABELS, SideName, Task
+from divmetrics.pool import Pool
+from divmetrics.results import Side
+from divmetrics.summaries import ClassTally, Labelled, Rows, Summary
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Sides:
+    """The sides of one measurement. What is made of them is made once, so that metrics share their passes."""
+
+    collected: Mapping[SideName, Collected]
+    seed: int
+    _made: dict[tuple[Any, ...], Any] = field(default_factory=dict, repr=False)
+
+    def __getitem__(self, side: SideName) -> Side:
+        return self.collected[side].side
+
+    def inventory(self) -> dict[SideName, dict[str, Iterable[Layer]]]:
+        """Side -> extractor -> layers that are there, the labels among them."""
+        return {side: inventory(collected) for side, collected in self.collected.items()}
+
+    def sizes(self) -> dict[SideName, int | None]:
+        """Side -> number of samples, None where statistics of another tool do not say."""
+        return {side: collected.side.n for side, collected in self.collected.items()}
+
+    @cached_property
+    def class_names(self) -> list[str]:
+        """The classes of all sides, sorted: a class number means the same on each of them."""
+        return sorted({name for collected in self.collected.values() for name in collected.side.labels or {}})
+
+    def summary(self, task: Task, side: SideName) -> Summary:
+        """What `task` reads on `side`, cut to an equal size where its metric is comparable at equal sizes only."""
+        need = task.request.need(side)
+        assert need is not None  # noqa: S101  the plan binds a task to sides that it reads
+        kind: type[Summary] = need.summary
+        if task.extractor == LABELS:
+            return self._once(("tally", side), lambda: self._tally(side))
+        if (size := self.cut(task)) is not None:
+            rows = self._rows(task, side, size)
+            return rows if isinstance(rows, kind) else kind.of(rows.features, rows.index)
+        if kind.by_class:
+            return self._rows(task, side, None)
+        found: Summary = self.collected[side].get(task.extractor, task.layer, kind)
+        return found
+
+    def cut(self, task: Task) -> int | None:
+        """The size that both sides are cut to for `task`; None where they are taken whole."""
+        sizes = {self.collected[side].side.n for side in task.request.sides}
+        if not task.request.metric.equal_n or len(sizes) < 2 or None in sizes or task.extractor == LABELS:
+            return None
+        return min(size for size in sizes if size is not None)
+
+    def pool(self, task: Task) -> Pool | None:
+        """The samples behind `task`, for half-samples and re-splits; None where only their sums were kept."""
+        kind = task.request.metric.fake.summary
+        key = (
+            "pool",
+            task.extractor,
+            task.layer,
+            kind is ClassTally,
+            kind.by_class,
+            self.cut(task),
+            task.request.sides,
+        )
+        return self._once(key, lambda: self._pool(task))
+
+    def _pool(self, task: Task) -> Pool | None:
+        try:
+            parts = {side: self._samples(task, side) for side in task.request.sides}
+        except MissingLayer:
+            return None
+        if HELD_OUT in parts:  # under the null of such a metric held-out reals and fakes are alike
+            return Pool(parts[HELD_OUT], parts["fake"], fixed=parts["real"])
+        return Pool(parts.get("real"), parts["fake"])
+
+    def _samples(self, task: Task, side: SideName) -> Rows:
+        """The samples one by one: rows, or class numbers `[n]` for a metric that counts classes."""
+        need = task.request.need(side)
+        assert need is not None  # noqa: S101
+        if task.extractor == LABELS:
+            return self._once(("classes", side), lambda: _as_rows(self._classes(side)))
+        if need.summary is ClassTally:
+            layer = (task.extractor, task.layer, side)
+            return self._once(("argmax", *layer), lambda: _as_rows(self._rows(task, side, None).features.argmax(1)))
+        if need.summary.sampled_as() is not Rows:
+            return cast("Rows", self.collected[side].get(task.extractor, task.layer, need.summary))
+        return self._rows(task, side, self.cut(task))
+
+    def _rows(self, task: Task, side: SideName, size: int | None) -> Rows:
+        """The rows of `task`, with their classes where it wants them, cut to `size`; the same object at every call."""
+        by_class = any(need.summary.by_class for need in task.request.metric.needs.values())
+
+        def make() -> Rows:
+            whole: Rows = self.collected[side].get(task.extractor, task.layer, Rows)
+            if by_class:
+                whole = Labelled(whole.features, whole.index, self._classes(side))
+            if size is None or size == whole.n:
+                return whole
+            drawn = torch.randperm(whole.n, generator=torch.Generator().manual_seed(self.seed))[:size]
+            return whole.take(drawn)
+
+        return self._once(("rows", task.extractor, task.layer, side, size, by_class), make)
+
+    def _classes(self, side: SideName) -> Tensor:
+        """The class number of each sample `[n]` int64, in the order of the rows."""
+        number = {name: place for place, name in enumerate(self.class_names)}
+        return torch.tensor([number[name] for name in self.collected[side].labels or ()], dtype=torch.int64)
+
+    def _tally(self, side: SideName) -> ClassTally:
+        labels = self.collected[side].side.labels or {}
+        return ClassTally(torch.tensor([labels.get(name, 0) for name in self.class_names]))
+
+    def _once(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
+        if key not in self._made:
+            self._made[key] = make()
+        made: T = self._made[key]
+        return made
+
+
+def inventory(collected: Collected) -> dict[str, Iterable[Layer]]:
+    """Extractor -> layers of one side, its labels among them."""
+    found: dict[str, Iterable[Layer]] = dict(collected.layers)
+    return found if collected.side.labels is None else {**found, LABELS: ("labels",)}
+
+
+def _as_rows(classes: Tensor) -> Rows:
+    return Rows(classes, torch.arange(len(classes)))

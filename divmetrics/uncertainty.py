@@ -1,0 +1,215 @@
+"""How sure a number is: the interval around it, the band where it would lie if fakes and reals were alike, its bias.
+
+**Interval.** It is for the metric's expectation at these sample sizes, both sides drawn afresh. Where a metric has no
+variance of its own, halves of both sides are drawn without replacement: the variance of the values over them estimates
+the variance at full size (a mean of n/2 out of n has the variance s²/(n/2) - s²/n = s²/n). A bootstrap would not do:
+repeated rows are neighbours at distance 0, which breaks every metric that looks at neighbours.
+
+**Null.** The pooled samples are dealt out again into sets of the same sizes (a permutation test: exact where fakes and
+reals come from one distribution). A metric that re-indexes one pass over the pairs takes 199 deals; one that must be
+computed anew takes few, and the band is then Student's prediction interval for one more draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import stats
+
+from divmetrics.declare import Chance, Metric, Null
+from divmetrics.errors import DivmetricsError
+from divmetrics.plan import Plan, Task
+from divmetrics.pool import Pool, Splits
+from divmetrics.results import NullBand
+from divmetrics.sides import Sides
+from divmetrics.summaries import ClassTally, Rows, Summary
+
+MANY, FEW = 199, 20
+"""Re-splits for the null: of a metric that re-indexes, and of one that is computed anew on each."""
+HALVES = 100
+"""Half-samples at most; the error of a standard error from 100 is 7 %."""
+COUNTED = 50
+"""From this many draws on a band is their own quantiles; below, it rests on Student's t."""
+FOR_BIAS = 6
+"""Half-samples that suffice for a bias, where none are needed for the interval."""
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """What is known of the chance in one number."""
+
+    ci: tuple[float, float] | None = None
+    method: str | None = None
+    null: NullBand | None = None
+    extras: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Draws:
+    """Half-samples and re-splits of the pools of one measurement, drawn once for a pool and shared by its metrics."""
+
+    seed: int
+    _made: dict[tuple[int, ...], Splits] = field(default_factory=dict)
+
+    def of(self, pool: Pool, halves: int, deals: int) -> Splits:
+        """`halves` half-samples of `pool`, then `deals` re-splits; the same object for the same request."""
+        key = (pool.n, pool.m, halves, deals)
+        if key not in self._made:
+            parts = [Splits.halves(pool.n, pool.m, halves, self.seed)] * bool(halves)
+            parts += [Splits.permutations(pool.n, pool.m, deals, self.seed + 1)] * bool(deals)
+            self._made[key] = Splits.of(parts)
+        return self._made[key]
+
+
+def doubt(task: Task, value: float, sides: Sides, plan: Plan, draws: Draws) -> Doubt:
+    """Interval, null band and bias of `value`, as far as `plan` wants them and the metric allows."""
+    pool = sides.pool(task)
+    if pool is None:
+        return Doubt(warnings=("no interval and no null: statistics hold no samples to draw from",))
+    try:
+        return _doubt(task, value, pool, plan, draws)
+    except DivmetricsError as error:
+        return Doubt(warnings=(f"no interval and no null: {error}",))
+
+
+def _doubt(task: Task, value: float, pool: Pool, plan: Plan, draws: Draws) -> Doubt:
+    metric, options, chance = task.request.metric, task.request.options, task.request.metric.chance
+    wants_null = plan.null and pool.real is not None
+    closed = chance.null(pool, **options) if wants_null and chance.null is not None else None
+    variance = chance.variance.function(pool, **options) if plan.ci_level and chance.variance is not None else None
+    deals, halves = _counts(metric)
+    deals = deals if wants_null and closed is None else 0
+    if variance is not None or not plan.ci_level:
+        halves = FOR_BIAS if chance.bias == "1/n" and plan.ci_level else 0
+    values = _on_splits(metric, pool, draws.of(pool, halves, deals), options) if halves + deals else np.empty(0)
+    half, dealt = values[:halves], values[halves:]
+    half, dealt = half[np.isfinite(half)], dealt[np.isfinite(dealt)]
+    null = None
+    if closed is not None:
+        null = _closed_band(value, closed, metric, plan.ci_level or 0.95)
+    elif len(dealt) > 1:
+        null = _drawn_band(value, dealt, metric, plan.ci_level or 0.95)
+    ci, method = None, None
+    if plan.ci_level and variance is not None and chance.variance is not None:
+        ci, method = _interval(value, variance**0.5, np.inf, metric, pool, plan.ci_level), chance.variance.method
+    elif plan.ci_level and len(half) > 1:
+        error = float(half.std(ddof=1)) * _from_halves(pool)
+        ci, method = _interval(value, error, len(half) - 1, metric, pool, plan.ci_level), f"{len(half)} half-samples"
+    return Doubt(ci, method, null, _bias(value, half, null, chance))
+
+
+def _counts(metric: Metric) -> tuple[int, int]:
+    """How many re-splits and half-samples the metric takes."""
+    cheap = metric.chance.resample is not None or metric.fake.summary is ClassTally
+    deals = metric.chance.draws or (MANY if cheap else FEW)
+    return deals, max(12, min(HALVES, deals))
+
+
+def _from_halves(pool: Pool) -> float:
+    """Factor from the spread over half-samples to the standard error: 1, but for odd sizes."""
+    kept, whole = pool.m // 2, pool.m
+    return float(np.sqrt(kept / (whole - kept)))
+
+
+def _on_splits(metric: Metric, pool: Pool, splits: Splits, options: Mapping[str, Any]) -> np.ndarray:
+    """The metric's value on each split `[B]`."""
+    if metric.chance.resample is not None:
+        return np.asarray(torch.as_tensor(metric.chance.resample(pool, splits, **options)).double().cpu())
+    return np.array([_recomputed(metric, pool, splits, b, options) for b in range(len(splits))])
+
+
+def _recomputed(metric: Metric, pool: Pool, splits: Splits, b: int, options: Mapping[str, Any]) -> float:
+    """The metric on split `b`, from its rows; NaN where it cannot be computed on them."""
+    parts = {"fake": pool.part(splits.fake(b))}
+    if pool.real is not None:
+        parts["real" if pool.fixed is None else "held_out"] = pool.part(splits.real(b))
+    if pool.fixed is not None:
+        parts["real"] = pool.fixed
+    summaries = [_as(need.summary, parts[side]) for side, need in metric.needs.items()]
+    try:
+        return metric.measure(*summaries, **options).value
+    except DivmetricsError:
+        return np.nan
+
+
+def _as(kind: type[Summary], rows: Rows) -> Summary:
+    return rows if isinstance(rows, kind) else kind.of(rows.features, rows.index)
+
+
+def _interval(
+    value: float, error: float, freedom: float, metric: Metric, pool: Pool, level: float
+) -> tuple[float, float]:
+    """Ends of the interval: Wilson's for a share, else `value` and Student's t, cut at the ends of the range."""
+    low, high = metric.range
+    reach = float(stats.t.ppf((1 + level) / 2, freedom))
+    if (low, high) == (0, 1):
+        return _wilson(value, error, reach, pool)
+    return max(low, value - reach * error), min(high, value + reach * error)
+
+
+def _wilson(share: float, error: float, reach: float, pool: Pool) -> tuple[float, float]:
+    """Wilson's score interval for as many independent samples as `error` stands for, at most those of a side.
+
+    At 0 and at 1 the estimated error is 0 and a symmetric interval empty, though an event of probability 3/n is easily
+    missed in n samples.
+    """
+    most = min(n for n in (pool.n, pool.m) if n)
+    spread = share * (1 - share)
+    samples = most if error == 0 else min(max(spread / error**2, 1.0), most) if spread > 0 else most
+    if spread > 0 and error > 0:
+        samples = spread / error**2
+    square = reach**2 / samples
+    middle = (share + square / 2) / (1 + square)
+    half = reach / (1 + square) * float(np.sqrt(spread / samples + square / (4 * samples)))
+    return max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))
+
+
+def _worse(metric: Metric) -> Callable[[np.ndarray, float], np.ndarray]:
+    return np.less_equal if metric.better == "higher" else np.greater_equal
+
+
+def _drawn_band(value: float, dealt: np.ndarray, metric: Metric, level: float) -> NullBand:
+    """The central band of `level` of one more draw, and the chance of one at least as bad as `value`."""
+    count, mean, sd = len(dealt), float(dealt.mean()), float(dealt.std(ddof=1))
+    if count >= COUNTED:
+        # Of B + 1 exchangeable values each rank is equally likely: the k-th smallest of B has k / (B + 1) below it.
+        ordered = np.sort(dealt)
+        rank = max(1, int(np.floor((count + 1) * (1 - level) / 2)))
+        low, high = float(ordered[rank - 1]), float(ordered[-rank])
+        p = float(1 + _worse(metric)(dealt, value).sum()) / (count + 1)
+    else:
+        spread = sd * float(np.sqrt(1 + 1 / count))
+        reach = float(stats.t.ppf((1 + level) / 2, count - 1))
+        low, high = mean - reach * spread, mean + reach * spread
+        p = _tail(value, mean, spread, stats.t(count - 1), metric)
+    low, high = max(low, metric.range[0]), min(high, metric.range[1])
+    return NullBand(mean, low, high, sd=sd, p=p, draws=count, method="permutation")
+
+
+def _closed_band(value: float, null: Null, metric: Metric, level: float) -> NullBand:
+    reach = float(stats.norm.ppf((1 + level) / 2)) * null.sd
+    low, high = max(null.mean - reach, metric.range[0]), min(null.mean + reach, metric.range[1])
+    p = _tail(value, null.mean, null.sd, stats.norm(), metric)
+    return NullBand(null.mean, low, high, sd=null.sd, p=p, draws=None, method="closed form")
+
+
+def _tail(value: float, mean: float, spread: float, law: Any, metric: Metric) -> float:
+    if spread == 0:
+        return 1.0 if not _worse(metric)(np.array([value]), mean)[0] or value == mean else 0.0
+    distance = (value - mean) / spread
+    return float(law.cdf(distance) if metric.better == "higher" else law.sf(distance))
+
+
+def _bias(value: float, half: Sequence[float] | np.ndarray, null: NullBand | None, chance: Chance) -> dict[str, Any]:
+    """What the sample sizes add to the value, and the value without it."""
+    if chance.bias == "1/n" and len(half):
+        bias = float(np.mean(half)) - value  # a bias of b/n is 2b/n at half the size: the difference is b/n
+        return {"bias": bias, "debiased": value - bias}
+    if chance.bias == "null" and null is not None:
+        return {"excess": value - null.mean}
+    return {}
