@@ -1,8 +1,10 @@
 """Pages made from the code when the site is built: one for each metric record, and the README as the start page."""
 
 import inspect
+import json
 from pathlib import Path
 
+from latex2mathml.converter import convert
 from mkdocs.structure.files import File, Files
 
 from divmetrics.declare import METRICS, Laws, Metric
@@ -34,18 +36,67 @@ def overview() -> str:
 
 
 def page(metric: Metric) -> str:
-    needs = [f"`{need.summary.__name__}` of {' or '.join(need.layers)}" for need in (metric.real, metric.fake) if need]
-    sides = f"real: {needs[0]}; fake: {needs[1]}" if len(needs) == 2 else f"fake: {needs[0]}"
+    """All that the record says: definition, what it sees, options, how sure the number is, laws, source."""
     options = "".join(f"| `{o.name}` | `{o.default}` |\n" for o in metric.options.values())
     table = f"\n| option | default |\n|---|---|\n{options}" if options else ""
     held = [text for name, text in LAWS.items() if getattr(metric.laws, name)] + _scaling(metric.laws)
-    laws = "".join(f"- {law}\n" for law in held)
+    laws = "".join(f"- {law}\n" for law in [*held, f"when the fakes collapse it gets {metric.laws.on_collapse}"])
     return (
-        f"# {metric.name}\n\n{inspect.getdoc(metric.function)}\n\n"
-        f"| | |\n|---|---|\n| better | {metric.better} |\n| range | {_range(metric)} |\n| reads | {sides} |\n"
-        f"| source | {metric.cite} |\n{table}\n"
-        f"Laws, measured by `tests/test_laws.py`:\n\n{laws}"
+        f"# {metric.name}\n\n{inspect.getdoc(metric.function)}\n\n{_formula(metric)}"
+        f"| | |\n|---|---|\n| better | {metric.better} |\n| range | {_range(metric)} |\n| reads | {_reads(metric)} |\n"
+        f"| source | {metric.cite} |\n{_about(metric)}{table}\n"
+        f"{_chance(metric)}\nLaws, measured by `tests/test_laws.py`:\n\n{laws}"
     )
+
+
+def _reads(metric: Metric) -> str:
+    needs = metric.needs.items()
+    return "; ".join(f"{side}: `{need.summary.__name__}` of {' or '.join(need.layers)}" for side, need in needs)
+
+
+def _formula(metric: Metric) -> str:
+    return f"{convert(metric.about.formula, display='block')}\n\n" if metric.about else ""
+
+
+def _about(metric: Metric) -> str:
+    if metric.about is None:
+        return ""
+    names = {"sees": "sees", "blind": "blind to", "bias": "sample size", "cost": "cost"}
+    return "".join(f"| {name} | {getattr(metric.about, field)} |\n" for field, name in names.items())
+
+
+def _chance(metric: Metric) -> str:
+    """How the interval and the null band are found, and what the calibration run measured of them."""
+    chance, one_sample = metric.chance, metric.real is None
+    spread = chance.variance.method if chance.variance else "half-samples"
+    null = (
+        "closed form" if chance.null else "none, it has one side" if one_sample else "permutation of the pooled samples"
+    )
+    lines = [f"Interval: {spread}. Null band: {null}."]
+    if metric.equal_n:
+        lines.append(
+            "Comparable at equal sizes only: the larger side is cut to a seeded subset, and the result says so."
+        )
+    measured = [text for name in ("intervals", "nulls") if (text := _measured(name, metric.name))]
+    return "\n\n".join([*lines, *measured]) + "\n"
+
+
+def _measured(name: str, metric: str) -> str:
+    """One sentence on the rows of `benchmarks/results/NAME.jsonl` that are about `metric`."""
+    file = Path(__file__).parent.parent / "benchmarks" / "results" / f"{name}.jsonl"
+    lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    rows = [row for row in lines if row["metric"] == metric]
+    if not rows:
+        return ""
+    draws = f"{min(row['draws'] for row in rows)} to {max(row['draws'] for row in rows)} draws a case"
+    if name == "nulls":
+        tails = "; ".join(f"d = {r['d']}: {r['p<=0.01']:.1%} and {r['p<=0.05']:.1%}" for r in rows)
+        return f"Measured, {draws}: p falls below 1 % and 5 % in {tails} of null draws."
+    low, high = (f(row["covered"] for row in rows) for f in (min, max))
+    missed = [r for r in rows if not 0.92 <= r["covered"] <= 0.98]
+    cases = ", ".join(f"{r['world']} d={r['d']} n={r['n']}: {r['covered']:.0%}" for r in missed)
+    text = f"Measured, {draws}: intervals of 95 % hold the truth in {low:.0%} to {high:.0%} of draws."
+    return f"{text} Outside 92 to 98 %: {cases}." if missed else text
 
 
 def _range(metric: Metric) -> str:

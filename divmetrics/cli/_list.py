@@ -46,7 +46,7 @@ def _metrics() -> list[Entry]:
             "name": metric.name,
             "better": metric.better,
             "range": [_plain(end) if math.isfinite(end) else None for end in metric.range],
-            "needs": {"real": _need(metric.real), "fake": _need(metric.fake)},
+            "needs": {"real": _need(metric.real), "fake": _need(metric.fake), "held_out": _need(metric.held_out)},
             "options": _defaults(metric.options),
             "cite": metric.cite,
             "text": metric.summary,

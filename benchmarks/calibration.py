@@ -1,0 +1,191 @@
+"""Do intervals cover, and do nulls keep their level? Many fresh draws from worlds whose truth is known.
+
+    python benchmarks/calibration.py intervals --draws 200 --n 500,2000
+    python benchmarks/calibration.py nulls --draws 500
+
+Every draw is one line in a scratch file, so a run that was stopped goes on; the tables are made of all lines there are
+and written to `results/intervals.jsonl` and `results/nulls.jsonl`. Draws are seeded by their number.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from harness import RESULTS, commit
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from scipy import stats
+
+from divmetrics.collected import Collected, EncoderInfo
+from divmetrics.measure import measure
+from divmetrics.plan import Plan
+from divmetrics.results import Side
+from divmetrics.summaries import Rows
+
+MODES = 5
+WORLDS = ("shift", "dropped", "shrunken")
+ALIKE = "alike"
+TAILS = (0.01, 0.05)
+
+
+def centres(d: int) -> np.ndarray:
+    """Middles of the modes `[MODES, d]`, 6 standard deviations from the origin: modes touch but do not merge."""
+    drawn = np.random.default_rng(0).normal(size=(MODES, d))
+    return 6 * drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+
+
+def draw(world: str, side: str, n: int, d: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Features `[n, d]` and modes `[n]`: the reals are a mixture, the fakes what `world` says of them."""
+    middle = centres(d)
+    fake = side == "fake"
+    modes = rng.integers(0, MODES - (fake and world == "dropped"), n)
+    rows = rng.normal(size=(n, d))
+    if fake and world == "shrunken":
+        rows[modes == 0] *= 0.3
+    if fake and world == "shift":
+        rows += 1 / np.sqrt(d)
+    return (middle[modes] + rows).astype(np.float32), modes
+
+
+def collected(world: str, side: str, n: int, d: int, rng: np.random.Generator) -> Collected:
+    """One side with features, logits of the ideal classifier, and labels."""
+    rows, modes = draw(world, side, n, d, rng)
+    logits = -0.5 * ((rows[:, None] - centres(d)) ** 2).sum(2)
+    layers = {"pooled": rows, "logits": logits.astype(np.float32)}
+    names = [f"mode {mode}" for mode in modes]
+    return Collected(
+        side=Side(side, n, None, {name: names.count(name) for name in sorted(set(names))}),
+        encoders={"oracle": EncoderInfo("", "none", "none")},
+        summaries={("oracle", layer, "Rows"): Rows.from_array(values) for layer, values in layers.items()},
+        labels=tuple(names),
+    )
+
+
+def one(job: tuple[str, str, int, int, int, str]) -> dict[str, Any]:
+    """One draw: metric -> value, interval, p and band."""
+    what, world, d, n, number, metrics = job
+    torch.set_num_threads(1)
+    rng = np.random.default_rng([number, n, d, (*WORLDS, ALIKE).index(world)])
+    real, fake, held_out = (collected(world, side, n, d, rng) for side in ("real", "fake", "held_out"))
+    wanted = {"ci_level": 0.95, "null": False} if what == "intervals" else {"ci_level": 0, "null": True}
+    plan = Plan.of(metrics, "pixels", seed=number, modes=MODES, **wanted)
+    report = measure(plan, real, fake, {}, held_out)
+    found = {
+        result.metric: {
+            "value": result.value,
+            "ci": result.ci,
+            "method": result.ci_method if result.ci else result.null and result.null.method,
+            "null": result.null and [result.null.low, result.null.high, result.null.p],
+            "debiased": result.extras.get("debiased"),
+        }
+        for result in report.metrics.values()
+        if result.value is not None
+    }
+    return {"world": world, "d": d, "n": n, "draw": number, "metrics": found}
+
+
+def run(what: str, cases: Sequence[tuple[str, int, int]], draws: int, metrics: str, jobs: int) -> list[dict[str, Any]]:
+    """All draws of all cases, those of earlier runs included."""
+    scratch = Path(tempfile.gettempdir()) / f"divmetrics-{what}-{metrics}.jsonl"
+    lines = [json.loads(line) for line in scratch.read_text().splitlines()] if scratch.exists() else []
+    done = {(line["world"], line["d"], line["n"], line["draw"]) for line in lines}
+    todo = [
+        (what, world, d, n, number, metrics)
+        for number in range(draws)
+        for world, d, n in cases
+        if (world, d, n, number) not in done
+    ]
+    with ProcessPoolExecutor(jobs) as pool, scratch.open("a") as file:
+        for line in track(pool.map(one, todo), total=len(todo), description=what, console=Console(stderr=True)):
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+            lines.append(line)
+    return [line for line in lines if (line["world"], line["d"], line["n"]) in cases and line["draw"] < draws]
+
+
+def by_metric(lines: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, int, int, list[dict[str, Any]]]]:
+    """(metric, world, d, n, what each draw found), sorted."""
+    groups: dict[tuple[str, str, int, int], list[dict[str, Any]]] = defaultdict(list)
+    for line in lines:
+        for name, found in line["metrics"].items():
+            groups[name, line["world"], line["d"], line["n"]].append(found)
+    for key in sorted(groups):
+        yield (*key, groups[key])
+
+
+def intervals(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """For each metric and case: how often the interval held the mean over all draws, the truth at these sizes."""
+    table = []
+    for metric, world, d, n, found in by_metric(lines):
+        held = [one for one in found if one["ci"]]
+        truth = float(np.mean([one["value"] for one in found]))
+        if len(held) < 2:
+            continue
+        ends = np.array([one["ci"] for one in held])
+        covered = (ends[:, 0] <= truth) & (truth <= ends[:, 1])
+        width = float(np.median(ends[:, 1] - ends[:, 0]))
+        table.append(
+            {"metric": metric, "world": world, "d": d, "n": n, "draws": len(held), "truth": truth}
+            | {"covered": float(covered.mean()), "width": width, "method": held[0]["method"]}
+            | {"sd": float(np.std([one["value"] for one in found], ddof=1))}
+        )
+    return table
+
+
+def nulls(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """For each metric: how often p fell below 1 % and 5 %, and the value out of its band of 95 %."""
+    table = []
+    for metric, world, d, n, found in by_metric(lines):
+        held = [one for one in found if one["null"]]
+        if not held:
+            continue
+        low, high, p = np.array([one["null"] for one in held]).T
+        value = np.array([one["value"] for one in held])
+        entry = {"metric": metric, "world": world, "d": d, "n": n, "draws": len(held), "method": held[0]["method"]}
+        for tail in TAILS:
+            hits = int((p <= tail).sum())
+            least, most = (int(stats.binom.ppf(q, len(held), tail)) for q in (0.005, 0.995))
+            entry |= {f"p<={tail}": hits / len(held), f"holds {tail}": least <= hits <= most}
+        table.append(entry | {"outside": float(((value < low) | (value > high)).mean())})
+    return table
+
+
+def show(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Print the table and write it to `benchmarks/results/NAME.jsonl`."""
+    table = Table(*rows[0], title=name)
+    for row in rows:
+        table.add_row(*(f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row.values()))
+    Console(width=160).print(table)
+    RESULTS.mkdir(exist_ok=True)
+    lines = [json.dumps({"benchmark": name, "commit": commit(), **row}) + "\n" for row in rows]
+    (RESULTS / f"{name}.jsonl").write_text("".join(lines))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("intervals", "nulls"))
+    parser.add_argument("--draws", type=int, default=200)
+    parser.add_argument("--n", default="500")
+    parser.add_argument("--d", default="16,64")
+    parser.add_argument("--metrics", default="full")
+    parser.add_argument("--jobs", type=int, default=2)
+    given = parser.parse_args()
+    worlds = WORLDS if given.what == "intervals" else (ALIKE,)
+    sizes, widths = ([int(one) for one in text.split(",")] for text in (given.n, given.d))
+    lines = run(given.what, list(product(worlds, widths, sizes)), given.draws, given.metrics, given.jobs)
+    show(given.what, {"intervals": intervals, "nulls": nulls}[given.what](lines))
+
+
+if __name__ == "__main__":
+    main()
