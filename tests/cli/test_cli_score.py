@@ -12,11 +12,12 @@ import pytest
 from divmetrics.results import Report
 
 DEFAULTS = {"seed": 0, "device": "auto", "batch_size": "auto", "workers": "auto", "max_skipped": 0.01, "progress": True}
+COMPARING = {"ci_level": 0.95, "null": True, "modes": None, "held_out": None, "samples": False}
 
 
 def test_defaults_reach_the_engine(call: Callable[..., object], engine: object) -> None:
     assert call("score", "real", "fake").code == 0
-    assert engine.asked == [(("real", "fake"), {"metrics": "default", **DEFAULTS})]
+    assert engine.asked == [(("real", "fake"), {"metrics": "default", **DEFAULTS, **COMPARING})]
 
 
 @pytest.mark.parametrize(
@@ -41,9 +42,28 @@ def test_each_option_reaches_the_engine(
     call("extract", "a", "-o", "b.dms", *given)
     call("gate", "a", "b", "--config", "nothing.toml", *given)
     assert [asked for _, asked in engine.asked] == [
-        {"metrics": "default", **DEFAULTS, **keyword},
+        {"metrics": "default", **DEFAULTS, **COMPARING, **keyword},
         {**DEFAULTS, **keyword},
     ]
+
+
+@pytest.mark.parametrize(
+    ("given", "keyword"),
+    [
+        (["--ci-level", "0.9"], {"ci_level": 0.9}),
+        (["--ci-level", "0"], {"ci_level": 0}),
+        (["--no-null"], {"null": False}),
+        (["--modes", "12"], {"modes": 12}),
+        (["--held-out", "test/"], {"held_out": "test/"}),
+        (["--samples", "{folder}/s.csv"], {"samples": True}),
+    ],
+)
+def test_each_option_of_a_comparison_reaches_the_engine(
+    given: list[str], keyword: dict[str, object], call: Callable[..., object], engine: object, tmp_path: Path
+) -> None:
+    engine.report = replace(engine.report, samples={"fake": {"path": ["x.png"], "inside": [True]}})
+    call("score", "a", "b", *(text.format(folder=tmp_path) for text in given))
+    assert engine.asked[0][1] == {"metrics": "default", **DEFAULTS, **COMPARING, **keyword}
 
 
 def test_metrics_reach_the_engine(call: Callable[..., object], engine: object) -> None:
