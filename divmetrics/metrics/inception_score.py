@@ -7,9 +7,11 @@ from math import inf
 import torch
 from torch import Tensor
 
-from divmetrics.declare import Laws, Measured, metric
+from divmetrics.classes import score_variance
+from divmetrics.declare import About, Chance, Laws, Measured, Variance, metric
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
 from divmetrics.linalg import float64
+from divmetrics.pool import Pool
 from divmetrics.summaries import Rows
 
 
@@ -21,11 +23,29 @@ def split_scores(logits: Tensor, splits: int) -> Tensor:
     return torch.stack([_score(part) for part in parts])
 
 
+def _dealt(rows: Rows, shuffle: bool, seed: int) -> Tensor:
+    """Logits in the order in which they are cut into parts."""
+    if not shuffle:
+        return rows.features
+    order = torch.randperm(rows.n, generator=torch.Generator().manual_seed(seed))
+    return rows.features[order.to(rows.features.device)]
+
+
 def _score(log_p: Tensor) -> Tensor:
     """exp of the mean KL(p(c | x) || p(c)), which is the entropy of p(c) less the mean entropy of p(c | x)."""
     p = log_p.exp()
     marginal = p.mean(0)
     return ((p * log_p).sum() / len(p) - torch.xlogy(marginal, marginal).sum()).exp()
+
+
+def _variance(pool: Pool, *, splits: int, shuffle: bool, seed: int) -> float:
+    """Of a mean over parts that share no sample. log score moves with each KL alone, for p(c) minimises their mean.
+
+    The second order, of every part's own p(c), adds up `splits` times; see divmetrics/classes.py.
+    """
+    value = float(split_scores(_dealt(pool.fake, shuffle, seed), splits).mean())
+    first, level = score_variance(float64(pool.fake.features).log_softmax(1))
+    return value**2 * (max(first - 2 * level, 0) + splits * level)
 
 
 @metric(
@@ -37,6 +57,14 @@ def _score(log_p: Tensor) -> Tensor:
     presets=("default",),
     minimum=lambda options: int(options["splits"]),
     protocols={"inception-2015": {"splits": 10}},
+    chance=Chance(variance=Variance("influence function", _variance), bias="1/n"),
+    about=About(
+        formula=r"\exp \mathbb{E}_y\, \mathrm{KL}(p(c \mid y) \,\|\, p(c))",
+        sees="Classes that are missing or rare, and predictions that are not sharp.",
+        blind="Diversity within a class: one sample a class is the optimum. It never looks at the real data.",
+        bias="Too low, the more so the smaller a part is: 10 splits of 5,000 CIFAR images give 10.75, of 50,000 11.24.",
+        cost="O(n K) for K classes; the interval O(n K min(n, K)).",
+    ),
 )
 def inception_score(fake: Rows, *, splits: int = 10, shuffle: bool = True, seed: int = 0) -> Measured:
     """exp of the mean KL from each sample's class prediction to the average one; in [1, classes], higher is better.
@@ -54,8 +82,5 @@ def inception_score(fake: Rows, *, splits: int = 10, shuffle: bool = True, seed:
         )
     if fake.d < 2:
         raise FeatureError("logits have one column; an inception score needs at least two classes.")
-    logits = fake.features
-    if shuffle:
-        logits = logits[torch.randperm(fake.n, generator=torch.Generator().manual_seed(seed)).to(logits.device)]
-    scores = split_scores(logits, splits)
+    scores = split_scores(_dealt(fake, shuffle, seed), splits)
     return Measured(float(scores.mean()), extras={"std": float(scores.std(correction=0))})

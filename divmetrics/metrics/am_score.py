@@ -1,0 +1,64 @@
+"""AM score: class predictions should be sharp one by one and spread like those of the reals."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from divmetrics.classes import curvature, kl, log_predictions, settled, split_predictions
+from divmetrics.declare import About, Chance, Laws, Measured, Variance, metric
+from divmetrics.errors import FeatureError
+from divmetrics.pool import Pool, Splits
+from divmetrics.summaries import Rows, same_width
+
+
+def _resample(pool: Pool, splits: Splits) -> Tensor:
+    real, fake, entropy = split_predictions(pool, splits)
+    return kl(real, fake) + entropy
+
+
+def _variance(pool: Pool) -> float | None:
+    assert pool.real is not None  # noqa: S101  a two-sample metric
+    reals, fakes = log_predictions(pool.real), log_predictions(pool.fake)
+    p, q = fakes.exp(), reals.exp()
+    fake, real = p.mean(0), q.mean(0)
+    if bool(((fake <= 0) & (real > 0)).any()):
+        return None
+    ratio = torch.where(real > 0, real / fake.clamp(min=1e-300), 0)
+    gains = -(p * fakes).sum(1) - p @ ratio
+    first = float(gains.var()) / pool.m + float((q @ ratio.clamp(min=1e-300).log()).var()) / pool.n
+    level = curvature(torch.cat([p, q]), (fake + real) / 2) / 2 * (1 / pool.n + 1 / pool.m) ** 2
+    return settled(first, level)
+
+
+@metric(
+    "am_score",
+    real=Rows.on("logits"),
+    fake=Rows.on("logits"),
+    better="lower",
+    laws=Laws(range=(0, float("inf"))),
+    cite="Zhou 2018, arXiv:1703.02000",
+    minimum=lambda _: 1,
+    chance=Chance(variance=Variance("influence function", _variance), resample=_resample, bias="1/n"),
+    about=About(
+        formula=r"\mathrm{KL}(p^* \,\|\, p) + \mathbb{E}_y\, H(p(c \mid y))",
+        sees="Classes that are rarer than among the reals, and predictions that are not sharp.",
+        blind="Diversity within a class. Sharpness can make up for missing classes.",
+        bias="Too high by about (K - 1)/2 (1/n + 1/m) with sharp predictions of K classes.",
+        cost="O((n + m) K) for K classes.",
+    ),
+)
+def am_score(real: Rows, fake: Rows) -> Measured:
+    """KL(mean prediction of the reals || of the fakes) + mean entropy of the fakes'; nats, >= 0, lower is better.
+
+    Zhou 2018. Extras: both terms, `divergence` and `entropy`. Infinite, and so no value, where a class of the reals has
+    probability 0 among all fakes. Raises FeatureError below two classes.
+    """
+    same_width(real.d, fake.d)
+    if fake.d < 2:
+        raise FeatureError("logits have one column; an AM score needs at least two classes.")
+    log_p = log_predictions(fake)
+    p = log_p.exp()
+    divergence = max(0.0, float(kl(log_predictions(real).exp().mean(0), p.mean(0))))
+    entropy = float(-(p * log_p).sum(1).mean())
+    return Measured(divergence + entropy, extras={"divergence": divergence, "entropy": entropy})
