@@ -1,8 +1,51 @@
 """Kernel Inception Distance."""
 
-from divmetrics.declare import Laws, Measured, metric
-from divmetrics.pairs import Polynomial, draw_subsets, mmd2, mmd2_subsets
+from typing import Any
+
+from torch import Tensor
+
+from divmetrics.declare import About, Chance, Laws, Measured, Variance, metric
+from divmetrics.pairs import (
+    Polynomial,
+    draw_subsets,
+    mmd2,
+    mmd2_of_splits,
+    mmd2_subsets,
+    mmd2_variance,
+    split_sums,
+)
+from divmetrics.pool import Pool, Splits
 from divmetrics.summaries import Rows
+
+
+def _kernel(rows: Rows, options: dict[str, Any]) -> Polynomial:
+    gamma = options["gamma"]
+    return Polynomial(options["degree"], 1 / rows.d if gamma is None else gamma, options["coef0"])
+
+
+def _variance(pool: Pool, **options: Any) -> float | None:
+    """That of the U-statistic; of `subsets` a share more, for their mean moves about the U-statistic."""
+    assert pool.real is not None  # noqa: S101  a two-sample metric
+    kernel, subsets, size = _kernel(pool.fake, options), options["subsets"], options["subset_size"]
+    whole = mmd2_variance(pool.real, pool.fake, kernel)
+    of_one = mmd2_variance(pool.real, pool.fake, kernel, size) if subsets else None
+    return whole if whole is None or of_one is None else whole + max(0.0, of_one - whole) / subsets
+
+
+def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
+    """The U-statistic of every split; with `subsets` it is stretched about its mean to the variance of theirs.
+
+    A mean over subsets has the U-statistic as its own mean, and drawing 100 subsets for each of 199 splits takes
+    minutes. Where distributions are equal a variance is c (1/n + 1/m)², of a subset's statistic c (2 / size)².
+    """
+    sums = split_sums(pool.whole, _kernel(pool.fake, options), splits)
+    found = mmd2_of_splits(sums)
+    if not options["subsets"]:
+        return found
+    ratio = ((2 / options["subset_size"]) / (1 / sums.n + 1 / sums.m)) ** 2
+    stretch: Tensor = (1 + (ratio - 1).clamp(min=0) / options["subsets"]).sqrt()
+    centre = found.mean()
+    return centre + (found - centre) * stretch
 
 
 @metric(
@@ -17,6 +60,15 @@ from divmetrics.summaries import Rows
     protocols={
         "inception-2015": {"degree": 3, "gamma": None, "coef0": 1.0, "subsets": 100, "subset_size": 1000},
     },
+    chance=Chance(variance=Variance("U-statistic theory", _variance), resample=_resample),
+    about=About(
+        formula=r"\frac{\sum_{i \ne j} k(x_i, x_j)}{n(n-1)} + \frac{\sum_{i \ne j} k(y_i, y_j)}{m(m-1)} "
+        r"- \frac{2}{nm} \sum_{ij} k(x_i, y_j), \quad k(x, y) = (x \cdot y / d + 1)^3",
+        sees="A shift, lost or added variance, skewness: the first three moments of the features.",
+        blind="What leaves three moments as they are: many atoms in place of a smooth mode, copies of training images.",
+        bias="None; it may be negative. Its spread under equal distributions falls with 1/n.",
+        cost="One pass over the pairs, O((n + m)² d), blocks of 1024 in memory; the null is one more such pass.",
+    ),
 )
 def kid(
     real: Rows,
@@ -36,9 +88,9 @@ def kid(
     `extras["sd"]`; it repeats torch-fidelity's draws for the same `seed`.
     Raises TooFewSamples where a subset is larger than a side.
     """
-    kernel = Polynomial(degree, 1 / real.d if gamma is None else gamma, coef0)
+    kernel = _kernel(real, {"degree": degree, "gamma": gamma, "coef0": coef0})
     if not subsets:
-        return Measured(mmd2(real.features, fake.features, kernel))
+        return Measured(mmd2(real, fake, kernel))
     draws = draw_subsets(real.n, fake.n, subsets, subset_size, seed)
     found = mmd2_subsets(real.features, fake.features, kernel, draws)
     return Measured(found.mean().item(), extras={"sd": found.std(correction=0).item()})

@@ -8,26 +8,34 @@ one no larger (Kynkaanniemi 2019).
 product is a filter with a proven error bound (`_distances.py`), and only what it cannot decide is computed directly.
 """
 
+from divmetrics.pairs._discrepancy import draw_subsets, mmd2, mmd2_of_splits, mmd2_subsets, mmd2_variance
 from divmetrics.pairs._distances import squared_distances
 from divmetrics.pairs._distinct import Distinct
 from divmetrics.pairs._hits import Hits, hits
-from divmetrics.pairs._kernels import Polynomial, draw_subsets, mmd2, mmd2_subsets
+from divmetrics.pairs._kernels import Gaussian, Kernel, Polynomial, split_sums, typical_distance, within
 from divmetrics.pairs._neighbours import nearest, radii
 from divmetrics.pairs._support import SUPPORT, Ties, enough_rows, support
 
 __all__ = [
     "SUPPORT",
     "Distinct",
+    "Gaussian",
     "Hits",
+    "Kernel",
     "Polynomial",
     "Ties",
     "draw_subsets",
     "enough_rows",
     "hits",
     "mmd2",
+    "mmd2_of_splits",
     "mmd2_subsets",
+    "mmd2_variance",
     "nearest",
     "radii",
+    "split_sums",
     "squared_distances",
     "support",
+    "typical_distance",
+    "within",
 ]

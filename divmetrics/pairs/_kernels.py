@@ -1,24 +1,36 @@
-"""Sums of kernels over pairs, and the maximum mean discrepancy that they make."""
+"""Sums of kernels over pairs, block by block: of each sample with its own side and with the other, and over splits."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, field
+from typing import Protocol
+from weakref import WeakKeyDictionary
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from divmetrics import dist
-from divmetrics.errors import TooFewSamples, UsageError
-from divmetrics.pairs._distances import blocks, centre_of, ieee_products
-from divmetrics.summaries import same_width
+from divmetrics.linalg import float64
+from divmetrics.pairs._distances import BLOCK, blocks, centre_of, ieee_products
+from divmetrics.pool import FAKE, REAL, Splits
+from divmetrics.summaries import Rows, same_width
 
-Kernel = Callable[[Tensor], Tensor]
-"""Inner products, a float64 block that may be overwritten -> kernel values."""
-Draw = tuple[Tensor, Tensor]
-"""Row numbers of one subset of the reals and one of the fakes, int64."""
+MANY = 1024
+"""Samples from which a typical distance is taken; its error is then below 1 %."""
+
+
+class Kernel(Protocol):
+    """A function of an inner product or of a distance, both of which are `weight` ab + a term a row + one a column."""
+
+    @property
+    def weight(self) -> float:
+        """What the products of the centred rows are multiplied by."""
+
+    def terms(self, factors: Factors) -> Tensor:
+        """What is added for each row, `[n]` float64."""
+
+    def __call__(self, block: Tensor) -> Tensor:
+        """Kernel values of a float64 block, in place."""
 
 
 @dataclass(frozen=True)
@@ -28,14 +40,35 @@ class Polynomial:
     degree: int
     gamma: float
     coef0: float
+    weight: float = field(default=1.0, init=False)
 
-    def __call__(self, products: Tensor) -> Tensor:
+    def terms(self, factors: Factors) -> Tensor:
+        """xy = ab + shift_x + shift_y."""
+        return factors.shift
+
+    def __call__(self, block: Tensor) -> Tensor:
         """Kernel values of a block of inner products, in place."""
-        return products.mul_(self.gamma).add_(self.coef0).pow_(self.degree)
+        return block.mul_(self.gamma).add_(self.coef0).pow_(self.degree)
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """The kernel exp(-|x - y|² / (2 sigma²)); its square is the one of sigma / sqrt 2."""
+
+    sigma: float
+    weight: float = field(default=-2.0, init=False)
+
+    def terms(self, factors: Factors) -> Tensor:
+        """|x - y|² = -2ab + |a|² + |b|²."""
+        return factors.square
+
+    def __call__(self, block: Tensor) -> Tensor:
+        """Kernel values of a block of squared distances, in place; below 0 they are round-off of equal rows."""
+        return block.clamp_(min=0).mul_(-0.5 / self.sigma**2).exp_()
 
 
 @dataclass(frozen=True, eq=False)
-class _Factors:
+class Factors:
     """Rows such that xy = ab + shift_x + shift_y with a = x - c: what float32 rounds is small, the rest is float64.
 
     A polynomial kernel is not translation invariant, so the means cannot just be dropped.
@@ -43,100 +76,159 @@ class _Factors:
 
     rows: Tensor  # [n, d] centred, in the precision of the features
     shift: Tensor  # [n] float64, cx - cc / 2
+    square: Tensor  # [n] float64, aa
 
     @classmethod
-    def of(cls, features: Tensor, centre: Tensor) -> Self:
+    def of(cls, features: Tensor, centre: Tensor) -> Factors:
         """Factors of `features` `[n, d]` about `centre` `[d]`."""
         exact = centre.double()
-        shift = torch.cat([features[rows].double() @ exact for rows in blocks(len(features))])
-        return cls(features - centre, shift - exact @ exact / 2)
+        rows = features - centre
+        shift = torch.cat([features[part].double() @ exact for part in blocks(len(features))])
+        square = torch.cat([rows[part].double().square().sum(1) for part in blocks(len(features))])
+        return cls(rows, shift - exact @ exact / 2, square)
 
-    def __getitem__(self, rows: slice | Tensor) -> _Factors:
-        return _Factors(self.rows[rows], self.shift[rows])
-
-
-def _factors(real: Tensor, fake: Tensor) -> tuple[_Factors, _Factors]:
-    same_width(real.shape[1], fake.shape[1])
-    centre = centre_of(real, fake)
-    return _Factors.of(real, centre), _Factors.of(fake, centre)
+    def __getitem__(self, rows: slice | Tensor) -> Factors:
+        return Factors(self.rows[rows], self.shift[rows], self.square[rows])
 
 
-def mmd2(real: Tensor, fake: Tensor, kernel: Kernel) -> float:
-    """Squared maximum mean discrepancy of `[n, d]` and `[m, d]`, unbiased U-statistic over all pairs; may be negative.
+def values(left: Factors, right: Factors, kernel: Kernel) -> Tensor:
+    """The kernel of all pairs, `[n, m]` float64."""
+    products = (left.rows @ right.rows.T).double().mul_(kernel.weight)
+    return kernel(products.add_(kernel.terms(left)[:, None]).add_(kernel.terms(right)))
 
-    Gretton 2012, eq. 3. Sums are float64; products have the precision of the features, which are centred first.
-    Raises TooFewSamples below two rows per side.
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """Sums of a kernel over the pairs of two sets, or over the pairs of two different samples of one."""
+
+    left: Tensor  # [n] over the partners of each sample
+    right: Tensor  # [m]; of one set the same as `left`
+    squares: float
+    """Sum of the squared kernel; of one set over ordered pairs."""
+
+    @property
+    def total(self) -> float:
+        """Sum of the kernel; of one set over ordered pairs."""
+        return float(self.left.sum())
+
+
+# Forgotten with the last user of a set: the keys are weak, the values hold no Rows.
+_own: WeakKeyDictionary[Rows, dict[Kernel, Sums]] = WeakKeyDictionary()
+_joint: WeakKeyDictionary[Rows, WeakKeyDictionary[Rows, dict[Kernel, tuple[Sums, Sums, Sums]]]] = WeakKeyDictionary()
+
+
+def within(rows: Rows, kernel: Kernel) -> Sums:
+    """Sums over all pairs of two different samples of a set; remembered beside it."""
+    known = _own.setdefault(rows, {})
+    if kernel not in known:
+        with ieee_products(rows.features.device):
+            factors = Factors.of(rows.features, centre_of(rows.features, rows.features))
+            known[kernel] = _sums(factors, factors, kernel)
+    return known[kernel]
+
+
+def joint(real: Rows, fake: Rows, kernel: Kernel) -> tuple[Sums, Sums, Sums]:
+    """Sums within the reals, within the fakes and across; remembered beside the two sets.
+
+    All about one centre, so that what rounding does to a row is the same in all three and cancels in their difference.
+    Raises FeatureError on different widths.
     """
-    if min(len(real), len(fake)) < 2:
-        raise TooFewSamples(f"at least 2 rows per side are needed, got {len(real)} and {len(fake)}; add samples.")
-    with ieee_products(real.device):
-        return float(_mmd2(*_factors(real, fake), kernel, dist.spread))
+    known = _joint.setdefault(real, WeakKeyDictionary()).setdefault(fake, {})
+    if kernel not in known:
+        same_width(real.d, fake.d)
+        with ieee_products(real.features.device):
+            centre = centre_of(real.features, fake.features)
+            reals, fakes = Factors.of(real.features, centre), Factors.of(fake.features, centre)
+            own = _sums(reals, reals, kernel), _sums(fakes, fakes, kernel)
+            known[kernel] = (*own, _sums(reals, fakes, kernel))
+    return known[kernel]
 
 
-def mmd2_subsets(real: Tensor, fake: Tensor, kernel: Kernel, draws: Sequence[Draw]) -> Tensor:
-    """`mmd2` of each of the subsets that `draws` names, `[len(draws)]` float64. Binkowski 2018, section 4."""
-
-    def share(mine: range) -> Tensor:
-        found = [float(_mmd2(reals[i], fakes[j], kernel, _alone)) for i, j in draws[mine.start : mine.stop]]
-        return torch.tensor(found, dtype=torch.float64)
-
-    with ieee_products(real.device):
-        reals, fakes = _factors(real, fake)
-        return dist.spread(len(draws), share)
+def _tasks(n: int, m: int | None) -> list[tuple[slice, slice]]:
+    """Blocks of n rows and m columns; of one set (m None) those on and above the diagonal."""
+    columns = blocks(n if m is None else m)
+    return [(r, c) for r in blocks(n) for c in columns if m is not None or r.start <= c.start]
 
 
-def draw_subsets(n: int, m: int, subsets: int, size: int, seed: int) -> list[Draw]:
-    """`subsets` draws of `size` different rows of n reals and m fakes: those of torch-fidelity with `rng_seed=seed`.
-
-    Raises TooFewSamples where a side has fewer rows than that.
-    """
-    if subsets < 1 or size < 2:
-        raise UsageError(f"{subsets} subsets of {size} rows: at least 1 subset of 2 rows is needed.")
-    side, fewest = min(("real", n), ("fake", m), key=lambda pair: pair[1])
-    if fewest < size:
-        raise TooFewSamples(
-            f"subset_size={size} needs as many rows per side, {side} has {fewest}. Lower it or add samples."
-        )
-    # The legacy generator, for its stream never changes and is the one that published numbers were drawn with.
-    generator = np.random.RandomState(seed)
-    sides = [[torch.from_numpy(generator.choice(rows, size, replace=False)) for rows in (n, m)] for _ in range(subsets)]
-    return [(reals, fakes) for reals, fakes in sides]
-
-
-Spread = Callable[[int, Callable[[range], Tensor]], Tensor]
-
-
-def _alone(n: int, function: Callable[[range], Tensor]) -> Tensor:
-    """`dist.spread` for work that is itself one rank's share."""
-    return function(range(n))
-
-
-def _mmd2(real: _Factors, fake: _Factors, kernel: Kernel, spread: Spread) -> Tensor:
-    n, m = len(real.rows), len(fake.rows)
-    within = _total(real, real, kernel, spread) / (n * (n - 1)) + _total(fake, fake, kernel, spread) / (m * (m - 1))
-    return within - 2 * _total(real, fake, kernel, spread) / (n * m)
-
-
-def _total(left: _Factors, right: _Factors, kernel: Kernel, spread: Spread) -> Tensor:
-    """Sum of the kernel over all pairs; of a set with itself over all ordered pairs of two different samples."""
+def _sums(left: Factors, right: Factors, kernel: Kernel) -> Sums:
+    """Row and column sums; each block keeps its own, so that any number of processes adds them in one order."""
     same = left is right
-    tasks = [
-        (rows, columns)
-        for rows in blocks(len(left.rows))
-        for columns in blocks(len(right.rows))
-        if not same or rows.start <= columns.start
-    ]
+    tasks = _tasks(len(left.rows), None if same else len(right.rows))
 
     def share(mine: range) -> Tensor:
-        sums = torch.zeros(len(mine), dtype=torch.float64, device=left.rows.device)
-        for slot, task in enumerate(mine):
-            rows, columns = tasks[task]
-            products = (left.rows[rows] @ right.rows[columns].T).double()
-            values = kernel(products.add_(left.shift[rows][:, None]).add_(right.shift[columns]))
+        found = torch.zeros(len(mine), 2, BLOCK + 1, dtype=torch.float64, device=left.rows.device)
+        for slot, (rows, columns) in zip(found, tasks[mine.start : mine.stop], strict=True):
+            block = values(left[rows], right[columns], kernel)
             if same and rows == columns:
-                sums[slot] = values.sum() - values.diagonal().sum()
-            else:
-                sums[slot] = values.sum() * (2 if same else 1)  # of one set, a block stands for its mirror image too
-        return sums
+                block.fill_diagonal_(0)
+            slot[0, : len(block)] = block.sum(1)
+            if not (same and rows == columns):
+                slot[1, : block.shape[1]] = block.sum(0)
+            slot[0, -1] = block.square_().sum() * (2 if same and rows != columns else 1)
+        return found
 
-    return spread(len(tasks), share).sum()
+    found = dist.spread(len(tasks), share)
+    of_rows, of_columns = (found.new_zeros(len(side.rows)) for side in (left, right))
+    for slot, (rows, columns) in zip(found, tasks, strict=True):
+        of_rows[rows] += slot[0, : rows.stop - rows.start]
+        of_columns[columns] += slot[1, : columns.stop - columns.start]
+    if same:
+        of_rows = of_columns = of_rows + of_columns
+    return Sums(of_rows, of_columns, float(found[:, 0, -1].sum()))
+
+
+@dataclass(frozen=True, eq=False)
+class SplitSums:
+    """Sums of a kernel for each split of a pool, `[B]` float64: over pairs within each side and across."""
+
+    real: Tensor  # over unordered pairs of two different reals
+    fake: Tensor
+    across: Tensor
+    n: Tensor  # reals of each split
+    m: Tensor
+
+
+def split_sums(whole: Rows, kernel: Kernel, splits: Splits) -> SplitSums:
+    """The sums of all splits from one pass: each block of the kernel is multiplied with who is real and who is fake."""
+    with ieee_products(whole.features.device):
+        factors = Factors.of(whole.features, centre_of(whole.features, whole.features))
+        side = splits.side.T.to(factors.rows.device)  # [n + m, B]
+        reals, fakes = (side == REAL).double(), (side == FAKE).double()
+        both, count = torch.cat([reals, fakes], 1), len(splits)
+        tasks = _tasks(whole.n, None)
+
+        def share(mine: range) -> Tensor:
+            found = torch.zeros(len(mine), 3, count, dtype=torch.float64, device=side.device)
+            for slot, (rows, columns) in zip(found, tasks[mine.start : mine.stop], strict=True):
+                block = values(factors[rows], factors[columns], kernel)
+                if rows == columns:
+                    block.fill_diagonal_(0).mul_(0.5)  # holds both orders of a pair
+                partners = block @ both[columns]
+                with_reals, with_fakes = partners[:, :count], partners[:, count:]
+                slot[0] = (reals[rows] * with_reals).sum(0)
+                slot[1] = (fakes[rows] * with_fakes).sum(0)
+                slot[2] = (reals[rows] * with_fakes).sum(0) + (fakes[rows] * with_reals).sum(0)
+            return found
+
+        total = dist.spread(len(tasks), share).sum(0)
+    return SplitSums(total[0], total[1], total[2], reals.sum(0), fakes.sum(0))
+
+
+def typical_distance(features: Tensor) -> float:
+    """Median distance of two different rows of `[n, d]`, the usual bandwidth of a Gaussian kernel; 1 if all coincide.
+
+    Repeated rows are left out, for a bandwidth of 0 sees nothing. Beyond `MANY` rows it is taken over that many of
+    them, evenly spread in the order of their distance from the mean, which no shuffling or rotation changes.
+    """
+    rows = float64(features)
+    rows = rows - rows.mean(0)
+    square = rows.square().sum(1)
+    if len(rows) > MANY:
+        chosen = square.argsort(stable=True)[torch.linspace(0, len(rows) - 1, MANY, device=rows.device).round().long()]
+        rows, square = rows[chosen], square[chosen]
+    size = square[:, None] + square
+    squared = size - 2 * (rows @ rows.T)
+    i, j = torch.triu_indices(len(rows), len(rows), 1, device=rows.device)
+    squared, size = squared[i, j], size[i, j]
+    apart = squared[squared > 1e-12 * size]
+    return float(apart.median().sqrt()) if len(apart) else 1.0
