@@ -5,15 +5,15 @@ from torch import Tensor
 from divmetrics.declare import About, Chance, Laws, Measured, Variance, metric
 from divmetrics.pool import Pool, Splits
 from divmetrics.summaries import Rows
-from divmetrics.support import on_splits, soft, variance
+from divmetrics.support import soft, soft_on_splits, soft_variance
 
 
 def _variance(pool: Pool, *, a: float, k: int) -> float | None:
-    return None if pool.real is None else variance(pool.real, pool.fake, a, k, "real")
+    return None if pool.real is None else soft_variance(pool.real, pool.fake, a, k, "real")
 
 
 def _resample(pool: Pool, splits: Splits, *, a: float, k: int) -> Tensor:
-    return on_splits(pool, splits, a, k)["real"]
+    return soft_on_splits(pool, splits, a, k)["real"]
 
 
 @metric(

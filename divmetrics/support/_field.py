@@ -17,7 +17,7 @@ from torch import Tensor
 
 from divmetrics.pairs import Distinct
 from divmetrics.pairs._distances import Pairs, blocks, ieee_products, lower
-from divmetrics.pool import FAKE, REAL, Pool, Splits
+from divmetrics.pool import FAKE, REAL, Splits
 
 SURE = 100
 """Squared distances are kept from a product where they are this many times their proven error bound."""
@@ -127,20 +127,23 @@ class Parts:
     @classmethod
     def of(cls, features: Tensor, splits: Splits) -> Self:
         """`features` `[n + m, d]` of the whole pool."""
-        points = Distinct.of(features)
-        field = Field.of(points.rows)
         side = splits.side.T.to(features.device)  # [n + m, B]
-        empty = torch.zeros(len(points.rows), len(splits), dtype=field.dtype, device=features.device)
-        counts = [empty.index_add(0, points.place, (side == which).to(field.dtype)) for which in (REAL, FAKE)]
-        return cls(field, *counts)
+        return cls.counted(features, side == REAL, side == FAKE)
 
     @classmethod
-    def of_pool(cls, pool: Pool, splits: Splits) -> Self:
-        """The parts of a pool by its features as they are."""
-        return cls.of(pool.features(), splits)
+    def counted(cls, features: Tensor, real: Tensor, fake: Tensor) -> Self:
+        """How often each row of `features` `[s, d]` is among the reals and the fakes of each part, `[s, B]`."""
+        points = Distinct.of(features)
+        field = Field.of(points.rows)
+        empty = torch.zeros(len(points.rows), real.shape[1], dtype=field.dtype, device=features.device)
+        counts = [empty.index_add(0, points.place, side.to(field.dtype)) for side in (real, fake)]
+        return cls(field, counts[0], counts[1])
 
     def radii(self, k: int) -> tuple[list[tuple[Tensor, Tensor]], list[tuple[Tensor, Tensor]]]:
-        """Of reals and of fakes, for each split: distances of rows to their k-th nearest other sample; their copies."""
+        """Of reals and of fakes, for each split: distances of rows to their k-th nearest other sample; their copies.
+
+        Where a split has no k others, the farthest is meant.
+        """
         rarest = min(float((side.sum(0) / side.shape[0]).min()) for side in (self.real, self.fake))
         enough = ceil((k + 5 + 3 * sqrt(k + 5)) / max(rarest, 1e-9))  # that a list lacks a k-th is then rare
         near = self.field.nearest(min(enough, 2**31))
@@ -150,13 +153,14 @@ class Parts:
         squared, index = near
         found = []
         for column in counts.T:
+            last = min(k, int(column.sum()) - 1)
             members = column.nonzero()[:, 0]
-            position, reached = _kth(column[index[members]], k)
+            position, reached = _kth(column[index[members]], last)
             radius = squared[members].gather(1, position[:, None])[:, 0]
             lacking = (~reached).nonzero()[:, 0]
             if len(lacking):
                 block, order = self.field.of_rows(members[lacking])[:, members].sort(1)
-                position, _ = _kth(column[members][order], k)
+                position, _ = _kth(column[members][order], last)
                 radius[lacking] = block.gather(1, position[:, None])[:, 0]
             found.append((radius.double().sqrt(), column[members].double()))
         return found

@@ -159,7 +159,7 @@ def on_splits(pool: Pool, splits: Splits, a: float, k: int) -> dict[str, Tensor]
 
 
 def _on_splits(pool: Pool, splits: Splits, a: float, k: int) -> dict[str, Tensor]:
-    parts = Parts.of_pool(pool, splits)
+    parts = Parts.of(pool.features(), splits)
     enough_rows(k, int(parts.real.sum(0).min()), int(parts.fake.sum(0).min()))
     found = [a * torch.stack([(r @ c) / c.sum() for r, c in side]) for side in parts.radii(k)]
     sums = kernel_sums(parts.field, terms, torch.cat([parts.real, parts.fake], 1), torch.cat(found))

@@ -1,0 +1,176 @@
+"""Where a density surely is: superlevel sets of kernel estimates, above what may be chance. Kim 2023."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from math import pi
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from divmetrics.errors import MeasureError, UsageError
+from divmetrics.pairs import Distinct, enough_rows
+from divmetrics.pool import FAKE, REAL, Pool, Splits
+from divmetrics.summaries import Rows, same_width
+from divmetrics.support._field import Parts, kernel_sums, remembered
+
+WIDTH = 32
+"""Columns that wider features are projected to."""
+PER_COLUMN = 5
+"""Neighbours out per column: the bandwidth is the median distance to that one. Kim 2023, appendix G.4."""
+
+BOOTSTRAPS = 24
+"""Of the rows, for an interval: the error of its width is 15 %."""
+
+_found: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True)
+class Band:
+    """How the level is found: the upper `alpha` quantile of what `repeats` bootstraps move a density by, at most."""
+
+    alpha: float
+    repeats: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        if not 0 < self.alpha < 1:
+            raise UsageError(f"alpha={self.alpha} must lie between 0 and 1.")
+        if self.repeats < 1:
+            raise UsageError(f"repeats={self.repeats} must be at least 1.")
+
+
+@dataclass(frozen=True, eq=False)
+class Dense:
+    """Of each distinct row of a pool and each split: is it where the reals surely are, and the fakes."""
+
+    counts: tuple[Tensor, Tensor]  # reals and fakes [u, B]
+    where: tuple[Tensor, Tensor]  # in the support of the reals, of the fakes [u, B] bool
+    bandwidths: tuple[Tensor, Tensor]  # [B]
+
+    def share(self, side: int) -> Tensor:
+        """Share of a side's samples in both supports among those in its own, `[B]` float64; NaN where none is."""
+        own = self.counts[side].double() * self.where[side]
+        return (own * self.where[1 - side]).sum(0) / own.sum(0)
+
+
+def cosine(squared: Tensor, bandwidth: float) -> Tensor:
+    """cos(pi/2 distance / bandwidth) within the bandwidth, else exactly 0; a bandwidth of 0 reaches copies alone."""
+    tiny = torch.finfo(squared.dtype).tiny
+    return squared.sqrt().div_(-max(bandwidth, tiny)).add_(1).clamp_(min=0).mul_(pi / 2).sin_()
+
+
+def projected(features: Tensor, seed: int) -> Tensor:
+    """`features` `[n, d]` as they are up to `WIDTH` columns, else times a seeded Gaussian matrix."""
+    width = features.shape[1]
+    if width <= WIDTH:
+        return features
+    draws = np.random.default_rng(seed).standard_normal((width, WIDTH)) / WIDTH**0.5
+    dtype = torch.promote_types(features.dtype, torch.float32)
+    return (features.double() @ torch.from_numpy(draws).to(features.device)).to(dtype)
+
+
+@cache
+def _surplus(n: int, band: Band) -> Tensor:
+    """How often n samples are drawn in each bootstrap, less once, `[n, repeats]`."""
+    rng = np.random.default_rng([band.seed, 1])
+    drawn = [np.bincount(rng.integers(0, n, n), minlength=n) - 1 for _ in range(band.repeats)]
+    return torch.from_numpy(np.stack(drawn, 1)).double()
+
+
+def dense(real: Rows, fake: Rows, band: Band) -> tuple[Dense, Distinct]:
+    """The supports of two sets, and which row is which sample; remembered.
+
+    Raises FeatureError on different widths, TooFewSamples for a single row.
+    """
+    same_width(real.d, fake.d)
+    whole = Splits(torch.tensor([REAL] * real.n + [FAKE] * fake.n, dtype=torch.uint8)[None])
+
+    def make() -> tuple[Dense, Distinct]:
+        points = projected(torch.cat([real.features, fake.features]), band.seed)
+        return _dense(Parts.of(points, whole), band), Distinct.of(points)
+
+    found: tuple[Dense, Distinct] = remembered(_found, (real, fake), band, make)
+    return found
+
+
+def share_on_splits(pool: Pool, splits: Splits, band: Band, side: int) -> Tensor:
+    """`Dense.share` of `side` on all splits from one pass; remembered."""
+    owners = (splits, *(part for part in (pool.real, pool.fake) if part is not None))
+
+    def make() -> Dense:
+        return _dense(Parts.of(projected(pool.features(), band.seed), splits), band)
+
+    found: Dense = remembered(_found, owners, band, make)
+    return found.share(side)
+
+
+def variance(real: Rows, fake: Rows, band: Band, side: int) -> float | None:
+    """Variance of `Dense.share` of `side` over bootstraps of the rows; remembered. None where most have no share.
+
+    Copies, which make a bootstrap useless for a metric of nearest neighbours, hardly matter here: a bandwidth reaches
+    over five samples a column or more. Half-samples would not do, for the bandwidth depends on the sample size.
+    """
+
+    def make() -> Dense:
+        rng = np.random.default_rng([band.seed, 2])
+        drawn = [rng.multinomial(side.n, np.full(side.n, 1 / side.n), BOOTSTRAPS).T for side in (real, fake)]
+        counts = torch.from_numpy(np.concatenate(drawn)).to(real.features.device)  # [n + m, B]
+        of_real = torch.arange(len(counts), device=counts.device)[:, None] < real.n
+        points = projected(torch.cat([real.features, fake.features]), band.seed)
+        return _dense(Parts.counted(points, counts * of_real, counts * ~of_real), band)
+
+    found: Dense = remembered(_found, (real, fake), ("variance", band), make)
+    shares = found.share(side)
+    shares = shares[shares.isfinite()]
+    return float(shares.var()) if len(shares) > BOOTSTRAPS / 2 else None
+
+
+def some(share: Tensor, side: str) -> float:
+    """A share that exists. Raises MeasureError where no sample of `side` is in its own support."""
+    if share.isnan().any():
+        raise MeasureError(f"no {side} is where the density of the {side}s is beyond chance; add samples.")
+    return float(share)
+
+
+def _dense(parts: Parts, band: Band) -> Dense:
+    sides, rows = (parts.real, parts.fake), parts.field.pairs.left
+    enough_rows(1, *(int(counts.sum(0).min()) for counts in sides))
+    near = parts.radii(PER_COLUMN * rows.shape[1])
+    bandwidths = [torch.stack([_median(*one) for one in side]) for side in near]
+    count, per = sides[0].shape[1], 1 + band.repeats
+    weights = torch.cat([_weights(rows, counts, band) for counts in sides], 1)
+    sums = kernel_sums(parts.field, cosine, weights, torch.cat(bandwidths).repeat_interleave(per))
+    where = []
+    for counts, found in zip(sides, sums.view(len(rows), 2, count, per).unbind(1), strict=True):
+        moved = found[:, :, 1:].abs() * (counts > 0)[:, :, None]
+        level = torch.quantile(moved.amax(0).double(), 1 - band.alpha, dim=1)  # [B]
+        where.append(found[:, :, 0] > level)
+    return Dense(sides, (where[0], where[1]), (bandwidths[0], bandwidths[1]))
+
+
+def _median(values: Tensor, copies: Tensor) -> Tensor:
+    """Median of `values` with `copies` of each."""
+    return torch.quantile(values.repeat_interleave(copies.long()), 0.5)
+
+
+def _weights(rows: Tensor, counts: Tensor, band: Band) -> Tensor:
+    """For each split 1/n a sample, then the surplus of each bootstrap over n, `[u, B (1 + repeats)]`.
+
+    Samples are dealt their surplus in the order of their distance from the mean of their set, so that neither the order
+    of rows nor an isometry changes the value.
+    """
+    rows, found = rows.double(), []
+    for column in counts.T:
+        n = int(column.sum())
+        mean = column.double() @ rows / n
+        members = torch.arange(len(rows), device=rows.device).repeat_interleave(column.long())
+        order = (rows - mean).square().sum(1)[members].argsort()
+        bootstraps = torch.zeros(len(rows), band.repeats, dtype=torch.float64, device=rows.device)
+        bootstraps.index_add_(0, members[order], _surplus(n, band).to(rows.device))
+        found.append(torch.cat([column.double()[:, None], bootstraps], 1) / n)
+    return torch.cat(found, 1).to(counts.dtype)
