@@ -101,6 +101,7 @@ def _grid(title: str, members: Sequence[tuple[str, Result]], report: Report) -> 
         "value": lambda result: number(result.value),
         _interval_heading(members): lambda result: interval(result.ci),
         "reals score": _reference,
+        "p": _chance,
         "better": lambda result: result.better,
         "parameters": lambda result: _parameters(result, report.meta),
         "note": lambda result: _note(result, reasons),
@@ -123,6 +124,13 @@ def _reference(result: Result) -> str:
     if result.null is not None:
         return interval((result.null.low, result.null.high))
     return number(result.extras["real"]) if "real" in result.extras else ""
+
+
+def _chance(result: Result) -> str:
+    """Chance of a value as bad as this if fakes and reals were alike."""
+    if result.null is None or result.null.p is None:
+        return ""
+    return "<0.0001" if result.null.p < 1e-4 else f"{result.null.p:.2g}"
 
 
 def _parameters(result: Result, meta: Mapping[str, Any]) -> str:
