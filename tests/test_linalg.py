@@ -139,3 +139,15 @@ def test_gram_is_the_product_and_symmetric() -> None:
     rows = torch.from_numpy(pair(50, 1, 8)[0])
     assert torch.allclose(linalg.gram(rows), rows.T @ rows, rtol=1e-14)
     assert torch.equal(linalg.gram(rows), linalg.gram(rows).T)
+
+
+def test_each_gives_every_result_in_order_and_restores_the_threads() -> None:
+    before = [pool["num_threads"] for pool in linalg._blas().info()]
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        found = linalg.each(lambda i: float(linalg.eigenvalues(i * uniform(5))[0]), 6)
+    finally:
+        torch.set_num_threads(threads)
+    assert found == pytest.approx(np.arange(6) / 5)
+    assert [pool["num_threads"] for pool in linalg._blas().info()] == before

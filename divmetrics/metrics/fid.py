@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from divmetrics.declare import Laws, Measured, metric
-from divmetrics.errors import TooFewSamples
-from divmetrics.linalg import bures, bures_of_factors
-from divmetrics.summaries import Moments, same_width
+from typing import Any
+
+from torch import Tensor
+
+from divmetrics import frechet
+from divmetrics.declare import About, Chance, Laws, Measured, Variance, metric
+from divmetrics.pool import Pool, Splits
+from divmetrics.summaries import Moments
+
+
+def _variance(pool: Pool, **_: Any) -> float | None:
+    assert pool.real is not None  # noqa: S101  a two-sample metric
+    return frechet.variance(pool.real, pool.fake)
+
+
+def _resample(pool: Pool, splits: Splits, **_: Any) -> Tensor:
+    return frechet.on_splits(pool, splits)
 
 
 @metric(
@@ -17,6 +30,15 @@ from divmetrics.summaries import Moments, same_width
     cite="Heusel 2017, arXiv:1706.08500",
     presets=("quick", "default"),
     protocols={"inception-2015": {}},
+    # 20, for each is an eigenvalue problem of its own: 0.4 s at d=1280
+    chance=Chance(variance=Variance("influence function", _variance), resample=_resample, draws=20, bias="1/n"),
+    about=About(
+        formula=r"|\mu_r - \mu_f|^2 + \mathrm{tr}\left(\Sigma_r + \Sigma_f - 2(\Sigma_r \Sigma_f)^{1/2}\right)",
+        sees="Shifts, lost or added variance, lost correlations; dropped modes as they move mean and covariance.",
+        blind="All that leaves mean and covariance alone: many atoms in place of a smooth mode, copied images.",
+        bias="Upwards, d(d+5)/4 (1/n + 1/m) for whitened Gaussian features: most of a small value.",
+        cost="O((n + m) d² + d³): 0.5 s at 5,000 + 5,000 x 1280. The interval 1.5 s, each draw of the null 0.4 s.",
+    ),
 )
 def fid(real: Moments, fake: Moments) -> Measured:
     """Squared Frechet distance of Gaussian fits; >= 0, feature units squared; lower is better. Heusel 2017, eq. 6.
@@ -25,13 +47,5 @@ def fid(real: Moments, fake: Moments) -> Measured:
     values taken at the same two sample sizes. Equal sets give 0 up to round-off of either sign, below 1e-8 of the
     traces; it is not clipped. Extras: the two terms. Raises TooFewSamples below two rows on a side.
     """
-    for side, moments in (("real", real), ("fake", fake)):
-        if moments.n < 2:
-            raise TooFewSamples(f"a covariance needs at least 2 rows per side, {side} has {moments.n}; add samples.")
-    same_width(len(real.mean), len(fake.mean))
-    mean_term = float((real.mean - fake.mean.to(real.mean.device)).square().sum())
-    if real.factor is not None and fake.factor is not None:
-        covariance_term = bures_of_factors(real.factor, fake.factor)
-    else:
-        covariance_term = bures(real.covariance, fake.covariance)
+    mean_term, covariance_term = frechet.frechet(real, fake)
     return Measured(mean_term + covariance_term, extras={"mean_term": mean_term, "covariance_term": covariance_term})

@@ -7,9 +7,12 @@ from pytorch_fid.fid_score import calculate_frechet_distance
 from sklearn.datasets import load_digits
 from torchmetrics.image.fid import _compute_fid
 
+from divmetrics import frechet
+from divmetrics import pool as pools
 from divmetrics.declare import METRICS
 from divmetrics.errors import FeatureError, TooFewSamples
-from divmetrics.summaries import Moments
+from divmetrics.pool import Pool, Splits
+from divmetrics.summaries import Moments, Rows
 
 fid = METRICS["fid"]
 DIGITS = load_digits().data
@@ -91,3 +94,56 @@ def test_one_row_has_no_covariance() -> None:
 def test_unequal_widths_are_refused() -> None:
     with pytest.raises(FeatureError, match="64 columns on one side and 63"):
         fid(REAL, FAKE[:, 1:])
+
+
+def split_pool(n: int, m: int, d: int, seed: int = 0, scale: float = 1.0) -> Pool:
+    rng = np.random.RandomState(seed)
+    return Pool(Rows.from_array(rng.randn(n, d)), Rows.from_array(scale * rng.randn(m, d)))
+
+
+@pytest.mark.parametrize(("n", "m", "d"), [(60, 50, 8), (20, 50, 30), (12, 10, 30)])
+def test_splits_are_the_metric_on_their_rows(n: int, m: int, d: int) -> None:
+    pool = split_pool(n, m, d)
+    identity = Splits(torch.tensor([[pools.REAL] * n + [pools.FAKE] * m], dtype=torch.uint8))
+    splits = Splits.of([identity, Splits.halves(n, m, 2, 0), Splits.permutations(n, m, 2, 0)])
+    expected = [fid(pool.part(splits.real(b)).features, pool.part(splits.fake(b)).features) for b in range(len(splits))]
+    assert fid.chance.resample(pool, splits).tolist() == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.7])
+def test_standard_errors_on_and_off_the_null(scale: float) -> None:
+    found = []
+    for seed in range(40):
+        pool = split_pool(200, 150, 8, seed, scale)
+        variance = fid.chance.variance.function(pool)
+        found.append((fid(pool.real.features, pool.fake.features), variance**0.5))
+    values, estimated = np.array(found).T
+    assert 0.75 < np.sqrt(np.mean(estimated**2)) / values.std(ddof=1) < 1.35  # 40 draws know an sd to 11 %
+
+
+def test_influence_is_the_derivative() -> None:
+    """The distance with one sample weighing a little more, against the influence function there."""
+    pool = split_pool(60, 50, 4, scale=0.6)
+    real, fake = pool.real.features, pool.fake.features
+    found = frechet.influence(pool.real, pool.fake)
+
+    def weighted(rows: torch.Tensor, at: int, more: float) -> Moments:
+        weights = torch.full((len(rows),), (1 - more) / len(rows), dtype=torch.float64)
+        weights[at] += more
+        centred = rows - weights @ rows
+        return Moments.from_statistics(weights @ rows, centred.T @ (weights[:, None] * centred), len(rows))
+
+    step = 1e-5
+    for side, at in ((0, 3), (1, 7)):
+        ends = [
+            fid(*(weighted(rows, at, h if i == side else 0.0) for i, rows in enumerate((real, fake))))
+            for h in (step, -step)
+        ]
+        assert found[side][at] == pytest.approx((ends[0] - ends[1]) / (2 * step), rel=0.1)  # ddof 0 here, 1 there
+
+
+def test_too_few_rows_for_the_interval() -> None:
+    assert fid.chance.variance.function(split_pool(40, 40, 30)) is None
+    singular = split_pool(60, 60, 4)
+    flat = Rows.from_array(np.zeros((60, 4)))
+    assert fid.chance.variance.function(Pool(flat, singular.fake)) is None
