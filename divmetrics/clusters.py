@@ -27,12 +27,14 @@ from divmetrics.summaries import Rows
 
 WIDTH = 64
 """Principal components kept of wider rows."""
-SEEN = 2000
+SEEN = 1000
 """Rows that Ward's tree is built over; of more, a seeded draw."""
 FEWEST = 20
 """Rows a cluster at least, on average, where the number of clusters is chosen here."""
 MOST = 64
 """Clusters at most, where their number is chosen here."""
+ROUNDS = 20
+"""Lloyd's iterations; from Ward's centres the spread within clusters is then within 0.2 % of its end."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +100,13 @@ def clusters(rows: Rows, count: int | None, seed: int) -> Clusters:
     return known[count, seed]
 
 
+def narrowed(rows: Tensor, seed: int) -> Tensor:
+    """`rows` `[n, d]` centred, on their first `WIDTH` principal components if there are more; float64 on the CPU."""
+    rows = rows.detach().cpu()
+    origin = rows.double().mean(0)
+    return _projected(rows, origin, _principal(rows, origin, seed) if rows.shape[1] > WIDTH else None)
+
+
 def _projected(rows: Tensor, origin: Tensor, basis: Tensor | None) -> Tensor:
     centred = rows - origin.to(rows.dtype) if basis is not None else rows.double() - origin
     return centred.double() if basis is None else (centred @ basis.to(rows.dtype)).double()
@@ -137,7 +146,8 @@ def _lloyd(points: np.ndarray, start: np.ndarray) -> np.ndarray:
     """Centres `[k, p]` after Lloyd's iterations from `start`."""
     if len(start) == 1:
         return np.asarray(points.mean(0, keepdims=True))
-    return np.asarray(KMeans(len(start), init=start, n_init=1, max_iter=100).fit(points).cluster_centers_)
+    points, start = points.astype(np.float32), start.astype(np.float32)  # twice as fast; they are centred
+    return np.asarray(KMeans(len(start), init=start, n_init=1, max_iter=ROUNDS).fit(points).cluster_centers_, float)
 
 
 def _best(points: np.ndarray, tree: np.ndarray, members: np.ndarray) -> np.ndarray:

@@ -50,11 +50,11 @@ def _effective(reals: np.ndarray, fakes: np.ndarray) -> np.ndarray:
     return np.where(inside.any(-1), np.exp(entropy(inside)), 0.0)
 
 
-def _found_variance(pool: Pool, *, min_count: int) -> float:
+def _found_variance(pool: Pool, *, min_count: int) -> float | None:
     """Each mode is found or not, independently but for the total, which makes this no smaller than it should be."""
     reals, fakes = pool_counts(pool)
     chance = stats.binom.sf(0, pool.n, reals / pool.n) * stats.binom.sf(min_count - 1, pool.m, fakes / pool.m)
-    return float((chance * (1 - chance)).sum())
+    return float((chance * (1 - chance)).sum()) or None
 
 
 def _kl_variance(pool: Pool) -> float | None:
@@ -66,20 +66,20 @@ def _kl_variance(pool: Pool) -> float | None:
     ratio = np.divide(p, q, out=np.zeros_like(q), where=q > 0)
     log_ratio = np.log(ratio, out=np.zeros_like(q), where=seen)
     first = variance_of_mean(log_ratio, inside) + variance_of_mean(ratio, reals)
-    return settled(first, (seen.sum() - 1) / 2 * (1 / inside.sum() + 1 / pool.n) ** 2)
+    return settled(first, (seen.sum() - 1) / 2 * (1 / inside.sum() + 1 / pool.n) ** 2) or None
 
 
-def _effective_variance(pool: Pool) -> float:
+def _effective_variance(pool: Pool) -> float | None:
     reals, fakes = pool_counts(pool)
     inside = _inside(reals, fakes)
     if not inside.any():
-        return 0.0
+        return None
     surprise = -np.log(shares(inside), out=np.zeros(len(inside)), where=inside > 0)
     level = ((inside > 0).sum() - 1) / (2 * inside.sum() ** 2)
-    return float(np.exp(2 * entropy(inside))) * settled(variance_of_mean(surprise, inside), level)
+    return float(np.exp(2 * entropy(inside))) * settled(variance_of_mean(surprise, inside), level) or None
 
 
-def _tv_variance(pool: Pool) -> float:
+def _tv_variance(pool: Pool) -> float | None:
     """Of half a sum of |gap|, each gap normal: folded normals, correlated as far as their signs are settled (Price).
 
     The squared gap is too large by its variance on average, which is taken off before it is used as a mean.
@@ -93,7 +93,7 @@ def _tv_variance(pool: Pool) -> float:
     folded = sd * np.sqrt(2 / np.pi) * np.exp(-((gap / sd) ** 2) / 2) + gap * erf(gap / sd / np.sqrt(2))
     own = np.where(spread > 0, np.maximum(sd**2 + gap**2 - folded**2, 0), 0)
     joint = variance_of_mean(slope, fakes) + variance_of_mean(slope, reals)  # with slope^2 spread on its diagonal
-    return float(own.sum() - (slope**2 * spread).sum() + joint) / 4
+    return float(own.sum() - (slope**2 * spread).sum() + joint) / 4 or None
 
 
 def _check(min_count: int) -> None:

@@ -1,0 +1,236 @@
+"""Near-duplicates: pairs of samples of one set closer than any two reals, and what chance there is in their number.
+
+The limit is the distance of the two closest reals, which is the 1/n quantile of their distances to the nearest other:
+one pair of reals in n (n - 1) / 2 is no farther. Faithful fakes have about as many, a collapsed generator many more.
+Distances are decided as in `divmetrics.pairs`, exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import inf
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from torch import Tensor
+
+from divmetrics.errors import TooFewSamples, UsageError
+from divmetrics.pairs import Distinct, squared_distances
+from divmetrics.pairs._distances import Pairs, Sheet, blocks, ieee_products, lower
+from divmetrics.pool import FAKE, REAL, Pool, Splits
+from divmetrics.summaries import Rows, same_width
+
+KEPT = 512
+"""Closest pairs of a pool that re-splits look at; that none of them is of two reals has a chance of 1e-60 at n = m."""
+RANK = 5
+"""The limit's own chance is read from how many pairs come in between the closest and the fifth closest of the reals."""
+
+
+@dataclass(frozen=True, eq=False)
+class Near:
+    """The near-duplicates within a set of m samples, int64 `[m]` unless said otherwise."""
+
+    limit: float
+    """Distance up to which two samples are near, feature units."""
+    degree: Tensor  # others near each sample
+    further: Tensor | None  # the same at the distance of the RANK-th closest reals; None where the limit is given
+    leaning: Tensor  # samples that have it, and no other, near them
+    isolated: int  # pairs that are near each other and no other
+    group: Tensor  # number of its connected component, in the order of their first samples
+    copies: Tensor  # samples equal to it, itself included
+
+    @property
+    def pairs(self) -> int:
+        """Number of near pairs."""
+        return int(self.degree.sum()) // 2
+
+
+_found: WeakKeyDictionary[Rows, WeakKeyDictionary[Rows, dict[float | None, Near]]] = WeakKeyDictionary()
+_closest: WeakKeyDictionary[Rows, tuple[Tensor, Tensor, Tensor, float]] = WeakKeyDictionary()
+_pooled: WeakKeyDictionary[Rows, WeakKeyDictionary[Rows, _Pooled]] = WeakKeyDictionary()
+
+
+def near(real: Rows, fake: Rows, threshold: float | None) -> Near:
+    """The near-duplicates among the fakes, within `threshold` or, if None, the distance of the closest pair of reals.
+
+    Remembered beside both sets. Raises TooFewSamples below two rows a side, UsageError on a negative threshold.
+    """
+    same_width(real.d, fake.d)
+    if threshold is not None and not threshold >= 0:
+        raise UsageError(f"threshold={threshold} is not a distance; give 0 or more.")
+    if min(real.n, fake.n) < 2:
+        raise TooFewSamples(f"pairs need at least 2 rows per side, got {real.n} and {fake.n}; add samples.")
+    known = _found.setdefault(real, WeakKeyDictionary()).setdefault(fake, {})
+    if threshold not in known:
+        limits = [threshold**2] if threshold is not None else _limits(real)
+        known[threshold] = _within(Distinct.of(fake.features), limits)
+    return known[threshold]
+
+
+def _limits(real: Rows) -> list[float]:
+    """Squared distances of the closest and of the RANK-th closest pair of reals or the last."""
+    if real not in _closest:
+        _closest[real] = _pairs_of(Distinct.of(real.features), RANK)
+    points = Distinct.of(real.features)
+    alike = int((points.copies * (points.copies - 1)).sum()) // 2  # pairs at distance 0, folded away
+    ordered = [0.0] * min(alike, RANK) + _closest[real][2].tolist()
+    return [ordered[0], ordered[min(RANK, len(ordered)) - 1]]
+
+
+def _upper(pairs: Pairs, sheet: Sheet) -> Iterator[tuple[slice, slice, Tensor]]:
+    """Lower bounds of all pairs i < j, block by block; inf elsewhere."""
+    for rows in blocks(len(pairs.left)):
+        for columns in blocks(len(pairs.left)):
+            if rows.start <= columns.start:
+                yield rows, columns, _triangle(rows, columns, lower(sheet, sheet, rows, columns))
+
+
+def _triangle(rows: slice, columns: slice, low: Tensor) -> Tensor:
+    return low.masked_fill_(torch.ones_like(low, dtype=torch.bool).tril(), inf) if rows == columns else low
+
+
+def _pairs_of(points: Distinct, keep: int) -> tuple[Tensor, Tensor, Tensor, float]:
+    """The `keep` closest pairs of different rows: i, j, squared distances ascending, and how far they are complete.
+
+    Every pair closer than the last number is there; it is inf where there are no more.
+    """
+    pairs, device = Pairs(points.rows, points.rows), points.rows.device
+    i = j = torch.empty(0, dtype=torch.int64, device=device)
+    squared, edge = torch.empty(0, dtype=torch.float64, device=device), inf
+    with ieee_products(device):
+        for rows, columns, low in _upper(pairs, pairs.rough[0]):
+            at, to = _contenders(pairs, rows, columns, low, edge, keep)
+            if not len(at):
+                continue
+            i, j = torch.cat([i, at + rows.start]), torch.cat([j, to + columns.start])
+            fresh = squared_distances(points.rows, points.rows, i[len(squared) :], j[len(squared) :])
+            squared = torch.cat([squared, fresh])
+            if len(squared) > keep:
+                kept = squared.topk(keep, largest=False).indices
+                i, j, squared = i[kept], j[kept], squared[kept]
+                edge = float(squared.max())
+    order = torch.argsort(squared, stable=True)
+    return i[order], j[order], squared[order], edge
+
+
+def _contenders(
+    pairs: Pairs, rows: slice, columns: slice, low: Tensor, edge: float, keep: int
+) -> tuple[Tensor, Tensor]:
+    """Places in a block of all pairs that can be among the `keep` closest and closer than `edge`."""
+    for sheet in (pairs.rough[0], pairs.sharp[0]):
+        if low.dtype != sheet.rows.dtype:
+            low = _triangle(rows, columns, lower(sheet, sheet, rows, columns))
+        at, to = (low < edge).nonzero(as_tuple=True)
+        if len(at) > 4 * keep:
+            high = low.double() + sheet.doubt[rows][:, None] + sheet.doubt[columns]
+            edge = min(edge, float(high.flatten().topk(keep, largest=False).values.max()))
+            at, to = (low <= edge).nonzero(as_tuple=True)
+        if len(at) <= 4 * keep:
+            break
+    return at, to
+
+
+def _within(points: Distinct, limits: Sequence[float]) -> Near:
+    """Pairs of `points` no farther than the first of the squared `limits`, ascending; degrees at all of them."""
+    pairs, device, u = Pairs(points.rows, points.rows), points.rows.device, len(points.rows)
+    bounds = torch.tensor(limits, dtype=torch.float64, device=device)
+    degree = (points.copies - 1)[:, None].repeat(1, len(limits))
+    partner = torch.zeros(u, dtype=torch.int64, device=device)
+    group = np.arange(u)
+    with ieee_products(device):
+        for rows, columns, low in _upper(pairs, pairs.rough[0]):
+            i, j = (low <= bounds[-1]).nonzero(as_tuple=True)
+            if not len(i):
+                continue
+
+            def unsure(least: Tensor, most: Tensor) -> Tensor:
+                return ((least[:, None] <= bounds) & (bounds <= most[:, None])).any(1)
+
+            inside = pairs.settle(rows, columns, i, j, low, unsure)[:, None] <= bounds
+            i, j = i + rows.start, j + columns.start
+            degree.index_add_(0, i, inside * points.copies[j, None])
+            degree.index_add_(0, j, inside * points.copies[i, None])
+            i, j = i[inside[:, 0]], j[inside[:, 0]]
+            partner.index_add_(0, i, j)
+            partner.index_add_(0, j, i)
+            group = _joined(group, i, j)
+    place = points.place
+    leaning, isolated = _dependence(points.copies, degree[:, 0], partner)
+    _, first, label = np.unique(group[place.cpu().numpy()], return_index=True, return_inverse=True)
+    numbered = torch.from_numpy(np.argsort(np.argsort(first))[label])
+    degree = degree[place].cpu()
+    further = degree[:, -1] if len(limits) > 1 else None
+    return Near(
+        limits[0] ** 0.5, degree[:, 0], further, leaning[place].cpu(), isolated, numbered, points.copies[place].cpu()
+    )
+
+
+def _dependence(copies: Tensor, degree: Tensor, partner: Tensor) -> tuple[Tensor, int]:
+    """`Near.leaning` of each row, and `Near.isolated`; `partner` is the sum over what is near, so with one the one."""
+    single = ((copies == 1) & (degree == 1)).nonzero()[:, 0]
+    double = (copies == 2) & (degree == 1)
+    leaning = torch.bincount(partner[single], minlength=len(copies)) + double
+    mutual = (degree[partner[single]] == 1) & (copies[partner[single]] == 1)
+    return leaning, int(mutual.sum()) // 2 + int(double.sum())
+
+
+def _joined(group: np.ndarray, i: Tensor, j: Tensor) -> np.ndarray:
+    """Groups `[u]` after the members of each pair (i, j) have been joined."""
+    if not len(i):
+        return group
+    ends = group[i.cpu().numpy()], group[j.cpu().numpy()]
+    graph = coo_array((np.ones(len(i), bool), ends), shape=(len(group), len(group)))
+    return np.asarray(connected_components(graph, directed=False)[1][group])
+
+
+@dataclass(frozen=True, eq=False)
+class _Pooled:
+    """The closest pairs of a pool, of its different rows."""
+
+    place: Tensor  # [n + m]
+    i: Tensor
+    j: Tensor
+    squared: Tensor
+    edge: float
+
+
+def renear(pool: Pool, splits: Splits, threshold: float | None) -> tuple[Tensor, Tensor]:
+    """Near pairs among the fakes of each split, and fakes with another near them, float64 `[B]` each.
+
+    NaN where the closest pairs of the pool do not suffice to tell.
+    """
+    assert pool.real is not None  # noqa: S101  a two-sample measure
+    known = _pooled.setdefault(pool.real, WeakKeyDictionary())
+    if pool.fake not in known:
+        points = Distinct.of(pool.features())
+        share = (pool.n + pool.m) / max(pool.n, 1)
+        found = _pairs_of(points, int(KEPT * max(1.0, share**2 / 4)))
+        known[pool.fake] = _Pooled(points.place.cpu(), found[0].cpu(), found[1].cpu(), found[2].cpu(), found[3])
+    closest = known[pool.fake]
+    values = [_on_split(closest, side, threshold) for side in splits.side.cpu()]
+    counts = torch.tensor(values, dtype=torch.float64).reshape(-1, 2)
+    return counts[:, 0], counts[:, 1]
+
+
+def _on_split(closest: _Pooled, side: Tensor, threshold: float | None) -> tuple[float, float]:
+    rows = int(closest.place.max()) + 1
+    reals, fakes = (torch.bincount(closest.place[side == which], minlength=rows) for which in (REAL, FAKE))
+    if threshold is not None:
+        limit = threshold**2
+    elif bool((reals > 1).any()):
+        limit = 0.0
+    else:
+        both = (reals[closest.i] * reals[closest.j] > 0).nonzero()[:, 0]
+        limit = float(closest.squared[both[0]]) if len(both) else inf
+    if limit > 0 and not limit < closest.edge:
+        return float("nan"), float("nan")
+    inside = closest.squared <= limit
+    i, j = closest.i[inside], closest.j[inside]
+    pairs = (fakes * (fakes - 1)).sum() / 2 + (fakes[i] * fakes[j]).sum()
+    touched = fakes > 1
+    touched[torch.cat([i[fakes[j] > 0], j[fakes[i] > 0]])] = True
+    return float(pairs), float(fakes[touched].sum())
