@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from functools import reduce
+from pathlib import Path
 from typing import Any, Literal, TypeVar
+
+import numpy as np
 
 from divmetrics.collected import Collected
 from divmetrics.declare import METRICS, Spec
@@ -43,6 +46,7 @@ def score(
     modes: int | None = None,
     held_out: Any = None,
     samples: bool = False,
+    confusion: Any = None,
 ) -> Report:
     """Score one set of samples, `fake`, against a reference, `real`.
 
@@ -54,7 +58,8 @@ def score(
     `ci_level` is the level of the intervals and null bands, 0 for no intervals; `null` whether there are null bands.
     `modes` is the number of clusters of the reals that serve as modes: None takes the classes, and where there are none
     as many clusters as the reals show. `held_out` are real samples that the generator was not trained on, and `real` is
-    then its training set. `samples` fills `report.samples`, columns with one value a sample.
+    then its training set. `samples` fills `report.samples`, columns with one value a sample. `confusion` is that of the
+    classifier which gave the classes, row = true class, in their order: an array, or a .npy or .csv file.
 
     Raises UsageError where the request is wrong and MeasureError where it cannot be measured.
     """
@@ -72,6 +77,7 @@ def score(
         null=null,
         modes=modes,
         samples=samples,
+        confusion=_matrix(confusion),
     )
     given: dict[SideName, Any] = {"real": real, "fake": fake}
     if held_out is not None:
@@ -157,6 +163,17 @@ def _open_collected(given: Any, extractors: Sequence[str]) -> Collected | None:
     if not all(part.lower().endswith(".dms") for part in parts):
         return read_statistics(os.fspath(given), extractors)
     return reduce(Collected.merge, [Collected.load(part) for part in parts])
+
+
+def _matrix(given: Any) -> Any:
+    """A confusion matrix as it is, or read from a .npy or .csv file. Raises UsageError where that is none."""
+    if not isinstance(given, (str, os.PathLike)):
+        return given
+    path = Path(given)
+    try:
+        return np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.loadtxt(path, delimiter=",", ndmin=2)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} is no confusion matrix ({error}); give numbers, a row for each true class.") from None
 
 
 def _weighted(extractor: str | Sequence[str], weights: str | os.PathLike[str] | None) -> str | Sequence[str]:

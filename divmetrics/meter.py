@@ -60,8 +60,10 @@ class Meter:
         null: bool = True,
         modes: int | None = None,
         samples: bool = False,
+        confusion: Any = None,
     ) -> None:
-        self.plan = Plan.of(metrics, extractor, seed, ci_level=ci_level, null=null, modes=modes, samples=samples)
+        wanted = {"ci_level": ci_level, "null": null, "modes": modes, "samples": samples, "confusion": confusion}
+        self.plan = Plan.of(metrics, extractor, seed, **wanted)
         self._how = How(device, batch_size, workers, max_skipped, progress, Cache.chosen(cache))
         self._sides: dict[SideName, Collector] = {
             side: Collector(partial(self.plan.needs, side)) for side in (*SIDES, HELD_OUT)

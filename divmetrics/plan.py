@@ -96,6 +96,8 @@ class Plan:
     """Number of clusters that stand in for classes; None takes the classes, and where there are none chooses."""
     samples: bool = False
     """Whether all that can be said of single samples is wanted."""
+    confusion: Any = None
+    """Of the classifier that gave the classes, `[classes, classes]`, row = true class; None counts them as given."""
 
     @classmethod
     def of(
@@ -108,6 +110,7 @@ class Plan:
         null: bool = True,
         modes: int | None = None,
         samples: bool = False,
+        confusion: Any = None,
     ) -> Self:
         """`metrics` and `extractor` as on the command line, or as lists of their items."""
         if not 0 <= ci_level < 1:
@@ -124,7 +127,7 @@ class Plan:
         given = {layer for text in extractors.values() for layer in Spec.parse(text).extractor.provides}
         wanted = {r.metric.companion for r in requests if not given.intersection(r.metric.fake.layers)}
         companions = {Spec.parse(text).name: text for text in sorted(filter(None, wanted))}
-        return cls(requests, extractors, seed, companions, ci_level, null, modes, samples)
+        return cls(requests, extractors, seed, companions, ci_level, null, modes, samples, confusion)
 
     @property
     def uncertain(self) -> bool:

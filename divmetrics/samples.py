@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from divmetrics.declare import METRICS, Measured
 from divmetrics.errors import DivmetricsError, MissingLayer
-from divmetrics.modes import mode_table
+from divmetrics.modes import cluster_table, mode_table
 from divmetrics.pairs import nearest
 from divmetrics.plan import LABELS, SIDES, Plan, SideName, Task
 from divmetrics.results import Mode
@@ -40,22 +41,31 @@ def samples_of(tasks: Sequence[Task], found: Mapping[str, Any], sides: Sides, pl
 def modes_of(tasks: Sequence[Task], sides: Sides, plan: Plan) -> tuple[Mode, ...]:
     """The table of modes: the classes of the samples, else clusters of the reals, else a classifier's classes.
 
-    Clusters cost a while, so they are made where modes were asked for, by number, by metric or by a preset.
+    Clusters cost a while, so they are made where modes were asked for, by number, by metric or by a preset. A
+    classifier whose confusion is known goes before clusters.
     """
-    counted = [
-        task for task in tasks if task.request.metric.fake.summary is ClassTally and "real" in task.request.sides
-    ]
+    counted = [task for task in tasks if task.request.metric.fake.summary is ClassTally and task.request.metric.real]
     labelled = [task for task in counted if task.extractor == LABELS]
-    wanted = plan.modes is not None or counted or not all(task.request.explicit for task in tasks)
     if labelled and plan.modes is None:
-        real, fake = (cast("ClassTally", sides.summary(labelled[0], side)) for side in SIDES)
-        return mode_table(real, fake, sides.class_names)
-    if wanted and (extractor := _pooled(sides)) is not None:
-        pass
-    for task in counted:
-        real, fake = (cast("ClassTally", sides.summary(task, side)) for side in SIDES)
-        return mode_table(real, fake, None)
-    return ()
+        return _class_table(labelled[0], sides, plan)
+    by_classes = plan.confusion is not None and counted
+    wanted = plan.modes is not None or counted or not all(task.request.explicit for task in tasks)
+    if wanted and not by_classes and (extractor := _pooled(sides)) is not None:
+        return _cluster_table(extractor, sides, plan)
+    return _class_table(counted[0], sides, plan) if counted else ()
+
+
+def _class_table(task: Task, sides: Sides, plan: Plan) -> tuple[Mode, ...]:
+    real, fake = (cast("ClassTally", sides.summary(task, side)) for side in SIDES)
+    return mode_table(real, fake, sides.class_names if task.extractor == LABELS else None, plan.confusion)
+
+
+def _cluster_table(extractor: str, sides: Sides, plan: Plan) -> tuple[Mode, ...]:
+    real, fake = (sides.collected[side].get(extractor, "pooled", Rows) for side in SIDES)
+    paths = sides.collected["real"].paths or tuple(f"#{place}" for place in real.index.tolist())
+    named = dict(zip(real.index.tolist(), paths, strict=True))
+    table = cluster_table(real, fake, plan.modes, plan.seed)
+    return tuple(replace(mode, exemplars=tuple(named[place] for place in places)) for mode, places in table)
 
 
 def _pooled(sides: Sides) -> str | None:

@@ -353,8 +353,8 @@ class Sample(Summary):
         mine, theirs = self.features.shape[1:], other.features.shape[1:]
         if mine != theirs:
             raise FeatureError(f"samples have shape {tuple(mine)} in one part and {tuple(theirs)} in the other.")
-        joined = (torch.cat(pair) for pair in zip(self._drawn(), other._drawn(), strict=True))
-        return self._lowest(*joined, self.count + other.count)
+        features, index, draw = (torch.cat(pair) for pair in zip(self._drawn(), other._drawn(), strict=True))
+        return self._lowest(features, index, draw, self.count + other.count)
 
     def _drawn(self) -> tuple[Tensor, Tensor, Tensor]:
         return self.features, self.index, self.draw

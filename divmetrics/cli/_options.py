@@ -52,6 +52,7 @@ class Comparing:
     null: bool
     modes: Auto
     held_out: str | None
+    confusion: str | None
 
     def keywords(self) -> dict[str, Any]:
         """Keyword arguments of `engine.score`."""
@@ -147,6 +148,12 @@ _COMPARING = (
         "--held-out",
         metavar="SOURCE",
         help="Real samples that the generator was not trained on; then REAL is its training set (c_t, fld).",
+    ),
+    click.option(
+        "--confusion",
+        metavar="PATH",
+        help="Confusion matrix of the classifier that gave the classes, .npy or .csv, row = true class: modes are "
+        "corrected for its errors.",
     ),
 )
 

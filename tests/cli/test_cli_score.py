@@ -12,7 +12,7 @@ import pytest
 from divmetrics.results import Report
 
 DEFAULTS = {"seed": 0, "device": "auto", "batch_size": "auto", "workers": "auto", "max_skipped": 0.01, "progress": True}
-COMPARING = {"ci_level": 0.95, "null": True, "modes": None, "held_out": None, "samples": False}
+COMPARING = {"ci_level": 0.95, "null": True, "modes": None, "held_out": None, "confusion": None, "samples": False}
 
 
 def test_defaults_reach_the_engine(call: Callable[..., object], engine: object) -> None:
@@ -55,6 +55,7 @@ def test_each_option_reaches_the_engine(
         (["--no-null"], {"null": False}),
         (["--modes", "12"], {"modes": 12}),
         (["--held-out", "test/"], {"held_out": "test/"}),
+        (["--confusion", "c.csv"], {"confusion": "c.csv"}),
         (["--samples", "{folder}/s.csv"], {"samples": True}),
     ],
 )
