@@ -26,7 +26,7 @@ def _resample(pool: Pool, splits: Splits, *, alpha: float, repeats: int, seed: i
     cite="Kim 2023, arXiv:2306.08013",
     minimum=lambda _: 12,
     equal_n=True,
-    chance=Chance(Variance("bootstrap", _variance), _resample, draws=20),
+    chance=Chance(Variance("bootstrap", _variance), _resample, draws=16),
     about=About(
         formula=r"\frac{\sum_j 1[\hat p(y_j)>c_X,\,\hat q(y_j)>c_Y]}{\sum_j 1[\hat q(y_j)>c_Y]}",
         sees="Fakes where the reals are not. Single outliers do not count: no density rises around them.",
@@ -46,9 +46,9 @@ def topp(real: Rows, fake: Rows, *, alpha: float = 0.1, repeats: int = 10, seed:
     """
     # top-pr 0.2.1 looks for the neighbours of a row among later rows only, so that its value depends on their order,
     # its bandwidth is 5 to 15 % wider and its values for equal distributions are higher (.96 where this has .90).
-    found, points = dense(real, fake, Band(alpha, repeats, seed))
+    found, place = dense(real, fake, Band(alpha, repeats, seed))
     value = some(found.share(1)[0], "fake")
-    both = (found.where[0] & found.where[1])[points.place, 0].cpu()
+    both = (found.where[0] & found.where[1])[place, 0].cpu()
     bandwidths = {"bandwidth_real": float(found.bandwidths[0]), "bandwidth_fake": float(found.bandwidths[1])}
     counts = found.counts[1]
     kept = float((counts * found.where[1]).sum() / counts.sum())

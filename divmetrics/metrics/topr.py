@@ -26,7 +26,7 @@ def _resample(pool: Pool, splits: Splits, *, alpha: float, repeats: int, seed: i
     cite="Kim 2023, arXiv:2306.08013",
     minimum=lambda _: 12,
     equal_n=True,
-    chance=Chance(Variance("bootstrap", _variance), _resample, draws=20),
+    chance=Chance(Variance("bootstrap", _variance), _resample, draws=16),
     about=About(
         formula=r"\frac{\sum_i 1[\hat q(x_i)>c_Y,\,\hat p(x_i)>c_X]}{\sum_i 1[\hat p(x_i)>c_X]}",
         sees="Dense regions of the reals that the fakes have left: dropped and shrunken modes.",
@@ -46,9 +46,9 @@ def topr(real: Rows, fake: Rows, *, alpha: float = 0.1, repeats: int = 10, seed:
     """
     # top-pr 0.2.1 looks for the neighbours of a row among later rows only, so that its value depends on their order,
     # its bandwidth is 5 to 15 % wider and its values for equal distributions are higher (.96 where this has .90).
-    found, points = dense(real, fake, Band(alpha, repeats, seed))
+    found, place = dense(real, fake, Band(alpha, repeats, seed))
     value = some(found.share(0)[0], "real")
-    both = (found.where[0] & found.where[1])[points.place, 0].cpu()
+    both = (found.where[0] & found.where[1])[place, 0].cpu()
     bandwidths = {"bandwidth_real": float(found.bandwidths[0]), "bandwidth_fake": float(found.bandwidths[1])}
     counts = found.counts[0]
     kept = float((counts * found.where[0]).sum() / counts.sum())

@@ -13,18 +13,18 @@ import torch
 from torch import Tensor
 
 from divmetrics.errors import MeasureError, UsageError
-from divmetrics.pairs import Distinct, enough_rows
+from divmetrics.pairs import enough_rows
 from divmetrics.pool import FAKE, REAL, Pool, Splits
 from divmetrics.summaries import Rows, same_width
-from divmetrics.support._field import Parts, kernel_sums, remembered
+from divmetrics.support._field import Field, Kernel, Parts, field_of, kernel_sums, remembered
 
 WIDTH = 32
 """Columns that wider features are projected to."""
 PER_COLUMN = 5
 """Neighbours out per column: the bandwidth is the median distance to that one. Kim 2023, appendix G.4."""
 
-BOOTSTRAPS = 24
-"""Of the rows, for an interval: the error of its width is 15 %."""
+BOOTSTRAPS = 16
+"""Of the rows, for an interval: the error of its width is 18 %."""
 
 _found: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 
@@ -58,10 +58,13 @@ class Dense:
         return (own * self.where[1 - side]).sum(0) / own.sum(0)
 
 
-def cosine(squared: Tensor, bandwidth: float) -> Tensor:
+def _cosine(distance: Tensor, bandwidth: float) -> Tensor:
     """cos(pi/2 distance / bandwidth) within the bandwidth, else exactly 0; a bandwidth of 0 reaches copies alone."""
-    tiny = torch.finfo(squared.dtype).tiny
-    return squared.sqrt().div_(-max(bandwidth, tiny)).add_(1).clamp_(min=0).mul_(pi / 2).sin_()
+    tiny = torch.finfo(distance.dtype).tiny
+    return (distance / -max(bandwidth, tiny)).add_(1).clamp_(min=0).mul_(pi / 2).sin_()
+
+
+COSINE = Kernel(torch.sqrt, _cosine)
 
 
 def projected(features: Tensor, seed: int) -> Tensor:
@@ -82,30 +85,34 @@ def _surplus(n: int, band: Band) -> Tensor:
     return torch.from_numpy(np.stack(drawn, 1)).double()
 
 
-def dense(real: Rows, fake: Rows, band: Band) -> tuple[Dense, Distinct]:
-    """The supports of two sets, and which row is which sample; remembered.
+def dense(real: Rows, fake: Rows, band: Band) -> tuple[Dense, Tensor]:
+    """The supports of two sets, and which distinct row each sample is `[n + m]`; remembered.
 
     Raises FeatureError on different widths, TooFewSamples for a single row.
     """
     same_width(real.d, fake.d)
     whole = Splits(torch.tensor([REAL] * real.n + [FAKE] * fake.n, dtype=torch.uint8)[None])
 
-    def make() -> tuple[Dense, Distinct]:
-        points = projected(torch.cat([real.features, fake.features]), band.seed)
-        return _dense(Parts.of(points, whole), band), Distinct.of(points)
+    def make() -> tuple[Dense, Tensor]:
+        pool = _field(real, fake, band)
+        return _dense(Parts.of(pool, whole), band), pool.place
 
-    found: tuple[Dense, Distinct] = remembered(_found, (real, fake), band, make)
+    found: tuple[Dense, Tensor] = remembered(_found, (real, fake), band, make)
     return found
+
+
+def _field(real: Rows, fake: Rows, band: Band) -> Field:
+    """The pool after projection; the same for all that is asked of it in a row."""
+    return field_of(real, fake, lambda features: projected(features, band.seed), ("projected", band.seed))
 
 
 def share_on_splits(pool: Pool, splits: Splits, band: Band, side: int) -> Tensor:
     """`Dense.share` of `side` on all splits from one pass; remembered."""
-    owners = (splits, *(part for part in (pool.real, pool.fake) if part is not None))
-
-    def make() -> Dense:
-        return _dense(Parts.of(projected(pool.features(), band.seed), splits), band)
-
-    found: Dense = remembered(_found, owners, band, make)
+    assert pool.real is not None  # noqa: S101  two sides are declared
+    real, fake = pool.real, pool.fake
+    found: Dense = remembered(
+        _found, (splits, real, fake), band, lambda: _dense(Parts.of(_field(real, fake, band), splits), band)
+    )
     return found.share(side)
 
 
@@ -121,8 +128,7 @@ def variance(real: Rows, fake: Rows, band: Band, side: int) -> float | None:
         drawn = [rng.multinomial(side.n, np.full(side.n, 1 / side.n), BOOTSTRAPS).T for side in (real, fake)]
         counts = torch.from_numpy(np.concatenate(drawn)).to(real.features.device)  # [n + m, B]
         of_real = torch.arange(len(counts), device=counts.device)[:, None] < real.n
-        points = projected(torch.cat([real.features, fake.features]), band.seed)
-        return _dense(Parts.counted(points, counts * of_real, counts * ~of_real), band)
+        return _dense(Parts.counted(_field(real, fake, band), counts * of_real, counts * ~of_real), band)
 
     found: Dense = remembered(_found, (real, fake), ("variance", band), make)
     shares = found.share(side)
@@ -138,13 +144,13 @@ def some(share: Tensor, side: str) -> float:
 
 
 def _dense(parts: Parts, band: Band) -> Dense:
-    sides, rows = (parts.real, parts.fake), parts.field.pairs.left
+    sides, rows = (parts.real, parts.fake), parts.field.rows
     enough_rows(1, *(int(counts.sum(0).min()) for counts in sides))
     near = parts.radii(PER_COLUMN * rows.shape[1])
     bandwidths = [torch.stack([_median(*one) for one in side]) for side in near]
     count, per = sides[0].shape[1], 1 + band.repeats
     weights = torch.cat([_weights(rows, counts, band) for counts in sides], 1)
-    sums = kernel_sums(parts.field, cosine, weights, torch.cat(bandwidths).repeat_interleave(per))
+    sums = kernel_sums(parts.field, COSINE, weights, torch.cat(bandwidths).repeat_interleave(per))
     where = []
     for counts, found in zip(sides, sums.view(len(rows), 2, count, per).unbind(1), strict=True):
         moved = found[:, :, 1:].abs() * (counts > 0)[:, :, None]

@@ -7,10 +7,10 @@ of it, so a matrix product is exact enough, but for pairs so near that rounding 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil, sqrt
 from typing import Any, Self
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from torch import Tensor
 from divmetrics.pairs import Distinct
 from divmetrics.pairs._distances import Pairs, blocks, ieee_products, lower
 from divmetrics.pool import FAKE, REAL, Splits
+from divmetrics.summaries import Rows
 
 SURE = 100
 """Squared distances are kept from a product where they are this many times their proven error bound."""
@@ -26,8 +27,19 @@ KEPT = 2**30
 CLOSE = 0.01
 """Logarithm of the ratio of two radii between which sums are interpolated."""
 
-Kernel = Callable[[Tensor, float], Tensor]
-"""Squared distances, a radius -> kernel values; must leave the distances as they are."""
+
+@dataclass(frozen=True)
+class Kernel:
+    """A smooth function of a distance and a radius."""
+
+    prepare: Callable[[Tensor], Tensor]
+    """Squared distances -> what the radius does not change, a new tensor."""
+    value: Callable[[Tensor, float], Tensor]
+    """That and a radius -> kernel values, a new tensor."""
+
+    def __call__(self, squared: Tensor, radius: float) -> Tensor:
+        """Kernel values of squared distances."""
+        return self.value(self.prepare(squared), radius)
 
 
 def remembered(
@@ -70,25 +82,33 @@ def tasks_of(u: int, v: int, *, one_set: bool = False) -> list[tuple[slice, slic
 
 @dataclass(frozen=True, eq=False)
 class Field:
-    """All squared distances of one set of distinct rows, a block of rows at a time."""
+    """All squared distances between the distinct rows of a pool, a block of rows at a time."""
 
+    place: Tensor  # [n] int64, sample i is row place[i]
     pairs: Pairs
     dtype: torch.dtype
     kept: Tensor | None  # [u, u]
+    _near: dict[int, tuple[Tensor, Tensor]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, rows: Tensor) -> Self:
-        """`rows` `[u, d]`. Sums over them are taken in their precision."""
-        pairs, u = Pairs(rows, rows), len(rows)
-        dtype = torch.promote_types(rows.dtype, torch.float32)
+    def of(cls, features: Tensor) -> Self:
+        """`features` `[n, d]` of the whole pool. Sums over its rows are taken in their precision."""
+        points = Distinct.of(features)
+        rows, u = points.rows, len(points.rows)
+        pairs, dtype = Pairs(rows, rows), torch.promote_types(rows.dtype, torch.float32)
         if u * u * dtype.itemsize > KEPT:
-            return cls(pairs, dtype, None)
+            return cls(points.place, pairs, dtype, None)
         kept = torch.empty(u, u, dtype=dtype, device=rows.device)
         with ieee_products(rows.device):
             for above, across in tasks_of(u, u, one_set=True):
                 block = squares(pairs, above, across).to(dtype)
                 kept[above, across], kept[across, above] = block, block.T
-        return cls(pairs, dtype, kept)
+        return cls(points.place, pairs, dtype, kept)
+
+    @property
+    def rows(self) -> Tensor:
+        """The distinct rows `[u, d]`."""
+        return self.pairs.left
 
     def __iter__(self) -> Iterator[tuple[slice, Tensor]]:
         """Rows and their squared distances `[r, u]` to all."""
@@ -111,9 +131,28 @@ class Field:
 
     def nearest(self, length: int) -> tuple[Tensor, Tensor]:
         """Of each row the `length` nearest, itself first, ascending: squared distances and places `[u, length]`."""
-        length = min(length, len(self.pairs.left))
-        found = [block.topk(length, largest=False) for _, block in self]
-        return torch.cat([one.values for one in found]), torch.cat([one.indices for one in found])
+        length = min(length, len(self.rows))
+        if length not in self._near:
+            found = [block.topk(length, largest=False) for _, block in self]
+            self._near[length] = torch.cat([one.values for one in found]), torch.cat([one.indices for one in found])
+        return self._near[length]
+
+
+_last: WeakKeyDictionary[Rows, tuple[ref[Rows], object, Field]] = WeakKeyDictionary()
+
+
+def field_of(real: Rows, fake: Rows, change: Callable[[Tensor], Tensor] | None = None, key: object = None) -> Field:
+    """The field of the two sets' features, after `change`, which `key` names; the last one made is remembered.
+
+    Metrics of one kind are asked one after the other, and two such fields would be a burden on memory.
+    """
+    if fake in _last and _last[fake][0]() is real and _last[fake][1] == key:
+        return _last[fake][2]
+    _last.clear()
+    features = torch.cat([real.features, fake.features])
+    made = Field.of(features if change is None else change(features))
+    _last[fake] = (ref(real), key, made)
+    return made
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,19 +164,17 @@ class Parts:
     fake: Tensor  # [u, B]
 
     @classmethod
-    def of(cls, features: Tensor, splits: Splits) -> Self:
-        """`features` `[n + m, d]` of the whole pool."""
-        side = splits.side.T.to(features.device)  # [n + m, B]
-        return cls.counted(features, side == REAL, side == FAKE)
+    def of(cls, pool: Field, splits: Splits) -> Self:
+        """The sides of splits of a pool."""
+        side = splits.side.T.to(pool.place.device)  # [n + m, B]
+        return cls.counted(pool, side == REAL, side == FAKE)
 
     @classmethod
-    def counted(cls, features: Tensor, real: Tensor, fake: Tensor) -> Self:
-        """How often each row of `features` `[s, d]` is among the reals and the fakes of each part, `[s, B]`."""
-        points = Distinct.of(features)
-        field = Field.of(points.rows)
-        empty = torch.zeros(len(points.rows), real.shape[1], dtype=field.dtype, device=features.device)
-        counts = [empty.index_add(0, points.place, side.to(field.dtype)) for side in (real, fake)]
-        return cls(field, counts[0], counts[1])
+    def counted(cls, pool: Field, real: Tensor, fake: Tensor) -> Self:
+        """How often each sample of a pool is among the reals and the fakes of each part, `[n + m, B]`."""
+        empty = torch.zeros(len(pool.rows), real.shape[1], dtype=pool.dtype, device=pool.place.device)
+        counts = [empty.index_add(0, pool.place, side.to(pool.dtype)) for side in (real, fake)]
+        return cls(pool, counts[0], counts[1])
 
     def radii(self, k: int) -> tuple[list[tuple[Tensor, Tensor]], list[tuple[Tensor, Tensor]]]:
         """Of reals and of fakes, for each split: distances of rows to their k-th nearest other sample; their copies.
@@ -172,23 +209,23 @@ def _kth(copies: Tensor, k: int) -> tuple[Tensor, Tensor]:
     return short.sum(1).clamp(max=copies.shape[1] - 1), ~short[:, -1]
 
 
-def kernel_sums(field: Field, kernel: Kernel, weights: Tensor, radii: Tensor) -> Tensor:
+def kernel_sums(pool: Field, kernel: Kernel, weights: Tensor, radii: Tensor) -> Tensor:
     """Sum over v of weights[v, c] kernel(|u - v|^2, radii[c]), `[u, C]` in the field's precision.
 
     `radii` `[C]`. Columns whose radii nearly agree share two passes, at the least and at the greatest of them, and are
     interpolated between, geometrically where both sums have one sign: a power of the radius is then exact.
     """
-    groups = [(columns, radii[columns].min(), radii[columns].max()) for columns in _groups(radii)]
+    groups = [(c, weights[:, c], radii[c].min(), radii[c].max()) for c in _groups(radii)]
     sums = torch.empty(len(weights), weights.shape[1], dtype=weights.dtype, device=weights.device)
     with ieee_products(weights.device):
-        for rows, block in field:
-            for columns, least, most in groups:
-                own = weights[:, columns]
-                low = kernel(block, float(least)) @ own
+        for rows, squared in pool:
+            ready = kernel.prepare(squared)
+            for columns, own, least, most in groups:
+                found = kernel.value(ready, float(least)) @ own
                 if most > least:
-                    share = ((radii[columns] / least).log() / (most / least).log()).to(low)
-                    low = _between(low, kernel(block, float(most)) @ own, share)
-                sums[rows, columns] = low
+                    share = ((radii[columns] / least).log() / (most / least).log()).to(found)
+                    found = _between(found, kernel.value(ready, float(most)) @ own, share)
+                sums[rows, columns] = found
     return sums
 
 

@@ -15,7 +15,7 @@ from divmetrics.linalg import float64
 from divmetrics.pairs import Distinct, enough_rows, nearest, radii, squared_distances
 from divmetrics.pool import FAKE, REAL, Pool, Splits
 from divmetrics.summaries import Rows
-from divmetrics.support._field import Field, Parts
+from divmetrics.support._field import Field, Parts, field_of
 
 NEAREST = 24
 """Neighbours kept of each row of a pool: that none of them is in a random half has a chance of 1e-7."""
@@ -72,8 +72,9 @@ def alpha_on_splits(pool: Pool, splits: Splits, levels: int) -> Tensor:
 
 def beta_on_splits(pool: Pool, splits: Splits, levels: int) -> Tensor:
     """Integrated share of reals that a fake within the balls of the fakes covers, on each split `[B]` float64."""
-    parts = Parts.of(pool.features(), splits)
-    rows = parts.field.pairs.left
+    assert pool.real is not None  # noqa: S101  two sides are declared
+    parts = Parts.of(field_of(pool.real, pool.fake), splits)
+    rows = parts.field.rows
     away = _from_means(rows, parts.fake)
     squared, index = _neighbours(parts.field)
     found = []
@@ -103,7 +104,7 @@ def _from_means(rows: Tensor, counts: Tensor) -> Tensor:
 
 def _neighbours(field: Field) -> tuple[Tensor, Tensor]:
     """Squared distances, exact, and places `[u, NEAREST]` of the nearest rows, itself the first, ascending."""
-    rows = field.pairs.left
+    rows = field.rows
     _, index = field.nearest(NEAREST)
     own = torch.arange(len(rows), device=rows.device).repeat_interleave(index.shape[1])
     squared = squared_distances(rows, rows, own, index.flatten()).view(index.shape)

@@ -16,7 +16,7 @@ from divmetrics.pairs import Distinct, enough_rows, radii
 from divmetrics.pairs._distances import Pairs, ieee_products
 from divmetrics.pool import Pool, Splits
 from divmetrics.summaries import Rows, same_width
-from divmetrics.support._field import Parts, kernel_sums, remembered, squares, tasks_of
+from divmetrics.support._field import Kernel, Parts, field_of, kernel_sums, remembered, squares, tasks_of
 
 CAP = 60.0
 """Largest log-term of one pair: exp(-60) beside 1 is nothing in float64, and sums of it stay finite."""
@@ -69,9 +69,17 @@ class Soft:
         return -torch.expm1(-sums)[own.points.place]
 
 
-def terms(squared: Tensor, radius: float) -> Tensor:
+def _closeness(squared: Tensor) -> Tensor:
+    """-log distance."""
+    return squared.log().mul_(-0.5)
+
+
+def _term(closeness: Tensor, radius: float) -> Tensor:
     """-log min(1, distance / radius), at most `CAP`; a radius of 0 holds what is at distance 0."""
-    return squared.log().mul_(-0.5).add_(log(max(radius, 1e-300))).clamp_(0, CAP)
+    return (closeness + log(max(radius, 1e-300))).clamp_(0, CAP)
+
+
+TERMS = Kernel(_closeness, _term)
 
 
 def soft(real: Rows, fake: Rows, a: float, k: int) -> Soft:
@@ -97,9 +105,9 @@ def _soft(real: Rows, fake: Rows, a: float, k: int) -> Soft:
     def share(mine: range) -> Tensor:
         sums = torch.zeros(u + v, dtype=torch.float64, device=real.features.device)
         for rows, columns in (tasks[task] for task in mine):
-            block = squares(pairs, rows, columns)
-            sums[rows] += terms(block, fakes.radius).double() @ copies[1][columns]
-            sums[u:][columns] += copies[0][rows] @ terms(block, reals.radius).double()
+            near = _closeness(squares(pairs, rows, columns))
+            sums[rows] += _term(near, fakes.radius).double() @ copies[1][columns]
+            sums[u:][columns] += copies[0][rows] @ _term(near, reals.radius).double()
         return sums[None]
 
     with ieee_products(real.features.device):
@@ -135,11 +143,11 @@ def _changes(both: Soft, a: float) -> dict[str, Tensor]:
     copies = {"real": both.real.points.copies.double(), "fake": both.fake.points.copies.double()}
     with ieee_products(pairs.left.device):
         for rows, columns in tasks_of(len(pairs.left), len(pairs.right)):
-            block = squares(pairs, rows, columns)
-            of_fake = terms(block, both.real.radius)  # the reals are the support
+            near = _closeness(squares(pairs, rows, columns))
+            of_fake = _term(near, both.real.radius)  # the reals are the support
             lost["real"][rows] += of_fake.expm1().double() @ outside["fake"][columns]
             slope["fake"] += float(copies["real"][rows] @ (of_fake > 0).double() @ outside["fake"][columns])
-            of_real = terms(block, both.fake.radius)
+            of_real = _term(near, both.fake.radius)
             lost["fake"][columns] += outside["real"][rows] @ of_real.expm1().double()
             slope["real"] += float(outside["real"][rows] @ (of_real > 0).double() @ copies["fake"][columns])
     growth = [part.moved(a) / max(part.radius, 1e-300) for part in (both.real, both.fake)]
@@ -153,16 +161,19 @@ def _outside(both: Soft, side: str) -> Tensor:
 
 def on_splits(pool: Pool, splits: Splits, a: float, k: int) -> dict[str, Tensor]:
     """Mean of `inside` on each split `[B]` float64, of reals and of fakes, from one pass over the pool; remembered."""
-    owners = (splits, *(side for side in (pool.real, pool.fake) if side is not None))
-    found: dict[str, Tensor] = remembered(_found, owners, ("splits", a, k), lambda: _on_splits(pool, splits, a, k))
+    assert pool.real is not None  # noqa: S101  two sides are declared
+    real, fake = pool.real, pool.fake
+    found: dict[str, Tensor] = remembered(
+        _found, (splits, real, fake), ("splits", a, k), lambda: _on_splits(real, fake, splits, a, k)
+    )
     return found
 
 
-def _on_splits(pool: Pool, splits: Splits, a: float, k: int) -> dict[str, Tensor]:
-    parts = Parts.of(pool.features(), splits)
+def _on_splits(real: Rows, fake: Rows, splits: Splits, a: float, k: int) -> dict[str, Tensor]:
+    parts = Parts.of(field_of(real, fake), splits)
     enough_rows(k, int(parts.real.sum(0).min()), int(parts.fake.sum(0).min()))
     found = [a * torch.stack([(r @ c) / c.sum() for r, c in side]) for side in parts.radii(k)]
-    sums = kernel_sums(parts.field, terms, torch.cat([parts.real, parts.fake], 1), torch.cat(found))
+    sums = kernel_sums(parts.field, TERMS, torch.cat([parts.real, parts.fake], 1), torch.cat(found))
     inside = -torch.expm1(-sums).double()
     count = len(splits)
     of_fake = (inside[:, :count] * parts.fake).sum(0) / parts.fake.sum(0)
