@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
+from weakref import WeakKeyDictionary
+
 import numpy as np
 import scipy.linalg
 import torch
@@ -12,13 +15,27 @@ from divmetrics.linalg import bures, bures_of_factors, each, eigenvalues, float6
 from divmetrics.pool import ABSENT, Pool, Splits
 from divmetrics.summaries import Moments, Rows, same_width
 
+Pulls = tuple[np.ndarray, np.ndarray]
 FULL = 1.5
 """Samples a side, in units of d, from which the influence functions hold: below, covariances are nearly singular."""
 
 
-def fit(rows: Tensor) -> Moments:
-    """The Gaussian fit of a set `[n, d]`."""
-    return Moments.of(rows, torch.arange(len(rows)))
+# Forgotten with the last user of a set or pool: the keys are weak, the values hold neither.
+_fits: WeakKeyDictionary[Rows, Moments] = WeakKeyDictionary()
+_pulls: WeakKeyDictionary[Rows, WeakKeyDictionary[Rows, Pulls | None]] = WeakKeyDictionary()
+_dealt: WeakKeyDictionary[Pool, dict[bytes, float]] = WeakKeyDictionary()
+
+
+def fit(rows: Rows) -> Moments:
+    """The Gaussian fit of a set, remembered beside it."""
+    if rows not in _fits:
+        _fits[rows] = fit_of(rows.features)
+    return _fits[rows]
+
+
+def fit_of(features: Tensor) -> Moments:
+    """The Gaussian fit of `[n, d]`."""
+    return Moments.of(features, torch.arange(len(features)))
 
 
 def frechet(real: Moments, fake: Moments) -> tuple[float, float]:
@@ -36,16 +53,23 @@ def frechet(real: Moments, fake: Moments) -> tuple[float, float]:
     return mean_term, bures(real.covariance, fake.covariance)
 
 
-def influence(real: Rows, fake: Rows) -> tuple[np.ndarray, np.ndarray] | None:
+def influence(real: Rows, fake: Rows) -> Pulls | None:
     """How far each sample pulls the distance: its influence function at the reals `[n]` and at the fakes `[m]`.
 
     With D = m_r - m_f and T the optimal transport map from the reals' Gaussian fit to the fakes', at a real x it is
     2 D'(x - m_r) + (x - m_r)'(I - T)(x - m_r) less its mean; at a fake -2 D'(y - m_f) + (y - m_f)'(I - 1/T)(y - m_f).
-    None below 1.5 d samples a side or where a covariance is singular.
+    None below 1.5 d samples a side or where a covariance is singular. Remembered beside the two sets.
     """
+    known = _pulls.setdefault(real, WeakKeyDictionary())
+    if fake not in known:
+        known[fake] = _influence(real, fake)
+    return known[fake]
+
+
+def _influence(real: Rows, fake: Rows) -> Pulls | None:
     if min(real.n, fake.n) < FULL * real.d + 2:
         return None
-    fits = fit(real.features), fit(fake.features)
+    fits = fit(real), fit(fake)
     x, y = ((float64(side.features) - own.mean).cpu().numpy() for side, own in zip((real, fake), fits, strict=True))
     gap = (fits[0].mean - fits[1].mean.to(fits[0].mean.device)).cpu().numpy()
     with threads_for(real.d):
@@ -74,7 +98,7 @@ def variance(real: Rows, fake: Rows) -> float | None:
     if pulls is None:
         return None
     singles = float(pulls[0].var(ddof=1) / real.n + pulls[1].var(ddof=1) / fake.n)
-    pairs = null_variance((fit(real.features).covariance + fit(fake.features).covariance) / 2, real.n, fake.n)
+    pairs = null_variance((fit(real).covariance + fit(fake).covariance) / 2, real.n, fake.n)
     return max(pairs, singles - pairs)
 
 
@@ -92,22 +116,27 @@ def null_variance(covariance: Tensor, n: int, m: int) -> float:
 
 
 def on_splits(pool: Pool, splits: Splits) -> Tensor:
-    """The distance on each split of the pool, `[B]`; the rows are centred and cast once, and cores share the splits."""
-    rows = float64(pool.features()).cpu()
-    rows = rows - rows.mean(0)
-    whole = gram(rows) if min(pool.n, pool.m) >= pool.fake.d else None
+    """The distance on each split of the pool, `[B]`; the rows are centred and cast once, and cores share the splits.
 
-    def of(b: int) -> float:
-        return sum(frechet(*_fits(rows, whole, splits, b)))
+    A split that was seen before, by another metric or among others, is remembered beside the pool.
+    """
+    known = _dealt.setdefault(pool, {})
+    names = [sha256(side.numpy().tobytes()).digest() for side in splits.side]
+    new = [b for b, name in enumerate(names) if name not in known]
+    if new:
+        rows = float64(pool.features()).cpu()
+        rows = rows - rows.mean(0)
+        whole = gram(rows) if min(pool.n, pool.m) >= pool.fake.d else None
+        found = each(lambda i: sum(frechet(*_split_fits(rows, whole, splits, new[i]))), len(new))
+        known.update(zip((names[b] for b in new), found.tolist(), strict=True))
+    return torch.tensor([known[name] for name in names], dtype=torch.float64)
 
-    return torch.from_numpy(each(of, len(splits)))
 
-
-def _fits(rows: Tensor, whole: Tensor | None, splits: Splits, b: int) -> tuple[Moments, Moments]:
+def _split_fits(rows: Tensor, whole: Tensor | None, splits: Splits, b: int) -> tuple[Moments, Moments]:
     """Both sides of split `b`. Where nobody is absent the fakes are what the reals leave of the `whole`."""
     real = rows[splits.real(b)]
     if whole is None or bool((splits.side[b] == ABSENT).any()):
-        return fit(real), fit(rows[splits.fake(b)])
+        return fit_of(real), fit_of(rows[splits.fake(b)])
     raw, total, m = gram(real), real.sum(0), len(rows) - len(real)
     return _from_raw(len(real), total, raw), _from_raw(m, -total, whole - raw)  # the rows have mean 0
 
