@@ -1,0 +1,108 @@
+"""Precision and recall of distributions: how much of each side the other can explain, at every exchange rate.
+
+Both sets are counted over clusters of their union (Sajjadi 2018). The clustering does not look at the sides, so it
+stands for every re-split of the pooled samples, and a split costs a recount.
+"""
+
+from __future__ import annotations
+
+from math import pi
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from sklearn.cluster import MiniBatchKMeans
+from threadpoolctl import threadpool_limits
+from torch import Tensor
+
+from divmetrics.classes import recount
+from divmetrics.clusters import narrowed
+from divmetrics.errors import UsageError
+from divmetrics.pool import FAKE, REAL, Pool, Splits
+from divmetrics.summaries import Rows, same_width
+
+EDGE = 1e-10
+"""How far the outermost angles stay from 0 and from a right angle, where a slope would be 0 or infinite."""
+SHOWN = 101
+"""Points of the curve that a report holds."""
+
+_labels: WeakKeyDictionary[Rows, WeakKeyDictionary[Rows, dict[tuple[int, int, int], Tensor]]] = WeakKeyDictionary()
+
+
+def curve(real: np.ndarray, fake: np.ndarray, angles: int) -> tuple[np.ndarray, np.ndarray]:
+    """Precision and recall `[..., angles]` of shares `[..., K]` over the same bins. Sajjadi 2018, eq. 3 and 4.
+
+    At the slope l precision is sum min(l real, fake), and recall the same over l; the angles whose tangents are the
+    slopes are evenly spaced. Raises UsageError below 3 angles.
+    """
+    if angles < 3:
+        raise UsageError(f"angles={angles} is not possible; give 3 or more, 1001 by default.")
+    slopes = np.tan(np.linspace(EDGE, pi / 2 - EDGE, angles))
+    precision = np.stack([np.minimum(slope * real, fake).sum(-1) for slope in slopes], -1)
+    return precision.clip(0, 1), (precision / slopes).clip(0, 1)  # round-off leads above 1 by an ulp
+
+
+def best_f(precision: np.ndarray, recall: np.ndarray, beta: float) -> np.ndarray:
+    """The largest F_beta along each curve `[..., angles]`: recall weighs `beta` times as much as precision."""
+    weighed = beta**2 * precision + recall
+    f = np.divide((1 + beta**2) * precision * recall, weighed, out=np.zeros_like(weighed), where=weighed > 0)
+    return np.asarray(f.max(-1))
+
+
+def mean_curve(
+    real: Rows, fake: Rows, clusters: int, runs: int, angles: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Precision and recall `[angles]`, the mean over `runs` clusterings.
+
+    Raises UsageError on `clusters` < 1 or `runs` < 1, FeatureError on different widths.
+    """
+    whole = torch.tensor([REAL] * real.n + [FAKE] * fake.n, dtype=torch.uint8)[None]
+    precision, recall = _curves(_labelled(real, fake, clusters, runs, seed), Splits(whole), clusters, angles)
+    return precision[0], recall[0]
+
+
+def f_on_splits(
+    pool: Pool, splits: Splits, beta: float, clusters: int, runs: int, angles: int, seed: int
+) -> np.ndarray:
+    """`best_f` of the mean curve of every split, `[B]`."""
+    assert pool.real is not None  # noqa: S101  a two-sample metric
+    labels = _labelled(pool.real, pool.fake, clusters, runs, seed)
+    return best_f(*_curves(labels, splits, clusters, angles), beta)
+
+
+def thinned(values: np.ndarray) -> list[float]:
+    """Some of a curve's points, evenly spaced."""
+    at = np.linspace(0, len(values) - 1, min(SHOWN, len(values))).round().astype(int)
+    return [float(value) for value in values[at]]
+
+
+def _curves(labels: Tensor, splits: Splits, clusters: int, angles: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean precision and recall `[B, angles]` over clusterings `[runs, n + m]`."""
+    total = [np.zeros((len(splits), angles)), np.zeros((len(splits), angles))]
+    for run in labels:
+        counts = recount(run, clusters, splits)
+        real, fake = (side / side.sum(1, keepdims=True) for side in counts)
+        for sum_, part in zip(total, curve(real, fake, angles), strict=True):
+            sum_ += part / len(labels)
+    return total[0], total[1]
+
+
+def _labelled(real: Rows, fake: Rows, clusters: int, runs: int, seed: int) -> Tensor:
+    """The cluster of each sample of the union in each run, `[runs, n + m]` int64; remembered."""
+    if clusters < 1 or runs < 1:
+        raise UsageError(f"clusters={clusters} and runs={runs} must be at least 1.")
+    same_width(real.d, fake.d)
+    known = _labels.setdefault(real, WeakKeyDictionary()).setdefault(fake, {})
+    key = (clusters, runs, seed)
+    if key not in known:
+        # Principal components of the union: distances between clusters survive, and k-means takes a tenth of the time
+        points = narrowed(torch.cat([real.features, fake.features]), seed).float().numpy()
+        known[key] = torch.stack([_cluster(points, clusters, seed + run) for run in range(runs)])
+    return known[key]
+
+
+def _cluster(points: np.ndarray, clusters: int, seed: int) -> Tensor:
+    count = min(clusters, len(np.unique(points, axis=0)) if len(points) < 10 * clusters else clusters)
+    with threadpool_limits(1):  # sums over threads come in any order, and a row on a border then changes sides
+        means = MiniBatchKMeans(count, n_init=3, random_state=seed)
+        return torch.from_numpy(means.fit(points).labels_.astype(np.int64))
