@@ -8,6 +8,7 @@ one no larger (Kynkaanniemi 2019).
 product is a filter with a proven error bound (`_distances.py`), and only what it cannot decide is computed directly.
 """
 
+from divmetrics.pairs._angles import mean_angles, nearest_angles
 from divmetrics.pairs._discrepancy import draw_subsets, mmd2, mmd2_of_splits, mmd2_subsets, mmd2_variance
 from divmetrics.pairs._distances import squared_distances
 from divmetrics.pairs._distinct import Distinct
@@ -27,11 +28,13 @@ __all__ = [
     "draw_subsets",
     "enough_rows",
     "hits",
+    "mean_angles",
     "mmd2",
     "mmd2_of_splits",
     "mmd2_subsets",
     "mmd2_variance",
     "nearest",
+    "nearest_angles",
     "radii",
     "split_sums",
     "squared_distances",
