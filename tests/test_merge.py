@@ -140,7 +140,7 @@ def test_unequal_widths_do_not_merge(name: str) -> None:
         SUMMARIES[name].from_array(drawn(4, 3, 0)).merge(SUMMARIES[name].from_array(drawn(4, 2, 0)))
 
 
-# splitmix64 (Steele 2014) of the states 0, 1, 2 and -1; the first is the first output of every implementation for seed 0
+# splitmix64 (Steele 2014) of the states 0, 1, 2 and -1; the first is what every implementation starts with at seed 0
 DRAWS = {0: 0xE220A8397B1DCDAF, 1: 0x910A2DEC89025CC1, 2: 0x975835DE1C9756CE, -1: 0xE4D971771B652C20}
 
 
