@@ -39,7 +39,6 @@ class Near:
     degree: Tensor  # others near each sample
     further: Tensor | None  # the same at the distance of the RANK-th closest reals; None where the limit is given
     leaning: Tensor  # samples that have it, and no other, near them
-    isolated: int  # pairs that are near each other and no other
     group: Tensor  # number of its connected component, in the order of their first samples
     copies: Tensor  # samples equal to it, itself included
 
@@ -159,23 +158,18 @@ def _within(points: Distinct, limits: Sequence[float]) -> Near:
             partner.index_add_(0, j, i)
             group = _joined(group, i, j)
     place = points.place
-    leaning, isolated = _dependence(points.copies, degree[:, 0], partner)
+    leaning = _leaning(points.copies, degree[:, 0], partner)
     _, first, label = np.unique(group[place.cpu().numpy()], return_index=True, return_inverse=True)
     numbered = torch.from_numpy(np.argsort(np.argsort(first))[label])
     degree = degree[place].cpu()
     further = degree[:, -1] if len(limits) > 1 else None
-    return Near(
-        limits[0] ** 0.5, degree[:, 0], further, leaning[place].cpu(), isolated, numbered, points.copies[place].cpu()
-    )
+    return Near(limits[0] ** 0.5, degree[:, 0], further, leaning[place].cpu(), numbered, points.copies[place].cpu())
 
 
-def _dependence(copies: Tensor, degree: Tensor, partner: Tensor) -> tuple[Tensor, int]:
-    """`Near.leaning` of each row, and `Near.isolated`; `partner` is the sum over what is near, so with one the one."""
-    single = ((copies == 1) & (degree == 1)).nonzero()[:, 0]
-    double = (copies == 2) & (degree == 1)
-    leaning = torch.bincount(partner[single], minlength=len(copies)) + double
-    mutual = (degree[partner[single]] == 1) & (copies[partner[single]] == 1)
-    return leaning, int(mutual.sum()) // 2 + int(double.sum())
+def _leaning(copies: Tensor, degree: Tensor, partner: Tensor) -> Tensor:
+    """`Near.leaning` of each row; `partner` is the sum over the rows near it: where that is one, it is that one."""
+    single = (copies == 1) & (degree == 1)
+    return torch.bincount(partner[single], minlength=len(copies)) + ((copies == 2) & (degree == 1))
 
 
 def _joined(group: np.ndarray, i: Tensor, j: Tensor) -> np.ndarray:

@@ -17,15 +17,19 @@ def _resample(pool: Pool, splits: Splits, *, threshold: float | None) -> Tensor:
 
 
 def _variance(pool: Pool, *, threshold: float | None) -> float:
-    """Delete-one jackknife: without a sample, it and those near to no other no longer count.
+    """The smaller of two estimates that are both too large where the other is right, and the chance of the limit.
 
-    It counts what two samples share twice (Efron and Stein 1981), which is all there is in an isolated pair: 8 in place
-    of 4. The limit, as a count of pairs of reals, is a first arrival, of standard deviation one pair.
+    Delete-one jackknife: without a sample, it and those near to no other no longer count. It is twice too large where
+    duplicates are rare pairs (Efron and Stein 1981). Compound Poisson: groups come independently, given their total
+    size; too large where a few groups hold many. The limit, as a count of pairs of reals, is a first arrival, of
+    standard deviation one pair.
     """
     assert pool.real is not None  # noqa: S101  a two-sample metric
     found, m = near(pool.real, pool.fake, threshold), pool.m
     loss = (found.degree > 0).double() + found.leaning
-    counting = float(loss.var()) * m - 4 * found.isolated
+    sizes = torch.bincount(found.group).double()
+    grouped = float((sizes[sizes > 1] ** 2).sum())
+    counting = min(float(loss.var()) * m, grouped - grouped**2 / float((sizes**2).sum()))
     slope = 0.0
     if found.further is not None:
         slope = int((found.further > 0).sum() - (found.degree > 0).sum()) / (RANK - 1)
@@ -40,7 +44,7 @@ def _variance(pool: Pool, *, threshold: float | None) -> float:
     laws=Laws(range=(0, 1), translation=True, rotation=True, scaling=0),
     cite="Arora and Zhang 2017, arXiv:1706.08224",
     minimum=lambda _: 2,
-    chance=Chance(variance=Variance("delete-one jackknife", _variance), resample=_resample),
+    chance=Chance(variance=Variance("jackknife and compound Poisson", _variance), resample=_resample),
     about=About(
         formula=r"\frac1m \#\{i : \exists j \ne i : \|y_i - y_j\| \le t\},\quad t = \min_{i<j} \|x_i - x_j\|",
         sees="Samples that come again and again, and which they are.",
