@@ -1,0 +1,88 @@
+"""FLD: copies of the training set, the mixture by hand, chance."""
+
+from math import log
+
+import numpy as np
+import pytest
+import torch
+
+from divmetrics.declare import METRICS
+from divmetrics.errors import FeatureError, TooFewSamples, UsageError
+from divmetrics.mixtures import Mixture
+from divmetrics.pool import Pool
+from divmetrics.summaries import Rows
+
+FLD = METRICS["fld"]
+MIDDLES = 2 * np.random.default_rng(0).normal(size=(5, 8))
+Sets = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def world(seed: int, n: int = 300, *, copied: float = 0.0, modes: int = 5) -> Sets:
+    """Training set, fakes and held-out reals; a share of the fakes are near-copies of training samples."""
+    rng = np.random.default_rng(seed)
+    train, fake, held_out = (MIDDLES[rng.integers(0, k, n)] + rng.normal(size=(n, 8)) for k in (5, modes, 5))
+    copies = int(copied * n)
+    fake[:copies] = train[rng.integers(0, n, copies)] + 0.01 * rng.normal(size=(copies, 8))
+    return train, fake, held_out
+
+
+def pool(sets: Sets) -> Pool:
+    train, fake, held_out = (Rows.from_array(side) for side in sets)
+    return Pool(held_out, fake, fixed=train)
+
+
+def test_copies_are_told() -> None:
+    assert FLD.measure(*world(1, copied=0.5)).extras["gap"] > FLD.measure(*world(1)).extras["gap"] + 5
+    assert FLD(*world(1, copied=0.9)) > FLD(*world(1)) + 2
+
+
+def test_dropped_modes_are_seen() -> None:
+    assert FLD(*world(2, modes=3)) > 5
+
+
+def test_a_mixture_is_the_density_it_says() -> None:
+    centres, samples = torch.randn(30, 3, dtype=torch.float64), torch.randn(50, 3, dtype=torch.float64)
+    found = Mixture.fit(centres, samples)
+    normals = [
+        torch.distributions.MultivariateNormal(mean, float(v.exp()) * torch.eye(3, dtype=torch.float64))
+        for mean, v in zip(centres, found.log_variance, strict=True)
+    ]
+    by_hand = torch.stack([normal.log_prob(samples) for normal in normals]).logsumexp(0) - log(30)
+    log_likelihood, without = found.log_likelihood(samples)
+    assert torch.allclose(log_likelihood, by_hand)
+    kept = torch.arange(30) % 20 != 3
+    fewer = torch.stack([n.log_prob(samples) for n, k in zip(normals, kept, strict=True) if k]).logsumexp(0)
+    assert float(without[3]) == pytest.approx(float(fewer.mean()) - log(int(kept.sum())))
+
+
+def test_fitting_raises_the_likelihood() -> None:
+    centres, samples = torch.randn(40, 3, dtype=torch.float64), torch.randn(80, 3, dtype=torch.float64)
+    fitted = Mixture.fit(centres, samples)
+    wider = Mixture(centres, fitted.log_variance + 0.3)
+    assert fitted.log_likelihood(samples)[0].mean() > wider.log_likelihood(samples)[0].mean()
+
+
+def test_the_null_and_the_interval_fit_fresh_draws() -> None:
+    """The jackknife leaves out one centre in twenty at a time, which is rather too wide in small sets."""
+    options = FLD.resolve({})
+    draws = [world(seed, 400) for seed in range(40)]
+    spread = np.std([FLD(*draw, **options) for draw in draws], ddof=1)
+    nulls = [FLD.chance.null(pool(draw), **options) for draw in draws[:10]]
+    errors = [FLD.chance.variance.function(pool(draw), **options) ** 0.5 for draw in draws[:10]]
+    assert all(null.mean == 0 for null in nulls)
+    assert 0.85 < np.mean([null.sd for null in nulls]) / spread < 1.5
+    assert 0.7 < np.mean(errors) / spread < 1.3
+
+
+def test_the_seed_deals_the_halves() -> None:
+    assert FLD(*world(3), seed=0) != FLD(*world(3), seed=1)
+
+
+def test_bad_input() -> None:
+    train, fake, held_out = world(4, 60)
+    with pytest.raises(FeatureError, match="columns"):
+        FLD(train, fake, held_out[:, :3])
+    with pytest.raises(TooFewSamples, match="two halves"):
+        FLD(train[:3], fake, held_out)
+    with pytest.raises(UsageError, match="real and fake and held_out"):
+        FLD(train, fake)
