@@ -98,8 +98,8 @@ def _null(pool: Pool, *, seed: int) -> Null | None:
         "explains nothing of the held-out samples.",
         blind="Which of these it was. Fakes shrunk to the middle of a single bell-shaped mode: wide bandwidths make up "
         "for it, and a smooth density may even explain held-out samples better than other reals do.",
-        bias="Little: as many fakes as reals are centres, and both are fitted to the same samples. The jackknife leaves "
-        "holes where centres are left out: intervals and null are too wide, by 1.1 at d = 64 and 1.4 at d = 8.",
+        bias="Little: as many fakes as reals are centres, and both are fitted to the same samples. The jackknife "
+        "leaves holes where centres are left out: intervals and null are too wide, by 1.1 at d = 64 and 1.4 at d = 8.",
         cost="O(n^2 d) once for the distances, up to 60 passes over them; about 3 s at 5,000 samples.",
     ),
 )
