@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from itertools import compress
 from typing import Any
 
-from divmetrics.results import Report, Result, Side, params_text
+from divmetrics.results import Mode, Report, Result, Side, params_text
 
 PUBLISHED = {"fid": "FID", "kid": "KID", "inception_score": "Inception Score"}
 """Metrics whose numbers in papers follow one protocol, so that ours invite a comparison."""
 
-MODES_SHOWN, SKIPPED_SHOWN = 20, 3
+MODES_SHOWN, SKIPPED_SHOWN, EXEMPLARS_SHOWN = 20, 3, 2
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,10 @@ class Page:
 
 def of_report(report: Report, title: str = "divmetrics score") -> Page:
     """The page of one comparison."""
-    facts = (("fake", _side(report.fake)), ("real", _side(report.real)))
-    return Page(title, facts, _grids(report), _notes(report))
+    facts = [("fake", _side(report.fake)), ("real", _side(report.real))]
+    if report.held_out is not None:
+        facts.append(("held out", _side(report.held_out)))
+    return Page(title, tuple(facts), _grids(report), _notes(report))
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -174,15 +176,25 @@ def _verdict(report: Report) -> Iterator[str]:
 
 
 def _missing_modes(report: Report) -> Iterator[str]:
-    missing = [mode for mode in report.modes if mode.state == "missing"]
-    if missing:
-        names = [f"{printable(mode.name)} ({100 * mode.real_share:.2g} % of the reals)" for mode in missing]
-        yield f"Missing modes, {len(missing)} of {len(report.modes)}: {_shortened(names, MODES_SHOWN)}."
+    """The modes that are missing or thinned beyond chance, the largest first, with samples that show what they are."""
+    for state in ("missing", "thinned"):
+        found = sorted((mode for mode in report.modes if mode.state == state), key=lambda mode: -mode.real_share)
+        if found:
+            names = [_described(mode) for mode in found]
+            yield f"{state.capitalize()} modes, {len(found)} of {len(report.modes)}: {_shortened(names, MODES_SHOWN)}."
+
+
+def _described(mode: Mode) -> str:
+    shares = f"{100 * mode.real_share:.2g} % of the reals"
+    if mode.fake_share:
+        shares += f", {100 * mode.fake_share:.2g} % of the fakes"
+    like = f", like {', '.join(map(printable, mode.exemplars[:EXEMPLARS_SHOWN]))}" if mode.exemplars else ""
+    return f"{printable(mode.name)} ({shares}{like})"
 
 
 def _skipped(report: Report) -> Iterator[str]:
-    for name, side in (("fake", report.fake), ("real", report.real)):
-        if side.skipped:
+    for name, side in (("fake", report.fake), ("real", report.real), ("held-out", report.held_out)):
+        if side is not None and side.skipped:
             found = [f"{printable(sample.path)} ({printable(sample.reason)})" for sample in side.skipped]
             yield f"Skipped in {name}, {len(found)}: {_shortened(found, SKIPPED_SHOWN)}."
 

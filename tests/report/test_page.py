@@ -1,11 +1,12 @@
 """What the page of a report says: with each number all that is needed to compare it, and nothing that is not known."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from divmetrics.report.page import Grid, Page, number, of_report, printable
-from divmetrics.results import Mode, Report, Result, Side, Skipped, Verdict
+from divmetrics.results import Mode, NullBand, Report, Result, Side, Skipped, Verdict
 
 
 @pytest.mark.parametrize(
@@ -121,3 +122,25 @@ def test_metrics_that_fail_for_one_reason_share_a_note(
     page = of_report(make_report(make_result("recall", 0.4, warnings=("slow",)), *failed))
     assert [row[-1] for row in page.grids[0].rows] == ["[1]", "[2] [1]", "[2] [1]"]
     assert page.notes[:2] == ("[1] recall, mode_kl, mode_tv: slow", "[2] mode_kl, mode_tv: reads labels")
+
+
+def test_modes_are_described_by_their_shares_and_by_reals_that_show_them(make_report: Callable[..., Report]) -> None:
+    modes = (
+        Mode(0, "cluster 0", 0.2, 0.0, 1e-9, "missing", exemplars=("a.png", "b.png", "c.png")),
+        Mode(1, "cluster 1", 0.5, 0.1, 1e-9, "thinned"),
+        Mode(2, "cluster 2", 0.3, 0.9, 1.0, "present"),
+    )
+    held_out = Side("test/", 70, None)
+    page = of_report(replace(make_report(), modes=modes, held_out=held_out))
+    assert page.notes[:2] == (
+        "Missing modes, 1 of 3: cluster 0 (20 % of the reals, like a.png, b.png).",
+        "Thinned modes, 1 of 3: cluster 1 (50 % of the reals, 10 % of the fakes).",
+    )
+    assert page.facts[2] == ("held out", "test/, n 70")
+
+
+def test_the_chance_of_a_null_is_shown(make_report: Callable[..., Report], make_result: Callable[..., Result]) -> None:
+    bands = [NullBand(0.7, 0.6, 0.8, p=p) for p in (0.005, 1e-12)]
+    results = [make_result(name, 0.5, null=band) for name, band in zip(("recall", "precision"), bands, strict=True)]
+    page = of_report(make_report(*results))
+    assert [cells(page, result.metric)["p"] for result in results] == ["0.005", "<0.0001"]
