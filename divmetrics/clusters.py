@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Self
 from weakref import WeakKeyDictionary
 
@@ -18,7 +19,7 @@ import torch
 from scipy.cluster.hierarchy import fcluster, linkage
 from sklearn.cluster import KMeans
 from sklearn.utils.extmath import randomized_svd
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 from divmetrics.errors import UsageError
@@ -60,7 +61,9 @@ class Clusters:
         origin = wide.double().mean(0)
         basis = _principal(wide, origin, seed) if wide.shape[1] > WIDTH else None
         points = _projected(wide, origin, basis).numpy()
-        with threadpool_limits(1):  # sums over threads come in any order, and a row on a border then changes sides
+        with _threads().limit(
+            limits=1
+        ):  # sums over threads come in any order, and a row on a border then changes sides
             tree, members = _tree(points, seed)
             if count is not None:
                 centres = _lloyd(points, _cut(tree, members, min(count, len(points))))
@@ -87,6 +90,11 @@ class Clusters:
         squared, cluster = _closest(self.project(rows), self.centres)
         order = torch.argsort(squared, stable=True)
         return [order[cluster[order] == k][:each].tolist() for k in range(self.count)]
+
+
+@cache
+def _threads() -> ThreadpoolController:
+    return ThreadpoolController()  # looking for the libraries takes longer than a small fit
 
 
 _fits: WeakKeyDictionary[Rows, dict[tuple[int | None, int], Clusters]] = WeakKeyDictionary()

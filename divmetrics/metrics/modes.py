@@ -70,13 +70,19 @@ def _kl_variance(pool: Pool) -> float | None:
 
 
 def _effective_variance(pool: Pool) -> float | None:
+    """Of the fakes' entropy, and of which classes the reals happened to show."""
     reals, fakes = pool_counts(pool)
     inside = _inside(reals, fakes)
     if not inside.any():
         return None
-    surprise = -np.log(shares(inside), out=np.zeros(len(inside)), where=inside > 0)
-    level = ((inside > 0).sum() - 1) / (2 * inside.sum() ** 2)
-    return float(np.exp(2 * entropy(inside))) * settled(variance_of_mean(surprise, inside), level) or None
+    p, whole = shares(inside), float(np.exp(entropy(inside)))
+    surprise = -np.log(p, out=np.zeros_like(p), where=p > 0)
+    level = ((p > 0).sum() - 1) / (2 * inside.sum() ** 2)
+    rest = np.maximum(1 - p, 1e-300)
+    without = np.where(p < 1, np.exp((np.log(whole) - p * surprise) / rest + np.log(rest)), 0.0)
+    shown = stats.binom.sf(0, pool.n, reals / pool.n)
+    chosen = (shown * (1 - shown) * (whole - without) ** 2)[reals > 0].sum()
+    return whole**2 * settled(variance_of_mean(surprise, inside), level) + float(chosen) or None
 
 
 def _tv_variance(pool: Pool) -> float | None:
