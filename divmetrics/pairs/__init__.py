@@ -9,6 +9,7 @@ product is a filter with a proven error bound (`_distances.py`), and only what i
 """
 
 from divmetrics.pairs._angles import mean_angles, nearest_angles
+from divmetrics.pairs._crowding import bandwidth, effective, effective_of_splits, log_variance
 from divmetrics.pairs._discrepancy import draw_subsets, mmd2, mmd2_of_splits, mmd2_subsets, mmd2_variance
 from divmetrics.pairs._distances import squared_distances
 from divmetrics.pairs._distinct import Distinct
@@ -25,9 +26,13 @@ __all__ = [
     "Kernel",
     "Polynomial",
     "Ties",
+    "bandwidth",
     "draw_subsets",
+    "effective",
+    "effective_of_splits",
     "enough_rows",
     "hits",
+    "log_variance",
     "mean_angles",
     "mmd2",
     "mmd2_of_splits",

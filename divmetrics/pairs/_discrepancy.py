@@ -58,7 +58,7 @@ def mmd2_variance(real: Rows, fake: Rows, kernel: Kernel, size: int | None = Non
     own_real, own_fake, cross = joint(real, fake, kernel)
     real_score = own_real.left / (n - 1) - cross.left / m
     fake_score = own_fake.left / (m - 1) - cross.right / n
-    in_real, in_fake, between = _centred_square(own_real, n), _centred_square(own_fake, m), _crossed_square(cross, n, m)
+    in_real, in_fake, between = centred_square(own_real, n), centred_square(own_fake, m), _crossed_square(cross, n, m)
     single_real = float(real_score.var()) - in_real / (n - 1) - between / m
     single_fake = float(fake_score.var()) - in_fake / (m - 1) - between / n
     n, m = size or n, size or m
@@ -66,7 +66,7 @@ def mmd2_variance(real: Rows, fake: Rows, kernel: Kernel, size: int | None = Non
     return max(pairs, 4 * single_real / n + 4 * single_fake / m + pairs, 0.0)
 
 
-def _centred_square(sums: Sums, n: int) -> float:
+def centred_square(sums: Sums, n: int) -> float:
     """Unbiased mean square of the doubly centred kernel within a set (U-centring, Szekely and Rizzo 2014, sec. 2)."""
     rows = float(sums.left.square().sum())
     total = sums.squares - 2 * rows / (n - 2) + sums.total**2 / ((n - 1) * (n - 2))
