@@ -75,9 +75,10 @@ def params_text(params: Mapping[str, Any]) -> str:
 class NullBand:
     """What two sets of these sizes would score if both came from one distribution."""
 
-    mean: float
-    low: float
-    high: float
+    mean: float | None
+    low: float | None
+    high: float | None
+    """Ends of the band; None is unbounded."""
     sd: float | None = None
     p: float | None = None
     """Chance of a value at least as bad as the one found; None where a report does not say."""

@@ -24,7 +24,7 @@ from divmetrics.declare import Chance, Metric, Null
 from divmetrics.errors import DivmetricsError
 from divmetrics.plan import Plan, Task
 from divmetrics.pool import Pool, Splits
-from divmetrics.results import NullBand
+from divmetrics.results import NullBand, finite_or_none
 from divmetrics.sides import Sides
 from divmetrics.summaries import ClassTally, Rows, Summary
 
@@ -88,7 +88,7 @@ def _doubt(task: Task, value: float, pool: Pool, plan: Plan, draws: Draws) -> Do
         halves = FOR_BIAS if chance.bias == "1/n" and plan.ci_level else 0
     values = _on_splits(metric, pool, draws.of(pool, halves, deals), options) if halves + deals else np.empty(0)
     half, dealt = values[:halves], values[halves:]
-    half, dealt = half[np.isfinite(half)], dealt[np.isfinite(dealt)]
+    half, dealt = half[np.isfinite(half)], dealt[~np.isnan(dealt)]  # an infinite draw has its rank too
     null = None
     if closed is not None:
         null = _closed_band(value, closed, metric, plan.ci_level or 0.95)
@@ -175,7 +175,8 @@ def _worse(metric: Metric) -> Callable[[np.ndarray, float], np.ndarray]:
 
 def _drawn_band(value: float, dealt: np.ndarray, metric: Metric, level: float) -> NullBand:
     """The central band of `level` of one more draw, and the chance of one at least as bad as `value`."""
-    count, mean, sd = len(dealt), float(dealt.mean()), float(dealt.std(ddof=1))
+    count, finite = len(dealt), dealt[np.isfinite(dealt)]
+    mean, sd = (float(finite.mean()), float(finite.std(ddof=1))) if len(finite) > 1 else (np.nan, np.nan)
     if count >= COUNTED:
         # Of B + 1 exchangeable values each rank is equally likely: the k-th smallest of B has k / (B + 1) below it.
         ordered = np.sort(dealt)
@@ -183,12 +184,14 @@ def _drawn_band(value: float, dealt: np.ndarray, metric: Metric, level: float) -
         low, high = float(ordered[rank - 1]), float(ordered[-rank])
         p = float(1 + _worse(metric)(dealt, value).sum()) / (count + 1)
     else:
-        spread = sd * float(np.sqrt(1 + 1 / count))
-        reach = float(stats.t.ppf((1 + level) / 2, count - 1))
+        spread = sd * float(np.sqrt(1 + 1 / max(1, len(finite))))
+        freedom = max(1, len(finite) - 1)
+        reach = float(stats.t.ppf((1 + level) / 2, freedom))
         low, high = mean - reach * spread, mean + reach * spread
-        p = _tail(value, mean, spread, stats.t(count - 1), metric)
+        p = _tail(value, mean, spread, stats.t(freedom), metric)
     low, high = max(low, metric.range[0]), min(high, metric.range[1])
-    return NullBand(mean, low, high, sd=sd, p=p, draws=count, method="permutation")
+    known = dict(zip(("mean", "low", "high", "sd", "p"), map(finite_or_none, (mean, low, high, sd, p)), strict=True))
+    return NullBand(**known, draws=count, method="permutation")
 
 
 def _closed_band(value: float, null: Null, metric: Metric, level: float) -> NullBand:
@@ -210,6 +213,6 @@ def _bias(value: float, half: Sequence[float] | np.ndarray, null: NullBand | Non
     if chance.bias == "1/n" and len(half):
         bias = float(np.mean(half)) - value  # a bias of b/n is 2b/n at half the size: the difference is b/n
         return {"bias": bias, "debiased": value - bias}
-    if chance.bias == "null" and null is not None:
+    if chance.bias == "null" and null is not None and null.mean is not None:
         return {"excess": value - null.mean}
     return {}

@@ -62,9 +62,9 @@ def number(value: float | None, digits: int = 4) -> str:
     return f"{value:.{max(0, digits - 1 - exponent)}f}" if -5 < exponent < 9 else scientific
 
 
-def interval(ends: Sequence[float] | None) -> str:
+def interval(ends: Sequence[float | None] | None) -> str:
     """`[0.381, 0.440]`; empty where there is none."""
-    return "" if ends is None else f"[{', '.join(number(end, digits=3) for end in ends)}]"
+    return "" if ends is None else f"[{', '.join('∞' if end is None else number(end, digits=3) for end in ends)}]"
 
 
 def printable(text: str) -> str:
