@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -139,3 +140,68 @@ def spectral_entropy(matrix: Tensor, order: float = 1.0) -> float:
     if math.isinf(order):
         return float(-np.log(spectrum[-1]))
     return float(np.log((spectrum**order).sum()) / (1 - order))
+
+
+@dataclass(frozen=True, eq=False)
+class Pull:
+    """How each of n unit rows u moves the entropy of gram / n: by u'Mu less its mean, to first order."""
+
+    slopes: np.ndarray  # [n, d], Mu
+    single: np.ndarray  # [n], u'Mu less its mean: the influence function
+    pairs: float
+    """Variance of the second-order part, which rules where the spectrum is flat and no single sample counts."""
+
+    @property
+    def variance(self) -> float:
+        """Sampling variance of the entropy. Where pairs rule, the spread of `single` holds their part twice."""
+        return self.of(self.single)
+
+    def of(self, single: np.ndarray) -> float:
+        """The same of an entropy that single samples move by `single`."""
+        return max(self.pairs, float(single.var(ddof=1)) / len(single) - self.pairs)
+
+
+def entropy_pull(units: Tensor, order: float = 1.0) -> Pull | None:
+    """First and second order of `spectral_entropy` of `gram(units) / n`, unit rows `[n, d]`, in its samples.
+
+    M is the derivative: -ln of the matrix for order 1. The second order is the sum of c_kl e_kl² / 2 with c the divided
+    differences of the derivative and e the error of the matrix in its axes (Daleckii and Krein 1965). None for order
+    0, the rank, which no single sample moves.
+    """
+    if order == 0:
+        return None
+    n, d = units.shape
+    rows = units.cpu().numpy()
+    with threads_for(min(n, d)):
+        spectrum, axes = np.linalg.eigh(gram(units if n >= d else units.T).cpu().numpy() / n)
+        kept = spectrum > len(spectrum) * EPS * spectrum[-1]
+        spectrum, axes = spectrum[kept], axes[:, kept]
+        if n < d:
+            axes = rows.T @ axes / np.sqrt(n * spectrum)
+        along = rows @ axes  # [n, r]
+        derivative = _entropy_derivative(spectrum, order)
+        slopes = (along * derivative) @ axes.T
+        squares = np.square(along)
+        spread = (squares.T @ squares / n - np.diag(spectrum**2)) / n  # variance of e_kl
+    single = squares @ derivative
+    bend = np.square(_divided_differences(spectrum, derivative, order) * spread)
+    return Pull(slopes, single - single.mean(), float(bend.sum() - np.trace(bend) / 2))
+
+
+def _entropy_derivative(spectrum: np.ndarray, order: float) -> np.ndarray:
+    if order == 1:
+        return np.asarray(-np.log(spectrum))
+    if math.isinf(order):
+        return np.asarray(np.where(spectrum == spectrum[-1], -1 / spectrum[-1], 0.0))
+    return np.asarray(order / (1 - order) * spectrum ** (order - 1) / (spectrum**order).sum())
+
+
+def _divided_differences(spectrum: np.ndarray, derivative: np.ndarray, order: float) -> np.ndarray:
+    """(f(x) - f(y)) / (x - y) of the derivative over pairs of eigenvalues; its own derivative where they coincide."""
+    if math.isinf(order):
+        return np.zeros((len(spectrum), len(spectrum)))
+    second = -1 / spectrum if order == 1 else derivative * (order - 1) / spectrum
+    gap = spectrum[:, None] - spectrum
+    apart = np.abs(gap) > 1e-6 * np.maximum(spectrum[:, None], spectrum)
+    mean = (second[:, None] + second) / 2
+    return np.asarray(np.divide(derivative[:, None] - derivative, gap, out=mean, where=apart))

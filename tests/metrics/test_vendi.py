@@ -9,6 +9,8 @@ from vendi_score import vendi as peer
 
 from divmetrics.declare import METRICS
 from divmetrics.errors import FeatureError, UsageError
+from divmetrics.pool import Pool
+from divmetrics.summaries import Rows
 
 vendi = METRICS["vendi"]
 DIGITS = load_digits().data
@@ -67,3 +69,22 @@ def test_a_row_without_direction_is_refused() -> None:
 def test_orders_that_do_not_exist(order: float) -> None:
     with pytest.raises(UsageError, match="0 to inf"):
         vendi(DIGITS, order=order)
+
+
+@pytest.mark.parametrize("order", [0.5, 1, 2, inf])
+def test_standard_errors(order: float) -> None:
+    found = []
+    for seed in range(40):
+        rng = np.random.RandomState(seed)
+        rows = rng.randn(300, 6) * np.array([3, 2, 1, 1, 0.5, 0.5]) + rng.randint(2, size=(300, 1))
+        variance = vendi.chance.variance.function(Pool(None, Rows.from_array(rows)), order=order)
+        found.append((vendi(rows, order=order), variance**0.5))
+    values, estimated = np.array(found).T
+    assert 0.75 < np.sqrt(np.mean(estimated**2)) / values.std(ddof=1) < 1.35  # 40 draws know an sd to 11 %
+
+
+def test_no_variance_of_a_rank_or_of_nothing_but_directions() -> None:
+    rows = Pool(None, Rows.from_array(DIGITS))
+    assert vendi.chance.variance.function(rows, order=0) is None
+    apart = Pool(None, Rows.from_array(np.random.RandomState(0).randn(100, 64)))
+    assert vendi.chance.variance.function(apart, order=1) is None
