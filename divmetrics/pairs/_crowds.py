@@ -1,0 +1,62 @@
+"""Balls that hold more samples than are listed: a tight cluster of thousands within one ball, or a rare miss.
+
+Their distances to the whole pool are computed once more, some rows at a time, and serve all splits before they go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from divmetrics.pairs._lists import Estimates, Lists
+from divmetrics.pairs._tallies import Ask, SplitHits
+from divmetrics.pool import FAKE, REAL, Pool
+
+ROWS = 256
+"""Samples whose distances to all others are held at once."""
+
+
+def whole_rows(pool: Pool, found: Lists, places: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """`places` in pieces `[r]`, each with its squared distances `[r, N]` float32 to all, as they are in the lists."""
+    for sharp in (False, True):
+        rows = places[found.sharp[places] == sharp]
+        if len(rows):
+            estimates = replace(Estimates.of(pool, sharp=sharp), scale=found.scale)
+            for few in np.array_split(rows, -(-len(rows) // ROWS)):
+                on_device = torch.from_numpy(few).to(estimates.sheet.rows.device)
+                yield few, estimates.block(on_device, slice(0, pool.n + pool.m)).cpu().numpy()
+
+
+def count_crowds(pool: Pool, found: Lists, hits: SplitHits, ask: Ask, crowded: np.ndarray) -> None:
+    """Add to `hits` what the balls of the samples marked in `crowded` `[B, N]` hold."""
+    for rows, squared in whole_rows(pool, found, np.flatnonzero(crowded.any(0))):
+        columns = np.ascontiguousarray(squared.T)  # [N, r]: those of one side are then rows, which copy fast
+        for b in np.flatnonzero(crowded[:, rows].any(1)):
+            for own in (REAL, FAKE):
+                chosen = crowded[b, rows] & (hits.side[b, rows] == own)
+                if chosen.any():
+                    _add(hits, int(b), own, rows, chosen, columns, ask)
+
+
+def _add(
+    hits: SplitHits, b: int, own: int, rows: np.ndarray, chosen: np.ndarray, squared: np.ndarray, ask: Ask
+) -> None:
+    """Add the balls of those of `rows` that are `chosen` `[r]`, all of side `own` on split `b`."""
+    within = np.less_equal if ask.closed else np.less
+    same, other = (np.flatnonzero(hits.side[b] == side) for side in (own, REAL + FAKE - own))
+    lost = chosen & np.isinf(hits.radius[b, rows])
+    if lost.any():
+        nearest = np.partition(squared[same][:, lost], ask.k - 1, axis=0)[ask.k - 1]
+        hits.radius[b, rows[lost]] = nearest
+    limit = np.where(chosen, hits.radius[b, rows], -1).astype(np.float32)  # [r]
+    inside = within(squared[other], limit).astype(np.float32)  # sums of these are products, which are fast, and exact
+    hits.in_ball[b, rows] += (np.ones(len(other), np.float32) @ inside).astype(np.int32)
+    hits.balls_over[b, other] += (inside @ np.ones(len(rows), np.float32)).astype(np.int32)
+    if ask.capped:
+        hits.own_over[b, same] += np.count_nonzero(within(squared[same], limit), axis=1).astype(np.int32)
+    if ask.smallest:
+        least = np.where(inside > 0, limit, np.inf).min(1)
+        hits.smallest[b, other] = np.minimum(hits.smallest[b, other], least)

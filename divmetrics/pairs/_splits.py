@@ -1,0 +1,112 @@
+"""Who lies in whose ball on each of many splits of a pool, read off its neighbour lists without a further distance.
+
+In the list of a sample, ascending by distance, the k-th of its own side ends the ball, and those of the other side
+before it are inside. Most balls end early in the list, so a few columns are looked at first and the rest where needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from divmetrics.pairs._crowds import count_crowds
+from divmetrics.pairs._lists import Lists, deepest, depths, lists
+from divmetrics.pairs._support import Ties
+from divmetrics.pairs._tallies import Ask, SplitHits
+from divmetrics.pool import ABSENT, FAKE, REAL, Pool, Splits
+
+COLUMNS = 32
+"""Columns of the lists that are looked at first."""
+
+_known: WeakKeyDictionary[Pool, WeakKeyDictionary[Splits, dict[Ask, SplitHits]]] = WeakKeyDictionary()
+
+
+def split_hits(
+    pool: Pool, splits: Splits, k: int, ties: Ties, *, capped: bool = False, smallest: bool = False
+) -> SplitHits:
+    """`support` on every split of `pool`, remembered beside both; `capped` and `smallest` as `Ask` has them.
+
+    Splits on which a side has no k-th neighbour, or so small a share of the pool that lists would have to be deeper
+    than memory allows, are not usable.
+    """
+    ask = Ask(k, ties == "closed", capped, smallest)
+    known = _known.setdefault(pool, WeakKeyDictionary()).setdefault(splits, {})
+    if ask not in known:
+        known[ask] = _count(pool, splits, ask)
+    return known[ask]
+
+
+def usable_lists(pool: Pool, splits: Splits, k: int) -> tuple[Lists, np.ndarray]:
+    """The lists of `pool`, as deep as `splits` need for k neighbours, and for which of them `[B]` they suffice."""
+    needed, possible = depths(pool, splits, k), deepest(pool)
+    enough = (needed <= possible) | (possible >= max(pool.n, pool.m))
+    return lists(pool, int(needed[enough].max(initial=k))), enough
+
+
+def _count(pool: Pool, splits: Splits, ask: Ask) -> SplitHits:
+    found, enough = usable_lists(pool, splits, ask.k)
+    hits = SplitHits.empty(splits, ask, enough, found.scale)
+    crowded = np.zeros(hits.side.shape, bool)
+    for b in np.flatnonzero(hits.usable):
+        _read(found, hits, int(b), ask, crowded[b])
+    if crowded.any():
+        count_crowds(pool, found, hits, ask, crowded)
+    return hits
+
+
+class _Piece(NamedTuple):
+    """The beginnings of the lists of some samples, long enough to hold their balls."""
+
+    rows: np.ndarray  # [r] places in the pool
+    index: np.ndarray  # [r, w]
+    squared: np.ndarray  # [r, w]
+    other: np.ndarray  # [r, w] bool, present and of the other side
+    same: np.ndarray  # [r, w] bool, of the own side
+
+
+def _read(found: Lists, hits: SplitHits, b: int, ask: Ask, crowded: np.ndarray) -> None:
+    """Count split `b`; samples whose balls hold more than is listed are marked in `crowded` `[N]` instead."""
+    side, radius = hits.side[b], hits.radius[b]
+    rows = np.flatnonzero(side == REAL if ask.of_reals else side != ABSENT)
+    pieces = list(_pieces(found, np.append(side, np.uint8(ABSENT)), rows, ask, radius))
+    if ask.capped:
+        radius[rows] = np.minimum(radius[rows], np.median(np.sqrt(radius[rows])) ** 2)
+    reach = found.reach[rows].min(1)
+    crowded[rows] = (radius[rows] > reach) | (ask.closed & (radius[rows] == reach))
+    total = len(side) + 1  # one more for the end of short lists
+    within = np.less_equal if ask.closed else np.less
+    for piece in pieces:
+        limit = np.where(crowded[piece.rows], -1, radius[piece.rows])[:, None]
+        inside = within(piece.squared, limit)
+        at = np.flatnonzero(inside & piece.other)
+        owner, target = at // piece.index.shape[1], piece.index.ravel()[at]
+        hits.in_ball[b][piece.rows] += np.bincount(owner, minlength=len(piece.rows)).astype(np.int32)
+        hits.balls_over[b] += np.bincount(target, minlength=total)[:-1].astype(np.int32)
+        if ask.capped:
+            hits.own_over[b] += np.bincount(piece.index[inside & piece.same], minlength=total)[:-1].astype(np.int32)
+        if ask.smallest:
+            np.minimum.at(hits.smallest[b], target, radius[piece.rows][owner])
+
+
+def _pieces(found: Lists, side: np.ndarray, rows: np.ndarray, ask: Ask, radius: np.ndarray) -> Iterator[_Piece]:
+    """The lists of `rows`, each as long as its ball needs; the squared radii go to `radius`."""
+    width, widest = COLUMNS, found.index.shape[1]
+    while len(rows):
+        width = min(width, widest)
+        index, squared = found.index[rows, :width], found.squared[rows, :width]
+        there, own = side.take(index), side[rows, None]
+        same = there == own
+        seen = same.cumsum(1, dtype=np.int16)
+        position = (seen < ask.k).sum(1)
+        reached = squared[np.arange(len(rows)), position.clip(max=width - 1)]
+        reached[position == width] = np.inf
+        # A closed ball goes on to the last of those at the same distance.
+        ended = (reached < squared[:, -1]) | ((position < width) & (not ask.closed)) | (width == widest)
+        radius[rows[ended]] = reached[ended]
+        other = there == (REAL + FAKE - own)
+        whole = [index, squared, other, same]
+        yield _Piece(rows[ended], *(part[ended] for part in whole) if not ended.all() else whole)
+        rows, width = rows[~ended], 2 * width

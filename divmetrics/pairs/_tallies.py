@@ -1,0 +1,64 @@
+"""`SplitHits`: the counts of who lies in whose ball on many splits of one pool, and the means that metrics make of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from divmetrics.pool import FAKE, REAL, Splits
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What is counted: in balls to the k-th nearest of the own side, the sphere belonging to them where `closed`."""
+
+    k: int
+    closed: bool
+    capped: bool = False
+    """Radii at most the median of the reals'; balls of reals alone are looked at, and what they hold of both sides."""
+    smallest: bool = False
+    """Balls of reals alone are looked at, and the smallest over each fake is kept."""
+
+    @property
+    def of_reals(self) -> bool:
+        """Whether the balls of fakes do not matter."""
+        return self.capped or self.smallest
+
+
+@dataclass(frozen=True, eq=False)
+class SplitHits:
+    """B splits of N pooled samples; of samples that are absent on a split nothing is meant."""
+
+    side: np.ndarray  # [B, N] uint8
+    usable: np.ndarray  # [B] bool, whether both sides have a k-th neighbour and the lists are deep enough
+    radius: np.ndarray  # [B, N] float32, squared, in units of `scale`
+    in_ball: np.ndarray  # [B, N] int32, of the other side within the ball of each
+    balls_over: np.ndarray  # [B, N] int32, balls of the other side over each
+    own_over: np.ndarray  # [B, N] int32, balls of the own side's others over each real; where capped
+    smallest: np.ndarray  # [B, N] float32, least radius of those balls, inf where there are none; where asked
+    scale: float
+
+    @classmethod
+    def empty(cls, splits: Splits, ask: Ask, deep_enough: np.ndarray, scale: float) -> Self:
+        """Nothing counted yet."""
+        side = splits.side.cpu().numpy()
+        fewest = np.minimum((side == REAL).sum(1), (side == FAKE).sum(1))
+        counts = [np.zeros(side.shape, np.int32) for _ in range(2)]
+        own = np.zeros(side.shape if ask.capped else (0, 0), np.int32)
+        smallest = np.full(side.shape if ask.smallest else (0, 0), np.inf, np.float32)
+        radius = np.full(side.shape, np.nan, np.float32)
+        return cls(side, (fewest > ask.k) & deep_enough, radius, *counts, own, smallest, scale)
+
+    def mean(self, values: np.ndarray, side: int) -> Tensor:
+        """Mean of `values` `[B, N]` over the samples of `side` on each split `[B]`, NaN where it is not usable."""
+        chosen = self.side == side
+        sums = np.where(chosen, values, 0).sum(1, dtype=np.float64)
+        return self.settled(sums / chosen.sum(1).clip(1))
+
+    def settled(self, values: np.ndarray) -> Tensor:
+        """`values` `[B]` as metrics return them: NaN on splits that are not usable."""
+        return torch.from_numpy(np.where(self.usable, values, np.nan))
