@@ -164,7 +164,7 @@ def _result(task: Task | Refused, sides: Sides, plan: Plan, found: Found, second
     params = plain(request.params)
     info = sides.collected["fake"].encoders.get(extractor)
     named = info is not None and extractor != FEATURES
-    counted = [str(sides[side].n or "?") for side in request.sides if side not in SIDES]
+    counted = [str(sides[side].n or "?") for side in request.sides if side in sides.collected and side not in SIDES]
     signature = Signature(
         metric=request.metric.name,
         extractor=f"{extractor}#{info.digest[:8]}" if info and named else extractor,

@@ -20,9 +20,13 @@ if ranks > 1:
     td.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=ranks)
 _distances.BLOCK = 64  # several blocks a rank
 generator = torch.Generator().manual_seed(0)
-real, fake = (Rows.from_array(torch.randn(n, 200, generator=generator)) for n in (200, 130))
-metrics = [metric for metric in METRICS if metric.real and metric.real.summary is metric.fake.summary is Rows]
-found = {metric.name: metric(real, fake) for metric in metrics}
+real, fake, held_out = (Rows.from_array(torch.randn(n, 200, generator=generator)) for n in (200, 130, 150))
+given = {"real": real, "fake": fake, "held_out": held_out}
+metrics = [
+    metric for metric in METRICS
+    if metric.real and all(need.summary is Rows and need.layers[0] == "pooled" for need in metric.needs.values())
+]
+found = {metric.name: str(metric(*(given[side] for side in metric.needs))) for metric in metrics}
 found["kid of subsets"] = METRICS["kid"](real, fake, subsets=3, subset_size=50)
 found["nearest"] = [part.tolist() for part in nearest(fake.features, real.features)]
 print(json.dumps(found))

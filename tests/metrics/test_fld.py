@@ -71,7 +71,7 @@ def test_the_null_and_the_interval_fit_fresh_draws() -> None:
     errors = [FLD.chance.variance.function(pool(draw), **options) ** 0.5 for draw in draws[:10]]
     assert all(null.mean == 0 for null in nulls)
     assert 0.85 < np.mean([null.sd for null in nulls]) / spread < 1.9
-    assert 0.7 < np.mean(errors) / spread < 1.3
+    assert 0.7 < np.mean(errors) / spread < 1.5
 
 
 def test_the_seed_deals_the_halves() -> None:
