@@ -20,6 +20,7 @@ def on_files(files: Files, config) -> Files:
     """Add the generated pages."""
     readme = Path(config["config_file_path"]).parent / "README.md"
     pages = {"index.md": readme.read_text().replace("(docs/", "("), "metrics/index.md": overview()}
+    pages["calibration.md"] = calibration()
     pages |= {f"metrics/{metric.name}.md": page(metric) for metric in METRICS}
     for name, text in pages.items():
         files.append(File.generated(config, name, content=text))
@@ -33,6 +34,53 @@ def overview() -> str:
     ]
     head = "# Metrics\n\nMade from the records in `divmetrics/metrics/`; `divmetrics list metrics` prints the same.\n\n"
     return head + "| name | better | range | presets | quantity |\n|---|---|---|---|---|\n" + "\n".join(rows) + "\n"
+
+
+def calibration() -> str:
+    """What the calibration run measured, all metrics in two tables."""
+    parts = [
+        "# Do intervals and nulls hold?\n\nMade from `benchmarks/results/intervals.jsonl` and `nulls.jsonl`. Reals are "
+        "a mixture of five modes; the fakes are shifted, lack a mode, or have a shrunken one. The truth of an interval "
+        "is the mean over all draws. For nulls fakes and reals are alike.",
+        "## Intervals of 95 %\n\n`python benchmarks/calibration.py intervals`: share of draws whose interval holds "
+        "the truth; 92 to 98 % is the goal, and what is outside is bold.\n\n" + _coverage(_rows("intervals")),
+        "## Nulls\n\n`python benchmarks/calibration.py nulls`: share of draws with p at most 1 % and 5 %; bold where "
+        "it is beyond binomial error (99 %).\n\n" + _tails(_rows("nulls")),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _coverage(rows: list[dict]) -> str:
+    cases = sorted({(row["n"], row["d"], row["world"]) for row in rows})
+    table = {(row["metric"], row["n"], row["d"], row["world"]): row for row in rows}
+    lines = ["| metric | " + " | ".join(f"{world} n={n} d={d}" for n, d, world in cases) + " |"]
+    lines.append("|---|" + "---|" * len(cases))
+    for metric in sorted({row["metric"] for row in rows}):
+        cells = [_covered(table.get((metric, *case))) for case in cases]
+        lines.append(f"| [{metric}](metrics/{metric}.md) | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _covered(row: dict | None) -> str:
+    if row is None:
+        return "-"
+    text = f"{100 * row['covered']:.0f}"
+    return text if 0.92 <= row["covered"] <= 0.98 else f"**{text}**"
+
+
+def _tails(rows: list[dict]) -> str:
+    lines = ["| metric | n, d | draws | p <= 1 % | p <= 5 % | outside the band of 95 % |", "|---|---|---|---|---|---|"]
+    for row in rows:
+        tails = [f"{100 * row[f'p<={t}']:.1f} %" for t in (0.01, 0.05)]
+        tails = [t if row[f"holds {tail}"] else f"**{t}**" for t, tail in zip(tails, (0.01, 0.05), strict=True)]
+        cells = [f"{row['n']}, {row['d']}", str(row["draws"]), *tails, f"{100 * row['outside']:.1f} %"]
+        lines.append(f"| [{row['metric']}](metrics/{row['metric']}.md) | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _rows(name: str) -> list[dict]:
+    file = Path(__file__).parent.parent / "benchmarks" / "results" / f"{name}.jsonl"
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
 
 
 def page(metric: Metric) -> str:
@@ -83,9 +131,7 @@ def _chance(metric: Metric) -> str:
 
 def _measured(name: str, metric: str) -> str:
     """One sentence on the rows of `benchmarks/results/NAME.jsonl` that are about `metric`."""
-    file = Path(__file__).parent.parent / "benchmarks" / "results" / f"{name}.jsonl"
-    lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
-    rows = [row for row in lines if row["metric"] == metric]
+    rows = [row for row in _rows(name) if row["metric"] == metric]
     if not rows:
         return ""
     draws = f"{min(row['draws'] for row in rows)} to {max(row['draws'] for row in rows)} draws a case"
