@@ -146,10 +146,17 @@ def spectral_entropy(matrix: Tensor, order: float = 1.0) -> float:
 class Pull:
     """How each of n unit rows u moves the entropy of gram / n: by u'Mu less its mean, to first order."""
 
-    slopes: np.ndarray  # [n, d], Mu
+    along: np.ndarray  # [n, r], u in the axes of the matrix
+    axes: np.ndarray  # [d, r]
+    derivative: np.ndarray  # [r], M in them
     single: np.ndarray  # [n], u'Mu less its mean: the influence function
     pairs: float
     """Variance of the second-order part, which rules where the spectrum is flat and no single sample counts."""
+
+    @property
+    def slopes(self) -> np.ndarray:
+        """Mu, `[n, d]`."""
+        return np.asarray((self.along * self.derivative) @ self.axes.T)
 
     @property
     def variance(self) -> float:
@@ -180,12 +187,11 @@ def entropy_pull(units: Tensor, order: float = 1.0) -> Pull | None:
             axes = rows.T @ axes / np.sqrt(n * spectrum)
         along = rows @ axes  # [n, r]
         derivative = _entropy_derivative(spectrum, order)
-        slopes = (along * derivative) @ axes.T
         squares = np.square(along)
         spread = (squares.T @ squares / n - np.diag(spectrum**2)) / n  # variance of e_kl
     single = squares @ derivative
     bend = np.square(_divided_differences(spectrum, derivative, order) * spread)
-    return Pull(slopes, single - single.mean(), float(bend.sum() - np.trace(bend) / 2))
+    return Pull(along, axes, derivative, single - single.mean(), float(bend.sum() - np.trace(bend) / 2))
 
 
 def _entropy_derivative(spectrum: np.ndarray, order: float) -> np.ndarray:

@@ -19,7 +19,8 @@ from divmetrics.pool import Pool, Splits
 from divmetrics.summaries import Rows
 
 WIDE = 64
-"""Up to this width the null repeats the whole extrapolation; above, each of its draws takes three subsets."""
+"""Up to this width the null repeats the whole extrapolation; above, each of its draws takes three subsets of the one
+size at which a curved law gives the same line."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,13 @@ def _sizes(n: int, points: int) -> list[int]:
     """From min(5000, n/2) to n, the full size left out: there is one subset of it."""
     first = min(5000, ceil(n / 2))
     return [size for size in np.linspace(first, n, points).round().astype(int).tolist() if size < n]
+
+
+def _one_size(n: int, points: int) -> int:
+    """The size whose rise over run is that of all sizes together where FID is a + b/n + c/n²."""
+    x = 1 / np.array(_sizes(n, points))
+    runs = x - 1 / n
+    return round(float(runs.sum() / (runs * x).sum()))
 
 
 def _line(real: Rows, fake: Rows, sizes: Sequence[int], sides: str, seed: int, full: float) -> _Line:
@@ -73,11 +81,11 @@ def _variance(pool: Pool, **options: Any) -> float | None:
 
 def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
     full = frechet.on_splits(pool, splits).tolist()
-    exact = pool.fake.d <= WIDE
+    points, exact = options["points"], pool.fake.d <= WIDE
 
     def of(b: int) -> float:
         real, fake = pool.part(splits.real(b)), pool.part(splits.fake(b))
-        sizes = _sizes(fake.n, options["points"]) * options["shuffles"] if exact else [ceil(fake.n / 2)] * 3
+        sizes = _sizes(fake.n, points) * options["shuffles"] if exact else [_one_size(fake.n, points)] * 3
         return _line(real, fake, sizes, options["sides"], options["seed"], full[b]).at_infinity
 
     return torch.from_numpy(each(of, len(splits)))
@@ -92,7 +100,7 @@ def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
     laws=Laws(row_order=False, translation=True, rotation=True, scaling=2.0),
     cite="Chong and Forsyth 2020, arXiv:1911.07023",
     minimum=lambda _: 4,
-    chance=Chance(variance=Variance("influence function", _variance), resample=_resample, draws=20),
+    chance=Chance(variance=Variance("influence function", _variance), resample=_resample, draws=12),
     about=About(
         formula=r"\mathrm{FID}_m - \frac{1}{m} \frac{\sum_i \mathrm{FID}_{m_i} - \mathrm{FID}_m}{\sum_i 1/m_i - 1/m}",
         sees="What FID sees, without the bias that small sets of fakes have.",

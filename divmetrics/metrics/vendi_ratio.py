@@ -74,8 +74,10 @@ def _variance(pool: Pool, *, order: float, kernel: Kernel) -> float | None:
 def _anchor(side: _Lifted, pull: Pull) -> tuple[np.ndarray, float]:
     """How a side's entropy moves with the anchor's place `[d]`, in units of the scale, and with the log scale."""
     units, lengths = side.units.cpu().numpy(), side.lengths.cpu().numpy()
-    along = (units * pull.slopes).sum(1, keepdims=True)
-    gradient = 2 * (pull.slopes - units * along)[:, :-1] / lengths[:, None]  # by the rows before they became units
+    slopes = pull.slopes
+    gradient = (
+        2 * (slopes - units * (units * slopes).sum(1, keepdims=True))[:, :-1] / lengths[:, None]
+    )  # by the rows before they became units
     return -gradient.mean(0), -float((gradient * units[:, :-1] * lengths[:, None]).sum(1).mean())
 
 
@@ -99,7 +101,7 @@ def _resample(pool: Pool, splits: Splits, *, order: float, kernel: Kernel) -> Te
     cite="Friedman and Dieng 2023, arXiv:2210.02410",
     minimum=lambda _: 1,
     equal_n=True,
-    chance=Chance(variance=Variance("influence function", _variance), resample=_resample, draws=20),
+    chance=Chance(variance=Variance("influence function", _variance), resample=_resample, draws=12),
     about=About(
         formula=r"\mathrm{VS}(Y) / \mathrm{VS}(X), \quad k(x, y) = \cos(\phi(x), \phi(y)), "
         r"\quad \phi(x) = ((x - \mu_r) / s_r, 1/2)",
