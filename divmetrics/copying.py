@@ -17,9 +17,9 @@ import torch
 from scipy.stats import rankdata
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
-from threadpoolctl import threadpool_limits
 
 from divmetrics.errors import TooFewSamples, UsageError
+from divmetrics.linalg import threads_for
 from divmetrics.pairs import nearest
 from divmetrics.summaries import Rows, same_width
 
@@ -160,7 +160,7 @@ def _reduced(sides: list[torch.Tensor], width: int) -> list[torch.Tensor]:
     centred = (exact[0] - mean).numpy()
     n, d = centred.shape
     small = centred.T @ centred if d <= n else centred @ centred.T
-    with threadpool_limits(1, user_api="blas"):  # two threads spin at the eigensolver's barriers; see linalg.py
+    with threads_for(len(small)):
         axes = scipy.linalg.eigh(small, subset_by_index=(max(0, len(small) - width), len(small) - 1))[1]
     if d > n:
         axes = scipy.linalg.qr(centred.T @ axes, mode="economic")[0]  # what spans the samples spans their axes
