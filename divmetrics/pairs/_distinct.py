@@ -28,3 +28,10 @@ class Distinct:
             return cls(features, torch.ones(n, dtype=torch.int64, device=device), torch.arange(n, device=device))
         rows, place, copies = torch.unique(features, dim=0, return_inverse=True, return_counts=True)
         return cls(rows, copies, place)
+
+    @property
+    def first(self) -> Tensor:
+        """Place `[u]` int64 of the first sample that each row is."""
+        n, device = len(self.place), self.place.device
+        absent = torch.full((len(self.rows),), n, dtype=torch.int64, device=device)
+        return absent.scatter_reduce(0, self.place, torch.arange(n, device=device), "amin")

@@ -1,9 +1,14 @@
-"""Which samples of one set lie in which balls of the other, counted for several radii in one pass."""
+"""Which samples of one set lie in which balls of the other, counted for several radii in one pass.
+
+Whoever looks for something else in the same pairs looks on: `Watcher`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -21,73 +26,148 @@ class Hits:
     balls_over_real: Tensor  # [n, C] fakes whose balls hold each real
     reals_in_ball: Tensor  # [m, C] reals within the ball of each fake
     balls_over_fake: Tensor  # [m, C] reals whose balls hold each fake
+    least_over_fake: Tensor  # [m, C] float64, least squared radius of those, inf where there are none
+
+    def column(self, c: int) -> Hits:
+        """The counts of one radius, `[n]` and `[m]`."""
+        return Hits(**{name: counts[:, c] for name, counts in vars(self).items()})
 
 
-def hits(real: Distinct, fake: Distinct, real_radii: Tensor, fake_radii: Tensor, closed: Tensor) -> Hits:
+class Watcher(Protocol):
+    """Sees every block of pairs that this rank goes through."""
+
+    def look(self, rows: slice, columns: slice, low: Tensor) -> None:
+        """`low` are the `lower` bounds of the block."""
+
+
+def hits(
+    real: Distinct,
+    fake: Distinct,
+    real_radii: Tensor,
+    fake_radii: Tensor,
+    closed: Tensor,
+    *,
+    watchers: Sequence[Watcher] = (),
+) -> Hits:
     """Count over all pairs. Squared radii are `[u, C]` and `[v, C]` float64 of the distinct rows, `closed` `[C]` bool.
 
-    Column c counts a pair if its squared distance is below the radius, or equal to it where `closed[c]`.
+    Column c counts a pair if its squared distance is below the radius, or equal to it where `closed[c]`; -inf is no
+    ball.
     """
     pairs = Pairs(real.rows, fake.rows)
     u, v = len(real.rows), len(fake.rows)
     tasks = [(rows, columns) for rows in blocks(u) for columns in blocks(v)]
 
     def count(mine: range) -> Tensor:
-        total = torch.zeros(2, u + v, len(closed), dtype=torch.int64, device=closed.device)
+        total = torch.zeros(3, u + v, len(closed), dtype=torch.float64, device=closed.device)  # exact up to 2^53
+        total[2] = inf
         for task in mine:
             rows, columns = tasks[task]
-            weights = real.copies[rows], fake.copies[columns]
-            found = _count_block(pairs, rows, columns, (real_radii[rows], fake_radii[columns]), weights, closed)
-            total[:, rows] += found[0]
-            total[:, u + columns.start : u + columns.stop] += found[1]
+            block = Block.of(pairs, rows, columns, (real_radii[rows], fake_radii[columns]), closed)
+            found = block.count((real.copies[rows], fake.copies[columns]))
+            behind = slice(u + columns.start, u + columns.stop)
+            total[:2, rows] += found[0]
+            total[:2, behind] += found[1]
+            total[2, behind] = torch.minimum(total[2, behind], block.least())
+            for watcher in watchers:
+                watcher.look(rows, columns, block.low)
         return total[None]
 
     with ieee_products(closed.device):
-        total = dist.spread(len(tasks), count).sum(0)  # [2, u + v, C]: balls of reals, balls of fakes
+        shares = dist.spread(len(tasks), count)  # [ranks, 3, u + v, C]: balls of reals, balls of fakes, least balls
+    total = shares[:, :2].sum(0).long()
     of_real, of_fake = total[:, :u][:, real.place], total[:, u:][:, fake.place]
-    return Hits(of_real[0], of_real[1], of_fake[1], of_fake[0])
+    return Hits(of_real[0], of_real[1], of_fake[1], of_fake[0], shares[:, 2].amin(0)[u:][fake.place])
 
 
-def _count_block(
-    pairs: Pairs,
-    rows: slice,
-    columns: slice,
-    radii: tuple[Tensor, Tensor],
-    weights: tuple[Tensor, Tensor],
-    closed: Tensor,
-) -> tuple[Tensor, Tensor]:
-    """Counts `[2, b, C]` of a block's rows and `[2, c, C]` of its columns: in the balls of the rows, of the columns.
+def hits_within(points: Distinct, squared_radii: Tensor, closed: Tensor) -> Tensor:
+    """How many balls of other samples of its own set hold each sample, `[n, C]` int64; arguments as in `hits`."""
+    pairs = Pairs(points.rows, points.rows)
+    parts = blocks(len(points.rows))
+    tasks = [(rows, columns) for rows in parts for columns in parts if rows.start <= columns.start]
+
+    def count(mine: range) -> Tensor:
+        total = torch.zeros_like(squared_radii, dtype=torch.int64)
+        for task in mine:
+            rows, columns = tasks[task]
+            across = squared_radii[columns]  # a block off the diagonal stands for its mirror image too
+            radii = squared_radii[rows], torch.full_like(across, -inf) if rows == columns else across
+            block = Block.of(pairs, rows, columns, radii, closed)
+            over = block.count((points.copies[rows], points.copies[columns]))
+            total[rows] += over[0][1].long()
+            total[columns] += over[1][0].long()
+        return total[None]
+
+    with ieee_products(closed.device):
+        total = dist.spread(len(tasks), count).sum(0)
+    holds_itself = (squared_radii > 0) | (closed & (squared_radii == 0))
+    return (total - holds_itself.long())[points.place]
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Which pairs of a block are in the balls of its rows, and which in those of its columns.
 
     Dense where one comparison decides, for all fakes of a collapsed generator may lie in all balls; else pair by pair.
     """
-    low = lower(*pairs.rough, rows, columns)
-    doubts = pairs.rough[0].doubt[rows], pairs.rough[1].doubt[columns]
-    counts = [torch.zeros(2, len(w), len(closed), dtype=torch.int64, device=low.device) for w in weights]
-    loads = [w.to(low.dtype) for w in weights]  # whole numbers, exact up to 2^24 copies
-    undecided = torch.zeros_like(low, dtype=torch.bool)
-    safe = []
-    for own, other, lows, doubtful in ((0, 1, low, undecided), (1, 0, low.T, undecided.T)):
-        # Surely inside if the lower bound is below `safe`, surely not if it is above `reach`.
-        safe.append(_rounded(radii[own] - (doubts[own] + doubts[other].max())[:, None], low.dtype, -inf))
-        reach = _rounded(radii[own], low.dtype, inf)
-        for c in range(len(closed)):
-            sure = lows < safe[own][:, c, None]
-            doubtful |= (lows <= reach[:, c, None]) ^ sure
-            counts[own][own, :, c] = (sure.to(low.dtype) @ loads[other]).long()
-            counts[other][own, :, c] = (loads[own] @ sure.to(low.dtype)).long()
 
-    i, j = undecided.nonzero(as_tuple=True)
-    around = torch.stack([radii[0][i], radii[1][j]])  # [2, p, C]
+    low: Tensor  # [b, c]
+    radii: tuple[Tensor, Tensor]  # [b, C], [c, C]
+    safe: tuple[Tensor, Tensor]  # [b, C], [c, C]: a lower bound below it is surely inside
+    i: Tensor  # [p] pairs that the bounds do not decide for every column
+    j: Tensor
+    inside: Tensor  # [2, p, C] bool, whether these are inside though their bounds do not say so
 
-    def unsure(least: Tensor, most: Tensor) -> Tensor:
-        return ((least[:, None] <= around) & (around <= most[:, None])).any(2).any(0)
+    @classmethod
+    def of(
+        cls, pairs: Pairs, rows: slice, columns: slice, radii: tuple[Tensor, Tensor], closed: Tensor
+    ) -> Block:
+        """Look at the block `[rows, columns]` of `pairs`; squared `radii` of its rows and of its columns."""
+        low = lower(*pairs.rough, rows, columns)
+        doubts = pairs.rough[0].doubt[rows], pairs.rough[1].doubt[columns]
+        undecided = torch.zeros_like(low, dtype=torch.bool)
+        safe = []
+        for own, other, lows, doubtful in ((0, 1, low, undecided), (1, 0, low.T, undecided.T)):
+            # Surely inside if the lower bound is below `safe`, surely not if it is above `reach`.
+            safe.append(_rounded(radii[own] - (doubts[own] + doubts[other].max())[:, None], low.dtype, -inf))
+            reach = _rounded(radii[own], low.dtype, inf)
+            for c in range(len(closed)):
+                if bool((radii[own][:, c] > -inf).any()):
+                    doubtful |= (lows <= reach[:, c, None]) ^ (lows < safe[own][:, c, None])
+        i, j = undecided.nonzero(as_tuple=True)
+        around = torch.stack([radii[0][i], radii[1][j]])  # [2, p, C]
 
-    squared = pairs.settle(rows, columns, i, j, low, unsure)[:, None]
-    counted = low[i, j][:, None] < torch.stack([safe[0][i], safe[1][j]])
-    inside = (((squared < around) | (closed & (squared == around))) & ~counted).long()
-    counts[0].index_add_(1, i, inside * weights[1][j, None])
-    counts[1].index_add_(1, j, inside * weights[0][i, None])
-    return counts[0], counts[1]
+        def unsure(least: Tensor, most: Tensor) -> Tensor:
+            return ((least[:, None] <= around) & (around <= most[:, None])).any(2).any(0)
+
+        squared = pairs.settle(rows, columns, i, j, low, unsure)[:, None]
+        counted = low[i, j][:, None] < torch.stack([safe[0][i], safe[1][j]])
+        inside = ((squared < around) | (closed & (squared == around))) & ~counted
+        return cls(low, radii, (safe[0], safe[1]), i, j, inside)
+
+    def count(self, weights: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Sums of `weights` `[2, b, C]` for the rows and `[2, c, C]` for the columns: in balls of rows, of columns."""
+        counts = tuple(torch.zeros(2, *radii.shape, dtype=torch.float64, device=radii.device) for radii in self.radii)
+        loads = [w.to(self.low.dtype) for w in weights]  # whole numbers, exact up to 2^24 copies
+        for own, other, lows in ((0, 1, self.low), (1, 0, self.low.T)):
+            for c in range(self.safe[own].shape[1]):
+                if bool((self.radii[own][:, c] > -inf).any()):
+                    sure = (lows < self.safe[own][:, c, None]).to(self.low.dtype)
+                    counts[own][own, :, c] = (sure @ loads[other]).double()
+                    counts[other][own, :, c] = (loads[own] @ sure).double()
+        counts[0].index_add_(1, self.i, self.inside * weights[1][self.j, None].double())
+        counts[1].index_add_(1, self.j, self.inside * weights[0][self.i, None].double())
+        return counts[0], counts[1]
+
+    def least(self) -> Tensor:
+        """Least squared radius `[c, C]` of the rows whose balls hold each column; inf where there is none."""
+        found = torch.full_like(self.radii[1], inf)
+        for c in range(found.shape[1]):
+            radius = self.radii[0][:, c]
+            at = self.inside[0, :, c].nonzero()[:, 0]
+            sure = torch.where(self.low < self.safe[0][:, c, None], radius[:, None], inf).amin(0)
+            found[:, c] = sure.scatter_reduce(0, self.j[at], radius[self.i[at]], "amin")
+        return found
 
 
 def _rounded(values: Tensor, dtype: torch.dtype, towards: float) -> Tensor:

@@ -15,6 +15,9 @@ from divmetrics.pairs._distinct import Distinct
 SLACK = 4
 """Candidates kept beyond the k nearest: room for those that the float32 bounds cannot put in order."""
 
+MARGIN = 1 + 1e-6
+"""Room for the rounding of a weighted bound in float32, beyond what bounds have of their own."""
+
 
 def radii(points: Distinct, ks: Sequence[int]) -> Tensor:
     """Squared distance of each distinct row to its k-th nearest other sample, `[u, len(ks)]` float64; exact.
@@ -114,26 +117,87 @@ def _kth(values: Tensor, copies: Tensor, needs: Tensor) -> Tensor:
     return ordered.gather(1, position).where(needs > 0, 0.0)
 
 
-def nearest(queries: Tensor, base: Tensor) -> tuple[Tensor, Tensor]:
+def nearest(queries: Tensor, base: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Squared distance `[n]` float64 of each row of `queries` to the nearest of `base`, and its index `[n]`; exact.
 
-    Of several nearest rows the first is taken.
+    Of several nearest rows the first is taken. With `weights` `[m]` float64 > 0 the least weighted squared distance.
     """
     pairs = Pairs(queries, base)
     everything = slice(0, len(base))
+    loads = torch.ones(len(base), dtype=torch.float64, device=base.device) if weights is None else weights
 
     def of_rows(index: Tensor) -> Tensor:
         rows = slice(int(index[0]), int(index[-1]) + 1)
         low = lower(*pairs.rough, rows, everything)
-        ceiling = squared_distances(queries, base, index, low.argmin(1))
-        i, j = (low <= ceiling[:, None]).nonzero(as_tuple=True)
-        squared = pairs.settle(rows, everything, i, j, low, lambda least, _: least <= ceiling[i])
-        best = ceiling.scatter_reduce(0, i, squared, "amin")
+        scores = low if weights is None else low * weights.clamp(max=1e30).to(low.dtype)
+        best = scores.argmin(1)
+        ceiling = squared_distances(queries, base, index, best) * loads[best]
+        i, j = (scores <= (ceiling * MARGIN)[:, None]).nonzero(as_tuple=True)
+        squared = pairs.settle(rows, everything, i, j, low, lambda least, _: least * loads[j] <= ceiling[i]) * loads[j]
+        least = ceiling.scatter_reduce(0, i, squared, "amin")
         absent = torch.full_like(index, len(base))
-        first = absent.scatter_reduce(0, i, j.where(squared == best[i], len(base)), "amin")
-        return torch.stack([best, first.double()], 1)  # a row number is exact in float64
+        first = absent.scatter_reduce(0, i, j.where(squared == least[i], len(base)), "amin")
+        return torch.stack([least, first.double()], 1)  # a row number is exact in float64
 
     with ieee_products(queries.device):
         like = torch.empty(0, 2, dtype=torch.float64, device=queries.device)
         found = _by_rows(torch.arange(len(queries), device=queries.device), like, of_rows)
     return found[:, 0], found[:, 1].long()
+
+
+class Closest:
+    """`nearest` for whoever goes through the blocks of all pairs anyway, as a watcher of that pass.
+
+    Queries are the rows of the blocks or, with `of_columns`, their columns. Rows of the base whose weight is inf are
+    no candidates; at least one must be.
+    """
+
+    def __init__(
+        self, queries: Tensor, base: Tensor, weights: Tensor | None = None, *, of_columns: bool = False
+    ) -> None:
+        self._queries, self._base, self._weights, self._of_columns = queries, base, weights, of_columns
+        shape = len(queries), min(1 + SLACK, len(base))
+        self._low = torch.full(shape, inf, device=queries.device, dtype=torch.float64)
+        self._index = torch.zeros(shape, dtype=torch.int64, device=queries.device)
+
+    def look(self, rows: slice, columns: slice, low: Tensor) -> None:
+        """Keep the smallest bounds of a block."""
+        if self._of_columns:
+            rows, columns, low = columns, rows, low.T.contiguous()
+        if self._weights is not None:
+            weights = self._weights[columns]
+            low = (low * weights.clamp(max=1e30).to(low.dtype)).masked_fill_(weights.isinf(), inf)
+        length = self._low.shape[1]
+        fresh = low.topk(min(length, low.shape[1]), largest=False, sorted=False)
+        kept = [self._low[rows], fresh.values.double()], [self._index[rows], fresh.indices + columns.start]
+        self._low[rows], self._index[rows] = _shortest(length, *kept)
+
+    def found(self) -> tuple[Tensor, Tensor]:
+        """What `nearest` returns."""
+        lists, device = dist.gather((self._low, self._index)), self._low.device
+        parts = [[one.to(device) for one in part] for part in zip(*lists, strict=True)]
+        low, index = _shortest(self._low.shape[1], *parts)
+        exact = torch.full_like(low, inf)
+        every = torch.arange(len(low), device=device)
+        exact[:, 0] = self._measure(every, index[:, 0])
+        ceiling = exact[:, 0] * MARGIN
+        at, slot = (low[:, 1:] <= ceiling[:, None]).nonzero(as_tuple=True)
+        exact[at, slot + 1] = self._measure(at, index[at, slot + 1])
+        squared = exact.amin(1)
+        first = torch.where(exact == squared[:, None], index, len(self._base)).amin(1)
+        short = (low[:, -1] <= ceiling).nonzero()[:, 0]  # what is not on the list may be as near
+        if len(short) and low.shape[1] < len(self._base):
+            squared[short], first[short] = self._again(short)
+        return squared, first
+
+    def _measure(self, i: Tensor, j: Tensor) -> Tensor:
+        squared = squared_distances(self._queries, self._base, i, j)
+        return squared if self._weights is None else squared * self._weights[j]
+
+    def _again(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """`nearest` of `rows` by itself."""
+        if self._weights is None:
+            return nearest(self._queries[rows], self._base)
+        some = self._weights.isfinite().nonzero()[:, 0]
+        squared, index = nearest(self._queries[rows], self._base[some], self._weights[some])
+        return squared, some[index]

@@ -1,8 +1,15 @@
-"""What precision, recall, density and coverage share: one pass over all pairs, remembered beside the two sets."""
+"""What all neighbour metrics share: one pass over all pairs, remembered beside the two sets.
+
+Whatever is asked first, the pass looks for all that any of them reads, for that costs little beside the products: who
+lies in whose ball, also with radii cut to their median, the smallest ball over each fake, the nearest sample of the
+other side, and the ball that comes closest to each fake for its size.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import inf
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
@@ -12,48 +19,147 @@ from torch import Tensor
 from divmetrics.declare import Family
 from divmetrics.errors import TooFewSamples, UsageError
 from divmetrics.pairs._distinct import Distinct
-from divmetrics.pairs._hits import Hits, hits
-from divmetrics.pairs._neighbours import radii
+from divmetrics.pairs._hits import Hits, hits, hits_within
+from divmetrics.pairs._neighbours import Closest, radii
 from divmetrics.summaries import Rows, same_width
 
 Ties = Literal["open", "closed"]
 
-# Both forget a set when its last user does: the keys are weak, the values hold tensors and no Rows.
+
+@dataclass(frozen=True, eq=False)
+class Nearest:
+    """The nearest sample of the other side: its place `[n]` int64 and the distance to it `[n]` float64."""
+
+    index: Tensor
+    distance: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What is known of two sets."""
+
+    plain: dict[tuple[int, Ties], Hits] = field(default_factory=dict)
+    capped: dict[tuple[int, Ties], Hits] = field(default_factory=dict)
+    realism: dict[int, Tensor] = field(default_factory=dict)
+    nearest: dict[str, Nearest] = field(default_factory=dict)
+
+
+# All forget a set when its last user does: the keys are weak, the values hold tensors and no Rows.
 _balls: WeakKeyDictionary[Rows, tuple[Distinct, dict[int, Tensor]]] = WeakKeyDictionary()
-_hits: WeakKeyDictionary[Rows, WeakKeyDictionary[Rows, dict[tuple[int, Ties], Hits]]] = WeakKeyDictionary()
+_within: WeakKeyDictionary[Rows, dict[tuple[int, Ties], Tensor]] = WeakKeyDictionary()
+_seen: WeakKeyDictionary[Rows, WeakKeyDictionary[Rows, _Seen]] = WeakKeyDictionary()
 
 
-def support(real: Rows, fake: Rows, k: int, ties: Ties) -> Hits:
+def support(real: Rows, fake: Rows, k: int, ties: Ties, *, capped: bool = False) -> Hits:
     """Counts `[n]` and `[m]` of who lies in whose k-nearest-neighbour ball; remembered where the pass was made before.
 
+    `capped`: balls of the reals alone, their radii at most the median of the reals' radii.
     Raises UsageError on k < 1, TooFewSamples below k + 1 rows a side, FeatureError on different widths.
     """
-    return _measure(real, fake, [(k, ties)])[k, ties]
+    seen = _look(real, fake, [(k, ties)])
+    return (seen.capped if capped else seen.plain)[k, ties]
+
+
+def capped_within(real: Rows, k: int, ties: Ties) -> Tensor:
+    """How many capped balls of other reals hold each real, `[n]` int64; see `support`."""
+    known = _within.setdefault(real, {})
+    if (k, ties) not in known:
+        points, found = _radii(real, [k])
+        closed = torch.tensor([ties == "closed"], device=found.device)
+        known[k, ties] = hits_within(points, _capped(points, found), closed)[:, 0]
+    return known[k, ties]
+
+
+def realism(real: Rows, fake: Rows, k: int) -> Tensor:
+    """Greatest ratio `[m]` float64 of a real's radius to its distance, over reals with radii up to the median.
+
+    inf for a copy of one of them. Raises as `support` does.
+    """
+    wanted: list[tuple[int, Ties]] = [] if k in _of(real, fake).realism else [(k, "open")]
+    return _look(real, fake, wanted).realism[k]
+
+
+def nearest_across(real: Rows, fake: Rows) -> tuple[Nearest, Nearest]:
+    """For each real the nearest fake, then for each fake the nearest real; exact, one of several equally near.
+
+    Raises TooFewSamples below two rows a side, FeatureError on different widths.
+    """
+    seen = _of(real, fake)
+    if not seen.nearest:
+        _look(real, fake, [(1, "open")])
+    return seen.nearest["real"], seen.nearest["fake"]
+
+
+def ball_radii(side: Rows, k: int) -> Tensor:
+    """Distance `[n]` float64 of each sample to the k-th nearest other one of its set."""
+    points, found = _radii(side, [k])
+    return found[points.place, 0].sqrt()
 
 
 def _fill(real: Rows, fake: Rows, options: Sequence[Mapping[str, Any]]) -> None:
-    _measure(real, fake, [(wanted["k"], wanted["ties"]) for wanted in options])
+    _look(real, fake, [(wanted.get("k", 1), wanted.get("ties", "open")) for wanted in options])
 
 
 SUPPORT = Family("support", _fill)
 """The family record: one pass for every (k, ties) that its members ask for."""
 
 
-def _measure(real: Rows, fake: Rows, wanted: Sequence[tuple[int, Ties]]) -> dict[tuple[int, Ties], Hits]:
+def _of(real: Rows, fake: Rows) -> _Seen:
+    return _seen.setdefault(real, WeakKeyDictionary()).setdefault(fake, _Seen())
+
+
+def _look(real: Rows, fake: Rows, wanted: Sequence[tuple[int, Ties]]) -> _Seen:
     """The memory of this pair of sets, `wanted` in it."""
-    known = _hits.setdefault(real, WeakKeyDictionary()).setdefault(fake, {})
-    missing = sorted({key for key in wanted if key not in known})
+    seen = _of(real, fake)
+    missing = sorted({ask for ask in wanted if ask not in seen.plain})
     if missing:
         same_width(real.d, fake.d)
         for k, _ in missing:
             enough_rows(k, real.n, fake.n)
-        ks = [k for k, _ in missing]
-        (reals, real_radii), (fakes, fake_radii) = _radii(real, ks), _radii(fake, ks)
-        closed = torch.tensor([ties == "closed" for _, ties in missing], device=real.features.device)
-        found = hits(reals, fakes, real_radii, fake_radii, closed)
-        for column, key in enumerate(missing):
-            known[key] = Hits(**{name: counts[:, column] for name, counts in vars(found).items()})
-    return known
+        _pass(real, fake, missing, seen)
+    return seen
+
+
+def _pass(real: Rows, fake: Rows, wanted: Sequence[tuple[int, Ties]], seen: _Seen) -> None:
+    """One pass over all pairs: a column for each plain ball, one for each capped one, and the watchers."""
+    ks = [k for k, _ in wanted]
+    _radii(real, [1, *ks])  # the first neighbours of the reals cost nothing here and a pass later
+    (reals, real_radii), (fakes, fake_radii) = _radii(real, ks), _radii(fake, ks)
+    closed = torch.tensor([ties == "closed" for _, ties in wanted], device=real_radii.device)
+    across = (Closest(reals.rows, fakes.rows), Closest(fakes.rows, reals.rows, of_columns=True))
+    lifts = {k: _lift(reals, fakes, radius) for k, radius in zip(ks, real_radii.T, strict=True)}
+    both = torch.cat([real_radii, _capped(reals, real_radii)], 1)
+    no_balls = torch.full_like(fake_radii, -inf)
+    watchers = [*across, *(closest for closest, _ in lifts.values())]
+    found = hits(reals, fakes, both, torch.cat([fake_radii, no_balls], 1), closed.repeat(2), watchers=watchers)
+    for column, ask in enumerate(wanted):
+        seen.plain[ask], seen.capped[ask] = found.column(column), found.column(column + len(wanted))
+    if not seen.nearest:
+        for side, queries, base, closest in (("real", reals, fakes, across[0]), ("fake", fakes, reals, across[1])):
+            squared, place = closest.found()
+            seen.nearest[side] = Nearest(base.first[place][queries.place], squared[queries.place].sqrt())
+    for k, (closest, unit) in lifts.items():
+        seen.realism[k] = (unit / closest.found()[0]).sqrt()[fakes.place]
+
+
+def _middle(points: Distinct, values: Tensor) -> tuple[Tensor, Tensor]:
+    """The two middle ones of `values` `[u, C]` over all samples, `[C]` each; of an odd number, the same one twice."""
+    ordered = values[points.place].sort(dim=0).values
+    return ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
+
+
+def _capped(points: Distinct, squared: Tensor) -> Tensor:
+    """`squared` radii `[u, C]`, none above the square of the median radius."""
+    low, high = _middle(points, squared)
+    return torch.minimum(squared, ((low.sqrt() + high.sqrt()) / 2).square().where(low < high, low))
+
+
+def _lift(reals: Distinct, fakes: Distinct, squared: Tensor) -> tuple[Closest, float]:
+    """The search for the ball that comes closest to each fake for its size, and the unit of what it finds."""
+    median = _middle(reals, squared[:, None])[0]
+    unit = float(median) or 1.0
+    weights = torch.where(squared > 0, unit / squared, 1e200)  # a ball of radius 0 comes close to its own centre alone
+    return Closest(fakes.rows, reals.rows, weights.where(squared <= median, inf), of_columns=True), unit
 
 
 def _radii(side: Rows, ks: Sequence[int]) -> tuple[Distinct, Tensor]:
