@@ -10,6 +10,7 @@ and written to `results/intervals.jsonl` and `results/nulls.jsonl`. Draws are se
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import tempfile
 from collections import defaultdict
@@ -37,6 +38,8 @@ MODES = 5
 WORLDS = ("shift", "dropped", "shrunken")
 ALIKE = "alike"
 TAILS = (0.01, 0.05)
+Case = tuple[str, int, int]
+"""World, d, n."""
 
 
 def centres(d: int) -> np.ndarray:
@@ -95,33 +98,31 @@ def one(job: tuple[str, str, int, int, int, str]) -> dict[str, Any]:
     return {"world": world, "d": d, "n": n, "draw": number, "metrics": found}
 
 
-def run(what: str, cases: Sequence[tuple[str, int, int]], draws: int, metrics: str, jobs: int) -> list[dict[str, Any]]:
-    """All draws of all cases, those of earlier runs included."""
-    scratch = Path(tempfile.gettempdir()) / f"divmetrics-{what}-{metrics}.jsonl"
-    lines = [json.loads(line) for line in scratch.read_text().splitlines()] if scratch.exists() else []
-    done = {(line["world"], line["d"], line["n"], line["draw"]) for line in lines}
-    todo = [
-        (what, world, d, n, number, metrics)
-        for number in range(draws)
-        for world, d, n in cases
-        if (world, d, n, number) not in done
-    ]
-    with ProcessPoolExecutor(jobs) as pool, scratch.open("a") as file:
+def run(what: str, cases: Sequence[Case], draws: int, metrics: str, jobs: int) -> list[dict[str, Any]]:
+    """All draws of all cases, those of earlier runs and of other metrics included."""
+    own = Path(tempfile.gettempdir()) / f"divmetrics-{what}-{hashlib.sha256(metrics.encode()).hexdigest()[:8]}.jsonl"
+    done = {(line["world"], line["d"], line["n"], line["draw"]) for line in _lines(own)}
+    todo = [(what, *case, number, metrics) for number in range(draws) for case in cases if (*case, number) not in done]
+    with ProcessPoolExecutor(jobs) as pool, own.open("a") as file:
         for line in track(pool.map(one, todo), total=len(todo), description=what, console=Console(stderr=True)):
             file.write(json.dumps(line) + "\n")
             file.flush()
-            lines.append(line)
-    return [line for line in lines if (line["world"], line["d"], line["n"]) in cases and line["draw"] < draws]
+    files = sorted(own.parent.glob(f"divmetrics-{what}-*.jsonl"), key=lambda path: path.stat().st_mtime)
+    return [line for path in files for line in _lines(path) if line["draw"] < draws]
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
 def by_metric(lines: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, int, int, list[dict[str, Any]]]]:
-    """(metric, world, d, n, what each draw found), sorted."""
-    groups: dict[tuple[str, str, int, int], list[dict[str, Any]]] = defaultdict(list)
+    """(metric, world, d, n, what each draw found), sorted; of a draw that was made twice the later one."""
+    groups: dict[tuple[str, str, int, int], dict[int, dict[str, Any]]] = defaultdict(dict)
     for line in lines:
         for name, found in line["metrics"].items():
-            groups[name, line["world"], line["d"], line["n"]].append(found)
+            groups[name, line["world"], line["d"], line["n"]][line["draw"]] = found
     for key in sorted(groups):
-        yield (*key, groups[key])
+        yield (*key, list(groups[key].values()))
 
 
 def intervals(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
