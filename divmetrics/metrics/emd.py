@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from math import inf
 
-from divmetrics.declare import Laws, metric
+from divmetrics.declare import About, Chance, Laws, Variance, metric
+from divmetrics.pool import Pool
 from divmetrics.summaries import Rows
-from divmetrics.transport import wasserstein
+from divmetrics.transport import VARIANCE, transport, transport_variance
+
+
+def _variance(pool: Pool) -> float | None:
+    return transport_variance(pool, 1.0)
 
 
 @metric(
@@ -17,6 +22,15 @@ from divmetrics.transport import wasserstein
     laws=Laws(range=(0, inf), translation=True, rotation=True, scaling=1.0, on_copies=0.0),
     cite="Rubner 2000, doi:10.1023/A:1026543900054; Crouse 2016, doi:10.1109/TAES.2016.140952 (the solver)",
     minimum=lambda _: 1,
+    chance=Chance(variance=Variance(VARIANCE, _variance), draws=5, bias="null"),
+    about=About(
+        formula=r"\min_{\pi \in \Pi} \sum_{ij} \pi_{ij} \lVert x_i - y_j \rVert",
+        sees="Dropped modes and wrong shares, by how far mass must travel; shifts; fakes far from all reals.",
+        blind="Fakes drawn slightly towards the middle score better in high dimension: it is near to everything.",
+        bias="Large: two samples of one distribution are about n^(-1/d) apart, as far as points from their neighbours. "
+        "Compare at equal sizes, and read the excess over the null.",
+        cost="n m cells of 8 bytes, n m d for distances, up to n^3 for the plan: 3 s at 5,000 + 5,000 x 1280.",
+    ),
 )
 def emd(real: Rows, fake: Rows) -> float:
     """Exact 1-Wasserstein distance, Euclidean ground distance; >= 0, feature units; lower is better. Rubner 2000.
@@ -25,4 +39,4 @@ def emd(real: Rows, fake: Rows) -> float:
     from 0, and fakes drawn slightly towards the middle score better: compare with reals against reals. Time grows with
     n^3, memory with n^2; raises MeasureError above 20,000 x 20,000 rows, where `sliced_wasserstein` still works.
     """
-    return wasserstein(real.features, fake.features)
+    return transport(real, fake, 1.0).cost

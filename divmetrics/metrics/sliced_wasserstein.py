@@ -4,10 +4,32 @@ from __future__ import annotations
 
 from math import inf, isfinite
 
-from divmetrics.declare import Laws, metric
+from torch import Tensor
+
+from divmetrics.declare import About, Chance, Laws, Variance, metric
 from divmetrics.errors import UsageError
+from divmetrics.pool import Pool, Splits
 from divmetrics.summaries import Rows
-from divmetrics.transport import directions, line_costs
+from divmetrics.transport import VARIANCE, directions, line_costs, line_costs_on_splits, line_potentials, variance
+
+SOME = 100
+"""Lines that do for the spread over parts of the samples."""
+
+
+def _variance(pool: Pool, *, projections: int, p: float, seed: int) -> float | None:
+    assert pool.real is not None  # noqa: S101  the metric reads two sides
+    real, fake = pool.real.features, pool.fake.features
+    lines = directions(pool.fake.d, projections, seed)
+    cost = float(line_costs(real, fake, lines, p).mean())
+    if cost == 0:
+        return None
+    few = lines[:SOME]
+    of_cost = variance(pool, line_potentials(real, fake, lines, p), lambda x, y: float(line_costs(x, y, few, p).mean()))
+    return float(of_cost * (cost ** (1 / p - 1) / p) ** 2)
+
+
+def _resample(pool: Pool, splits: Splits, *, projections: int, p: float, seed: int) -> Tensor:
+    return line_costs_on_splits(pool, splits, directions(pool.fake.d, projections, seed), p) ** (1 / p)
 
 
 @metric(
@@ -20,6 +42,14 @@ from divmetrics.transport import directions, line_costs
     cite="Bonneel 2015, doi:10.1007/s10851-014-0506-3",
     presets=("default",),
     minimum=lambda _: 1,
+    chance=Chance(variance=Variance(VARIANCE, _variance), resample=_resample, draws=50, bias="null"),
+    about=About(
+        formula=r"\Bigl(\mathbb E_\theta W_p^p(\theta^\top X, \theta^\top Y)\Bigr)^{1/p}",
+        sees="Shifts, changed spread, dropped modes and wrong shares, as far as they show along a line.",
+        blind="Structure that lines average away: in d dimensions a line sees 1/sqrt(d) of a shift.",
+        bias="Positive and of the order 1/sqrt(n) in any dimension; read the excess over the null.",
+        cost="`projections` (n + m) d for the lines, then sorting: 2 s at 5,000 + 5,000 x 1280. Little memory.",
+    ),
 )
 def sliced_wasserstein(real: Rows, fake: Rows, *, projections: int = 500, p: float = 2.0, seed: int = 0) -> float:
     """p-th root of the mean W_p^p over random lines; >= 0, feature units; lower is better. Bonneel 2015, eq. 8.

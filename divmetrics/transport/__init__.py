@@ -1,6 +1,26 @@
-"""The one room for optimal transport: `wasserstein` exact over all pairs, `line_costs` averaged over lines."""
+"""The one room for optimal transport: exact over all pairs, entropic, and averaged over lines; and its chance.
 
-from divmetrics.transport.exact import wasserstein
-from divmetrics.transport.sliced import directions, line_costs
+`transport` and `divergence` are remembered beside the two sets, for a value and its variance are one solution.
+"""
 
-__all__ = ["directions", "line_costs", "wasserstein"]
+from divmetrics.transport._chance import VARIANCE, transport_variance, variance
+from divmetrics.transport._dealt import divergences
+from divmetrics.transport.exact import solve, transport, wasserstein
+from divmetrics.transport.sinkhorn import divergence, solve_entropic
+from divmetrics.transport.sliced import directions, line_costs, line_costs_on_splits, line_potentials
+
+__all__ = [
+    "VARIANCE",
+    "directions",
+    "divergence",
+    "divergences",
+    "line_costs",
+    "line_costs_on_splits",
+    "line_potentials",
+    "solve",
+    "solve_entropic",
+    "transport",
+    "transport_variance",
+    "variance",
+    "wasserstein",
+]
