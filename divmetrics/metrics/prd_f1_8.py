@@ -1,19 +1,19 @@
-"""F_1/8 of the precision-recall curve of distributions: its precision-like end."""
+"""Precision-like F score of the PRD curve."""
 
 from __future__ import annotations
 
-from torch import Tensor
+import numpy as np
 
 from divmetrics.declare import About, Chance, Laws, Measured, metric
 from divmetrics.pool import Pool, Splits
-from divmetrics.prd import PRD, prd, prd_on_splits
+from divmetrics.prd import best_f, f_on_splits, mean_curve, thinned
 from divmetrics.summaries import Rows
 
 BETA = 1 / 8
 
 
-def _resample(pool: Pool, splits: Splits, *, clusters: int, runs: int, angles: int, seed: int) -> Tensor:
-    return prd_on_splits(pool, splits, BETA, clusters, runs, angles, seed)
+def _resample(pool: Pool, splits: Splits, *, clusters: int, runs: int, angles: int, seed: int) -> np.ndarray:
+    return f_on_splits(pool, splits, BETA, clusters, runs, angles, seed)
 
 
 @metric(
@@ -21,30 +21,30 @@ def _resample(pool: Pool, splits: Splits, *, clusters: int, runs: int, angles: i
     real=Rows.on("pooled"),
     fake=Rows.on("pooled"),
     better="higher",
-    # no row order: mini-batches are drawn by place
-    laws=Laws(range=(0, 1), row_order=False, translation=True, rotation=True, scaling=0.0, on_copies=1.0),
+    laws=Laws(range=(0, 1), row_order=False, on_copies=1),
     cite="Sajjadi 2018, arXiv:1806.00035",
-    family=PRD,
-    minimum=lambda options: (int(options["clusters"]) + 1) // 2,
-    equal_n=True,
+    minimum=lambda _: 2,
     chance=Chance(resample=_resample),
+    equal_n=True,
     about=About(
-        formula=r"\max_\lambda \frac{65\, \alpha \beta}{\alpha + 64\, \beta}, \quad "
-        r"\alpha(\lambda) = \sum_c \min(\lambda p_c, q_c), \quad \beta = \alpha / \lambda",
-        sees="Fakes in cells without reals: invented modes, samples that are off.",
-        blind="Dropped modes (that is `prd_f8`); fakes that are off by less than a cell.",
-        bias="Below 1 for two samples of one distribution, and lower the fewer samples: read it beside the null.",
-        cost="`runs` mini-batch k-means of n + m rows, shared with `prd_f8`: 3 s at 5,000 + 5,000 x 1280.",
+        formula=r"\max_\lambda \frac{(1 + 8^{-2})\,\alpha\beta}{8^{-2}\alpha + \beta},\;"
+        r"\alpha(\lambda)=\sum_\omega\min(\lambda p_\omega, q_\omega),\;\beta=\alpha/\lambda",
+        sees="Fakes in regions where there are few reals: invented modes, bad samples.",
+        blind="What happens within a cluster; dropped modes, up to a factor of 64 of precision.",
+        bias="Below 1 for sets that are alike, the more so the fewer samples a cluster has.",
+        cost="`runs` times k-means of the union on at most 64 principal components; a re-split costs a recount.",
     ),
 )
 def prd_f1_8(
     real: Rows, fake: Rows, *, clusters: int = 20, runs: int = 10, angles: int = 1001, seed: int = 0
 ) -> Measured:
-    """Greatest F_1/8 on the precision-recall curve, precision weighing 8 times; in [0, 1]; higher is better.
+    """max F_1/8 over the PRD curve: how much of the fakes the reals can explain; in [0, 1], higher is better.
 
-    Shares of reals and fakes in `clusters` cells of a k-means on both together, the curve a mean over `runs` of them at
-    `angles` exchange rates. Precision is about the fakes. (The original's example hands its sides over in the opposite
-    order and reads as precision what is recall.) Extras: `curve`, its precision and recall at about 100 rates.
-    Sajjadi 2018. Raises UsageError for an option that cannot be, TooFewSamples for fewer samples than clusters.
+    Sajjadi 2018: both sides are counted over `clusters` k-means clusters of their union, the curve is the mean over
+    `runs` clusterings, at `angles` exchange rates. Extras: `precision` and `recall`, points of the curve.
+    The sides have names here; the original's README passes them the other way round than its function takes them.
+    Raises UsageError on numbers below 1 (3 for `angles`).
     """
-    return prd(real, fake, BETA, clusters, runs, angles, seed)
+    precision, recall = mean_curve(real, fake, clusters, runs, angles, seed)
+    value = float(best_f(precision, recall, BETA))
+    return Measured(value, extras={"precision": thinned(precision), "recall": thinned(recall)})
