@@ -1,8 +1,16 @@
 """Improved precision."""
 
-from divmetrics.declare import Laws, Measured, metric
-from divmetrics.pairs import SUPPORT, Ties, support
+from torch import Tensor
+
+from divmetrics.declare import About, Laws, Measured, metric
+from divmetrics.pairs import SUPPORT, Ties, neighbour_chance, split_hits, support
+from divmetrics.pool import FAKE, Pool, Splits
 from divmetrics.summaries import Rows
+
+
+def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
+    hits = split_hits(pool, splits, k, ties)
+    return hits.mean(hits.balls_over > 0, FAKE)
 
 
 @metric(
@@ -15,6 +23,16 @@ from divmetrics.summaries import Rows
     presets=("quick", "default"),
     family=SUPPORT,
     minimum=lambda options: int(options["k"]) + 1,
+    chance=neighbour_chance(_resample),
+    about=About(
+        formula=r"\frac1m\sum_j\mathbf 1\bigl[\exists i:|y_j-x_i|<\mathrm{NND}_k(x_i)\bigr]",
+        sees="Fakes off the manifold of the reals.",
+        blind="Dropped and shrunken modes: a collapsed generator can reach 1. One outlying real opens a ball that "
+        "holds anything.",
+        bias="Equal distributions do not reach 1 (about .87 in 16 dimensions, .7 in 64, .48 in 1000 at k = 5); the "
+        "null says what they do.",
+        cost="O(nmd) time in blocks, shared by all neighbour metrics; the lists of the chance take 268 MB at most.",
+    ),
 )
 def precision(real: Rows, fake: Rows, *, k: int = 5, ties: Ties = "open") -> Measured:
     """Share of fakes that lie in the k-nearest-neighbour ball of at least one real; in [0, 1], higher is better.

@@ -1,8 +1,16 @@
 """Improved recall."""
 
-from divmetrics.declare import Laws, Measured, metric
-from divmetrics.pairs import SUPPORT, Ties, support
+from torch import Tensor
+
+from divmetrics.declare import About, Laws, Measured, metric
+from divmetrics.pairs import SUPPORT, Ties, neighbour_chance, split_hits, support
+from divmetrics.pool import REAL, Pool, Splits
 from divmetrics.summaries import Rows
+
+
+def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
+    hits = split_hits(pool, splits, k, ties)
+    return hits.mean(hits.balls_over > 0, REAL)
 
 
 @metric(
@@ -15,6 +23,15 @@ from divmetrics.summaries import Rows
     presets=("quick", "default"),
     family=SUPPORT,
     minimum=lambda options: int(options["k"]) + 1,
+    chance=neighbour_chance(_resample),
+    about=About(
+        formula=r"\frac1n\sum_i\mathbf 1\bigl[\exists j:|x_i-y_j|<\mathrm{NND}_k(y_j)\bigr]",
+        sees="Dropped and shrunken modes, and fakes that repeat themselves: their balls shrink to points.",
+        blind="Imbalance between modes. Fakes scattered off the manifold open large balls, which recall anything.",
+        bias="Equal distributions do not reach 1 (about .87 in 16 dimensions, .7 in 64, .47 in 1000 at k = 5); the "
+        "null says what they do.",
+        cost="O(nmd) time in blocks, shared by all neighbour metrics; the lists of the chance take 268 MB at most.",
+    ),
 )
 def recall(real: Rows, fake: Rows, *, k: int = 5, ties: Ties = "open") -> Measured:
     """Share of reals that lie in the k-nearest-neighbour ball of at least one fake; in [0, 1], higher is better.

@@ -13,10 +13,24 @@ from divmetrics.pairs._crowding import bandwidth, effective, effective_of_splits
 from divmetrics.pairs._discrepancy import draw_subsets, mmd2, mmd2_of_splits, mmd2_subsets, mmd2_variance
 from divmetrics.pairs._distances import squared_distances
 from divmetrics.pairs._distinct import Distinct
+from divmetrics.pairs._halved import halved_variance, neighbour_chance
 from divmetrics.pairs._hits import Hits, hits
 from divmetrics.pairs._kernels import Gaussian, Kernel, Polynomial, split_sums, typical_distance, within
 from divmetrics.pairs._neighbours import nearest, radii
-from divmetrics.pairs._support import SUPPORT, Ties, enough_rows, support
+from divmetrics.pairs._realism import median_realism_on_splits
+from divmetrics.pairs._splits import SplitNearest, split_hits, split_nearest
+from divmetrics.pairs._support import (
+    SUPPORT,
+    Nearest,
+    Ties,
+    ball_radii,
+    capped_within,
+    enough_rows,
+    nearest_across,
+    realism_scores,
+    support,
+)
+from divmetrics.pairs._tallies import SplitHits, mean_on_splits
 
 __all__ = [
     "SUPPORT",
@@ -24,23 +38,36 @@ __all__ = [
     "Gaussian",
     "Hits",
     "Kernel",
+    "Nearest",
     "Polynomial",
+    "SplitHits",
+    "SplitNearest",
     "Ties",
+    "ball_radii",
     "bandwidth",
+    "capped_within",
     "draw_subsets",
     "effective",
     "effective_of_splits",
     "enough_rows",
+    "halved_variance",
     "hits",
     "log_variance",
     "mean_angles",
+    "mean_on_splits",
+    "median_realism_on_splits",
     "mmd2",
     "mmd2_of_splits",
     "mmd2_subsets",
     "mmd2_variance",
     "nearest",
+    "nearest_across",
     "nearest_angles",
+    "neighbour_chance",
     "radii",
+    "realism_scores",
+    "split_hits",
+    "split_nearest",
     "split_sums",
     "squared_distances",
     "support",

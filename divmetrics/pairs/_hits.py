@@ -119,9 +119,7 @@ class Block:
     inside: Tensor  # [2, p, C] bool, whether these are inside though their bounds do not say so
 
     @classmethod
-    def of(
-        cls, pairs: Pairs, rows: slice, columns: slice, radii: tuple[Tensor, Tensor], closed: Tensor
-    ) -> Block:
+    def of(cls, pairs: Pairs, rows: slice, columns: slice, radii: tuple[Tensor, Tensor], closed: Tensor) -> Block:
         """Look at the block `[rows, columns]` of `pairs`; squared `radii` of its rows and of its columns."""
         low = lower(*pairs.rough, rows, columns)
         doubts = pairs.rough[0].doubt[rows], pairs.rough[1].doubt[columns]

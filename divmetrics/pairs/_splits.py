@@ -7,6 +7,7 @@ before it are inside. Most balls end early in the list, so a few columns are loo
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -46,6 +47,48 @@ def usable_lists(pool: Pool, splits: Splits, k: int) -> tuple[Lists, np.ndarray]
     return lists(pool, int(needed[enough].max(initial=k))), enough
 
 
+@dataclass(frozen=True, eq=False)
+class SplitNearest:
+    """The nearest other samples on B splits of N pooled samples; of samples that are absent nothing is meant."""
+
+    side: np.ndarray  # [B, N] uint8
+    index: np.ndarray  # [B, N] int32, place of the nearest of the other side
+    other: np.ndarray  # [B, N] float32, its squared distance, inf where it is not listed
+    own: np.ndarray  # [B, N] float32, squared distance of the nearest other one of the own side
+
+
+def split_nearest(pool: Pool, splits: Splits) -> SplitNearest:
+    """`nearest_across` on every split of `pool`, and the nearest within each side."""
+    found, _ = usable_lists(pool, splits, 1)
+    side = splits.side.cpu().numpy()
+    index = np.zeros(side.shape, np.int32)
+    other, own = (np.full(side.shape, np.inf, np.float32) for _ in range(2))
+    for b, row in enumerate(side):
+        padded = np.append(row, np.uint8(ABSENT))
+        for wanted in (REAL, FAKE):
+            for of, squared in ((wanted, own), (REAL + FAKE - wanted, other)):
+                rows = np.flatnonzero(row == of)
+                first, squared[b, rows] = _first(found, padded, rows, wanted)
+                if of != wanted:
+                    index[b, rows] = first
+    return SplitNearest(side, index, other, own)
+
+
+def _first(found: Lists, side: np.ndarray, rows: np.ndarray, wanted: int) -> tuple[np.ndarray, np.ndarray]:
+    """Place and squared distance of the first sample of side `wanted` in the lists of `rows`; 0 and inf if none is."""
+    index, squared = np.zeros(len(rows), np.int32), np.full(len(rows), np.inf, np.float32)
+    left, width = np.arange(len(rows)), COLUMNS // 4
+    while len(left):
+        listed = found.index[rows[left], :width]
+        inside = side.take(listed) == wanted
+        at = inside.argmax(1)
+        hit = inside[np.arange(len(left)), at]
+        index[left[hit]] = listed[hit, at[hit]]
+        squared[left[hit]] = found.squared[rows[left[hit]], at[hit]]
+        left, width = left[~hit] if width < found.index.shape[1] else left[:0], 2 * width
+    return index, squared
+
+
 def _count(pool: Pool, splits: Splits, ask: Ask) -> SplitHits:
     found, enough = usable_lists(pool, splits, ask.k)
     hits = SplitHits.empty(splits, ask, enough, found.scale)
@@ -61,7 +104,7 @@ class _Piece(NamedTuple):
     """The beginnings of the lists of some samples, long enough to hold their balls."""
 
     rows: np.ndarray  # [r] places in the pool
-    index: np.ndarray  # [r, w]
+    places: np.ndarray  # [r, w]
     squared: np.ndarray  # [r, w]
     other: np.ndarray  # [r, w] bool, present and of the other side
     same: np.ndarray  # [r, w] bool, of the own side
@@ -82,11 +125,11 @@ def _read(found: Lists, hits: SplitHits, b: int, ask: Ask, crowded: np.ndarray) 
         limit = np.where(crowded[piece.rows], -1, radius[piece.rows])[:, None]
         inside = within(piece.squared, limit)
         at = np.flatnonzero(inside & piece.other)
-        owner, target = at // piece.index.shape[1], piece.index.ravel()[at]
+        owner, target = at // piece.places.shape[1], piece.places.ravel()[at]
         hits.in_ball[b][piece.rows] += np.bincount(owner, minlength=len(piece.rows)).astype(np.int32)
         hits.balls_over[b] += np.bincount(target, minlength=total)[:-1].astype(np.int32)
         if ask.capped:
-            hits.own_over[b] += np.bincount(piece.index[inside & piece.same], minlength=total)[:-1].astype(np.int32)
+            hits.own_over[b] += np.bincount(piece.places[inside & piece.same], minlength=total)[:-1].astype(np.int32)
         if ask.smallest:
             np.minimum.at(hits.smallest[b], target, radius[piece.rows][owner])
 

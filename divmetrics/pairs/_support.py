@@ -70,7 +70,7 @@ def capped_within(real: Rows, k: int, ties: Ties) -> Tensor:
     return known[k, ties]
 
 
-def realism(real: Rows, fake: Rows, k: int) -> Tensor:
+def realism_scores(real: Rows, fake: Rows, k: int) -> Tensor:
     """Greatest ratio `[m]` float64 of a real's radius to its distance, over reals with radii up to the median.
 
     inf for a copy of one of them. Raises as `support` does.

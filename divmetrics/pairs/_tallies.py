@@ -1,4 +1,4 @@
-"""`SplitHits`: the counts of who lies in whose ball on many splits of one pool, and the means that metrics make of them."""
+"""`SplitHits`: how many lie in whose ball on each of many splits of one pool, and the means that metrics make of it."""
 
 from __future__ import annotations
 
@@ -47,18 +47,23 @@ class SplitHits:
         """Nothing counted yet."""
         side = splits.side.cpu().numpy()
         fewest = np.minimum((side == REAL).sum(1), (side == FAKE).sum(1))
-        counts = [np.zeros(side.shape, np.int32) for _ in range(2)]
+        in_ball, over = np.zeros(side.shape, np.int32), np.zeros(side.shape, np.int32)
         own = np.zeros(side.shape if ask.capped else (0, 0), np.int32)
         smallest = np.full(side.shape if ask.smallest else (0, 0), np.inf, np.float32)
         radius = np.full(side.shape, np.nan, np.float32)
-        return cls(side, (fewest > ask.k) & deep_enough, radius, *counts, own, smallest, scale)
+        return cls(side, (fewest > ask.k) & deep_enough, radius, in_ball, over, own, smallest, scale)
 
     def mean(self, values: np.ndarray, side: int) -> Tensor:
         """Mean of `values` `[B, N]` over the samples of `side` on each split `[B]`, NaN where it is not usable."""
-        chosen = self.side == side
-        sums = np.where(chosen, values, 0).sum(1, dtype=np.float64)
-        return self.settled(sums / chosen.sum(1).clip(1))
+        return self.settled(mean_on_splits(self.side, values, side))
 
     def settled(self, values: np.ndarray) -> Tensor:
         """`values` `[B]` as metrics return them: NaN on splits that are not usable."""
         return torch.from_numpy(np.where(self.usable, values, np.nan))
+
+
+def mean_on_splits(sides: np.ndarray, values: np.ndarray, side: int) -> np.ndarray:
+    """Mean of `values` over the samples of `side`, a row of `sides` a split; `[B, N]` both, float64 `[B]`."""
+    chosen = sides == side
+    means: np.ndarray = np.where(chosen, values, 0).sum(1, dtype=np.float64) / chosen.sum(1).clip(1)
+    return means

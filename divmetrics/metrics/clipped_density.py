@@ -1,0 +1,53 @@
+"""Clipped density."""
+
+from torch import Tensor
+
+from divmetrics.declare import About, Laws, Measured, metric
+from divmetrics.errors import MeasureError
+from divmetrics.pairs import SUPPORT, Ties, capped_within, neighbour_chance, split_hits, support
+from divmetrics.pool import FAKE, REAL, Pool, Splits
+from divmetrics.summaries import Rows
+
+
+def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
+    hits = split_hits(pool, splits, k, ties, capped=True)
+    crowd, own = hits.mean((hits.balls_over / k).clip(max=1), FAKE), hits.mean((hits.own_over / k).clip(max=1), REAL)
+    return (crowd / own).clamp(max=1)
+
+
+@metric(
+    "clipped_density",
+    real=Rows.on("pooled"),
+    fake=Rows.on("pooled"),
+    better="higher",
+    laws=Laws(range=(0, 1), translation=True, rotation=True, scaling=0, on_copies=1, on_collapse="better"),
+    cite="Salvy 2026, arXiv:2507.01761",
+    family=SUPPORT,
+    minimum=lambda options: int(options["k"]) + 1,
+    chance=neighbour_chance(_resample),
+    about=About(
+        formula=r"\min\Bigl(1,\frac{\frac1m\sum_j\min(1,c(y_j)/k)}{\frac1n\sum_i\min(1,c_{-i}(x_i)/k)}\Bigr),\;"
+        r"c(y)=\#\{i:|y-x_i|\le\min(\mathrm{NND}_k(x_i),\mathrm{median})\}",
+        sees="Fakes off the manifold of the reals, in proportion: a tenth of bad fakes costs about a tenth, whatever "
+        "outliers there are among the reals.",
+        blind="Dropped and shrunken modes; fakes crowding where reals are densest, which count once.",
+        bias="Equal distributions reach about 1, a little less for the clip: half of their draws would lie above it.",
+        cost="That of all neighbour metrics, and half a pass over the pairs of the reals for what they score "
+        "themselves.",
+    ),
+)
+def clipped_density(real: Rows, fake: Rows, *, k: int = 5, ties: Ties = "closed") -> Measured:
+    """Number of real balls over a fake, over k and at most 1, mean of the fakes, over that of the reals; in [0, 1].
+
+    Higher is better, 1 is what reals score. Salvy 2026: radii are cut at their median and each fake counts at most
+    once, so that neither an outlying real nor a crowd of fakes outweighs bad ones. `ties="closed"` counts what is no
+    farther than the k-th nearest other real, which makes it k of its own kind, as many as the fakes have on average.
+    Per fake: `clipped_density`. Extras: `unclipped`, and `real`, what the reals score one by one.
+    Raises TooFewSamples below k + 1 rows, MeasureError where no real lies in a ball of another.
+    """
+    crowd = (support(real, fake, k, ties, capped=True).balls_over_fake.cpu().double() / k).clamp(max=1)
+    own = (capped_within(real, k, ties).cpu().double() / k).clamp(max=1).mean().item()
+    if own == 0:
+        raise MeasureError(f"no real lies in the ball of another, there is nothing to compare with; raise k={k}.")
+    ratio = crowd.mean().item() / own
+    return Measured(min(1.0, ratio), fake={"clipped_density": crowd}, extras={"unclipped": ratio, "real": own})

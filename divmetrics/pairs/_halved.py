@@ -1,0 +1,77 @@
+"""The sampling variance of metrics that look at neighbours, from halves of the samples.
+
+Two estimates, of which each alone is off by up to a third of the standard error, in opposite directions as a rule.
+The spread over half-samples counts what hangs on pairs of samples too often, for a half has other neighbours (Efron and
+Stein 1981, doi:10.1214/aos/1176345462). Two disjoint halves are independent, so that their difference has exactly twice
+the variance at half size; but the step to full size rests on 1/n, and hubs of many dimensions add to that. The mean of
+both was within a fifth of the truth on shifted, dropped and shrunken Gaussians of 16 and 64 dimensions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from divmetrics.declare import Chance, Variance
+from divmetrics.pool import ABSENT, FAKE, REAL, Pool, Splits
+
+PAIRS = 40
+"""Pairs of halves; the error of a standard error from 40 is 11 %."""
+
+_known: WeakKeyDictionary[Pool, Splits] = WeakKeyDictionary()
+
+
+def neighbour_chance(
+    resample: Callable[..., Tensor], *, relative: bool = False, draws: int | None = None, pairs: int = PAIRS
+) -> Chance:
+    """How sure a metric of neighbours is: halves for the interval, re-splits for the null, both by `resample`.
+
+    `relative`: errors of half-samples are in proportion to the value, for one that grows with the sample size.
+    """
+
+    def variance(pool: Pool, **options: Any) -> float | None:
+        return halved_variance(pool, lambda splits: resample(pool, splits, **options), pairs=pairs, relative=relative)
+
+    return Chance(Variance("half-samples, single and in disjoint pairs", variance), resample, draws=draws)
+
+
+def halved_variance(
+    pool: Pool, resample: Callable[[Splits], Tensor], *, pairs: int = PAIRS, relative: bool = False
+) -> float | None:
+    """Variance of a value that `resample` computes on splits; None where too few halves can be measured."""
+    values = resample(disjoint_halves(pool).first(2 * pairs) if pairs < PAIRS else disjoint_halves(pool))
+    both = np.asarray(values, np.float64).reshape(-1, 2)
+    both = both[np.isfinite(both).all(1)]
+    if len(both) < 3:
+        return None
+    kept = pool.m // 2
+    single = both.var(ddof=1) * kept / (pool.m - kept)
+    disjoint = np.square(both[:, 0] - both[:, 1]).mean() / 2 * kept / pool.m
+    found = float(single + disjoint) / 2
+    if relative and both.mean() > 0:
+        (value,) = resample(as_they_are(pool)).tolist()
+        found *= (value / float(both.mean())) ** 2
+    return found if np.isfinite(found) else None
+
+
+def as_they_are(pool: Pool) -> Splits:
+    """The one split that leaves the sides of `pool` as they are."""
+    return Splits(torch.tensor([REAL] * pool.n + [FAKE] * pool.m, dtype=torch.uint8)[None])
+
+
+def disjoint_halves(pool: Pool, seed: int = 0) -> Splits:
+    """`2 PAIRS` half-samples, each second one of what the one before it left over; remembered beside the pool."""
+    if pool not in _known:
+        first = Splits.halves(pool.n, pool.m, PAIRS, seed).side
+        second = torch.where(first == ABSENT, as_they_are(pool).side, ABSENT)
+        for size, start in ((pool.n, 0), (pool.m, pool.n)):
+            if size % 2:  # one more was left over than drawn
+                last = second[:, start : start + size].ne(ABSENT).long().cumsum(1).argmax(1) + start
+                second[torch.arange(PAIRS), last] = ABSENT
+        _known[pool] = Splits(torch.stack([first, second], 1).flatten(0, 1))
+    return _known[pool]
