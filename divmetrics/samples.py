@@ -12,7 +12,7 @@ from torch import Tensor
 from divmetrics.declare import METRICS, Measured
 from divmetrics.errors import DivmetricsError, MissingLayer
 from divmetrics.modes import cluster_table, mode_table
-from divmetrics.pairs import nearest
+from divmetrics.pairs import nearest_across
 from divmetrics.plan import LABELS, SIDES, Plan, SideName, Task
 from divmetrics.results import Mode
 from divmetrics.sides import Sides, inventory
@@ -102,12 +102,13 @@ def _add_columns(columns: Columns, key: str, name: str, real: Rows, fake: Rows) 
 
 def _add_neighbours(columns: Columns, real: Rows, fake: Rows, sides: Sides) -> None:
     """For each sample the nearest of the other side and its distance; for a real that is covered, by which fake."""
-    for side, own, other in (("fake", fake, real), ("real", real, fake)):
-        squared, index = nearest(own.features, other.features)
-        names = _names(index, sides.collected["real" if side == "fake" else "fake"].paths)
-        label = "nearest_real" if side == "fake" else "nearest_fake"
-        columns[cast("SideName", side)][label] = names
-        columns[cast("SideName", side)][f"{label}_distance"] = squared.sqrt().tolist()
+    of_real, of_fake = nearest_across(real, fake)
+    for side, other, found in (("real", "fake", of_real), ("fake", "real", of_fake)):
+        names = _names(found.index, sides.collected[cast("SideName", other)].paths)
+        columns[cast("SideName", side)] |= {
+            f"nearest_{other}": names,
+            f"nearest_{other}_distance": found.distance.tolist(),
+        }
     if (covered := columns["real"].get("covered")) is not None:
         by = columns["real"]["nearest_fake"]
         columns["real"]["covered_by"] = [name if inside else "" for name, inside in zip(by, covered, strict=True)]
