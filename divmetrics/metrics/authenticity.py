@@ -21,14 +21,15 @@ def _resample(pool: Pool, splits: Splits) -> Tensor:
     real=Rows.on("pooled"),
     fake=Rows.on("pooled"),
     better="higher",
-    laws=Laws(range=(0, 1), translation=True, rotation=True, scaling=0, on_copies=0, on_collapse="better"),
+    laws=Laws(range=(0, 1), translation=True, rotation=True, scaling=0, on_copies=0, on_collapse="worse"),
     cite="Alaa 2022, arXiv:2102.08921",
     family=SUPPORT,
     chance=neighbour_chance(_resample),
     about=About(
         formula=r"\frac1m\sum_j\mathbf 1\bigl[\mathrm{NND}_1(x_{i(j)})<|y_j-x_{i(j)}|\bigr],\;i(j)=\arg\min_i|y_j-x_i|",
         sees="Fakes that copy reals, exactly or nearly.",
-        blind="Quality and diversity: noise far from all reals is authentic.",
+        blind="Quality and diversity: noise far from all reals is authentic. A tight cluster of fakes shares one nearest "
+        "real, which decides for all of them.",
         bias="Equal distributions score about one half in few dimensions and less in many, where the nearest real is "
         "one that is near to all; the null says what they do. It falls with the number of reals, among which "
         "there is then a nearer one.",

@@ -20,7 +20,7 @@ def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
     real=Rows.on("pooled"),
     fake=Rows.on("pooled"),
     better="higher",
-    laws=Laws(range=(0, 1), translation=True, rotation=True, scaling=0, on_copies=1, on_collapse="better"),
+    laws=Laws(range=(0, 1), translation=True, rotation=True, scaling=0, on_copies=1, on_collapse="blind"),
     cite="Salvy 2026, arXiv:2507.01761",
     family=SUPPORT,
     minimum=lambda options: int(options["k"]) + 1,

@@ -181,12 +181,13 @@ class Closest:
         every = torch.arange(len(low), device=device)
         exact[:, 0] = self._measure(every, index[:, 0])
         ceiling = exact[:, 0] * MARGIN
-        at, slot = (low[:, 1:] <= ceiling[:, None]).nonzero(as_tuple=True)
+        short = low[:, -1] <= ceiling  # what is not on the list may be as near
+        short &= low.shape[1] < len(self._base)
+        at, slot = ((low[:, 1:] <= ceiling[:, None]) & ~short[:, None]).nonzero(as_tuple=True)
         exact[at, slot + 1] = self._measure(at, index[at, slot + 1])
         squared = exact.amin(1)
         first = torch.where(exact == squared[:, None], index, len(self._base)).amin(1)
-        short = (low[:, -1] <= ceiling).nonzero()[:, 0]  # what is not on the list may be as near
-        if len(short) and low.shape[1] < len(self._base):
+        if bool(short.any()):
             squared[short], first[short] = self._again(short)
         return squared, first
 
@@ -195,7 +196,7 @@ class Closest:
         return squared if self._weights is None else squared * self._weights[j]
 
     def _again(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """`nearest` of `rows` by itself."""
+        """`nearest` of the queries `rows` `[q]` bool by itself."""
         if self._weights is None:
             return nearest(self._queries[rows], self._base)
         some = self._weights.isfinite().nonzero()[:, 0]

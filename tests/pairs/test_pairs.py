@@ -125,7 +125,7 @@ def test_few_pairs_are_computed_directly(monkeypatch: pytest.MonkeyPatch) -> Non
     for rows in (gaussian(250, 256), HARD["clusters"]):
         computed.clear()
         support(Rows.from_array(rows[:150]), Rows.from_array(rows[150:]), 5, "open")
-        assert sum(computed) < 5 * len(rows)  # three searches for the nearest take one each at least
+        assert sum(computed) < 10 * len(rows)  # most in tight clusters, where the nearest by float32 is anyone
 
 
 def test_only_blocks_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
