@@ -3,10 +3,13 @@
 import numpy as np
 import ot
 import pytest
+import torch
 from sklearn.datasets import load_digits
 
 from divmetrics.declare import METRICS
 from divmetrics.errors import UsageError
+from divmetrics.pool import Pool, Splits
+from divmetrics.summaries import Rows
 from divmetrics.transport import directions
 
 sliced_wasserstein = METRICS["sliced_wasserstein"]
@@ -52,3 +55,29 @@ def test_sees_collapse() -> None:
 def test_options_that_cannot_be(options: dict[str, float]) -> None:
     with pytest.raises(UsageError, match="is not possible"):
         sliced_wasserstein(REAL, FAKE, **options)
+
+
+@pytest.mark.parametrize("sizes", [(120, 120), (120, 90)])
+def test_splits_hold_what_each_split_alone_gives(sizes: tuple[int, int]) -> None:
+    n, m = sizes
+    pool, options = Pool(Rows.from_array(REAL[:n]), Rows.from_array(FAKE[:m])), {"projections": 40, "p": 2.0, "seed": 0}
+    whole = Splits(torch.tensor([1] * n + [2] * m, dtype=torch.uint8)[None])
+    splits = Splits.of([whole, Splits.permutations(n, m, 3, 0), Splits.halves(n, m, 2, 0)])
+    found = sliced_wasserstein.chance.resample(pool, splits, **options)
+    assert float(found[0]) == pytest.approx(sliced_wasserstein(pool.real, pool.fake, **options), rel=1e-9)
+    for b in range(len(splits)):
+        alone = [pool.part(places).features for places in (splits.real(b), splits.fake(b))]
+        assert float(found[b]) == pytest.approx(sliced_wasserstein(*alone, **options), rel=1e-9)
+
+
+@pytest.mark.parametrize("p", [1.0, 2.0])
+def test_the_variance_is_that_of_fresh_draws(p: float) -> None:
+    values, errors, options = [], [], {"projections": 50, "p": p, "seed": 0}
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        real, fake = rng.normal(size=(300, 8)), 1.5 * rng.normal(size=(300, 8)) + 1
+        pool = Pool(Rows.from_array(real), Rows.from_array(fake))
+        values.append(sliced_wasserstein(pool.real, pool.fake, **options))
+        if seed < 10:
+            errors.append(sliced_wasserstein.chance.variance.function(pool, **options) ** 0.5)
+    assert 0.75 < np.mean(errors) / np.std(values, ddof=1) < 1.3

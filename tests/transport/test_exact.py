@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from scipy.stats import wasserstein_distance
 
 from divmetrics.errors import FeatureError, MeasureError
-from divmetrics.transport import exact, wasserstein
+from divmetrics.summaries import Rows
+from divmetrics.transport import exact, solve, transport, wasserstein
+from divmetrics.transport._prices import near_prices
 
 
 def sides(n: int, m: int, d: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -94,3 +96,46 @@ def test_a_solver_that_does_not_converge_is_no_number(monkeypatch: pytest.Monkey
 def test_unequal_widths_are_refused() -> None:
     with pytest.raises(FeatureError, match="3 columns on one side and 2"):
         wasserstein(torch.zeros(4, 3), torch.zeros(4, 2))
+
+
+@pytest.mark.parametrize(("n", "m"), [(150, 150), (150, 100), (1, 1)])
+@pytest.mark.parametrize("p", [1.0, 2.0])
+def test_potentials_prove_the_cost(n: int, m: int, p: float) -> None:
+    """Duality: no sum of potentials above the cost of its pair, and on average they are the cost."""
+    real, fake = sides(n, m, 4)
+    found = solve(real, fake, p)
+    assert float(found.real.mean() + found.fake.mean()) == pytest.approx(found.cost, rel=1e-5)
+    gaps = torch.cdist(real, fake, compute_mode="donot_use_mm_for_euclid_dist").pow(p)
+    assert bool((found.real[:, None] + found.fake <= gaps + 1e-4 * gaps.max()).all())
+
+
+def test_potentials_prove_the_cost_where_mass_travels_between_far_modes() -> None:
+    rng = np.random.default_rng(0)
+    centres = 40 * rng.normal(size=(5, 8))
+    real, fake = (torch.from_numpy(centres[rng.integers(k, size=300)] + rng.normal(size=(300, 8))) for k in (5, 4))
+    found = solve(real, fake, 1.0)
+    assert float(found.real.mean() + found.fake.mean()) == pytest.approx(found.cost, rel=1e-5)
+
+
+@pytest.mark.parametrize("p", [1.0, 2.0])
+def test_few_atoms_are_solved_by_their_mass(p: float) -> None:
+    real, fake = sides(200, 200, 8)
+    atoms = fake[torch.arange(200) % 7]
+    found = solve(real, atoms, p)
+    assert found.cost ** (1 / p) == pytest.approx(by_pot(real, atoms, p), rel=1e-9)
+    assert float(found.real.mean() + found.fake.mean()) == pytest.approx(found.cost, rel=1e-9)
+    assert len(found.fake.unique()) == 7
+
+
+def test_a_pair_of_sets_is_solved_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, fake = (Rows.from_array(side) for side in sides(30, 30, 3))
+    first = transport(real, fake, 2.0)
+    monkeypatch.setattr(exact, "solve", None)
+    assert transport(real, fake, 2.0) is first
+    with pytest.raises(TypeError):
+        transport(real, fake, 1.0)
+
+
+def test_prices_of_a_constant_cost_are_finite() -> None:
+    rows, columns = near_prices(torch.full((5, 5), 3.0, dtype=torch.float64))
+    assert torch.allclose(rows[:, None] + columns, torch.tensor(3.0, dtype=torch.float64))

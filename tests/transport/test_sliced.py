@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import wasserstein_distance
 
 from divmetrics.errors import FeatureError
-from divmetrics.transport import directions, line_costs, sliced
+from divmetrics.transport import directions, line_costs, line_potentials, sliced
 
 
 def sides(n: int, m: int, d: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -72,3 +72,15 @@ def test_directions_are_unit_seeded_and_leave_the_global_generator_alone() -> No
 def test_unequal_widths_are_refused() -> None:
     with pytest.raises(FeatureError, match="3 columns on one side and 2"):
         line_costs(torch.zeros(4, 3), torch.zeros(4, 2), directions(3, 2, 0), 2.0)
+
+
+@pytest.mark.parametrize(("n", "m"), [(40, 40), (40, 25), (1, 5)])
+@pytest.mark.parametrize("p", [1.0, 2.0])
+def test_potentials_prove_the_cost_along_a_line(n: int, m: int, p: float) -> None:
+    real, fake = sides(n, m, 1)
+    line = torch.ones(1, 1, dtype=torch.float64)
+    u, v = line_potentials(real, fake, line, p)
+    cost = float(line_costs(real, fake, line, p))
+    gaps = (real - fake.T).abs().pow(p)
+    constant = cost - float(u.mean() + v.mean())  # potentials are centred
+    assert bool((u[:, None] + v + constant <= gaps + 1e-9).all())
