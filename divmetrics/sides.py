@@ -1,4 +1,4 @@
-"""`Sides`: what a task reads of what was collected: summaries, numbered classes, equal sizes, the pool of its chance."""
+"""`Sides`: what a task reads of what was collected: summaries, classes, equal sizes, the pool behind its chance."""
 
 from __future__ import annotations
 

@@ -324,8 +324,8 @@ class Sample(Summary):
     """At most `SIZE` of the rows, in their own shape, drawn by chance: for images that would not fit as `Rows`.
 
     The draw of a row is a fixed mix of the bits of its place, and the rows of the lowest draws stay: whatever the
-    batches, their order or the ranks, the same rows. A set appended to another keeps its draws, so that both have a fair
-    share of the whole.
+    batches, their order or the ranks, the same rows. A set appended to another keeps its draws, so that both have a
+    fair share of the whole.
     """
 
     SIZE: ClassVar[int] = 256
