@@ -38,19 +38,28 @@ def count_crowds(pool: Pool, found: Lists, hits: SplitHits, ask: Ask, crowded: n
             for own in (REAL, FAKE):
                 chosen = crowded[b, rows] & (hits.side[b, rows] == own)
                 if chosen.any():
-                    _add(hits, int(b), own, rows, chosen, columns, ask)
+                    reach = own_reach(pool, found, hits.side[b], own)[rows]
+                    _add(hits, int(b), own, (rows, chosen, reach), columns, ask)
+
+
+def own_reach(pool: Pool, found: Lists, side: np.ndarray, own: int) -> np.ndarray:
+    """Squared distance `[N]` up to which all samples are listed that have side `own` on a split."""
+    present = [bool((part == own).any()) for part in (side[: pool.n], side[pool.n :])]
+    reach: np.ndarray = np.where(present, found.reach, np.inf).min(1)
+    return reach
 
 
 def _add(
-    hits: SplitHits, b: int, own: int, rows: np.ndarray, chosen: np.ndarray, squared: np.ndarray, ask: Ask
+    hits: SplitHits, b: int, own: int, balls: tuple[np.ndarray, np.ndarray, np.ndarray], squared: np.ndarray, ask: Ask
 ) -> None:
-    """Add the balls of those of `rows` that are `chosen` `[r]`, all of side `own` on split `b`."""
+    """Add the balls of `(rows, chosen, reach)`: those of `rows` that are chosen, all of side `own` on split `b`."""
+    rows, chosen, reach = balls
     within = np.less_equal if ask.closed else np.less
     same, other = (np.flatnonzero(hits.side[b] == side) for side in (own, REAL + FAKE - own))
-    lost = chosen & np.isinf(hits.radius[b, rows])
+    lost = chosen & (hits.radius[b, rows] > reach)  # its own side is not listed as far as that
     if lost.any():
-        nearest = np.partition(squared[same][:, lost], ask.k - 1, axis=0)[ask.k - 1]
-        hits.radius[b, rows[lost]] = nearest
+        kth = np.partition(squared[same][:, lost], ask.k - 1, axis=0)[ask.k - 1]
+        hits.radius[b, rows[lost]] = np.minimum(hits.radius[b, rows[lost]], kth)
     limit = np.where(chosen, hits.radius[b, rows], -1).astype(np.float32)  # [r]
     inside = within(squared[other], limit).astype(np.float32)  # sums of these are products, which are fast, and exact
     hits.in_ball[b, rows] += (np.ones(len(other), np.float32) @ inside).astype(np.int32)

@@ -1,39 +1,68 @@
-"""Realism on many splits of a pool: the one neighbour metric that looks beyond the neighbours."""
+"""Realism on many splits of a pool: the one neighbour metric that may look beyond the neighbours."""
 
 from __future__ import annotations
 
 import numpy as np
 from torch import Tensor
 
-from divmetrics.pairs._crowds import whole_rows
-from divmetrics.pairs._lists import lists
+from divmetrics.pairs._crowds import own_reach, whole_rows
+from divmetrics.pairs._lists import Lists, lists
 from divmetrics.pairs._splits import split_hits
+from divmetrics.pairs._tallies import SplitHits, middle
 from divmetrics.pool import FAKE, REAL, Pool, Splits
 
 
 def median_realism_on_splits(pool: Pool, splits: Splits, k: int) -> Tensor:
-    """Median of `realism` on every split of `pool`, `[B]` float64; NaN where a side has no k-th neighbours.
+    """Median of `realism_scores` on every split of `pool`, `[B]` float64; NaN where a side has no k-th neighbours.
 
-    The ball that comes closest to a fake for its size may be anyone's, so the distances of the pool are gone through
-    once more, some rows at a time, which serve all splits.
+    The ball that comes closest to a fake for its size is mostly one of its neighbours, for the others are too far: that
+    bounds the score from both sides. The fakes whose bounds leave the median open are looked up in whole rows.
     """
-    hits = split_hits(pool, splits, k, "open")
-    real, fake = hits.side == REAL, hits.side == FAKE
-    squared_radii = [hits.radius[b, real[b]] for b in range(len(real))]
-    weights = np.full(hits.side.shape, np.inf, np.float32)
-    for b, radii in enumerate(squared_radii):
-        if hits.usable[b]:
-            median = np.partition(radii, (len(radii) - 1) // 2)[(len(radii) - 1) // 2]
-            inverse = 1 / radii.clip(min=1e-30)
-            weights[b, real[b]] = np.where(radii <= median, inverse, np.inf)
-    found = np.zeros(hits.side.shape, np.float32)
-    for rows, squared in whole_rows(pool, lists(pool, k), np.flatnonzero(fake.any(0))):
+    hits, found = split_hits(pool, splits, k, "open"), lists(pool, k)
+    weights = np.full((len(hits.side), hits.side.shape[1] + 1), np.inf, np.float32)  # one more: the end of short lists
+    least = np.full(hits.side.shape, np.nan, np.float32)
+    doubtful = np.zeros(hits.side.shape, bool)
+    for b in np.flatnonzero(hits.usable).tolist():
+        real, fake = hits.side[b] == REAL, np.flatnonzero(hits.side[b] == FAKE)
+        radii = hits.radius[b, real]
+        median, _ = middle(radii)
+        weights[b, :-1][real] = np.where(radii <= median, 1 / radii.clip(min=1e-30), np.inf)
+        least[b, fake] = _least_listed(found, weights[b], fake)
+        floor = own_reach(pool, found, hits.side[b], REAL)[fake] / median.clip(1e-30)
+        doubtful[b, fake] = _open(np.minimum(least[b, fake], floor), least[b, fake])
+    _look_up(pool, found, weights, least, doubtful)
+    return hits.settled(_medians(hits, least))
+
+
+def _least_listed(found: Lists, weights: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Least weighted squared distance `[r]` of `rows` to the samples in their lists."""
+    index, squared = found.index[rows], found.squared[rows]
+    weighed = weights.take(index)
+    weighed = np.where(np.isfinite(weighed), squared, np.inf) * np.where(np.isfinite(weighed), weighed, 1)
+    least: np.ndarray = weighed.min(1)
+    return least
+
+
+def _open(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Which values `[r]`, known to lie from `low` to `high`, may move the median of all."""
+    lowest, highest = middle(low)[0], middle(high)[1]
+    return (low < high) & (low <= highest) & (high >= lowest)
+
+
+def _look_up(pool: Pool, found: Lists, weights: np.ndarray, least: np.ndarray, doubtful: np.ndarray) -> None:
+    """Replace what is `doubtful` `[B, N]` in `least` by the least of all weighted squared distances."""
+    for rows, squared in whole_rows(pool, found, np.flatnonzero(doubtful.any(0))):
         columns = np.ascontiguousarray(squared.T)  # [N, r]: those of one side are then rows, which copy fast
-        for b in np.flatnonzero(hits.usable).tolist():
-            wanted = np.flatnonzero(fake[b, rows])
-            some = np.flatnonzero(np.isfinite(weights[b]))
-            least = (columns[some] * weights[b, some, None]).min(0)
-            found[b, rows[wanted]] = least[wanted]
-    with np.errstate(divide="ignore"):
-        medians = [np.median(1 / np.sqrt(found[b, fake[b]].astype(np.float64))) for b in range(len(found))]
-    return hits.settled(np.array(medians))
+        for b in np.flatnonzero(doubtful[:, rows].any(1)):
+            wanted = doubtful[b, rows]
+            some = np.flatnonzero(np.isfinite(weights[b, :-1]))
+            least[b, rows[wanted]] = (columns[some] * weights[b, some, None]).min(0)[wanted]
+
+
+def _medians(hits: SplitHits, least: np.ndarray) -> np.ndarray:
+    """Median `[B]` of the scores, which are the roots of 1 over `least`."""
+    medians = np.full(len(least), np.nan)
+    for b in np.flatnonzero(hits.usable):
+        with np.errstate(divide="ignore"):
+            medians[b] = np.median(1 / np.sqrt(least[b, hits.side[b] == FAKE].astype(np.float64)))
+    return medians

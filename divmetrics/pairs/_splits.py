@@ -16,7 +16,7 @@ import numpy as np
 from divmetrics.pairs._crowds import count_crowds
 from divmetrics.pairs._lists import Lists, deepest, depths, lists
 from divmetrics.pairs._support import Ties
-from divmetrics.pairs._tallies import Ask, SplitHits
+from divmetrics.pairs._tallies import Ask, SplitHits, middle
 from divmetrics.pool import ABSENT, FAKE, REAL, Pool, Splits
 
 COLUMNS = 32
@@ -116,7 +116,8 @@ def _read(found: Lists, hits: SplitHits, b: int, ask: Ask, crowded: np.ndarray) 
     rows = np.flatnonzero(side == REAL if ask.of_reals else side != ABSENT)
     pieces = list(_pieces(found, np.append(side, np.uint8(ABSENT)), rows, ask, radius))
     if ask.capped:
-        radius[rows] = np.minimum(radius[rows], np.median(np.sqrt(radius[rows])) ** 2)
+        low, high = middle(radius[rows])
+        radius[rows] = np.minimum(radius[rows], low if low == high else ((low**0.5 + high**0.5) / 2) ** 2)
     reach = found.reach[rows].min(1)
     crowded[rows] = (radius[rows] > reach) | (ask.closed & (radius[rows] == reach))
     total = len(side) + 1  # one more for the end of short lists

@@ -40,7 +40,7 @@ class SplitHits:
     balls_over: np.ndarray  # [B, N] int32, balls of the other side over each
     own_over: np.ndarray  # [B, N] int32, balls of the own side's others over each real; where capped
     smallest: np.ndarray  # [B, N] float32, least radius of those balls, inf where there are none; where asked
-    scale: float
+    scale: np.float64  # not a float, with which float32 would stay float32
 
     @classmethod
     def empty(cls, splits: Splits, ask: Ask, deep_enough: np.ndarray, scale: float) -> Self:
@@ -51,7 +51,7 @@ class SplitHits:
         own = np.zeros(side.shape if ask.capped else (0, 0), np.int32)
         smallest = np.full(side.shape if ask.smallest else (0, 0), np.inf, np.float32)
         radius = np.full(side.shape, np.nan, np.float32)
-        return cls(side, (fewest > ask.k) & deep_enough, radius, in_ball, over, own, smallest, scale)
+        return cls(side, (fewest > ask.k) & deep_enough, radius, in_ball, over, own, smallest, np.float64(scale))
 
     def mean(self, values: np.ndarray, side: int) -> Tensor:
         """Mean of `values` `[B, N]` over the samples of `side` on each split `[B]`, NaN where it is not usable."""
@@ -60,6 +60,13 @@ class SplitHits:
     def settled(self, values: np.ndarray) -> Tensor:
         """`values` `[B]` as metrics return them: NaN on splits that are not usable."""
         return torch.from_numpy(np.where(self.usable, values, np.nan))
+
+
+def middle(values: np.ndarray) -> tuple[np.float32, np.float32]:
+    """The two middle ones of `values` `[n]`; of an odd number, the same one twice."""
+    low, high = (len(values) - 1) // 2, len(values) // 2
+    ordered = np.partition(values, (low, high))
+    return ordered[low], ordered[high]
 
 
 def mean_on_splits(sides: np.ndarray, values: np.ndarray, side: int) -> np.ndarray:
