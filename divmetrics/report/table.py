@@ -13,8 +13,8 @@ from divmetrics.report.page import Grid, Page
 
 _STYLES = {"pass": "green", "passed": "bold green", "fail": "red", "failed": "bold red", "warn": "yellow"}
 _NUMBERS = {"value", "reals score", "found"}
-_WHOLE = {"metric", "rule", "name", "value", "found", "better", "status"}
-"""Columns whose cells are never broken over lines."""
+_WHOLE = {"metric", "rule", "name", "value", "found", "better", "status", "reals score", "p"}
+"""Columns whose cells are never broken over lines; intervals neither."""
 _LEAST = 8
 """Least width of all others where the terminal is narrow."""
 
@@ -46,8 +46,9 @@ def _table(grid: Grid) -> Table:
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for place, column in enumerate(grid.columns):
         justify: JustifyMethod = "right" if column in _NUMBERS else "left"
-        least = None if column in _WHOLE else min(_LEAST, max(len(row[place]) for row in [grid.columns, *grid.rows]))
-        table.add_column(column, justify=justify, no_wrap=column in _WHOLE, min_width=least, overflow="fold")
+        whole = column in _WHOLE or column.endswith("interval")
+        least = None if whole else min(_LEAST, max(len(row[place]) for row in [grid.columns, *grid.rows]))
+        table.add_column(column, justify=justify, no_wrap=whole, min_width=least, overflow="fold")
     for row in grid.rows:
         table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
     return table
