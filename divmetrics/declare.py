@@ -108,6 +108,8 @@ class Chance:
     """`(pool, **options)` -> closed-form null; None where it does not hold for these samples."""
     draws: int | None = None
     """Splits drawn for each purpose; None is 199 with `resample` or on class counts, else 20."""
+    draws_wide: int | None = None
+    """The same for features of more than 256 columns, where a decomposition a split takes long; None is `draws`."""
     bias: Literal["1/n", "null"] | None = None
     """`1/n`: the bias falls with the sample size and is estimated from half-samples. `null`: two samples of one
     distribution are far apart at any size, and the value's excess over the mean of the null is reported."""

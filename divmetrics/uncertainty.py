@@ -34,6 +34,8 @@ HALVES = 100
 """Half-samples at most; the error of a standard error from 100 is 7 %."""
 COUNTED = 50
 """From this many draws on a band is their own quantiles; below, it rests on Student's t."""
+WIDE = 256
+"""Columns beyond which a metric that decomposes matrices takes fewer draws, if it says so."""
 FOR_BIAS = 6
 """Half-samples that suffice for a bias, where none are needed for the interval."""
 
@@ -82,7 +84,7 @@ def _doubt(task: Task, value: float, pool: Pool, plan: Plan, draws: Draws) -> Do
     wants_null = plan.null and pool.real is not None
     closed = chance.null(pool, **options) if wants_null and chance.null is not None else None
     variance = chance.variance.function(pool, **options) if plan.ci_level and chance.variance is not None else None
-    deals, halves = _counts(metric)
+    deals, halves = _counts(metric, pool)
     deals = deals if wants_null and closed is None else 0
     if variance is not None or not plan.ci_level:
         halves = FOR_BIAS if chance.bias == "1/n" and plan.ci_level else 0
@@ -103,10 +105,12 @@ def _doubt(task: Task, value: float, pool: Pool, plan: Plan, draws: Draws) -> Do
     return Doubt(ci, method, null, _bias(value, half, null, chance))
 
 
-def _counts(metric: Metric) -> tuple[int, int]:
+def _counts(metric: Metric, pool: Pool) -> tuple[int, int]:
     """How many re-splits and half-samples the metric takes."""
     cheap = metric.chance.resample is not None or metric.fake.summary is ClassTally
     deals = metric.chance.draws or (MANY if cheap else FEW)
+    if metric.chance.draws_wide is not None and pool.fake.features[0].numel() > WIDE:
+        deals = metric.chance.draws_wide
     return deals, max(12, min(HALVES, deals))
 
 

@@ -28,8 +28,8 @@ def _resample(pool: Pool, splits: Splits) -> Tensor:
     about=About(
         formula=r"\frac1m\sum_j\mathbf 1\bigl[\mathrm{NND}_1(x_{i(j)})<|y_j-x_{i(j)}|\bigr],\;i(j)=\arg\min_i|y_j-x_i|",
         sees="Fakes that copy reals, exactly or nearly.",
-        blind="Quality and diversity: noise far from all reals is authentic. A tight cluster of fakes shares one nearest "
-        "real, which decides for all of them.",
+        blind="Quality and diversity: noise far from all reals is authentic. A tight cluster of fakes shares one "
+        "nearest real, which decides for all of them.",
         bias="Equal distributions score about one half in few dimensions and less in many, where the nearest real is "
         "one that is near to all; the null says what they do. It falls with the number of reals, among which "
         "there is then a nearer one.",

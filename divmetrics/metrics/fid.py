@@ -31,7 +31,9 @@ def _resample(pool: Pool, splits: Splits, **_: Any) -> Tensor:
     presets=("quick", "default"),
     protocols={"inception-2015": {}},
     # 20, for each is an eigenvalue problem of its own: 0.4 s at d=1280
-    chance=Chance(variance=Variance("influence function", _variance), resample=_resample, draws=20, bias="1/n"),
+    chance=Chance(
+        variance=Variance("influence function", _variance), resample=_resample, draws=20, draws_wide=8, bias="1/n"
+    ),
     about=About(
         formula=r"|\mu_r - \mu_f|^2 + \mathrm{tr}\left(\Sigma_r + \Sigma_f - 2(\Sigma_r \Sigma_f)^{1/2}\right)",
         sees="Shifts, lost or added variance, lost correlations; dropped modes as they move mean and covariance.",

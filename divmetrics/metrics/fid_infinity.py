@@ -108,7 +108,7 @@ def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
     laws=Laws(row_order=False, translation=True, rotation=True, scaling=2.0),
     cite="Chong and Forsyth 2020, arXiv:1911.07023",
     minimum=lambda _: 4,
-    chance=Chance(variance=Variance("influence function", _variance), resample=_resample, draws=12),
+    chance=Chance(variance=Variance("influence function", _variance), resample=_resample, draws=12, draws_wide=5),
     about=About(
         formula=r"\mathrm{FID}_m - \frac{1}{m} \frac{\sum_i \mathrm{FID}_{m_i} - \mathrm{FID}_m}{\sum_i 1/m_i - 1/m}",
         sees="What FID sees, without the bias that small sets of fakes have.",

@@ -56,7 +56,7 @@ def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
     laws=Laws(range=(0, inf), rotation=True, scaling=2.0, on_copies=0.0),
     cite="Bai 2021, arXiv:2106.03062",
     protocols={"inception-2015": {"tau": 0.1}},
-    chance=Chance(variance=Variance("influence function", _variance), resample=_resample, draws=20),
+    chance=Chance(variance=Variance("influence function", _variance), resample=_resample, draws=20, draws_wide=8),
     about=About(
         formula=r"\mathrm{FID} / \bar m \text{ if } \bar m < \tau \text{ else FID}, \quad "
         r"\bar m = \frac{1}{m} \sum_j \min_i (1 - |\cos(y_j, x_i)|)",

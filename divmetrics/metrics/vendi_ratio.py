@@ -101,7 +101,7 @@ def _resample(pool: Pool, splits: Splits, *, order: float, kernel: Kernel) -> Te
     cite="Friedman and Dieng 2023, arXiv:2210.02410",
     minimum=lambda _: 1,
     equal_n=True,
-    chance=Chance(variance=Variance("influence function", _variance), resample=_resample, draws=12),
+    chance=Chance(variance=Variance("influence function", _variance), resample=_resample, draws=12, draws_wide=6),
     about=About(
         formula=r"\mathrm{VS}(Y) / \mathrm{VS}(X), \quad k(x, y) = \cos(\phi(x), \phi(y)), "
         r"\quad \phi(x) = ((x - \mu_r) / s_r, 1/2)",
