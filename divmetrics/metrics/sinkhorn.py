@@ -39,7 +39,7 @@ def _resample(pool: Pool, splits: Splits, *, eps: float, p: float) -> Tensor:
     better="lower",
     laws=Laws(range=(0, inf), translation=True, rotation=True, scaling=2.0, on_copies=0.0),
     cite="Genevay 2018, arXiv:1706.00292; Feydy 2019, arXiv:1810.08278",
-    chance=Chance(variance=Variance(VARIANCE, _variance), resample=_resample, draws=8, bias="null"),
+    chance=Chance(variance=Variance(VARIANCE, _variance), resample=_resample, draws=8, draws_wide=5, bias="null"),
     about=About(
         formula=r"OT_\varepsilon(X, Y) - \tfrac12 OT_\varepsilon(X, X) - \tfrac12 OT_\varepsilon(Y, Y), \quad "
         r"OT_\varepsilon = \min_\pi \sum_{ij} \pi_{ij} \lVert x_i - y_j \rVert^p + \varepsilon KL(\pi \| X \otimes Y)",

@@ -15,6 +15,8 @@ _STYLES = {"pass": "green", "passed": "bold green", "fail": "red", "failed": "bo
 _NUMBERS = {"value", "reals score", "found"}
 _WHOLE = {"metric", "rule", "name", "value", "found", "better", "status", "reals score", "p"}
 """Columns whose cells are never broken over lines; intervals neither."""
+_BELOW, _GAP = "parameters", 2
+"""The column that stands below a table that is too wide, and the space between two columns."""
 _LEAST = 8
 """Least width of all others where the terminal is narrow."""
 
@@ -27,7 +29,10 @@ def render(page: Page, width: int = 100, *, colour: bool = False) -> str:
     if page.facts:
         console.print(_facts(page))
     for grid in page.grids:
-        console.print(Text(f"\n{grid.title}\n" if grid.title else ""), _table(grid), sep="\n")
+        fitted, told = _fitted(grid, width)
+        console.print(Text(f"\n{grid.title}\n" if grid.title else ""), _table(fitted), sep="\n")
+        if told:
+            console.print(Text("\n".join(told)))
     if page.notes:
         console.print(Text("\n" + "\n".join(page.notes)))
     return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
@@ -40,6 +45,19 @@ def _facts(page: Page) -> Table:
     for name, fact in page.facts:
         facts.add_row(name, Text(fact))
     return facts
+
+
+def _fitted(grid: Grid, width: int) -> tuple[Grid, list[str]]:
+    """`grid`, and lines for below it: where it is too wide its parameters, each once with the names they go for."""
+    widest = [max(len(row[place]) for row in [grid.columns, *grid.rows]) for place in range(len(grid.columns))]
+    if _BELOW not in grid.columns or sum(widest) + _GAP * (len(widest) - 1) <= width:
+        return grid, []
+    place = grid.columns.index(_BELOW)
+    names: dict[str, list[str]] = {}
+    for row in grid.rows:
+        names.setdefault(row[place], []).append(row[0])
+    columns, *rows = ((*row[:place], *row[place + 1 :]) for row in [grid.columns, *grid.rows])
+    return Grid(grid.title, columns, tuple(rows)), [f"{', '.join(who)}: {text}" for text, who in names.items() if text]
 
 
 def _table(grid: Grid) -> Table:

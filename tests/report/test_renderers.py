@@ -111,3 +111,13 @@ def test_junit(judged: gated_view.Gated) -> None:
     assert found == {"recall": [], "fid": ["failure"], "vendi": ["skipped"]}
     failure = next(suite.iter("failure"))
     assert failure.get("message") == "fid: expected <= 8; 9 is above 8"
+
+
+def test_parameters_stand_below_a_table_that_is_too_wide() -> None:
+    columns = ("metric", "value", "parameters", "note")
+    rows = (("recall", "0.5", "pooled k:5", "a"), ("coverage", "0.6", "pooled k:5", "b"), ("emd", "1", "pooled", ""))
+    page = Page("title", (), (Grid("", columns, rows),), ())
+    assert "parameters" in table.render(page, 80)
+    lines = table.render(page, 30).splitlines()
+    assert lines[-2:] == ["recall, coverage: pooled k:5", "emd: pooled"]
+    assert "parameters" not in lines[2]
