@@ -47,8 +47,12 @@ def as_image(values: np.ndarray) -> np.ndarray:
 
 
 def quantise(values: np.ndarray) -> np.ndarray:
-    """Floats in [0, 1] as uint8, rounded as torchvision's `save_image` rounds for a PNG: floor(255 v + 0.5)."""
-    return np.floor(values.astype(np.float64) * 255 + 0.5).astype(np.uint8)
+    """Floats in [0, 1] as uint8, rounded as torchvision's `save_image` rounds for a PNG: floor(255 v + 0.5).
+
+    In their own precision: 255 times 0.7 is 178.5 in float32, and less than that in float64.
+    """
+    own = values if values.dtype == np.float64 else values.astype(np.float32)
+    return np.floor(own * own.dtype.type(255) + own.dtype.type(0.5)).astype(np.uint8)
 
 
 def _channels_first(shape: tuple[int, ...]) -> bool:
