@@ -65,7 +65,7 @@ def _coverage(rows: list[dict]) -> str:
 
 def _draws(rows: list[dict]) -> str:
     draws = [row["draws"] for row in rows] or [0]
-    return f"A case stands on {min(draws)} to {max(draws)} draws; the error of a share near 95 % from 30 draws is 4 points."
+    return f"A case stands on {min(draws)} to {max(draws)} draws; from 30 a share near 95 % has an error of 4 points."
 
 
 def _covered(row: dict | None) -> str:
