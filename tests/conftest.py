@@ -1,6 +1,12 @@
-"""No test touches the caches of the person who runs it."""
+"""No test touches the caches of the person who runs it; processes that share the cores take one each."""
+
+import os
 
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # before numpy and torch: threads of two processes spin at each other's barriers
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 @pytest.fixture(autouse=True)
