@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-if "PYTEST_XDIST_WORKER" in os.environ:  # before numpy and torch: threads of two processes spin at each other's barriers
+if "PYTEST_XDIST_WORKER" in os.environ:  # threads of two processes spin at each other's barriers
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
