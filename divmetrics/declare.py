@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
 from math import inf
+from pathlib import Path
 from typing import Any, Generic, Literal, Self, TypeVar
 
 from divmetrics.errors import UnknownName, UsageError
@@ -302,6 +303,35 @@ class Extractor(_Optioned):
 
 
 @dataclass(frozen=True)
+class ZooModel(_Optioned):
+    """A generator whose collapse is known: `function(n, seed, **options)` -> rows `[n, d]` float32 of its target.
+
+    An option called `level` is the severity of what was done to it; `levels` are those of its ladder, mildest first.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    family: str
+    """`target`, `oracle`, `exact score`, `gan`, `vae`, `flow`, `score`."""
+    target: str
+    """Name of the distribution that it is meant to draw."""
+    knob: str
+    """What was done to it, in words: `modes dropped one after the other`."""
+    cite: str
+    levels: tuple[float, ...] = ()
+    truth: Callable[..., Any] | None = None
+    """`(**options)` -> exact share of each mode `[K]`, where the generator is built from them."""
+    train: Callable[..., None] | None = None
+    """`(folder, *, seed, progress)` trains it again; None where there is nothing to train."""
+    checkpoint: Path | None = None
+    """What a trained model was left in; its header holds the oracle's numbers."""
+    copied: int = 0
+    """Rows of the target's training set that it has seen, where it may copy them."""
+    untreated: str | None = None
+    """For a cure: the entry without it, all else equal."""
+
+
+@dataclass(frozen=True)
 class Spec:
     """An extractor as a user names it, `NAME[:ARGUMENT][?option=value&option=value]`, checked."""
 
@@ -345,7 +375,7 @@ class Spec:
         return cls(record, (argument,) if argument else (), record.resolve(given), tuple(given))
 
 
-T = TypeVar("T", Metric, Extractor)
+T = TypeVar("T", Metric, Extractor, ZooModel)
 
 
 class Registry(Generic[T]):
@@ -404,6 +434,7 @@ def load_plugins() -> None:
 
 METRICS: Registry[Metric] = Registry("metric", "divmetrics.metrics")
 EXTRACTORS: Registry[Extractor] = Registry("extractor", "divmetrics.extractors")
+ZOO: Registry[ZooModel] = Registry("zoo entry", "divmetrics.zoo")
 
 
 def metric(
@@ -459,6 +490,43 @@ def extractor(
     def declare(function: Callable[..., Any]) -> Extractor:
         record = Extractor(name, function, modality, tuple(provides), cite)
         EXTRACTORS.add(record)
+        return record
+
+    return declare
+
+
+def zoo_model(
+    name: str,
+    *,
+    family: str,
+    target: str,
+    knob: str,
+    cite: str,
+    levels: Sequence[float] = (),
+    truth: Callable[..., Any] | None = None,
+    train: Callable[..., None] | None = None,
+    checkpoint: Path | None = None,
+    copied: int = 0,
+    untreated: str | None = None,
+) -> Callable[[Callable[..., Any]], ZooModel]:
+    """Declare a generator of the zoo: a function of `(n, seed, *, options)` that returns rows `[n, d]`."""
+
+    def declare(function: Callable[..., Any]) -> ZooModel:
+        record = ZooModel(
+            name=name,
+            function=function,
+            family=family,
+            target=target,
+            knob=knob,
+            cite=cite,
+            levels=tuple(levels),
+            truth=truth,
+            train=train,
+            checkpoint=checkpoint,
+            copied=copied,
+            untreated=untreated,
+        )
+        ZOO.add(record)
         return record
 
     return declare

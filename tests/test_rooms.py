@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "divmetrics"
-LEAF_ROOMS = {"metrics", "extractors"}
+LEAF_ROOMS = {"metrics", "extractors", "zoo"}
 HEAVY = {"torch", "torchvision", "timm", "numpy", "scipy", "sklearn", "ot", "PIL", "safetensors", "openvino"}
 
 

@@ -1,4 +1,4 @@
-"""`divmetrics list metrics|extractors|presets`."""
+"""`divmetrics list metrics|extractors|zoo|presets`."""
 
 from __future__ import annotations
 
@@ -20,22 +20,54 @@ if TYPE_CHECKING:
 Entry = dict[str, Any]
 
 
-@click.command("list", short_help="Show metrics, extractors or presets.")
-@click.argument("kind", metavar="metrics|extractors|presets")
+@click.command("list", short_help="Show metrics, extractors, the zoo or presets.")
+@click.argument("kind", metavar="metrics|extractors|zoo|presets")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array and nothing else.")
 @debug_option
 def list_parts(kind: str, as_json: bool) -> None:
-    """Show what there is: metrics, extractors, presets, with their options."""
-    kinds: dict[str, Callable[[], list[Entry]]] = {"metrics": _metrics, "extractors": _extractors, "presets": _presets}
+    """Show what there is: metrics, extractors, generators of the zoo, presets, with their options."""
+    kinds: dict[str, Callable[[], list[Entry]]] = {
+        "metrics": _metrics,
+        "extractors": _extractors,
+        "zoo": zoo_entries,
+        "presets": _presets,
+    }
     if kind not in kinds:
         raise UnknownName.of("kind", kind, kinds)
-    entries = kinds[kind]()
+    show_entries(kind, kinds[kind](), as_json=as_json)
+
+
+def show_entries(title: str, entries: list[Entry], *, as_json: bool) -> None:
+    """Print entries of one kind as a table, or as a JSON array."""
     if as_json:
         say(json.dumps(entries, indent=1, allow_nan=False) + "\n")
     else:
-        columns = [name for name in entries[0] if name not in ("needs", "cite")]
+        columns = [name for name in entries[0] if name not in ("needs", "cite", "levels", "trained", "size")]
         rows = tuple(tuple(_cell(entry[column]) for column in columns) for entry in entries)
-        show(Page(kind, (), (Grid("", tuple(columns), rows).without_empty_columns(),), ()))
+        show(Page(title, (), (Grid("", tuple(columns), rows).without_empty_columns(),), ()))
+
+
+def zoo_entries() -> list[Entry]:
+    """The generators of the zoo, each with what the oracle says of its samples."""
+    from divmetrics import roster
+    from divmetrics.declare import ZOO
+
+    return [
+        {
+            "name": model.name,
+            "family": model.family,
+            "target": model.target,
+            "knob": model.knob,
+            "levels": list(model.levels),
+            "options": _defaults(model.options),
+            "trained": model.checkpoint is not None,
+            "untreated": model.untreated or "",
+            "size": None if model.checkpoint is None else model.checkpoint.stat().st_size,
+            "oracle": roster.known(model),
+            "cite": model.cite,
+        }
+        for model in ZOO
+    ]
 
 
 def _metrics() -> list[Entry]:
@@ -93,6 +125,8 @@ def _plain(value: Any) -> Any:
 
 
 def _cell(value: Any) -> str:
+    if isinstance(value, dict) and "severity" in value:
+        return "severity {severity:.2f}, {modes_found} of {modes_total} modes".format_map(value)
     if isinstance(value, dict):
         return " ".join(f"{name}={default}" for name, default in value.items())
     if isinstance(value, list) and all(isinstance(item, str) for item in value):

@@ -19,6 +19,7 @@ from divmetrics.cli._list import list_parts
 from divmetrics.cli._output import plain_warnings, tell
 from divmetrics.cli._score import score
 from divmetrics.cli._weights import weights
+from divmetrics.cli._zoo import zoo
 from divmetrics.errors import DivmetricsError, UnknownName
 
 WRONG, FAILED, INTERRUPTED = 2, 3, 130
@@ -61,7 +62,7 @@ def commands(ctx: click.Context) -> None:
         ctx.exit(WRONG)
 
 
-for command in (score, gate, extract, list_parts, weights, cache, demo):
+for command in (score, gate, extract, list_parts, zoo, weights, cache, demo):
     commands.add_command(command)
 
 

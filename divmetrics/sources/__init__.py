@@ -16,9 +16,11 @@ from divmetrics.sources._objects import open_object
 from divmetrics.sources._tar import open_tar
 from divmetrics.sources._views import labels_from_csv, subset, with_labels
 from divmetrics.sources._zip import open_zip
+from divmetrics.sources._zoo import SCHEME, Draw, open_zoo
 
 __all__ = [
     "OPENERS",
+    "Draw",
     "Kind",
     "Source",
     "Stream",
@@ -54,9 +56,9 @@ READABLE = [suffix for suffix, opener in OPENERS.items() if opener is not _refus
 def open_source(what: Any, *, side: str = "samples") -> Source | Stream:
     """The samples that a user names by a path or hands over as a Python object; `side` is what messages call them.
 
-    A path is a folder, a `.zip`, `.tar`, `.tar.gz`, `.npy` or `.npz`; an object is an array or tensor of images or of
-    features, a list, a torch Dataset or DataLoader, or any iterable of samples or batches. Floats are images only in
-    [0, 1]. A `Source` or a `Stream` is returned as it is.
+    A path is a folder, a `.zip`, `.tar`, `.tar.gz`, `.npy` or `.npz`, or `zoo:NAME`; an object is an array or
+    tensor of images or of features, a list, a torch Dataset or DataLoader, or any iterable of samples or batches.
+    Floats are images only in [0, 1]. A `Source` or a `Stream` is returned as it is.
 
     Raises SourceError where there are no samples to read, UsageError where a scheme is unknown.
     """
@@ -72,6 +74,8 @@ def open_source(what: Any, *, side: str = "samples") -> Source | Stream:
 
 
 def _open_path(text: str) -> Source | Stream:
+    if text.startswith(SCHEME):
+        return open_zoo(text)
     path = Path(text)
     if path.is_dir():
         return open_folder(text)

@@ -20,7 +20,7 @@ def test_missing_files_of_known_kinds(tmp_path, suffix):
         open_source(tmp_path / f"gone{suffix}")
 
 
-@pytest.mark.parametrize("text", ["zoo:ring", "http://host/real.zip", "s3://bucket/real"])
+@pytest.mark.parametrize("text", ["hub:ring", "http://host/real.zip", "s3://bucket/real"])
 def test_unknown_scheme(text):
     with pytest.raises(UsageError, match=rf"^fake: nothing here opens '\w+:' in '{text}'") as caught:
         open_source(text, side="fake")

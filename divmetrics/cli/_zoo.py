@@ -1,0 +1,121 @@
+"""`divmetrics zoo list|sample|train|check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from divmetrics.cli._list import show_entries, zoo_entries
+from divmetrics.cli._options import debug_option, quiet_option
+from divmetrics.cli._output import say, tell
+from divmetrics.errors import UsageError
+from divmetrics.files import check_writable
+
+if TYPE_CHECKING:
+    from divmetrics.declare import ZooModel
+    from divmetrics.roster import Checked
+
+FAILED = 1
+
+
+@click.group("zoo", short_help="Generators whose collapse is known.")
+def zoo() -> None:
+    """Generators whose collapse is known: list them, draw from them, train them again, check them.
+
+    `zoo:NAME?n=5000&seed=1` is a source wherever REAL or FAKE is asked for.
+    """
+
+
+@zoo.command("list", short_help="Show all entries.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array and nothing else.")
+@debug_option
+def list_zoo(as_json: bool) -> None:
+    """Show all entries: family, target, what was done to it, and what the oracle says of its samples."""
+    show_entries("zoo", zoo_entries(), as_json=as_json)
+
+
+@zoo.command(short_help="Draw from an entry.")
+@click.argument("name")
+@click.option("-n", "count", type=int, metavar="N", help="Samples to draw (5000).")
+@click.option("--seed", type=int, help="Seed of the draw (0).")
+@click.option("-o", "--output", required=True, metavar="DIR", help="New folder, or a .npz or .npy file.")
+@debug_option
+def sample(name: str, count: int | None, seed: int | None, output: str) -> None:
+    """Draw from NAME (options: 'NAME?level=0.4').
+
+    Images go to DIR as PNG, in a folder for each mode that the oracle sees; vectors to DIR/samples.npz. A .npz holds
+    features or images and labels, a .npy the former alone.
+    """
+    from divmetrics import menagerie
+    from divmetrics.sources import Draw
+
+    path = Path(output)
+    as_file = path.suffix in (".npz", ".npy")
+    if as_file:
+        check_writable(path)
+    elif path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UsageError(f"{path} is not an empty folder; name a new one.")
+    draw = Draw.parse(name, n=count, seed=seed)
+    place = menagerie.write(draw, path, as_file=as_file)
+    say(f"{place}: {draw.n} samples of {draw.model.name}, seed {draw.seed}.\n")
+
+
+@zoo.command(short_help="Train an entry again.")
+@click.argument("name")
+@click.option("-o", "--output", required=True, metavar="DIR", help="Folder for the checkpoint; a killed run goes on.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@quiet_option
+@debug_option
+def train(name: str, output: str, seed: int, quiet: bool) -> None:
+    """Train NAME from scratch, as its checkpoint was made; a run that was killed goes on from what is in DIR."""
+    from divmetrics.declare import ZOO
+
+    model = ZOO[name]
+    if model.train is None:
+        trained = ", ".join(entry.name for entry in ZOO if entry.train is not None)
+        raise UsageError(f"{name} is built, not trained; what can be trained: {trained}.")
+    folder = Path(output)
+    folder.mkdir(parents=True, exist_ok=True)
+    model.train(folder, seed=seed, progress=not quiet)
+    say(f"{folder / f'{name}.safetensors'}: {name}, seed {seed}.\n")
+
+
+@zoo.command(short_help="Check that entries still give their recorded numbers.")
+@click.argument("names", nargs=-1)
+@click.option("--target", "only", metavar="TARGET", help="Only entries of this target.")
+@click.option("--record", "rewrite", is_flag=True, help="Write what is found into the record (for developers).")
+@quiet_option
+@debug_option
+@click.pass_context
+def check(ctx: click.Context, names: tuple[str, ...], only: str | None, rewrite: bool, quiet: bool) -> None:
+    """Sample NAMES (default: all) and hold the oracle's numbers against the recorded ones; exit 1 where one moved."""
+    from rich.console import Console
+    from rich.progress import track
+
+    from divmetrics import roster
+
+    models = _chosen(names, only)
+    steps = track(models, "checking", console=Console(stderr=True), disable=quiet, transient=True)
+    found = list(roster.check(steps))
+    for checked in found:
+        say(f"{checked.state:12} {checked.name:32} {checked.text}\n")
+    if rewrite:
+        roster.record(checked for checked in found if _untrained(checked, models))
+    changed = sum(checked.state == "changed" for checked in found)
+    tell(f"{len(found)} entries, {changed} changed.")
+    ctx.exit(FAILED if changed and not rewrite else 0)
+
+
+def _untrained(checked: Checked, models: list[ZooModel]) -> bool:
+    return any(model.name == checked.name and model.checkpoint is None for model in models)
+
+
+def _chosen(names: tuple[str, ...], only: str | None) -> list[Any]:
+    from divmetrics.declare import ZOO
+    from divmetrics.targets import target
+
+    if only is not None:
+        target(only)  # an unknown one is met here
+    return [model for model in ([ZOO[name] for name in names] or ZOO) if only in (None, model.target)]

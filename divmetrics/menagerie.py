@@ -1,0 +1,44 @@
+"""Samples of the zoo as files: PNGs in class folders, or arrays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from divmetrics.files import atomic
+from divmetrics.sources import Draw
+from divmetrics.targets import target
+
+
+def write(draw: Draw, path: Path, *, as_file: bool) -> Path:
+    """Write the samples of `draw` to the file, or into the new folder, `path`; returns what was written.
+
+    In a folder images become PNG files below one folder a mode, vectors `samples.npz`.
+    """
+    owner, rows = target(draw.model.target), draw.rows()
+    modes, images = owner.place(rows)[0], owner.images(rows)
+    if as_file or images is None:
+        if not as_file:
+            path.mkdir(parents=True, exist_ok=True)
+        return _write_array(path if as_file else path / "samples.npz", rows, modes, images)
+    for place, (image, mode) in enumerate(zip(images, modes, strict=True)):
+        folder = path / str(mode)
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(folder / f"{place:06}.png")
+    return path
+
+
+def _write_array(path: Path, rows: np.ndarray, modes: np.ndarray, images: np.ndarray | None) -> Path:
+    samples = rows if images is None else images
+    with atomic(path) as temporary, temporary.open("wb") as file:
+        if path.suffix == ".npy":
+            np.save(file, samples)
+        else:
+            labels = modes.astype(np.int64)
+            if images is None:
+                np.savez_compressed(file, features=samples, labels=labels)
+            else:
+                np.savez_compressed(file, images=samples, labels=labels)
+    return path

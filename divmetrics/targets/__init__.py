@@ -1,0 +1,7 @@
+"""Distributions whose modes are known: what the zoo's generators are meant to draw, and what judges them."""
+
+from divmetrics.targets._base import REAL_SHARE, Target
+from divmetrics.targets._catalogue import CATALOGUE, target
+from divmetrics.targets._mixtures import Mixture
+
+__all__ = ["CATALOGUE", "REAL_SHARE", "Mixture", "Target", "target"]

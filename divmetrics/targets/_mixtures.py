@@ -1,0 +1,108 @@
+"""Gaussian mixtures: ring, grids, modes in many dimensions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from scipy.stats import chi2
+
+from divmetrics.targets._base import REAL_SHARE, Target
+
+
+@dataclass(frozen=True, eq=False)
+class Mixture(Target):
+    """Round Gaussians of standard deviation `sd` around `means` `[K, d]`, on all or some directions of the space."""
+
+    name: str
+    text: str
+    means: np.ndarray
+    sd: float
+    weights: np.ndarray
+    invented: np.ndarray
+    """Means of modes that the mixture has not, far from its own: `[J, d]`."""
+    directions: np.ndarray | None = field(default=None, repr=False)
+    """Orthonormal `[d, r]`: the modes vary on these alone; None for all of them."""
+
+    @property
+    def d(self) -> int:  # type: ignore[override]  # follows from the means
+        """Width of a row."""
+        return int(self.means.shape[1])
+
+    @property
+    def rank(self) -> int:
+        """Number of directions on which a mode varies."""
+        return self.d if self.directions is None else int(self.directions.shape[1])
+
+    def draw(self, modes: np.ndarray, rng: np.random.Generator, spread: float = 1.0) -> np.ndarray:
+        """As `Target.draw`."""
+        noise = rng.normal(size=(len(modes), self.rank)) * (self.sd * spread)
+        if self.directions is not None:
+            noise = noise @ self.directions.T
+        found: np.ndarray = (self.means[modes] + noise).astype(np.float32)
+        return found
+
+    def outsiders(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """Samples around `invented`."""
+        around = self.draw(np.zeros(n, int), rng) - self.means[0]
+        found: np.ndarray = (self.invented[rng.integers(len(self.invented), size=n)] + around).astype(np.float32)
+        return found
+
+    def place(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As `Target.place`: Euclidean distance over the radius that holds 98.89 % of a mode."""
+        squares = self._squares(rows)
+        modes = squares.argmin(1)
+        reach = self.sd * float(np.sqrt(chi2.ppf(REAL_SHARE, self.rank)))
+        return modes, np.sqrt(squares[np.arange(len(rows)), modes]) / reach
+
+    def logits(self, rows: np.ndarray) -> np.ndarray:
+        """As `Target.logits`."""
+        found: np.ndarray = (np.log(self.weights) - self._squares(rows) / (2 * self.sd**2)).astype(np.float32)
+        return found
+
+    def centres(self) -> np.ndarray:
+        """As `Target.centres`."""
+        return self.means.astype(np.float32)
+
+    def _squares(self, rows: np.ndarray) -> np.ndarray:
+        """Squared distance of each row to each mean, `[n, K]` float64."""
+        wide = rows.astype(np.float64)
+        return np.stack([((wide - mean) ** 2).sum(1) for mean in self.means], 1)
+
+    @cached_property
+    def variation(self) -> np.ndarray:
+        """As `Target.variation`, from the truncated chi square."""
+        limit = chi2.ppf(REAL_SHARE, self.rank)
+        inner = self.sd**2 * self.rank * chi2.cdf(limit, self.rank + 2) / REAL_SHARE
+        return np.full(self.modes, inner)
+
+
+def even(k: int) -> np.ndarray:
+    """`k` equal weights."""
+    return np.full(k, 1 / k)
+
+
+def ring(k: int, radius: float) -> np.ndarray:
+    """`k` points on a circle, at the angles 2 pi i / k: the first is not repeated as the last."""
+    angles = 2 * np.pi * np.arange(k) / k
+    return radius * np.stack([np.cos(angles), np.sin(angles)], 1)
+
+
+def grid(side: int, spacing: float) -> np.ndarray:
+    """`side` x `side` points around the origin."""
+    ticks = spacing * (np.arange(side) - (side - 1) / 2)
+    return np.stack(np.meshgrid(ticks, ticks, indexing="ij"), 2).reshape(-1, 2)
+
+
+def directions(k: int, d: int, length: float, seed: int = 0) -> np.ndarray:
+    """`k` points at distance `length` from the origin in random directions of `d` dimensions."""
+    drawn = np.random.default_rng(seed).normal(size=(k, d))
+    found: np.ndarray = length * drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+    return found
+
+
+def subspace(d: int, rank: int, seed: int = 0) -> np.ndarray:
+    """`rank` orthonormal directions of `d` dimensions, `[d, rank]`."""
+    basis: np.ndarray = np.linalg.qr(np.random.default_rng(seed).normal(size=(d, rank)))[0]
+    return basis

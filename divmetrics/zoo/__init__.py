@@ -1,0 +1,1 @@
+"""Generators whose collapse is known, one idea a file. `divmetrics zoo list` shows them, `zoo:NAME` is a source."""

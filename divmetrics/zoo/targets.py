@@ -1,0 +1,25 @@
+"""The targets themselves: healthy samplers, what every other entry is compared with."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from divmetrics.declare import zoo_model
+from divmetrics.targets import CATALOGUE, target
+
+
+def _sampler(name: str) -> Callable[[int, int], np.ndarray]:
+    def sampler(n: int, seed: int) -> np.ndarray:
+        return target(name).sample(n, np.random.default_rng(seed))[0]
+
+    return sampler
+
+
+def _truth(name: str) -> Callable[[], np.ndarray]:
+    return lambda: target(name).weights
+
+
+for _name in CATALOGUE:
+    zoo_model(
+        _name, family="target", target=_name, knob="none: exact samples", cite="field notes", truth=_truth(_name)
+    )(_sampler(_name))

@@ -1,0 +1,19 @@
+"""All modes but one thinned together, until the first alone is left."""
+
+import numpy as np
+
+from divmetrics.knobs import Recipe, healthy, knob
+from divmetrics.targets import Target
+
+
+@knob(
+    "thin",
+    levels=(0, 0.2, 0.4, 0.6, 0.8, 1),
+    text="share of the other modes' samples that the first mode takes over",
+    cite="Raisa 2025, check 4",
+)
+def thin(target: Target, level: float) -> Recipe:
+    """Each mode but the first loses the share `level` of its samples to the first."""
+    first = np.arange(target.modes) == 0
+    left = np.where(first, 0, target.weights * (1 - level))
+    return healthy(target, left + first * (1 - left.sum()))
