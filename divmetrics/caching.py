@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
 from time import perf_counter
 
 import torch
@@ -102,9 +103,11 @@ class _Gathering:
         )
 
     def _add(self, encoder: str, layer: Layer, rows: Tensor, index: Tensor) -> None:
-        numbers = torch.tensor([self.home[place][0] for place in index.tolist()])
-        for number in set(numbers.tolist()):
-            self.rows[encoder, number, layer].append(rows[numbers == number])
+        start = 0
+        for number, places in groupby(self.home[place][0] for place in index.tolist()):  # in order, so part after part
+            end = start + len(list(places))
+            self.rows[encoder, number, layer].append(rows[start:end])
+            start = end
 
     def _after(self, asked: Sequence[int], read: Sequence[int], skipped: Sequence[Skipped], engine: str) -> None:
         reasons = iter(skipped)  # in the order of the places that are missing from `read`
@@ -121,7 +124,7 @@ class _Gathering:
     def _whole(self, number: int, engine: str) -> None:
         for encoder in self.encoders:
             named = {layer: self.rows.pop((encoder.name, number, layer), None) for layer in encoder.layers}
-            rows = {layer: torch.cat(pieces) for layer, pieces in named.items() if pieces}
+            rows = {layer: torch.cat(pieces).cpu() for layer, pieces in named.items() if pieces}
             places = torch.tensor(self.read[number], dtype=torch.int64)
             self.keep(encoder.name, number, Part(rows, places, self.lost[number], engine))
 

@@ -115,6 +115,7 @@ class Collector:
         begin = perf_counter()
 
         def add(extractor: str, layer: Layer, rows: Tensor, index: Tensor) -> None:
+            rows = rows.to(how.home)  # from the cache they come on the CPU
             check_finite(rows)
             if kinds := self.needs(extractor).get(layer):
                 pool = self._pools.setdefault((extractor, layer), Pool(tuple(kinds)))

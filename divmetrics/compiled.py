@@ -1,6 +1,8 @@
 """A network as a function on its device: as torch runs it, or compiled by OpenVINO (the extra `cpu`) on a CPU.
 
-OpenVINO gives torch's numbers to 1e-5 relative, and two to four times as many a second: `benchmarks/extraction.py`.
+OpenVINO gives torch's numbers to 1e-5 relative, and two to five times as many a second: `benchmarks/extraction.py`. It
+gets one thread a core, each with a batch of its own: threads that share a batch wait for each other at every layer, and
+for the one that decodes samples in between.
 """
 
 from __future__ import annotations
@@ -8,62 +10,123 @@ from __future__ import annotations
 import importlib
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.util import find_spec
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from divmetrics import devices, dist
 from divmetrics.declare import Layer
 from divmetrics.encoder import Encoder
 from divmetrics.errors import SourceError, Unavailable
 from divmetrics.telemetry import openvino_silent
 
-Run = Callable[[Tensor], tuple[Tensor, ...]]
-"""Batch `[b, ...]` on the device -> one tensor `[b, ...]` for each layer of the encoder."""
+Precision = Literal["float32", "fast"]
+Wait = Callable[[], tuple[Tensor, ...]]
+"""Waits for a batch that is under way -> one tensor `[b, ...]` float32 for each layer of the encoder."""
 
-PAYS_FROM = 200
-"""Samples from which compiling pays: it takes about 2 s, and spares 15 ms a sample on 2 cores."""
+PAYS_FROM = 100
+"""Samples from which compiling pays: it takes 1 to 2 s, and spares 20 ms a sample on 2 cores."""
+STREAMS = 8
+"""Batches that OpenVINO works on at once, at most: each needs memory of its own."""
+
+
+@dataclass(frozen=True, eq=False)
+class Engine:
+    """A network ready to run."""
+
+    name: str
+    """`torch 2.9.1`, `openvino 2026.4.1`."""
+    start: Callable[[Tensor], Wait]
+    """Begins with a batch `[b, ...]` on the device; the batch must not be changed until it has been waited for."""
+    ahead: int
+    """Batches to be started before the first is waited for, so that no core idles."""
+
+    def __call__(self, batch: Tensor) -> tuple[Tensor, ...]:
+        """One tensor `[b, ...]` for each layer of the encoder."""
+        return self.start(batch)()
 
 
 class Network:
     """One encoder on a device, for at least `n` samples; how many of them fit into its memory, the batches show."""
 
-    def __init__(self, encoder: Encoder, device: torch.device, n: int) -> None:
+    def __init__(self, encoder: Encoder, device: torch.device, n: int, precision: Precision = "float32") -> None:
         self.encoder = encoder
-        self.engine = ""
-        """What runs the network: `torch 2.9.1`, `openvino 2026.4.1`; empty before the first batch."""
-        self._device = device
+        self.device = device
         self._n = n
-        self._run: Run | None = None
+        self._precision = precision
+        self._engine: Engine | None = None
         self._size = torch.Size()
         self._fitting = sys.maxsize
 
-    def __call__(self, batch: Tensor) -> dict[Layer, Tensor]:
-        """Layer -> features `[b, ...]`, on the CPU.
+    @property
+    def engine(self) -> str:
+        """What runs the network; empty before the first batch."""
+        return "" if self._engine is None else self._engine.name
+
+    @property
+    def ahead(self) -> int:
+        """As `Engine.ahead`."""
+        return 0 if self._engine is None else self._engine.ahead
+
+    def start(self, batch: Tensor) -> Callable[[], dict[Layer, Tensor]]:
+        """Begin with a batch; calling what comes back gives layer -> features `[b, ...]`, on the device.
 
         Raises SourceError where samples differ in size from earlier ones, Unavailable where one exceeds the memory.
         """
-        if self._run is None:
+        if self._engine is None:
             self._size = batch.shape[1:]
-            start = accelerate if self._n >= PAYS_FROM else eager
-            self._run, self.engine = start(self.encoder, self._device, self._size)
+            build = accelerate if self._n >= PAYS_FROM else eager
+            with memory_named(self.encoder.name, self.device):
+                self._engine = build(self.encoder, self.device, self._size, self._precision)
         check_size(self.encoder.name, self._size, batch.shape[1:])
         while True:
             try:
-                return self._features(self._run, batch)
-            except torch.cuda.OutOfMemoryError as error:
+                parts = torch.split(batch, self._fitting)
+                waits = [self._engine.start(part.to(self.device, non_blocking=True)) for part in parts]
+                return lambda: self._features(waits)
+            except (RuntimeError, MemoryError) as error:
+                if not _lacks_memory(error):
+                    raise
                 if min(self._fitting, len(batch)) == 1:
-                    raise Unavailable(
-                        f"{self.encoder.name}: {self._device} lacks the memory for one sample; free some of it, or use "
-                        "--device cpu."
-                    ) from error
+                    raise _too_little(f"{self.encoder.name}: one sample", self.device) from error
             self._fitting = min(self._fitting, len(batch)) // 2
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()  # pieces cut for the larger batch are of no use to the smaller
 
-    def _features(self, run: Run, batch: Tensor) -> dict[Layer, Tensor]:
-        parts = [run(part.to(self._device, non_blocking=True)) for part in torch.split(batch, self._fitting)]
-        return {layer: torch.cat(rows).cpu() for layer, *rows in zip(self.encoder.layers, *parts, strict=True)}
+    def _features(self, waits: list[Wait]) -> dict[Layer, Tensor]:
+        with memory_named(self.encoder.name, self.device):
+            parts = [wait() for wait in waits]
+        return {layer: torch.cat(rows) for layer, *rows in zip(self.encoder.layers, *parts, strict=True)}
+
+
+@contextmanager
+def memory_named(what: str, device: torch.device) -> Iterator[None]:
+    """Raises Unavailable where `what` exceeds the memory of `device`."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not _lacks_memory(error):
+            raise
+        raise _too_little(what, device) from error
+
+
+def _too_little(what: str, device: torch.device) -> Unavailable:
+    way_out = "use --device cpu" if device.type != "cpu" else "a smaller network or smaller images"
+    return Unavailable(
+        f"{what} needs more memory than {device} has; free some of it, give --batch-size 1, or {way_out}."
+    )
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether memory ran out: only CUDA and Python have an exception of their own for it."""
+    own = isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError))
+    return own or any(said in str(error) for said in ("MPS backend out of memory", "DefaultCPUAllocator", "bad_alloc"))
 
 
 def check_size(encoder: str, first: torch.Size, other: torch.Size) -> None:
@@ -76,8 +139,10 @@ def check_size(encoder: str, first: torch.Size, other: torch.Size) -> None:
         )
 
 
-def accelerate(encoder: Encoder, device: torch.device, shape: tuple[int, ...]) -> tuple[Run, str]:
-    """`encoder`'s network on `device` and the name of its engine: compiled where that can be, else as `eager` gives it.
+def accelerate(
+    encoder: Encoder, device: torch.device, shape: tuple[int, ...], precision: Precision = "float32"
+) -> Engine:
+    """`encoder`'s network on `device`: compiled where that can be, else as `eager` gives it.
 
     `shape` is one sample's, without the batch. A network without parameters has nothing to gain; one that
     says it is not `traceable` would be compiled to the path that the first batch took.
@@ -85,42 +150,116 @@ def accelerate(encoder: Encoder, device: torch.device, shape: tuple[int, ...]) -
     network = encoder.network
     compilable = getattr(network, "traceable", True) and any(True for _ in network.parameters())
     if device.type != "cpu" or not compilable or find_spec("openvino") is None:
-        return eager(encoder, device, shape)
+        return eager(encoder, device, shape, precision)
     try:
-        return _compile(network, shape)
+        return _compile(network, shape, fast_type(device) if precision == "fast" else None)
     except Exception as error:  # a stranger's network may hold what OpenVINO lacks; torch has it
         reason = str(error).strip().splitlines()[0][:100]
         warnings.warn(f"{encoder.name} runs eagerly: OpenVINO cannot compile it ({reason}).", stacklevel=2)
-        return eager(encoder, device, shape)
+        return eager(encoder, device, shape, precision)
 
 
-def eager(encoder: Encoder, device: torch.device, shape: tuple[int, ...]) -> tuple[Run, str]:  # noqa: ARG001  as accelerate
-    """`encoder`'s network on `device` as torch runs it, and the engine's name."""
+def eager(
+    encoder: Encoder,
+    device: torch.device,
+    shape: tuple[int, ...],  # noqa: ARG001  as accelerate
+    precision: Precision = "float32",
+) -> Engine:
+    """`encoder`'s network on `device` as torch runs it."""
     # channels last: 58 images/s, not 35, for efficientnet-lite0 in batches of 16 on 2 cores
     network = encoder.network.to(device).to(memory_format=torch.channels_last)
+    kind = fast_type(device) if precision == "fast" else None
 
-    def run(batch: Tensor) -> tuple[Tensor, ...]:
+    def start(batch: Tensor) -> Wait:
         layout = torch.channels_last if batch.ndim == 4 else torch.preserve_format
-        with torch.inference_mode():
-            return tuple(network(batch.to(memory_format=layout)))
+        with torch.inference_mode(), _arithmetic(device, kind):
+            found = tuple(rows.float() for rows in network(batch.to(memory_format=layout)))
+        return lambda: found
 
-    return run, f"torch {torch.__version__.partition('+')[0]}"
+    ahead = 0 if device.type == "cpu" else 2  # torch has only queued the work of a GPU when it returns
+    return Engine(f"torch {torch.__version__.partition('+')[0]}", start, ahead)
+
+
+def fast_type(device: torch.device) -> torch.dtype | None:
+    """What `--precision fast` computes in on `device`; None where that would not be faster than float32.
+
+    Half floats keep 11 bits, as TF32 does; what exceeds their range becomes infinite, which is an error and no number.
+    A CPU has bfloat16 if any, with 8 bits: features move by a tenth of their spread.
+    """
+    if device.type != "cpu":
+        return torch.float16
+    if find_spec("openvino") is None:
+        return None
+    with openvino_silent():
+        openvino = importlib.import_module("openvino")
+        able = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return torch.bfloat16 if "BF16" in able else None
+
+
+@contextmanager
+def exact_float32() -> Iterator[None]:
+    """TF32 off and fixed algorithms: with 10 of float32's 23 bits, a metric would depend on the age of the GPU."""
+    with devices.matmul("highest"), _cudnn(deterministic=True, allow_tf32=False):
+        yield
+
+
+@contextmanager
+def _arithmetic(device: torch.device, kind: torch.dtype | None) -> Iterator[None]:
+    """Networks inside compute in `kind`, and in TF32 what stays in float32; None leaves all as it is."""
+    if kind is None:
+        yield
+        return
+    with devices.matmul("high"), _cudnn(deterministic=False, allow_tf32=True), torch.autocast(device.type, kind):
+        yield
+
+
+def _cudnn(*, deterministic: bool, allow_tf32: bool) -> Any:
+    return torch.backends.cudnn.flags(torch.backends.cudnn.enabled, deterministic=deterministic, allow_tf32=allow_tf32)
 
 
 @lru_cache(maxsize=8)
-def _compile(network: nn.Module, shape: tuple[int, ...]) -> tuple[Run, str]:
-    with openvino_silent(), warnings.catch_warnings():
+def _compile(network: nn.Module, shape: tuple[int, ...], kind: torch.dtype | None) -> Engine:
+    with openvino_silent(), warnings.catch_warnings(), devices.one_thread():
         warnings.filterwarnings("ignore", "Converting a tensor to")  # asserts on the input's size, which is fixed here
         warnings.filterwarnings("ignore", "`torch.jit.trace", FutureWarning)  # what OpenVINO reads; torch.export: 8 s
         openvino = importlib.import_module("openvino")
+        example = torch.zeros(2, *shape)
         with torch.no_grad():
-            traced = torch.jit.trace(network.cpu(), torch.zeros(2, *shape), check_trace=False)  # type: ignore[no-untyped-call]
+            traced = torch.jit.trace(_callable(network.cpu()), example, check_trace=False)  # type: ignore[no-untyped-call]
         model = openvino.convert_model(traced, input=[-1, *shape])
-    settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
-    compiled = openvino.Core().compile_model(model, "CPU", settings)
+    cores = max(1, devices.cores() // dist.world()[1])
+    settings = {
+        "INFERENCE_PRECISION_HINT": "f32" if kind is None else "bf16",
+        "NUM_STREAMS": min(STREAMS, cores),
+        "INFERENCE_NUM_THREADS": cores,
+    }
+    requests = _Requests(openvino.Core().compile_model(model, "CPU", settings))
+    return Engine(f"openvino {openvino.__version__.partition('-')[0]}", requests.start, min(STREAMS, cores) + 1)
 
-    def run(batch: Tensor) -> tuple[Tensor, ...]:
-        found = compiled([batch.contiguous().numpy()], share_inputs=True)
-        return tuple(torch.from_numpy(rows) for rows in found.values())
 
-    return run, f"openvino {openvino.__version__.partition('-')[0]}"
+def _callable(network: nn.Module) -> Callable[..., Any]:
+    """`network` as a function, which torch traces faster: of a module it first describes every part."""
+    scripted = any(isinstance(module, torch.jit.ScriptModule) for module in network.modules())
+    frozen = not any(parameter.requires_grad for parameter in network.parameters())
+    return (lambda batch: network(batch)) if frozen and not scripted else network
+
+
+class _Requests:
+    """Batches under way in a compiled model; OpenVINO queues those for which no stream is free."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._idle: list[Any] = []
+
+    def start(self, batch: Tensor) -> Wait:
+        request = self._idle.pop() if self._idle else self._model.create_infer_request()
+        shared = batch.contiguous().numpy()
+        request.start_async([shared], share_inputs=True)
+
+        def wait(_shared: Any = shared) -> tuple[Tensor, ...]:  # keeps the input, which OpenVINO reads where it is
+            request.wait()
+            rows = tuple(torch.from_numpy(port.data.copy()) for port in request.output_tensors)
+            self._idle.append(request)
+            return rows
+
+        return wait

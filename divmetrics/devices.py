@@ -1,8 +1,16 @@
-"""Which device the networks run on: `auto`, `cpu`, `cuda`, `cuda:1` or `mps` as a torch.device that is there."""
+"""Which device the networks run on: `auto`, `cpu`, `cuda`, `cuda:1` or `mps` as a torch.device that is there.
+
+Also how torch computes on it for a while: on one thread, in float32 or TF32.
+"""
 
 from __future__ import annotations
 
+import os
 import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
 
 import torch
 
@@ -28,3 +36,30 @@ def resolve(name: str) -> torch.device:
 
 
 _WAY_OUT = "Use --device auto or --device cpu."
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch computes on one thread inside: for work so small that others would only wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def matmul(precision: Literal["highest", "high"]) -> Iterator[None]:
+    """Products of float32 matrices inside: `highest` in float32, `high` in TF32 where a GPU has it."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(precision)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)

@@ -47,6 +47,8 @@ def score(
     held_out: Any = None,
     samples: bool = False,
     confusion: Any = None,
+    precision: Literal["float32", "fast"] = "float32",
+    jpeg: Literal["pillow", "device"] = "pillow",
 ) -> Report:
     """Score one set of samples, `fake`, against a reference, `real`.
 
@@ -54,6 +56,8 @@ def score(
     images or of features, a torch Dataset or DataLoader, or any iterable of batches. `num` draws that many samples from
     each side, without replacement, by `seed`. `labels` is a csv with the columns path,label.
     `cache` is where features are kept between runs: True the usual place, a path that folder, False none.
+    `precision="fast"` computes features in fewer digits, `jpeg="device"` decodes JPEG files where the network runs;
+    both move the numbers a little, and signatures say so.
 
     `ci_level` is the level of the intervals and null bands, 0 for no intervals; `null` whether there are null bands.
     `modes` is the number of clusters of the reals that serve as modes: None takes the classes, and where there are none
@@ -78,6 +82,8 @@ def score(
         modes=modes,
         samples=samples,
         confusion=_matrix(confusion),
+        precision=precision,
+        jpeg=jpeg,
     )
     given: dict[SideName, Any] = {"real": real, "fake": fake}
     if held_out is not None:
@@ -106,6 +112,8 @@ def extract(
     weights: str | os.PathLike[str] | None = None,
     cache: str | os.PathLike[str] | bool = True,
     progress: bool = False,
+    precision: Literal["float32", "fast"] = "float32",
+    jpeg: Literal["pillow", "device"] = "pillow",
 ) -> Side:
     """Run the extractors over `source` once and keep the features in the `.dms` file `out`, for use as either side.
 
@@ -124,6 +132,8 @@ def extract(
         max_skipped=max_skipped,
         cache=cache,
         progress=progress,
+        precision=precision,
+        jpeg=jpeg,
     )
     meter.take("fake", _open({"samples": source}, list(meter.plan.extractors), num, seed, labels)["samples"])
     collected = meter.collected("fake").only_rows()

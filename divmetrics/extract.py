@@ -6,42 +6,38 @@ the device change the speed; the features stay the same to 1e-5 relative.
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
-import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from itertools import islice
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, field, replace
 from time import perf_counter
-from typing import Any, Literal, NamedTuple
+from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
-from divmetrics import devices, dist
+from divmetrics import devices, dist, loading
 from divmetrics.cache import Cache
-from divmetrics.compiled import Network, check_size
+from divmetrics.compiled import Network, Precision, exact_float32, fast_type, memory_named
 from divmetrics.declare import Layer
 from divmetrics.encoder import Encoder
-from divmetrics.errors import DivmetricsError, SourceError, Unavailable, UsageError
+from divmetrics.errors import SourceError, Unavailable, UnknownName, UsageError
+from divmetrics.jpegs import check_decoder, on_device
+from divmetrics.loading import named_if_a_worker_dies
 from divmetrics.results import Skipped
-from divmetrics.sources import Source, Stream, UnreadableSample
+from divmetrics.sources import Source, Stream
 
 Add = Callable[[str, Layer, Tensor, Tensor], None]
-"""Takes (encoder, layer, rows `[b, ...]` float32 on the CPU, places `[b]` int64), batches in the source's order."""
+"""Takes (encoder, layer, rows `[b, ...]` float32 on the device, places `[b]` int64), batches in the source's order."""
 
 After = Callable[[Sequence[int], Sequence[int], Sequence[Skipped], str], None]
 """Takes (places asked for, those of them that were read, why the others were not, engine), batch by batch."""
 
-Preparers = Mapping[str, Callable[[np.ndarray], Tensor]]
-"""Encoder's name -> what it does to a sample first."""
+Features = Callable[[], dict[Layer, Tensor]]
+"""Waits for a batch -> its features."""
 
 FEW = 200
-"""Samples up to which the main process decodes: workers would start no sooner than it ends."""
+"""Samples up to which the main process reads, where threads may not: processes would start no sooner than it ends."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +57,12 @@ class How:
     """Show a bar on stderr where that is a terminal."""
     cache: Cache | None = None
     """Where features of samples seen before are found; None computes all."""
+    precision: Precision = "float32"
+    """`fast` trades digits for speed, and every signature says so."""
+    jpeg: Literal["pillow", "device"] = "pillow"
+    """What decodes JPEG files: Pillow, or nvJPEG on the device, which rounds otherwise; signatures say so."""
+    resizing: Literal["auto", "workers", "device"] = "auto"
+    """Where images are resized, by encoders that can do both to 1e-3 grey levels; `auto` takes a GPU."""
 
     def __post_init__(self) -> None:
         if self.batch_size != "auto" and self.batch_size < 1:
@@ -69,26 +71,73 @@ class How:
             raise UsageError(f"{self.workers} workers cannot be; give --workers 0 or more, or auto.")
         if not 0 <= self.max_skipped <= 1:
             raise UsageError(f"max-skipped {self.max_skipped} is no share; give a number from 0 to 1.")
-        devices.resolve(self.device)
+        for name, value, known in [
+            ("precision", self.precision, ("float32", "fast")),
+            ("jpeg", self.jpeg, ("pillow", "device")),
+            ("resizing", self.resizing, ("auto", "workers", "device")),
+        ]:
+            if value not in known:
+                raise UnknownName.of(name, value, known)
+        device = devices.resolve(self.device)
+        if self.jpeg == "device":
+            check_decoder(device)
+        if self.precision == "fast" and fast_type(device) is None:
+            raise Unavailable(
+                "this CPU computes in nothing faster than float32, or the extra cpu, which would tell, is missing; "
+                "leave --precision out."
+            )
 
     @property
     def torch_device(self) -> torch.device:
         """The device, `auto` resolved."""
         return devices.resolve(self.device)
 
+    @property
+    def home(self) -> torch.device:
+        """Where features stay for sums and pairs: those are in float64, which mps lacks."""
+        return torch.device("cpu") if self.torch_device.type == "mps" else self.torch_device
+
     def samples_at_once(self) -> int:
-        """The batch size; on a CPU, activations of more than 8 images fall out of the caches."""
+        """The batch size. On a CPU more activations fall out of the caches; a GPU that lacks the memory gets less."""
         if self.batch_size != "auto":
             return self.batch_size
-        return 8 if self.torch_device.type == "cpu" else 64
+        return {"cpu": 4, "cuda": 256}.get(self.torch_device.type, 64)
 
     def processes(self, n: int) -> int:
-        """The number of workers for `n` samples; a network on the CPU needs most of the cores itself."""
+        """Processes that read `n` samples; a network on the CPU needs most of the cores itself."""
         if self.workers != "auto":
             return self.workers
-        cores = (os.cpu_count() or 1) // dist.world()[1]
+        cores = devices.cores() // dist.world()[1]
         wanted = cores // 4 if self.torch_device.type == "cpu" else cores - 1
         return 0 if n <= FEW else max(1, min(16, wanted))
+
+    def threads(self) -> int:
+        """Workers for a source that threads may read: they cost nothing to start, and sleep when they are ahead."""
+        if self.workers != "auto":
+            return self.workers
+        cores = devices.cores() // dist.world()[1]
+        return max(1, min(16, cores if self.torch_device.type == "cpu" else cores - 1))
+
+    def work(self, encoders: Sequence[Encoder]) -> loading.Work:
+        """What workers do for `encoders`. Raises UsageError where one cannot read what the device has decoded."""
+        device = self.torch_device.type != "cpu" if self.resizing == "auto" else self.resizing == "device"
+        able = frozenset(encoder.name for encoder in encoders if hasattr(encoder.prepare, "together"))
+        jpeg = self.jpeg == "device"
+        if jpeg and (others := [encoder.name for encoder in encoders if encoder.name not in able]):
+            raise UsageError(
+                f"{others[0]} resizes with Pillow, on the CPU, so --jpeg device has nothing to give it; leave it out."
+            )
+        preparers = {encoder.name: encoder.prepare for encoder in encoders}
+        return loading.Work(preparers, able if device or jpeg else frozenset(), jpeg)
+
+    def marked(self, encoder: Encoder) -> Encoder:
+        """`encoder` as signatures and the cache are to know it: with all that moves its numbers."""
+        marks = [f"jpeg-{self.torch_device.type}"] if self.jpeg == "device" else []
+        if self.precision == "fast":
+            marks.append(str(fast_type(self.torch_device)).removeprefix("torch."))
+        if not marks:
+            return encoder
+        return replace(encoder, preprocessing="+".join([encoder.preprocessing, *marks]), protocol=None)
 
 
 @dataclass(frozen=True)
@@ -130,164 +179,92 @@ def run(
     """
     begin, how = perf_counter(), how or How()
     places = (range(len(source)) if own is None else own) if isinstance(source, Source) else None
-    preparers = {encoder.name: encoder.prepare for encoder in encoders}
-    batches = _batches(source, places, preparers, how)
+    work = how.work(encoders)
+    workers = how.threads() if isinstance(source, Source) and source.threadsafe else how.processes(len(places or ()))
+    pinned = how.torch_device.type == "cuda"
+    batches = loading.batches(source, places, work, how.samples_at_once(), workers, pinned=pinned)
     whole = len(source) if isinstance(source, Source) else 0  # so that ranks and resumed runs choose the same engine
-    networks = [Network(encoder, how.torch_device, whole) for encoder in encoders]
-    paths, labels, skipped, engine = list[str](), list[str | None](), list[Skipped](), "none"
+    networks = [Network(encoder, how.torch_device, whole, how.precision) for encoder in encoders]
+    belt = _Belt(networks, work, layers, add, after)
     try:
-        with _named_if_a_worker_dies(), _exact_float32(), _bar(source.name, places, shown=how.progress) as advance:
+        with named_if_a_worker_dies(), exact_float32(), _bar(source.name, places, shown=how.progress) as advance:
             for batch in batches:
-                for network, prepared in zip(networks, batch.read(), strict=False):  # no tensor where all were skipped
-                    for layer, rows in network(prepared).items():
-                        if layer in layers:
-                            add(network.encoder.name, layer, rows, batch.places)
-                paths += batch.paths
-                labels += batch.labels
-                skipped += batch.skipped
-                engine = "+".join(sorted({network.engine for network in networks if network.engine})) or "none"
-                if after is not None:
-                    after(batch.asked, batch.places.tolist(), batch.skipped, engine)
-                advance(len(batch.asked))
+                belt.begin(batch)
+                advance(belt.finish(max((network.ahead for network in networks), default=0)))
+            advance(belt.finish(0))
     finally:
         del batches  # the workers end here, not when the traceback of an error is forgotten
-    check_skipped(source.name, skipped, len(paths), how.max_skipped, shared=own is not None)
-    named = tuple(label for label in labels if label is not None)
-    known = named if len(named) == len(paths) else None
-    return Extracted(tuple(paths), known, tuple(skipped), engine, perf_counter() - begin)
+        belt.stop()
+    check_skipped(source.name, belt.skipped, len(belt.paths), how.max_skipped, shared=own is not None)
+    named = tuple(label for label in belt.labels if label is not None)
+    known = named if len(named) == len(belt.paths) else None
+    return Extracted(tuple(belt.paths), known, tuple(belt.skipped), belt.engine, perf_counter() - begin)
 
 
-class _Batch(NamedTuple):
-    """Samples on their way to the networks, and those of the same places that could not be read."""
+@dataclass
+class _Belt:
+    """Batches under way through the networks, in order, and what has become of those that are through."""
 
-    asked: Sequence[int]
-    places: Tensor  # [b] int64, those of `asked` that could be read
-    prepared: Sequence[Tensor]  # for each encoder [b, ...]; empty where b is 0
-    paths: Sequence[str]
-    labels: Sequence[str | None]
-    skipped: Sequence[Skipped] = ()
-    refusal: DivmetricsError | None = None
+    networks: Sequence[Network]
+    work: loading.Work
+    layers: Collection[Layer]
+    add: Add
+    after: After | None
+    paths: list[str] = field(default_factory=list)
+    labels: list[str | None] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    engine: str = "none"
+    _begun: deque[tuple[loading.Batch, dict[str, Features]]] = field(default_factory=deque)
 
-    def read(self) -> Sequence[Tensor]:
-        """What was prepared. Raises what the source or a preparer refused to go on with."""
-        if self.refusal is not None:
-            raise self.refusal
-        return self.prepared
+    @property
+    def crowded(self) -> bool:
+        """Whether the networks keep all cores busy by themselves: a thread that waits by spinning would rob them."""
+        return any(network.device.type == "cpu" and network.ahead for network in self.networks)
 
+    def begin(self, batch: loading.Batch) -> None:
+        """Start the networks on a batch."""
+        if len(batch.pictures):
+            batch = self._prepared(batch)
+        there = [network for network in self.networks if network.encoder.name in batch.prepared]  # none if all skipped
+        self._begun.append((batch, {n.encoder.name: n.start(batch.prepared[n.encoder.name]) for n in there}))
+        self.engine = "+".join(sorted({network.engine for network in self.networks if network.engine})) or "none"
 
-def _batch(
-    asked: Sequence[int],
-    samples: Mapping[int, np.ndarray],
-    preparers: Preparers,
-    paths: Sequence[str],
-    labels: Sequence[str | None],
-    skipped: Sequence[Skipped] = (),
-) -> _Batch:
-    """`samples`, by place, prepared for each encoder. Raises SourceError where an encoder's differ in size."""
-    tensors = []
-    for name, prepare in preparers.items() if samples else ():
-        prepared = [prepare(sample) for sample in samples.values()]
-        for one in prepared:
-            check_size(name, prepared[0].shape, one.shape)
-        tensors.append(torch.stack(prepared))
-    return _Batch(asked, torch.tensor(list(samples), dtype=torch.int64), tensors, paths, labels, skipped)
+    def finish(self, left: int) -> int:
+        """Hand on the features of all batches but the last `left`; how many samples those had."""
+        samples = 0
+        while len(self._begun) > left:
+            batch, features = self._begun.popleft()
+            if batch.refusal is not None:
+                raise batch.refusal
+            for name, wait in features.items():
+                found = wait()
+                with devices.one_thread() if self.crowded else nullcontext():
+                    for layer in (layer for layer in found if layer in self.layers):
+                        self.add(name, layer, found[layer], batch.places)
+            self.paths += batch.paths
+            self.labels += batch.labels
+            self.skipped += batch.skipped
+            if self.after is not None:
+                self.after(batch.asked, batch.places.tolist(), batch.skipped, self.engine)
+            samples += len(batch.asked)
+        return samples
 
+    def stop(self) -> None:
+        """Wait for what is under way, which may still be reading its batch."""
+        for _, features in self._begun:
+            for wait in features.values():
+                with suppress(Exception):
+                    wait()
 
-def _batches(source: Source | Stream, places: Sequence[int] | None, preparers: Preparers, how: How) -> Iterator[_Batch]:
-    """The prepared batches, in order; the workers, if any, have started when this returns."""
-    size = how.samples_at_once()
-    if not isinstance(source, Source):
-        return _from_stream(source, preparers, size)
-    assert places is not None  # noqa: S101  a Source has places
-    workers = how.processes(len(places))
-    loader = DataLoader(
-        _Reader(source, preparers),
-        sampler=[places[start : start + size] for start in range(0, len(places), size)],
-        batch_size=None,  # one item of _Reader is a whole batch already
-        collate_fn=_as_it_is,
-        num_workers=workers,
-        worker_init_fn=_ignore_interrupt,
-        # A forked worker starts at once and needs neither a copy of the source nor a main guard in the user's script.
-        # It is safe here: workers decode and resize on one thread, and enter no thread pool, no CUDA and no OpenVINO.
-        multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
-        pin_memory=how.torch_device.type == "cuda",
-    )
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "This process .* is multi-threaded, use of fork", DeprecationWarning)
-        return iter(loader)
-
-
-def _from_stream(stream: Stream, preparers: Preparers, size: int) -> Iterator[_Batch]:
-    pairs, start = iter(stream), 0
-    while chunk := list(islice(pairs, size)):
-        samples = {start + i: sample for i, (sample, _) in enumerate(chunk)}
-        yield _batch(
-            range(start, start + len(chunk)),
-            samples,
-            preparers,
-            [f"#{place}" for place in samples],
-            [label for _, label in chunk],
-        )
-        start += len(chunk)
-
-
-class _Reader(Dataset[_Batch]):
-    """Places -> a prepared batch. This is what a worker gets: the source and the preparers, but no network."""
-
-    def __init__(self, source: Source, preparers: Preparers) -> None:
-        self.source = source
-        self.preparers = preparers
-
-    def __getitem__(self, places: Sequence[int]) -> _Batch:
-        try:
-            return self._read(places)
-        except DivmetricsError as refusal:  # sent as a value: DataLoader would put a traceback into the message
-            return _Batch(places, torch.empty(0, dtype=torch.int64), (), (), (), (), refusal)
-
-    def _read(self, places: Sequence[int]) -> _Batch:
-        samples: dict[int, np.ndarray] = {}
-        skipped = []
-        for place in places:
-            try:
-                (samples[place],) = self.source.read([place])
-            except UnreadableSample as error:
-                skipped.append(Skipped(error.path, error.reason))
-        labels = self.source.labels
-        named = [None if labels is None else labels[place] for place in samples]
-        return _batch(places, samples, self.preparers, [self.source.path(place) for place in samples], named, skipped)
-
-
-def _as_it_is(batch: Any) -> Any:
-    return batch
-
-
-def _ignore_interrupt(_worker: int) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process hears it too, and ends its workers
-
-
-@contextmanager
-def _named_if_a_worker_dies() -> Iterator[None]:
-    try:
-        yield
-    except RuntimeError as error:
-        if "DataLoader worker (pid" not in str(error):
-            raise
-        raise Unavailable(
-            f"a worker that decodes samples died ({error}); use fewer --workers, or 0, or give it more memory "
-            "(containers often lack shared memory: docker run --shm-size=2g)."
-        ) from error
-
-
-@contextmanager
-def _exact_float32() -> Iterator[None]:
-    """TF32 off and fixed algorithms: with 10 of float32's 23 bits, a metric would depend on the age of the GPU."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        with torch.backends.cudnn.flags(torch.backends.cudnn.enabled, deterministic=True, allow_tf32=False):
-            yield
-    finally:
-        torch.set_float32_matmul_precision(before)
+    def _prepared(self, batch: loading.Batch) -> loading.Batch:
+        """`batch` with its pictures decoded and prepared on the device."""
+        encoders = [network.encoder for network in self.networks if network.encoder.name in self.work.on_device]
+        together = {encoder.name: encoder.prepare.together for encoder in encoders}  # type: ignore[attr-defined]
+        device = self.networks[0].device
+        with memory_named("images on their way", device):
+            prepared, lost = on_device(batch.pictures, batch.paths, together, device)
+        batch = batch.without(lost)
+        return batch._replace(prepared={**batch.prepared, **prepared}, pictures=())
 
 
 @contextmanager

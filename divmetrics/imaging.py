@@ -3,6 +3,9 @@
 Resizing is where published numbers part ways (Parmar 2022, arXiv:2104.11222): without antialiasing, or rounded to 8
 bits again, the same images score differently. `Bicubic` is antialiased, in floating point; `Published` is what the
 authors of a network did, which is nearly always Pillow's resize, antialiased and rounded to 8 bits.
+
+A preparer takes one image on a CPU worker. One that can also be run on a GPU has `together`: images of one size, uint8
+`[b, h, w, 3]` on any device, to what calling it gives for each, on that device and to 1e-3 grey levels.
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
+
+from divmetrics.resizing import channels_first, resize
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 Fit = Literal["short", "long", "whole", "square"]
@@ -46,6 +51,10 @@ class Native:
         """Grey levels of an image uint8 `[h, w, 3]` in [0, 1], float32 `[3, h, w]`."""
         return torch.from_numpy(image).permute(2, 0, 1).contiguous() / 255
 
+    def together(self, images: Tensor) -> Tensor:
+        """Grey levels of images uint8 `[b, h, w, 3]` in [0, 1], float32 `[b, 3, h, w]`."""
+        return channels_first(images).contiguous() / 255
+
 
 @dataclass(frozen=True)
 class Bicubic:
@@ -63,6 +72,10 @@ class Bicubic:
     def __call__(self, image: np.ndarray) -> Tensor:
         """(grey / 255 - mean) / std of an image uint8 `[h, w, 3]`, float32 `[3, size, size]`."""
         return (bicubic(image, self.size) / 255 - self.mean) / self.std
+
+    def together(self, images: Tensor) -> Tensor:
+        """The same of images uint8 `[b, h, w, 3]`, float32 `[b, 3, size, size]`."""
+        return (resize(images, self.size, "bicubic", antialias=True) / 255 - self.mean) / self.std
 
 
 @dataclass(frozen=True)

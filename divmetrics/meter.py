@@ -39,9 +39,10 @@ class Meter:
     ```
 
     `metrics`, `extractor`: as on the command line, or lists. `device`, `batch_size`, `workers` change the speed, not
-    the numbers. Unreadable samples are skipped and listed; more than the share `max_skipped` of them is a SourceError.
-    Features of whole sources are kept in `cache`: True the usual place, a path that folder, False none. `ci_level=0`
-    and `null=False` leave out the intervals and the null bands, which take longer than the values.
+    the numbers; `precision="fast"` and `jpeg="device"` change both, and signatures say so. Unreadable samples are
+    skipped and listed; more than the share `max_skipped` of them is a SourceError. Features of whole sources are kept
+    in `cache`: True the usual place, a path that folder, False none. `ci_level=0` and `null=False` leave out the
+    intervals and the null bands, which take longer than the values.
     """
 
     def __init__(
@@ -61,10 +62,12 @@ class Meter:
         modes: int | None = None,
         samples: bool = False,
         confusion: Any = None,
+        precision: Literal["float32", "fast"] = "float32",
+        jpeg: Literal["pillow", "device"] = "pillow",
     ) -> None:
         wanted = {"ci_level": ci_level, "null": null, "modes": modes, "samples": samples, "confusion": confusion}
         self.plan = Plan.of(metrics, extractor, seed, **wanted)
-        self._how = How(device, batch_size, workers, max_skipped, progress, Cache.chosen(cache))
+        self._how = How(device, batch_size, workers, max_skipped, progress, Cache.chosen(cache), precision, jpeg)
         self._sides: dict[SideName, Collector] = {
             side: Collector(partial(self.plan.needs, side)) for side in (*SIDES, HELD_OUT)
         }
@@ -156,7 +159,9 @@ class Meter:
         return self._sides[side]
 
     def _encoders(self, source: Source | Stream) -> list[Encoder]:
-        return [] if source.kind == "features" else [load_encoder(text) for text in self._specs.values()]
+        if source.kind == "features":
+            return []
+        return [self._how.marked(load_encoder(text)) for text in self._specs.values()]
 
     @property
     def _specs(self) -> dict[str, str]:

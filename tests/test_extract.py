@@ -15,7 +15,7 @@ import torch
 from sklearn.datasets import load_sample_images
 from torch import Tensor, nn
 
-from divmetrics import dist, extract
+from divmetrics import devices, dist, extract, loading
 from divmetrics.declare import Layer
 from divmetrics.encoder import Encoder
 from divmetrics.errors import SourceError, Unavailable, UsageError
@@ -222,8 +222,29 @@ def test_out_of_memory_halves_the_batch_and_goes_on() -> None:
 
 
 def test_no_memory_for_a_single_sample() -> None:
-    with pytest.raises(Unavailable, match="fake: cpu lacks the memory for one sample"):
+    with pytest.raises(
+        Unavailable, match=r"fake: one sample needs more memory than cpu has; .*--batch-size 1, or a sm"
+    ):
         extract.run(Images(), [encoder_of(_Limited(fits=0))], layers={"pooled"}, add=Collect(), how=CPU)
+
+
+class _Greedy(nn.Module):
+    def forward(self, batch: Tensor) -> tuple[Tensor]:
+        return (batch.new_empty(2**60),)
+
+
+def test_a_network_that_asks_for_more_memory_than_there_is() -> None:
+    with pytest.raises(Unavailable, match="needs more memory than cpu has"):
+        extract.run(Images(), [encoder_of(_Greedy())], layers={"pooled"}, add=Collect(), how=CPU)
+
+
+def test_pictures_that_do_not_fit_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    def together(self: Native, images: Tensor) -> Tensor:
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(Native, "together", together)
+    with pytest.raises(Unavailable, match="images on their way needs more memory"):
+        collect(Images(), replace(CPU, resizing="device"))
 
 
 class _Settings(nn.Module):
@@ -268,7 +289,7 @@ def test_workers_end_with_the_run(error: type[BaseException]) -> None:
 def test_workers_leave_an_interrupt_to_the_main_process() -> None:
     before = signal.getsignal(signal.SIGINT)
     try:
-        extract._ignore_interrupt(0)
+        loading._ignore_interrupt(0)
         assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, before)
@@ -285,6 +306,9 @@ def test_bad_settings_fail_before_anything_is_read() -> None:
         ({"workers": -1}, "-1 workers cannot be"),
         ({"max_skipped": 1.5}, "max-skipped 1.5 is no share"),
         ({"device": "gpu"}, "unknown device 'gpu'"),
+        ({"precision": "half"}, "unknown precision 'half'"),
+        ({"jpeg": "gpu"}, "unknown jpeg 'gpu'"),
+        ({"resizing": "gpu"}, "unknown resizing 'gpu'"),
     ]:
         with pytest.raises(UsageError, match=message):
             How(**given)  # type: ignore[arg-type]
@@ -297,15 +321,16 @@ def test_bad_settings_fail_before_anything_is_read() -> None:
 def test_auto_leaves_the_cores_to_the_network(
     monkeypatch: pytest.MonkeyPatch, cores: int, ranks: int, n: int, workers: int
 ) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(devices, "cores", lambda: cores)
     monkeypatch.setattr(dist, "world", lambda: (0, ranks))
     assert How("cpu").processes(n) == workers
+    assert How("cpu").threads() == max(1, min(16, cores // ranks))
 
 
 def test_auto_on_a_gpu_decodes_on_all_cores_but_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    monkeypatch.setattr(os, "cpu_count", lambda: 8)
-    assert (How("cuda").processes(5000), How("cuda").samples_at_once()) == (7, 64)
+    monkeypatch.setattr(devices, "cores", lambda: 8)
+    assert (How("cuda").processes(5000), How("cuda").samples_at_once()) == (7, 256)
     assert (How("cuda", workers=3).processes(5), How("cuda", batch_size=5).samples_at_once()) == (3, 5)
 
 
@@ -340,3 +365,20 @@ def test_the_default_network_on_photographs_in_a_folder(tmp_path: Path, workers:
     assert got.rows("efficientnet-lite0", "logits").argmax(1).tolist() == [442, 985]
     assert got.rows("efficientnet-lite0").shape == (2, 1280)
     assert left.labels == ("a", "b")
+
+
+def test_fast_stands_in_the_signature_and_is_no_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder = replace(encoder_of(_AsTuple()), protocol="inception-2015")
+    assert CPU.marked(encoder) is encoder
+    monkeypatch.setattr(extract, "fast_type", lambda device: torch.bfloat16)
+    marked = replace(CPU, precision="fast").marked(encoder)
+    assert (marked.preprocessing, marked.protocol) == ("native+bfloat16", None)
+    monkeypatch.setattr(extract, "fast_type", lambda device: None)
+    with pytest.raises(Unavailable, match="nothing faster than float32"):
+        replace(CPU, precision="fast")
+
+
+def test_sums_and_pairs_stay_where_float64_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert [How(device).home.type for device in ("cpu", "mps", "cuda")] == ["cpu", "cpu", "cuda"]

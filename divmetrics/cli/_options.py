@@ -30,6 +30,8 @@ class Measuring:
     cache: str | None
     no_cache: bool
     quiet: bool
+    precision: str
+    jpeg: str
 
     def keywords(self, extractor: str | None = None) -> dict[str, Any]:
         """Keyword arguments of `engine.score` and `engine.extract`; `extractor` stands in where none was named."""
@@ -103,7 +105,21 @@ _MEASURING = (
         default="auto",
         metavar="N|auto",
         show_default=True,
-        help="Processes that decode images.",
+        help="Threads or processes that decode images.",
+    ),
+    click.option(
+        "--precision",
+        type=click.Choice(["float32", "fast"]),
+        default="float32",
+        show_default=True,
+        help="fast: half floats on a GPU, bfloat16 on a CPU that has it; signatures say so.",
+    ),
+    click.option(
+        "--jpeg",
+        type=click.Choice(["pillow", "device"]),
+        default="pillow",
+        show_default=True,
+        help="device: JPEG files are decoded where the network runs, within a grey level or two; signatures say so.",
     ),
     click.option("--labels", metavar="PATH", help="Class names of the samples: a csv with the columns path,label."),
     click.option("--weights", metavar="PATH", help="Weights file for the extractor, in place of its own."),

@@ -21,6 +21,7 @@ from divmetrics import weights as store
 from divmetrics.declare import extractor
 from divmetrics.encoder import Encoder
 from divmetrics.imaging import bicubic
+from divmetrics.resizing import channels_first, resize, tf1_bilinear
 from divmetrics.states import fill, read_state, state_digest
 
 SIZE = 299
@@ -203,22 +204,6 @@ class Inception(nn.Module):
         return found[self.depth].mean((2, 3)), logits
 
 
-def tf1_bilinear(grey: Tensor, size: int) -> Tensor:
-    """`grey` `[..., h, w]` resized to `[..., size, size]` as TensorFlow 1 does it, to the bit in float32.
-
-    Pixel i reads at i * h / size, which is off by up to half a pixel, and nothing is averaged when an image shrinks.
-    """
-    for dim in (-1, -2):
-        n = grey.shape[dim]
-        scale = torch.tensor(n / size, dtype=torch.float32)  # rounded, as TensorFlow rounds it
-        place = torch.arange(size, dtype=grey.dtype) * scale
-        low = place.long()
-        share = (place - low).reshape(-1, *[1] * (-1 - dim))
-        first, second = (grey.index_select(dim, at) for at in (low, (low + 1).clamp(max=n - 1)))
-        grey = first + (second - first) * share
-    return grey
-
-
 @dataclass(frozen=True)
 class TensorFlow:
     """Preparer: what the graph of 2015 does with an image."""
@@ -227,7 +212,12 @@ class TensorFlow:
 
     def __call__(self, image: np.ndarray) -> Tensor:
         """(grey - 128) / 128 of an image uint8 `[h, w, 3]`, float32 `[3, 299, 299]`."""
-        return (tf1_bilinear(_channels(image), SIZE) - 128) / 128
+        return self.together(torch.from_numpy(image))
+
+    def together(self, images: Tensor) -> Tensor:
+        """The same of images uint8 `[b, h, w, 3]`, float32 `[b, 3, 299, 299]`."""
+        channels = images.movedim(-1, -3).contiguous()  # as bytes: a quarter of what is copied
+        return (tf1_bilinear(channels.float(), SIZE) - 128) / 128
 
 
 @dataclass(frozen=True)
@@ -240,6 +230,10 @@ class Clean:
         """(grey - 128) / 128 of an image uint8 `[h, w, 3]`, float32 `[3, 299, 299]`."""
         return (bicubic(image, SIZE) - 128) / 128
 
+    def together(self, images: Tensor) -> Tensor:
+        """The same of images uint8 `[b, h, w, 3]`, float32 `[b, 3, 299, 299]`."""
+        return (resize(images, SIZE, "bicubic", antialias=True) - 128) / 128
+
 
 @dataclass(frozen=True)
 class PytorchFid:
@@ -249,11 +243,12 @@ class PytorchFid:
 
     def __call__(self, image: np.ndarray) -> Tensor:
         """2 grey / 255 - 1 of an image uint8 `[h, w, 3]`, float32 `[3, 299, 299]`."""
-        return 2 * functional.interpolate(_channels(image)[None] / 255, (SIZE, SIZE), mode="bilinear")[0] - 1
+        grey = channels_first(torch.from_numpy(image))[None]
+        return 2 * functional.interpolate(grey / 255, (SIZE, SIZE), mode="bilinear")[0] - 1
 
-
-def _channels(image: np.ndarray) -> Tensor:
-    return torch.from_numpy(image).permute(2, 0, 1).float()  # [3, h, w]
+    def together(self, images: Tensor) -> Tensor:
+        """The same of images uint8 `[b, h, w, 3]`, float32 `[b, 3, 299, 299]`."""
+        return 2 * (resize(images, SIZE, "bilinear", antialias=False) / 255) - 1
 
 
 @extractor("inception", modality="image", provides=("pooled", "logits"), cite=CITE)

@@ -11,6 +11,7 @@ from typing import Any
 from divmetrics.errors import SourceError, UsageError
 from divmetrics.sources._arrays import open_npy, open_npz
 from divmetrics.sources._base import Kind, Source, Stream, UnreadableSample
+from divmetrics.sources._decode import decode, strict
 from divmetrics.sources._folder import open_folder
 from divmetrics.sources._objects import open_object
 from divmetrics.sources._tar import open_tar
@@ -25,8 +26,10 @@ __all__ = [
     "Source",
     "Stream",
     "UnreadableSample",
+    "decode",
     "labels_from_csv",
     "open_source",
+    "strict",
     "subset",
     "with_labels",
 ]

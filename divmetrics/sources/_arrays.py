@@ -34,6 +34,7 @@ class Array(Source):
     labels: tuple[str, ...] | None = None
     file: Path | None = None
     """The `.npy` that `rows` is mapped from; a worker process maps it again rather than receive its bytes."""
+    threadsafe = True
 
     def __len__(self) -> int:
         return len(self.rows)

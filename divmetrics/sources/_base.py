@@ -32,6 +32,8 @@ class Source(ABC):
     kind: Kind
     labels: Sequence[str] | None = None
     """One class name a sample, where the layout gives classes."""
+    threadsafe: bool = False
+    """Whether several threads may read at once; where they may not, processes do."""
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -39,6 +41,10 @@ class Source(ABC):
     @abstractmethod
     def read(self, indices: Sequence[int]) -> list[np.ndarray]:
         """The samples at `indices`, decoded, as writable arrays. Raises UnreadableSample for one that cannot be."""
+
+    def jpeg(self, index: int) -> bytes | None:  # noqa: ARG002
+        """The sample as the content of a JPEG file, None where it is no such file. Raises UnreadableSample."""
+        return None
 
     @abstractmethod
     def path(self, index: int) -> str:

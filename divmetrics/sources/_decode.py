@@ -15,9 +15,8 @@ from __future__ import annotations
 
 import io
 import re
+import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
@@ -42,7 +41,7 @@ def decode(data: bytes, path: str) -> np.ndarray:
     if not data:
         raise UnreadableSample(path, "empty file")
     try:
-        with _strict(), Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+        with strict, Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             if image.width * image.height > _MAX_PIXELS:
                 raise Image.DecompressionBombError(f"{image.width * image.height} pixels")
             return pixels(image)
@@ -90,13 +89,34 @@ def _eight_bits(values: np.ndarray) -> np.ndarray:
     return ((wide + 128) // 257).astype(np.uint8)
 
 
-@contextmanager
-def _strict() -> Iterator[None]:
-    """Pillow without its warnings, and strict about truncated files even where the process has asked it not to be."""
-    lenient, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        ImageFile.LOAD_TRUNCATED_IMAGES = lenient
+class _Strict:
+    """Pillow without its warnings, and strict about truncated files even where the process has asked it not to be.
+
+    Both are settings of the whole process, so threads that decode at the same time share one: the first that enters
+    sets them, the last that leaves puts them back.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._lenient = False
+        self._warnings = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1:
+                self._lenient, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
+                self._warnings = warnings.catch_warnings()
+                self._warnings.__enter__()
+                warnings.filterwarnings("ignore", module=r"PIL\.")
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._warnings.__exit__(None, None, None)
+                ImageFile.LOAD_TRUNCATED_IMAGES = self._lenient
+
+
+strict = _Strict()

@@ -65,6 +65,7 @@ class ImageFiles(Source):
     files: tuple[str, ...]
     labels: tuple[str, ...] | None = None
     kind: Kind = "image"
+    threadsafe = True
 
     def __len__(self) -> int:
         return len(self.files)
@@ -72,6 +73,11 @@ class ImageFiles(Source):
     def read(self, indices: Sequence[int]) -> list[np.ndarray]:
         """As `Source.read`."""
         return [decode(self.container.content(self.files[i]), self.files[i]) for i in indices]
+
+    def jpeg(self, index: int) -> bytes | None:
+        """As `Source.jpeg`."""
+        content = self.container.content(self.files[index])
+        return content if content.startswith(b"\xff\xd8\xff") else None
 
     def fingerprints(self, indices: Sequence[int]) -> list[bytes]:
         """As `Source.fingerprints`: the sha256 of each file."""

@@ -34,6 +34,15 @@ class View(Source):
         """As `Source.read`."""
         return self.base.read([self.indices[i] for i in indices])
 
+    @property
+    def threadsafe(self) -> bool:  # type: ignore[override]
+        """As `Source.threadsafe`."""
+        return self.base.threadsafe
+
+    def jpeg(self, index: int) -> bytes | None:
+        """As `Source.jpeg`."""
+        return self.base.jpeg(self.indices[index])
+
     def fingerprints(self, indices: Sequence[int]) -> list[bytes] | None:
         """As `Source.fingerprints`."""
         return self.base.fingerprints([self.indices[i] for i in indices])

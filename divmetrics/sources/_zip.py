@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
@@ -28,13 +29,13 @@ def open_zip(path: str) -> ImageFiles:
 
 @dataclass(frozen=True)
 class Zip(Container):
-    """The files of one zip; each process opens it for itself, since a handle's position must not be shared."""
+    """The files of one zip; each process and thread opens it for itself: a handle's position must not be shared."""
 
     file: Path
     members: Mapping[str, str]
     """Relative name -> name as the zip has it."""
-    _archives: dict[int, zipfile.ZipFile] = field(default_factory=dict, repr=False, compare=False)
-    """Process id -> open archive."""
+    _archives: dict[tuple[int, int], zipfile.ZipFile] = field(default_factory=dict, repr=False, compare=False)
+    """Process and thread -> open archive."""
 
     def names(self) -> Iterable[str]:
         """Every visible file."""
@@ -42,11 +43,11 @@ class Zip(Container):
 
     def content(self, name: str) -> bytes:
         """The bytes of one file. Raises UnreadableSample."""
-        process = os.getpid()
-        if process not in self._archives:
-            self._archives[process] = zipfile.ZipFile(self.file)
+        mine = os.getpid(), threading.get_ident()
+        if mine not in self._archives:
+            self._archives[mine] = zipfile.ZipFile(self.file)
         try:
-            return self._archives[process].read(self.members[name])
+            return self._archives[mine].read(self.members[name])
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:  # RuntimeError: encrypted
             raise UnreadableSample(name, f"damaged in the zip: {error}") from None
 

@@ -11,7 +11,16 @@ import pytest
 
 from divmetrics.results import Report
 
-DEFAULTS = {"seed": 0, "device": "auto", "batch_size": "auto", "workers": "auto", "max_skipped": 0.01, "progress": True}
+DEFAULTS = {
+    "seed": 0,
+    "device": "auto",
+    "batch_size": "auto",
+    "workers": "auto",
+    "max_skipped": 0.01,
+    "progress": True,
+    "precision": "float32",
+    "jpeg": "pillow",
+}
 COMPARING = {"ci_level": 0.95, "null": True, "modes": None, "held_out": None, "confusion": None, "samples": False}
 
 
@@ -33,6 +42,8 @@ def test_defaults_reach_the_engine(call: Callable[..., object], engine: object) 
         (["--weights", "w.pth"], {"weights": "w.pth"}),
         (["--max-skipped", "0.5"], {"max_skipped": 0.5}),
         (["--quiet"], {"progress": False}),
+        (["--precision", "fast"], {"precision": "fast"}),
+        (["--jpeg", "device"], {"jpeg": "device"}),
     ],
 )
 def test_each_option_reaches_the_engine(

@@ -85,8 +85,8 @@ def test_what_openvino_cannot_convert_runs_in_torch(tmp_path: Path) -> None:
         encoder = load_encoder(f"torchscript:{path}?size=8")
         told = pytest.warns(UserWarning, match="runs eagerly") if engine == "torch" else nullcontext()
         with told:
-            run, found = accelerate(encoder, torch.device("cpu"), (3, 8, 8))
-        assert found.startswith(f"{engine} ")
+            run = accelerate(encoder, torch.device("cpu"), (3, 8, 8))
+        assert run.name.startswith(f"{engine} ")
         batch = encoder.prepare(IMAGE)[None]
         torch.testing.assert_close(run(batch)[0], network(batch).detach())
 
@@ -269,8 +269,7 @@ def test_a_python_class_that_draws_its_weights_draws_the_same_and_leaves_torchs_
 
 def test_a_python_object_is_run_as_it_is_written(own: str) -> None:
     encoder = load_encoder(f"python:{own}:Drawn?size=8")
-    _, engine = accelerate(encoder, torch.device("cpu"), (3, 8, 8))
-    assert engine.startswith("torch ")
+    assert accelerate(encoder, torch.device("cpu"), (3, 8, 8)).name.startswith("torch ")
 
 
 def test_a_python_object_may_be_a_whole_encoder(own: str) -> None:
