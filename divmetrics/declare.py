@@ -329,6 +329,8 @@ class ZooModel(_Optioned):
     """Rows of the target's training set that it has seen, where it may copy them."""
     untreated: str | None = None
     """For a cure: the entry without it, all else equal."""
+    support: int | None = None
+    """Samples that there are, where each is given out once; None where there is no end."""
 
 
 @dataclass(frozen=True)
@@ -508,6 +510,7 @@ def zoo_model(
     checkpoint: Path | None = None,
     copied: int = 0,
     untreated: str | None = None,
+    support: int | None = None,
 ) -> Callable[[Callable[..., Any]], ZooModel]:
     """Declare a generator of the zoo: a function of `(n, seed, *, options)` that returns rows `[n, d]`."""
 
@@ -525,6 +528,7 @@ def zoo_model(
             checkpoint=checkpoint,
             copied=copied,
             untreated=untreated,
+            support=support,
         )
         ZOO.add(record)
         return record

@@ -47,7 +47,8 @@ class Checked:
 def measured(model: ZooModel) -> Oracle:
     """The oracle's numbers of fresh samples of `model` at its default options."""
     owner = target(model.target)
-    rows = model.function(MANY if owner.modes >= 1000 else FEW, SEED)
+    n = MANY if owner.modes >= 1000 else FEW
+    rows = model.function(min(n, model.support or n), SEED)
     return judge(owner, rows, owner.training_set(model.copied)[0] if model.copied else None)
 
 

