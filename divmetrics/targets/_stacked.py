@@ -60,12 +60,12 @@ class Stacked(Target):
         found: np.ndarray = np.sum([self.digit.variation[part] for part in _digits_of(np.arange(self.modes))], axis=0)
         return found
 
-    @property
+    @cached_property
     def confusion(self) -> np.ndarray:
         """As `Target.confusion`: the channels are confused independently."""
         return reduce(np.kron, [self.digit.confusion] * CHANNELS)
 
-    @property
+    @cached_property
     def unconfused(self) -> np.ndarray:
         """As `Target.unconfused`: the inverse of a Kronecker product is the product of the inverses."""
         return reduce(np.kron, [self.digit.unconfused] * CHANNELS)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from divmetrics.errors import SourceError, UnknownName, UsageError
+from divmetrics.errors import UnknownName, UsageError
 from divmetrics.sources import open_source
 
 
@@ -38,7 +38,7 @@ def test_an_option_moves_the_samples():
         ("zoo:ring-8?n", UsageError, "write ring-8\\?option=value"),
         ("zoo:ring-8?n=many", UsageError, "n='many' is not a whole number"),
         ("zoo:ring-8?n=0", UsageError, "give n of 1"),
-        ("zoo:digits-originals?n=1798", SourceError, "1797"),
+        ("zoo:digits-originals?n=1798", UsageError, "has 1797 samples and none twice; lower n"),
     ],
 )
 def test_bad_names(text, error, message):
