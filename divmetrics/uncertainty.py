@@ -38,6 +38,8 @@ WIDE = 256
 """Columns beyond which a metric that decomposes matrices takes fewer draws, if it says so."""
 FOR_BIAS = 6
 """Half-samples that suffice for a bias, where none are needed for the interval."""
+ROOT = 5
+"""Few draws of a distance are compared by their roots of this order."""
 
 
 @dataclass(frozen=True)
@@ -188,14 +190,27 @@ def _drawn_band(value: float, dealt: np.ndarray, metric: Metric, level: float) -
         low, high = float(ordered[rank - 1]), float(ordered[-rank])
         p = float(1 + _worse(metric)(dealt, value).sum()) / (count + 1)
     else:
-        spread = sd * float(np.sqrt(1 + 1 / max(1, len(finite))))
-        freedom = max(1, len(finite) - 1)
-        reach = float(stats.t.ppf((1 + level) / 2, freedom))
-        low, high = mean - reach * spread, mean + reach * spread
-        p = _tail(value, mean, spread, stats.t(freedom), metric)
+        low, high, p = student_band(value, finite, metric, level)
     low, high = max(low, metric.range[0]), min(high, metric.range[1])
     known = dict(zip(("mean", "low", "high", "sd", "p"), map(finite_or_none, (mean, low, high, sd, p)), strict=True))
     return NullBand(**known, draws=count, method="permutation")
+
+
+def student_band(value: float, drawn: np.ndarray, metric: Metric, level: float) -> tuple[float, float, float]:
+    """Low and high end of the band and p, from few draws by Student's t.
+
+    Distances are at least 0 and their null is skewed, like a weighted sum of chi squares. There fifth roots are
+    compared: the cube root (Wilson and Hilferty 1931) is best for equal weights, the logarithm for very unequal ones.
+    """
+    bent = metric.range[0] == 0 and np.isinf(metric.range[1]) and bool((drawn > 0).all()) and value >= 0
+    power = ROOT if bent else 1
+    moved = drawn ** (1 / power)
+    middle, freedom = float(moved.mean()), max(1, len(moved) - 1)
+    spread = float(moved.std(ddof=1)) * float(np.sqrt(1 + 1 / len(moved))) if len(moved) > 1 else np.nan
+    reach = float(stats.t.ppf((1 + level) / 2, freedom))
+    p = _tail(value ** (1 / power), middle, spread, stats.t(freedom), metric)
+    low, high = middle - reach * spread, middle + reach * spread
+    return (max(low, 0.0) ** power if bent else low), high**power, p
 
 
 def _closed_band(value: float, null: Null, metric: Metric, level: float) -> NullBand:

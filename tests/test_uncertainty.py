@@ -16,7 +16,7 @@ from divmetrics.pool import Pool, Splits
 from divmetrics.results import Side
 from divmetrics.sides import Sides
 from divmetrics.summaries import Moments, Rows
-from divmetrics.uncertainty import Doubt, Draws, doubt
+from divmetrics.uncertainty import Doubt, Draws, doubt, student_band
 
 PLAN = Plan.of("fid", "pixels")
 
@@ -92,6 +92,20 @@ def test_the_null_keeps_its_level(metric: Metric, draws: int) -> None:
     assert 0.02 <= (p <= 0.05).mean() <= 0.085  # 99 % of binomial draws
     outside = [not found.null.low <= value <= found.null.high for value, found in bands]
     assert 0.02 <= np.mean(outside) <= 0.085
+
+
+def test_few_draws_of_a_distance_keep_the_level_far_out() -> None:
+    """Weighted chi squares, as the null of FID; compared without roots, p <= .01 in 4 % of the draws."""
+    drawn = (np.random.default_rng(0).chisquare(1, (2000, 21, 5)) / np.arange(1, 6)).sum(2)
+    distance = replace(GAP, laws=Laws(range=(0, inf)))
+    found = np.array(
+        [student_band(value, few, distance, 0.95) for value, few in zip(drawn[:, 0], drawn[:, 1:], strict=True)]
+    )
+    low, high, p = found.T
+    assert 0.004 <= (p <= 0.01).mean() <= 0.019
+    assert 0.035 <= (p <= 0.05).mean() <= 0.07
+    assert (low >= 0).all()
+    assert 0.03 <= np.mean((drawn[:, 0] < low) | (drawn[:, 0] > high)) <= 0.07
 
 
 def test_a_shift_has_a_small_p_and_a_shift_to_the_good_side_has_not() -> None:
