@@ -134,6 +134,6 @@ def _cell(value: Any) -> str:
     if isinstance(value, list):  # the ends of a range
         low, high = value
         return f"{'-inf' if low is None else f'{low:g}'} to {'inf' if high is None else f'{high:g}'}"
-    return (
-        "" if value is None else str(value).partition(";")[0]
-    )  # of a docstring the quantity: range and direction have columns of their own
+    if value is None:
+        return ""
+    return str(value).partition(";")[0]  # of a docstring the quantity: range and direction have columns of their own
