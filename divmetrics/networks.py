@@ -56,10 +56,10 @@ class Timm(nn.Module):
         return found
 
 
-def encoder(network: Pooled, digest: str, prepare: Published) -> Encoder:
+def encoder(network: Pooled, digest: str, prepare: Published, protocol: str | None = None) -> Encoder:
     """`network` in eval mode with what it reads; `load_encoder` puts the name in."""
     ready = network.eval().requires_grad_(False)
-    return Encoder("", digest, prepare.name, network.layers, prepare, lambda: ready)
+    return Encoder("", digest, prepare.name, network.layers, prepare, lambda: ready, protocol)
 
 
 def drawn(build: Callable[[], Network], seed: int) -> Network:

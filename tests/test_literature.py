@@ -20,6 +20,15 @@ def side(seed: int, protocol: str | None) -> Collected:
     return Collected(Side(f"set{seed}", 1000, None), {"inception": info}, summaries)
 
 
+CMMD = "mmd_rbf:sigma=10:normalise=true:unbiased=false:scale=1000"
+
+
+def test_cmmd_is_a_protocol_of_encoder_and_kernel() -> None:
+    assert literature([CMMD], "cmmd-2024") == {"mmd_rbf": True}
+    for metric, protocol in [("mmd_rbf", "cmmd-2024"), (CMMD, "inception-2015"), (CMMD, None), ("fid", "cmmd-2024")]:
+        assert not any(literature([metric], protocol).values())
+
+
 def literature(metrics: Sequence[str], protocol: str | None) -> dict[str, bool]:
     report = measure(Plan.of(list(metrics), "inception"), side(0, protocol), side(1, protocol), {})
     return {name.partition("@")[0]: result.literature for name, result in report.metrics.items()}

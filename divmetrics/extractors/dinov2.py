@@ -37,18 +37,20 @@ def dinov2_b(*, weights: str | None = None, seed: int = 0) -> Encoder:
 def dinov2_l(*, weights: str | None = None, seed: int = 0) -> Encoder:
     """DINOv2 ViT-L/14: 1024 features, the class token of the whole image at 224 x 224; the protocol of Stein 2023.
 
-    `weights`: none for the published ones, a file of the authors or of timm, or `random`, drawn by `seed`.
+    `weights`: none for the published ones, a file of the authors or of timm, or `random`, drawn by `seed`. With the
+    published ones the protocol is called `dgm-eval-2023`.
     """
-    return _dinov2("large", weights, seed)
+    return _dinov2("large", weights, seed, "dgm-eval-2023")
 
 
-def _dinov2(size: str, weights: str | None, seed: int) -> Encoder:
+def _dinov2(size: str, weights: str | None, seed: int, protocol: str | None = None) -> Encoder:
     loaded, digest = timm_network(f"vit_{size}_patch14_dinov2.lvd142m", weights, seed)
     network: Any = loaded
     positions = at_grid(network.pos_embed, 224 // 14)
     network.set_input_size(img_size=(224, 224))
     network.pos_embed = nn.Parameter(positions)
-    return encoder(Pooled(Timm(network)), digest, Published((224, 224), (224, 224)))
+    prepare = Published((224, 224), (224, 224))
+    return encoder(Pooled(Timm(network)), digest, prepare, protocol if weights is None else None)
 
 
 def at_grid(positions: Tensor, side: int) -> Tensor:

@@ -107,3 +107,29 @@ def test_files_of_the_authors_load(tmp_path: Path) -> None:
     torch.save(authors, tmp_path / "dinov2_vits14_pretrain.pth")
     loaded = load_encoder(f"dinov2-s?weights={tmp_path / 'dinov2_vits14_pretrain.pth'}")
     assert loaded.digest == encoder.digest == digest
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "protocol"),
+    [
+        ("clip-l14-336", "clip", "cmmd-2024"),
+        ("clip-b32", "clip", None),
+        ("dinov2-l", "dinov2", "dgm-eval-2023"),
+        ("dinov2-s", "dinov2", None),
+    ],
+)
+def test_protocols_are_named_for_the_published_weights_alone(
+    name: str, module: str, protocol: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Tiny(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.pos_embed = torch.nn.Parameter(torch.zeros(1, 1 + 4 * 4, 2))
+
+        def set_input_size(self, img_size: tuple[int, int]) -> None:
+            pass
+
+    monkeypatch.setattr(f"divmetrics.extractors.{module}.timm_network", lambda *_: (Tiny(), "0" * 64))
+    for query, wanted in [("", protocol), ("?weights=random", None), ("?weights=mine.pth", None)]:
+        options = dict(part.split("=") for part in query[1:].split("&") if part)
+        assert EXTRACTORS[name].function(**options).protocol == wanted
