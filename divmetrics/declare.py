@@ -23,6 +23,8 @@ from typing import Any, Generic, Literal, Self, TypeVar
 from divmetrics.errors import UnknownName, UsageError
 
 Better = Literal["higher", "lower"]
+Role = Literal["fidelity", "diversity", "distance", "copies"]
+"""What a metric is for: are samples right, is all there, both in one number, or is something copied."""
 Layer = Literal["pooled", "spatial", "logits", "labels", "pixels"]
 LAYERS: tuple[Layer, ...] = typing.get_args(Layer)
 
@@ -244,6 +246,8 @@ class Metric(_Optioned):
     better: Better
     laws: Laws
     cite: str
+    role: Role = "diversity"
+    """What it answers for in the report card."""
     presets: tuple[str, ...] = ()
     family: Family | None = None
     minimum: Callable[[Mapping[str, Any]], int] = lambda _: 2
@@ -447,6 +451,7 @@ def metric(
     better: Better,
     laws: Laws,
     cite: str,
+    role: Role | None = None,
     presets: Sequence[str] = (),
     family: Family | None = None,
     minimum: Callable[[Mapping[str, Any]], int] = lambda _: 2,
@@ -457,7 +462,11 @@ def metric(
     companion: str | None = None,
     about: About | None = None,
 ) -> Callable[[Callable[..., float | Measured]], Metric]:
-    """Declare a metric: `@metric("recall", real=Rows.on("pooled"), fake=Rows.on("pooled"), better="higher", ...)`."""
+    """Declare a metric: `@metric("recall", real=Rows.on("pooled"), fake=Rows.on("pooled"), better="higher", ...)`.
+
+    Without a `role` it is for diversity if it gets worse when the fakes collapse (`laws.on_collapse`), else for
+    fidelity.
+    """
 
     def declare(function: Callable[..., float | Measured]) -> Metric:
         record = Metric(
@@ -468,6 +477,7 @@ def metric(
             better=better,
             laws=laws,
             cite=cite,
+            role=role or ("diversity" if laws.on_collapse == "worse" else "fidelity"),
             presets=tuple(presets),
             family=family,
             minimum=minimum,

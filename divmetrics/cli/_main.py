@@ -18,6 +18,7 @@ from divmetrics.cli._gate import gate
 from divmetrics.cli._list import list_parts
 from divmetrics.cli._output import plain_warnings, tell
 from divmetrics.cli._score import score
+from divmetrics.cli._validate import validate
 from divmetrics.cli._weights import weights
 from divmetrics.cli._zoo import zoo
 from divmetrics.errors import DivmetricsError, UnknownName
@@ -62,7 +63,7 @@ def commands(ctx: click.Context) -> None:
         ctx.exit(WRONG)
 
 
-for command in (score, gate, extract, list_parts, zoo, weights, cache, demo):
+for command in (score, gate, extract, list_parts, zoo, validate, weights, cache, demo):
     commands.add_command(command)
 
 

@@ -18,6 +18,7 @@ def _resample(pool: Pool, splits: Splits, *, levels: int) -> Tensor:
     fake=Rows.on("pooled"),
     better="higher",
     laws=Laws(range=(0, 1), translation=True, rotation=True, scaling=0, on_collapse="worse"),
+    role="fidelity",
     cite="Alaa 2022, arXiv:2102.08921",
     chance=Chance(resample=_resample),
     about=About(

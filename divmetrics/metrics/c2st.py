@@ -124,6 +124,7 @@ def _column(test: _Test, side: int, n: int) -> list[float | None]:
     fake=Rows.on("pooled"),
     better="lower",
     laws=Laws(range=(0, 1), on_copies=0.5, on_collapse="worse"),
+    role="distance",
     cite="Lopez-Paz and Oquab 2017, arXiv:1610.06545",
     minimum=lambda _: 4,
     equal_n=True,

@@ -27,6 +27,7 @@ def _resample(pool: Pool, splits: Splits, **_: Any) -> Tensor:
     fake=Moments.on("pooled"),
     better="lower",
     laws=Laws(range=(0, float("inf")), translation=True, rotation=True, scaling=2.0, on_copies=0.0),
+    role="distance",
     cite="Heusel 2017, arXiv:1706.08500",
     presets=("quick", "default"),
     protocols={"inception-2015": {}},

@@ -106,6 +106,7 @@ def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
     better="lower",
     # no range: a value near 0 may be extrapolated to below; no row order: subsets are drawn by place
     laws=Laws(row_order=False, translation=True, rotation=True, scaling=2.0),
+    role="distance",
     cite="Chong and Forsyth 2020, arXiv:1911.07023",
     minimum=lambda _: 4,
     chance=Chance(variance=Variance("influence function", _variance), resample=_resample, draws=12, draws_wide=5),

@@ -88,6 +88,7 @@ def _null(pool: Pool, *, seed: int) -> Null | None:
     held_out=Rows.on("pooled"),
     better="lower",
     laws=Laws(range=(-inf, inf), row_order=False, translation=True, on_collapse="better"),
+    role="copies",
     cite="Jiralerspong 2023, arXiv:2302.04440",
     minimum=lambda _: 4,
     chance=Chance(variance=Variance("delete-group jackknife", _variance), null=_null),

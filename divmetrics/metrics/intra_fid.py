@@ -81,6 +81,7 @@ def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
     fake=Labelled.on("pooled"),
     better="lower",
     laws=Laws(range=(0, inf), translation=True, rotation=True, scaling=2.0, on_copies=0.0),
+    role="distance",
     cite="Miyato and Koyama 2018, arXiv:1802.05637",
     minimum=lambda options: int(options["min_count"]),
     chance=Chance(variance=Variance("influence function", _variance), resample=_resample, draws=20, bias="1/n"),

@@ -54,6 +54,7 @@ def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
     fake=Rows.on("pooled"),
     better="lower",
     laws=Laws(rotation=True),
+    role="distance",
     cite="Binkowski 2018, arXiv:1801.01401",
     presets=("default",),
     minimum=lambda options: int(options["subset_size"]) if options["subsets"] else 2,

@@ -54,6 +54,7 @@ def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
     fake=Rows.on("pooled"),
     better="lower",
     laws=Laws(range=(0, inf), rotation=True, scaling=2.0, on_copies=0.0),
+    role="distance",
     cite="Bai 2021, arXiv:2106.03062",
     protocols={"inception-2015": {"tau": 0.1}},
     chance=Chance(variance=Variance("influence function", _variance), resample=_resample, draws=20, draws_wide=8),

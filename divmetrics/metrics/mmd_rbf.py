@@ -59,6 +59,7 @@ def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
     fake=Rows.on("pooled"),
     better="lower",
     laws=Laws(translation=True, rotation=True, scaling=0.0),
+    role="distance",
     cite="Gretton 2012, JMLR 13; Jayasumana 2024 (CMMD), arXiv:2401.09603",
     minimum=lambda options: 2 if options["unbiased"] else 1,
     protocols={"cmmd-2024": {"sigma": 10.0, "normalise": True, "unbiased": False, "scale": 1000.0}},

@@ -22,6 +22,7 @@ def _resample(pool: Pool, splits: Splits, *, clusters: int, runs: int, angles: i
     fake=Rows.on("pooled"),
     better="higher",
     laws=Laws(range=(0, 1), row_order=False, on_copies=1),
+    role="fidelity",
     cite="Sajjadi 2018, arXiv:1806.00035",
     minimum=lambda _: 2,
     chance=Chance(resample=_resample),

@@ -22,6 +22,7 @@ def _variance(pool: Pool, **options: Any) -> float | None:
     fake=Rows.on("pooled"),
     better="higher",
     laws=Laws(range=(1, inf), translation=True, rotation=True, scaling=0.0, on_collapse="blind"),
+    role="diversity",
     cite="Jalali 2023, arXiv:2301.11780",
     minimum=lambda _: 1,
     equal_n=True,

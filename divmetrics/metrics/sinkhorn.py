@@ -38,6 +38,7 @@ def _resample(pool: Pool, splits: Splits, *, eps: float, p: float) -> Tensor:
     fake=Rows.on("pooled"),
     better="lower",
     laws=Laws(range=(0, inf), translation=True, rotation=True, scaling=2.0, on_copies=0.0),
+    role="distance",
     cite="Genevay 2018, arXiv:1706.00292; Feydy 2019, arXiv:1810.08278",
     chance=Chance(variance=Variance(VARIANCE, _variance), resample=_resample, draws=8, draws_wide=5, bias="null"),
     about=About(

@@ -39,6 +39,7 @@ def _resample(pool: Pool, splits: Splits, *, projections: int, p: float, seed: i
     better="lower",
     # no rotation: a finite number of lines looks at the rotated sets from elsewhere
     laws=Laws(range=(0, inf), translation=True, scaling=1.0, on_copies=0.0),
+    role="distance",
     cite="Bonneel 2015, doi:10.1007/s10851-014-0506-3",
     presets=("default",),
     minimum=lambda _: 1,

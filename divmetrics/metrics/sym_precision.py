@@ -19,6 +19,7 @@ def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
     fake=Rows.on("pooled"),
     better="higher",
     laws=Laws(range=(0, 1), translation=True, rotation=True, scaling=0, on_copies=1, on_collapse="worse"),
+    role="fidelity",
     cite="Khayatkhoei and AbdAlmageed 2023, arXiv:2306.09618",
     family=SUPPORT,
     minimum=lambda options: int(options["k"]) + 1,

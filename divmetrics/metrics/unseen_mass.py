@@ -29,6 +29,7 @@ def _variance(pool: Pool) -> float:
     fake=ClassTally.on("labels", "logits"),
     better="lower",
     laws=Laws(range=(0, 1), scaling=0.0, on_collapse="blind"),
+    role="diversity",
     cite="Good 1953, doi:10.1093/biomet/40.3-4.237",
     minimum=lambda _: 1,
     chance=Chance(variance=Variance("closed form", _variance), resample=_resample),

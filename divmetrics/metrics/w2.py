@@ -20,6 +20,7 @@ def _variance(pool: Pool) -> float | None:
     fake=Rows.on("pooled"),
     better="lower",
     laws=Laws(range=(0, inf), translation=True, rotation=True, scaling=1.0, on_copies=0.0),
+    role="distance",
     cite="Villani 2009, Optimal Transport: Old and New, ch. 6; Crouse 2016, doi:10.1109/TAES.2016.140952 (the solver)",
     minimum=lambda _: 1,
     chance=Chance(variance=Variance(VARIANCE, _variance), draws=5, bias="null"),

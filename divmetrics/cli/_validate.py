@@ -1,0 +1,45 @@
+"""`divmetrics validate`: the report card of the metrics."""
+
+from __future__ import annotations
+
+import click
+
+from divmetrics.cli._options import debug_option, json_option, md_option, quiet_option
+from divmetrics.cli._output import check_outputs, deliver
+
+
+@click.command(short_help="Put the metrics themselves on trial: a report card.")
+@click.option("--suite", default="all", show_default=True, metavar="sanity|ladders|calibration|all")
+@click.option("--quick", is_flag=True, help="Few metrics, levels and repeats: three minutes on two cores.")
+@click.option("-m", "--metrics", metavar="NAME,...", help="Metrics or a preset.  [default: full; quick: default]")
+@json_option
+@md_option
+@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Processes.  [default: one a core]")
+@click.option("--cache", "folder", metavar="DIR", help="Keep what is done here, not beside the usual cache.")
+@click.option("--fresh", is_flag=True, help="Start over; else a run goes on from what an earlier one left.")
+@quiet_option
+@debug_option
+def validate(
+    suite: str,
+    quick: bool,
+    metrics: str | None,
+    json_path: str | None,
+    md_path: str | None,
+    workers: int | None,
+    folder: str | None,
+    fresh: bool,
+    quiet: bool,
+) -> None:
+    """Put the metrics themselves on trial, on samples whose truth is known.
+
+    Sanity: recipes of which it is known what a metric must do. Ladders: generators of the zoo that collapse step by
+    step, held against the oracle; controls where fidelity alone fails. Calibration: false alarms of nulls.
+    """
+    check_outputs(json_path, md_path)
+    from divmetrics.report import validated
+    from divmetrics.validation import trial
+    from divmetrics.validation.running import Runner
+
+    runner = Runner.of(folder, workers, fresh=fresh, progress=not quiet)
+    found = trial.validate(suite, trial.QUICK if quick else trial.FULL, metrics, runner).to_json()
+    deliver(validated.page(found), found, json_path, md_path)

@@ -1,0 +1,110 @@
+"""The report card: what each metric sees, what it is blind to, and one sentence that follows from the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from divmetrics.declare import METRICS
+from divmetrics.validation.checks import CHECKS
+from divmetrics.validation.ladders import CLEAR, COLUMNS, CONTROLS
+from divmetrics.validation.records import CalibrationRow, Card, LadderRow, SanityRow
+
+DUTIES = {"diversity": "AC", "fidelity": "EF", "distance": "ABC", "copies": "G"}
+"""Role -> columns that a metric of this role must not be blind to."""
+Columns = dict[str, list[str]]
+
+
+def cards(
+    metrics: Sequence[str],
+    sanity: Sequence[SanityRow],
+    ladders: Sequence[LadderRow],
+    calibration: Sequence[CalibrationRow],
+) -> tuple[Card, ...]:
+    """A card for each metric of which anything was measured."""
+    made = []
+    for name in metrics:
+        own = [row for row in sanity if row.metric == name]
+        steps = [row for row in ladders if row.metric == name]
+        nulls = [row for row in calibration if row.metric == name]
+        if own or steps or nulls:
+            made.append(_card(name, own, steps, nulls))
+    return tuple(made)
+
+
+def _card(name: str, own: list[SanityRow], steps: list[LadderRow], nulls: list[CalibrationRow]) -> Card:
+    role, reactions = METRICS[name].role, _reactions(steps)
+    flags = (*_failed_duties(role, reactions), *_faults(own), *_loose_nulls(nulls))
+    judged = [row for row in own if row.property is not None]
+    passed = [row for row in judged if row.property != "fail" and row.bounds is not False]
+    return Card(
+        metric=name,
+        role=role,
+        sees=_words(reactions["sees"]),
+        partly=_words(reactions["partly"]),
+        blind_to=_words(reactions["blind"]),
+        misled_by=_words(reactions["misled"]),
+        flags=flags,
+        sanity=(len(passed), len(judged)) if judged else None,
+        text=_sentence(role, reactions, steps, flags),
+    )
+
+
+def _reactions(steps: Sequence[LadderRow]) -> Columns:
+    """Reaction -> columns: what happens on most ladders of a column; `partly` where some are seen and others not."""
+    found: Columns = {"sees": [], "partly": [], "blind": [], "misled": []}
+    for letter in COLUMNS:
+        kinds = [row.reaction for row in steps if row.column == letter]
+        if kinds:
+            shares = {kind: kinds.count(kind) / len(kinds) for kind in ("sees", "misled")}
+            most = next((kind for kind, share in shares.items() if share > CLEAR), None)
+            found[most or ("partly" if shares["sees"] else "blind")].append(letter)
+    return found
+
+
+def _words(letters: Sequence[str]) -> tuple[str, ...]:
+    return tuple(COLUMNS[letter] for letter in letters)
+
+
+def _failed_duties(role: str, reactions: Columns) -> list[str]:
+    failed = [letter for letter in DUTIES[role] if letter in reactions["blind"] + reactions["misled"]]
+    return [f"for {role}, and does not see {_listed(_words(failed))}"] if failed else []
+
+
+def _faults(own: Sequence[SanityRow]) -> list[str]:
+    faults = {row.check: CHECKS[row.check].fault for row in own if row.property == "fail"}
+    return [fault for fault in faults.values() if fault]
+
+
+def _loose_nulls(nulls: Sequence[CalibrationRow]) -> list[str]:
+    return [
+        f"its null raises {row.at_1:.0%} and {row.at_5:.0%} false alarms in place of 1 % and 5 % at {row.case}"
+        for row in nulls
+        if not row.holds
+    ]
+
+
+def _sentence(role: str, reactions: Columns, steps: Sequence[LadderRow], flags: Sequence[str]) -> str:
+    """`trust it for ..., do not trust it for ...`; of what was measured alone."""
+    if not steps:
+        return f"beware: {_listed(flags)}." if flags else "no ladder was run."
+    trusted = [f"{COLUMNS[letter]}{_from(letter, steps)}" for letter in reactions["sees"]]
+    not_for = [COLUMNS[letter] for letter in reactions["blind"]]
+    not_for += [f"{COLUMNS[letter]} (not on every target)" for letter in reactions["partly"]]
+    not_for += [f"{COLUMNS[letter]} (it takes that for an improvement)" for letter in reactions["misled"]]
+    trust = f"trust it for {_listed(trusted)}" if trusted else "trust it for nothing that was tried"
+    text = f"{trust}, do not trust it for {_listed(not_for)}" if not_for else trust
+    confused = [COLUMNS[letter] for letter in reactions["sees"] if letter in CONTROLS]
+    if role == "diversity" and confused:
+        text += f"; it falls with {_listed(confused)} too, where nothing is lost"
+    return f"{text}; beware: {_listed(flags)}." if flags else f"{text}."
+
+
+def _from(letter: str, steps: Sequence[LadderRow]) -> str:
+    """The mean severity from which on it is seen, where severity is a share."""
+    found = [r.smallest_detectable for r in steps if r.column == letter and r.smallest_detectable is not None]
+    return f" (from {sum(found) / len(found):.2f})" if found and letter not in CONTROLS else ""
+
+
+def _listed(words: Sequence[str]) -> str:
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last

@@ -1,0 +1,198 @@
+"""The ladders: as a generator gets worse in a known way, step by step, what does each metric say?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
+
+import numpy as np
+from scipy import stats
+
+from divmetrics.declare import METRICS, ZOO, Metric, ZooModel
+from divmetrics.oracle import judge as ask_oracle
+from divmetrics.targets import target
+from divmetrics.validation.cells import side, values
+from divmetrics.validation.records import LadderRow, Rung
+from divmetrics.validation.running import Key, Outcome, grouped, seed_of
+
+COLUMNS = {
+    "A": "dropped modes",
+    "B": "imbalance",
+    "C": "shrinkage within modes",
+    "D": "repeated samples",
+    "E": "invented or scattered samples",
+    "F": "noise",
+    "G": "copies of the training set",
+    "H": "a shift of everything",
+}
+"""Columns of the matrix of expected responses: what can be wrong with a generator."""
+KNOBS = {
+    "drop": "A",
+    "thin": "A",
+    "ensemble-product": "A",
+    "imbalance": "B",
+    "ensemble-mix": "B",
+    "shrink": "C",
+    "atoms": "D",
+    "duplicates": "D",
+    "invent": "E",
+    "contaminate": "E",
+    "noise": "F",
+    "memorise": "G",
+    "shift": "H",
+}
+"""Knob of the zoo -> its column."""
+CONTROLS = "EFH"
+"""Columns in which fidelity fails and nothing is lost."""
+BY_LEVEL = CONTROLS + "G"
+"""Columns whose severity is the level itself: for the oracle nothing is lost."""
+COPIED = 500
+"""Size of the training set that `memorise` copies; the reals of its ladder are that set, so all ladders have it."""
+HEALTHY = 20
+"""Healthy controls of each target."""
+FALSE_ALARMS = 0.01
+CLEAR, MONOTONE = 0.5, 0.3
+"""Share of alarms on a rung, and Kendall's tau over the ladder, from which on a metric is said to see it."""
+CONTROL = "healthy"
+
+
+def column(model: ZooModel) -> str | None:
+    """The column of a ladder; None for one that is in none of them."""
+    return KNOBS.get(model.name.removeprefix(f"{model.target}-"))
+
+
+def chosen(targets: Sequence[str]) -> list[ZooModel]:
+    """The ladders of the zoo on `targets`, of all families."""
+    return [model for model in ZOO if len(model.levels) > 1 and model.target in targets]
+
+
+def cells(models: Iterable[ZooModel], n: int, rungs: int, repeats: int, healthy: int) -> list[Key]:
+    """(entry, n, level, repeat) of all ladders, and for each target (target, n, "healthy", seed)."""
+    models = list(models)
+    controls = [(name, n, CONTROL, seed) for name in dict.fromkeys(m.target for m in models) for seed in range(healthy)]
+    steps = [
+        (model.name, n, float(level), repeat)
+        for model in models
+        for level, repeat in product(_some(model.levels, rungs), range(repeats))
+    ]
+    return [*controls, *steps]
+
+
+def compute(cell: Key, metrics: Sequence[str]) -> Outcome:
+    """One draw of a ladder or of a healthy control: the metrics on it, and what the oracle says."""
+    name, n, level, _ = str(cell[0]), int(cell[1]), cell[2], cell[3]
+    model = ZOO[name]
+    owner = target(model.target)
+    seeds = seed_of(*cell)
+    rng = np.random.default_rng(seeds)
+    copies = COPIED if column(model) == "G" else model.copied
+    real = owner.training_set(copies)[0] if copies else owner.sample(n, rng)[0]
+    options = {} if level == CONTROL else {"level": float(level)}
+    fake = model.function(n, seeds[0] % 2**31, **options)
+    held_out = side("held_out", owner.sample(n, rng)[0], owner)
+    found = values(metrics, side("real", real, owner), side("fake", fake, owner), held_out, seed=seeds[1] % 2**31)
+    return Outcome(found, {"severity": ask_oracle(owner, fake).severity})
+
+
+def judge(outcomes: Mapping[Key, Outcome], metrics: Sequence[str]) -> list[LadderRow]:
+    """A row for each ladder and metric that can be measured on it."""
+    ladders = grouped(outcomes, 1)
+    healthy = {str(key[0]): cells for key, cells in ladders.items() if cells[0][2] == CONTROL}
+    models = [ZOO[str(key[0])] for key in ladders if str(key[0]) not in healthy]
+    rows = []
+    for metric in (METRICS[name] for name in metrics):
+        reactions = {}
+        for model in models:
+            controls = _badness(metric, healthy[model.target], outcomes)
+            rungs = _rungs(model, metric, ladders[(model.name,)], outcomes, controls)
+            if rungs:
+                reactions[model.name] = rungs
+        rows += [_row(model, metric, reactions) for model in models if model.name in reactions]
+    return rows
+
+
+def _some(levels: Sequence[float], most: int) -> list[float]:
+    places = np.unique(np.round(np.linspace(0, len(levels) - 1, min(most, len(levels)))).astype(int))
+    return [levels[place] for place in places]
+
+
+def _badness(metric: Metric, cells: Sequence[Key], outcomes: Mapping[Key, Outcome]) -> np.ndarray:
+    """The metric on each cell where it could be measured, turned so that higher is worse."""
+    found = [outcomes[cell].found[metric.name][0] for cell in cells]
+    kept = np.array([value for value in found if value is not None])
+    return -kept if metric.better == "higher" else kept
+
+
+def _limits(controls: np.ndarray) -> tuple[float, float]:
+    """Band that one more healthy sample leaves to each side in 1 % of cases: Student's prediction interval."""
+    n = len(controls)
+    reach = float(stats.t.ppf(1 - FALSE_ALARMS, n - 1)) * float(controls.std(ddof=1)) * (1 + 1 / n) ** 0.5
+    reach = max(reach, 1e-6 * abs(float(controls.mean())), 1e-9)
+    return float(controls.mean()) - reach, float(controls.mean()) + reach
+
+
+def _rungs(
+    model: ZooModel, metric: Metric, cells: Sequence[Key], outcomes: Mapping[Key, Outcome], controls: np.ndarray
+) -> list[Rung]:
+    """The levels by rising severity; none where the metric, or its healthy spread, could not be measured."""
+    if len(controls) < 3:
+        return []
+    low, high = _limits(controls)
+    found = []
+    for key, members in grouped(cells, 3).items():
+        bad = _badness(metric, members, outcomes)
+        if len(bad) == 0:
+            continue
+        lost = float(np.mean([outcomes[cell].facts["severity"] for cell in members]))
+        severity = float(key[2]) if (column(model) or "A") in BY_LEVEL else lost
+        value = float(bad.mean()) * (-1 if metric.better == "higher" else 1)
+        found.append(Rung(severity, value, float((bad > high).mean()), float((bad < low).mean())))
+    return sorted(found, key=lambda rung: rung.severity)
+
+
+def _row(model: ZooModel, metric: Metric, reactions: Mapping[str, Sequence[Rung]]) -> LadderRow:
+    rungs = reactions[model.name]
+    severity = np.array([rung.severity for rung in rungs])
+    bad = np.array([rung.value for rung in rungs]) * (-1 if metric.better == "higher" else 1)
+    varied = len(rungs) > 2 and np.ptp(severity) > 0
+    moves = varied and np.ptp(bad) > 0
+    tau = float(stats.kendalltau(severity, bad).statistic) if moves else (0.0 if varied else None)
+    linearity = float(np.corrcoef(severity, bad)[0, 1] ** 2) if moves else (0.0 if varied else None)
+    detected = _detected(rungs)
+    reaction = "blind"
+    if detected is not None and (tau or 0) >= MONOTONE:
+        reaction = "sees"
+    elif rungs[-1].praise > CLEAR and (tau or 0) <= -MONOTONE:
+        reaction = "misled"
+    return LadderRow(
+        ladder=model.name,
+        metric=metric.name,
+        column=column(model),
+        kendall_tau=tau,
+        linearity=linearity,
+        smallest_detectable=detected,
+        false_reaction=_false_reaction(model, reactions),
+        reaction=reaction,
+        rungs=tuple(rungs),
+    )
+
+
+def _detected(rungs: Sequence[Rung]) -> float | None:
+    """Least severity from which on most samples of each rung alarm."""
+    found = None
+    for rung in reversed(rungs):
+        if rung.alarms <= CLEAR:
+            break
+        found = rung.severity
+    return found
+
+
+def _false_reaction(model: ZooModel, reactions: Mapping[str, Sequence[Rung]]) -> float | None:
+    """Share of alarms over the rungs of the target's controls, the mildest of each, which is healthy, left out."""
+    controls = [
+        rung.alarms
+        for name, rungs in reactions.items()
+        if ZOO[name].target == model.target and (column(ZOO[name]) or " ") in CONTROLS
+        for rung in rungs[1:]
+    ]
+    return float(np.mean(controls)) if controls else None

@@ -1,0 +1,91 @@
+"""`validate`: the suites run on some metrics, judged, and put on cards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any
+
+from divmetrics._version import __version__
+from divmetrics.declare import METRICS
+from divmetrics.errors import UnknownName
+from divmetrics.validation import calibration, ladders, sanity
+from divmetrics.validation.cards import cards
+from divmetrics.validation.cells import names
+from divmetrics.validation.recommend import smallest
+from divmetrics.validation.records import Validation
+from divmetrics.validation.running import Runner
+
+SUITES = ("sanity", "ladders", "calibration")
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is run. The published recipes take 51 levels; the criteria read a few of them."""
+
+    metrics: str
+    """What is judged where nobody says."""
+    sanity_n: int
+    levels: int
+    sanity_repeats: int
+    cases: int | None
+    """Cases of each check, the first ones; None for all."""
+    targets: tuple[str, ...]
+    n: int
+    rungs: int
+    repeats: int
+    null_n: int
+    null_draws: int
+    null_metrics: str
+
+
+FULL = Size("full", 1000, 9, 10, None, ("grid-25-soft", "modes-64d", "digits"), 500, 6, 5, 250, 100, "default")
+QUICK = Size("default", 500, 5, 2, 1, ("modes-64d",), 500, 4, 2, 200, 20, "quick")
+
+
+def validate(suite: str, size: Size, metrics: str | Sequence[str] | None, runner: Runner) -> Validation:
+    """Run `suite` (or `all`) on `metrics`, names and presets. Raises UnknownName, or UsageError on options."""
+    if suite not in (*SUITES, "all"):
+        raise UnknownName.of("suite", suite, (*SUITES, "all"))
+    wanted = [name for name in SUITES if suite in (name, "all")]
+    judged, begin = names(metrics or size.metrics), perf_counter()
+    kept: dict[str, Any] = {}
+    if "sanity" in wanted:
+        kept["sanity"] = _sanity(size, judged, runner)
+    if "ladders" in wanted:
+        kept["ladders"] = _ladders(size, judged, runner)
+    if "calibration" in wanted:
+        kept["calibration"] = _calibration(size, names(metrics or size.null_metrics), runner)
+    made = cards(judged, kept.get("sanity", ()), kept.get("ladders", ()), kept.get("calibration", ()))
+    meta = {"divmetrics": __version__, "seconds": round(perf_counter() - begin, 1), **_meta(size, wanted)}
+    best = smallest(kept.get("ladders", ()))
+    return Validation(**{name: tuple(rows) for name, rows in kept.items()}, cards=made, recommended=best, meta=meta)
+
+
+def _sanity(size: Size, judged: Sequence[str], runner: Runner) -> list[Any]:
+    cells = sanity.cells(size.sanity_n, size.levels, size.sanity_repeats, size.cases)
+    able = [name for name in judged if METRICS[name].role != "copies"]
+    return sanity.judge(runner.run("sanity", sanity.compute, cells, able), able) if able else []
+
+
+def _ladders(size: Size, judged: Sequence[str], runner: Runner) -> list[Any]:
+    cells = ladders.cells(ladders.chosen(size.targets), size.n, size.rungs, size.repeats, ladders.HEALTHY)
+    return ladders.judge(runner.run("ladders", ladders.compute, cells, judged), judged)
+
+
+def _calibration(size: Size, judged: Sequence[str], runner: Runner) -> list[Any]:
+    able = [name for name in judged if METRICS[name].real is not None]
+    cells = calibration.cells(size.null_n, size.null_draws)
+    return calibration.judge(runner.run("calibration", calibration.compute, cells, able), able) if able else []
+
+
+def _meta(size: Size, wanted: Sequence[str]) -> dict[str, Any]:
+    """On how much each suite stands."""
+    facts: dict[str, dict[str, Any]] = {
+        "sanity": {"n": size.sanity_n, "levels": size.levels, "repeats": size.sanity_repeats, "cases": size.cases},
+        "ladders": {"n": size.n, "rungs": size.rungs, "repeats": size.repeats, "targets": list(size.targets)}
+        | {"healthy": ladders.HEALTHY},
+        "calibration": {"n": size.null_n, "draws": size.null_draws, "target": calibration.TARGET},
+    }
+    return {name: facts[name] for name in wanted}

@@ -1,0 +1,54 @@
+"""`validate` from the command line: what it prints, what it refuses."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from divmetrics.validation import trial
+
+
+@pytest.fixture(autouse=True)
+def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    tiny = trial.Size("quick", 60, 3, 1, 1, ("grid-25-soft",), 60, 3, 1, 60, 2, "recall")
+    monkeypatch.setattr(trial, "QUICK", tiny)
+    monkeypatch.setattr(trial.ladders, "HEALTHY", 4)
+    few = ("gaussian_std_difference", "scattered_collapse")
+    monkeypatch.setattr(trial.sanity, "CHECKS", {name: trial.sanity.CHECKS[name] for name in few})
+    knobs = trial.ladders.chosen(["grid-25-soft"])[:2]
+    monkeypatch.setattr(trial.ladders, "chosen", lambda _: knobs)
+
+
+def test_json_of_all_suites(call: Callable[..., object], tmp_path: Path) -> None:
+    done = call("validate", "--quick", "-m", "recall", "--workers", 1, "--json", "-", "--cache", tmp_path, "--quiet")
+    assert done.code == 0
+    found = json.loads(done.out)
+    assert found["schema"] == "divmetrics.validation/1"
+    assert set(found["suites"]) == {"sanity", "ladders", "calibration"}
+    assert {"check", "metric", "role", "bounds", "property"} <= found["suites"]["sanity"][0].keys()
+    wanted = {"ladder", "metric", "kendall_tau", "linearity", "smallest_detectable", "false_reaction"}
+    assert wanted <= found["suites"]["ladders"][0].keys()
+    assert {"metric", "sees", "blind_to", "text"} <= found["cards"][0].keys()
+
+
+def test_table_and_markdown_of_one_suite(call: Callable[..., object], tmp_path: Path) -> None:
+    arguments = ("validate", "--quick", "--suite", "calibration", "--workers", 1, "--cache", tmp_path)
+    done = call(*arguments, "--md", tmp_path / "card.md")
+    assert "a third as many fakes" in done.out
+    assert "### divmetrics validate" in (tmp_path / "card.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--suite", "sanety"], "unknown suite 'sanety'. Did you mean 'sanity'?"),
+        (["-m", "recal"], "Did you mean 'recall'?"),
+        (["-m", "recall:k=3"], "write recall without options"),
+        (["--json", "/nowhere/x.json"], "does not exist"),
+    ],
+)
+def test_what_is_refused(arguments: list[str], sentence: str, call: Callable[..., object]) -> None:
+    done = call("validate", "--quick", *arguments)
+    assert done.code == 2
+    assert sentence in done.err

@@ -1,0 +1,112 @@
+"""The checks: what they draw, and that their criteria can be met and failed."""
+
+import numpy as np
+import pytest
+
+from divmetrics.validation.checks import CHECKS, Check, Curve
+from divmetrics.validation.checks._check import bell, bell_bounds, falls, flat, settles
+from divmetrics.validation.sanity import cells, compute, judge
+
+RAISA = {
+    "gaussian_mean_difference",
+    "gaussian_mean_difference_outlier",
+    "gaussian_std_difference",
+    "simultaneous_mode_dropping",
+    "sequential_mode_dropping",
+    "mode_dropping_invention",
+    "hypersphere_surface",
+    "hypercube_sample_size",
+    "hypercube_syn_size",
+    "sphere_torus",
+    "mode_collapse",
+    "scaling_one_dimension",
+    "gaussian_mean_difference_pareto",
+    "one_disjoint_dimension",
+    "discrete_continuous",
+}
+
+
+def curve(*values: float, absolute: bool = True) -> Curve:
+    return Curve(np.arange(len(values), dtype=float), np.array(values), absolute)
+
+
+def test_the_fifteen_are_there() -> None:
+    assert {check.name for check in CHECKS.values() if check.cite == "Raisa 2025"} == RAISA
+
+
+@pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
+def test_each_case_draws_two_finite_sides_of_one_width(check: Check) -> None:
+    for case in check.cases:
+        levels = check.chosen(case, 3)
+        assert list(levels) == sorted(levels)
+        for level in (levels[0], levels[-1]):
+            small = min(level, 200) if "sample" in check.name or "size" in check.name else level
+            drawn = check.draw(case, small, 40, np.random.default_rng(0))
+            assert drawn.real.shape[1] == drawn.fake.shape[1]
+            assert np.isfinite(drawn.real).all()
+            assert np.isfinite(drawn.fake).all()
+
+
+def test_ends_and_middle_are_always_taken() -> None:
+    check = CHECKS["gaussian_mean_difference"]
+    assert check.chosen("d=1", 5) == (-6.0, -3.12, 0.0, 3.12, 6.0) or check.chosen("d=1", 5)[2] == 0
+    assert len(check.chosen("d=1", 51)) == 51
+    assert CHECKS["mode_dropping_invention"].chosen("d=2", 3) == tuple(range(1, 11))
+
+
+@pytest.mark.parametrize(
+    ("shape", "good", "bad"),
+    [
+        (bell, curve(0.0, 0.6, 1.0, 0.5, 0.0), curve(0.0, 1.0, 0.7, 1.0, 0.0)),
+        (bell, curve(0.05, 1.0, 0.3), curve(0.9, 1.0, 0.9)),
+        (falls, curve(1.0, 0.7, 0.2), curve(0.2, 0.7, 1.0)),
+        (falls, curve(1.0, 0.9, 0.75), curve(1.0, 0.9, 0.85)),
+        (flat, curve(0.98, 1.0, 0.96), curve(0.9, 1.0, 0.96)),
+        (settles, curve(0.5, 0.2, 0.22), curve(0.2, 0.2, 0.3)),
+    ],
+)
+def test_shapes_tell_good_from_bad(shape: object, good: Curve, bad: Curve) -> None:
+    assert shape(good) == "pass"  # type: ignore[operator]
+    assert shape(bad) == "fail"  # type: ignore[operator]
+
+
+def test_bounds_of_a_bell() -> None:
+    assert bell_bounds(curve(0.03, 0.5, 0.97, 0.5, 0.0))
+    assert not bell_bounds(curve(0.03, 0.5, 0.9, 0.5, 0.0))
+
+
+@pytest.mark.parametrize("role", ["fidelity", "diversity"])
+def test_ideal_curves_pass_each_criterion(role: str) -> None:
+    ideal = {
+        "gaussian_std_difference": {"fidelity": curve(1, 0.9, 0.5, 0.1, 0), "diversity": curve(0, 0.2, 0.9, 1, 1)},
+        "linear_mode_dropping": {
+            "fidelity": curve(1, 1),
+            "diversity": Curve(np.linspace(0, 1, 5), np.linspace(1, 0.1, 5), True),
+        },
+        "strange_fakes": {
+            r: Curve(np.linspace(0, 1, 5), np.linspace(1, 0, 5), True) for r in ("fidelity", "diversity")
+        },
+        "mode_dropping_invention": {
+            "fidelity": curve(1, 1, 1, 1, 1, 1, 0.9, 0.8, 0.7, 0.6, 0.5),
+            "diversity": curve(0, 0.2, 0.4, 0.6, 0.8, 1, 1, 1, 1, 1, 1),
+        },
+        "scattered_collapse": {"diversity": Curve(np.array([-1, 0, 0.5, 0.9]), np.array([1, 0.1, 0.1, 0.2]), True)},
+    }
+    for name, curves in ideal.items():
+        if role in curves:
+            criterion = CHECKS[name].criteria[role]  # type: ignore[index]
+            assert criterion.shape is None or criterion.shape(curves[role]) != "fail", name
+            assert criterion.bounds is None or criterion.bounds(curves[role]), name
+
+
+def test_precision_and_recall_on_moved_gaussians() -> None:
+    todo = [cell for cell in cells(200, 3, 1, cases=1) if cell[0] in ("gaussian_mean_difference", "mode_collapse")]
+    names = ["precision", "recall", "fid", "c_t"]
+    rows = judge({cell: compute(cell, names) for cell in todo}, names)
+    found = {(row.check, row.metric, row.role): (row.bounds, row.property) for row in rows}
+    assert found["gaussian_mean_difference", "precision", "fidelity"] == (True, "pass")
+    assert found["gaussian_mean_difference", "recall", "diversity"] == (True, "pass")
+    assert found["gaussian_mean_difference", "fid", "fidelity"] == (None, "pass")
+    assert found["gaussian_mean_difference", "fid", "diversity"] == (None, "pass")
+    assert ("mode_collapse", "recall", "diversity") not in found  # the check asks nothing of diversity
+    assert not [key for key in found if key[1] == "c_t"]

@@ -1,0 +1,114 @@
+"""Four faults that metrics have had, planted: the report card must name each, and not its honest twin."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.special import rel_entr
+
+from divmetrics.classes import both_counts
+from divmetrics.declare import METRICS, Chance, Laws, Metric, Null
+from divmetrics.metrics import coverage, recall
+from divmetrics.pool import Pool
+from divmetrics.summaries import ClassTally, Rows
+from divmetrics.validation import calibration, ladders, sanity
+from divmetrics.validation.cards import cards
+from divmetrics.validation.checks import CHECKS
+from divmetrics.validation.records import Card
+from divmetrics.validation.running import Runner
+
+POOLED = Rows.on("pooled")
+SEEN = ("drop", "thin", "shrink")
+TWINS = {"swapped_recall": "recall", "raw_coverage": "coverage", "unconditional_kl": "mode_kl", "mean_kernel": "fid"}
+
+
+def swapped_recall(real: Rows, fake: Rows) -> float:
+    return recall(fake, real)
+
+
+def raw_coverage(real: Rows, fake: Rows) -> float:
+    return coverage(real, fake)
+
+
+def unconditional_kl(real: ClassTally, fake: ClassTally) -> float:
+    reals, fakes = both_counts(real, fake)
+    return float(rel_entr(fakes / fakes.sum(), np.maximum(reals / reals.sum(), 1e-12)).sum())
+
+
+def mean_kernel(real: Rows, fake: Rows) -> float:
+    return float((real.features.mean(0) - fake.features.mean(0)).square().sum())
+
+
+def as_if_sizes_were_equal(pool: Pool) -> Null:
+    return Null(1 - 2**-5, (0.97 * 0.03 / pool.n) ** 0.5)
+
+
+@pytest.fixture(scope="module")
+def _planted() -> Iterator[None]:
+    unit, tally = Laws(range=(0, 1)), ClassTally.on("logits")
+    records = [
+        Metric("swapped_recall", swapped_recall, POOLED, POOLED, "higher", unit, "planted"),
+        Metric(
+            "raw_coverage",
+            raw_coverage,
+            POOLED,
+            POOLED,
+            "higher",
+            unit,
+            "planted",
+            chance=Chance(null=as_if_sizes_were_equal),
+        ),
+        Metric("unconditional_kl", unconditional_kl, tally, tally, "lower", Laws(range=(0, np.inf)), "planted"),
+        Metric(
+            "mean_kernel", mean_kernel, POOLED, POOLED, "lower", Laws(range=(0, np.inf)), "planted", role="distance"
+        ),
+    ]
+    METRICS.load()
+    before = dict(METRICS._records)
+    for record in records:
+        METRICS.add(record)
+    yield
+    METRICS._records.clear()
+    METRICS._records.update(before)
+
+
+@pytest.fixture(scope="module")
+def judged(_planted: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Card]:
+    names = [*TWINS, *TWINS.values()]
+    runner = Runner(Path(tmp_path_factory.mktemp("trial")), 1)
+    telling = {name for name, check in CHECKS.items() if check.fault is not None}
+    trials = [cell for cell in sanity.cells(300, 3, 2) if cell[0] in telling]
+    models = [model for model in ladders.chosen(["modes-64d"]) if model.name.removeprefix("modes-64d-") in SEEN]
+    steps = ladders.cells(models, 300, 4, 1, healthy=6)
+    pairs, nulls = calibration.cells(150, 8), ["raw_coverage", "coverage"]
+    return {
+        card.metric: card
+        for card in cards(
+            names,
+            sanity.judge(runner.run("sanity", sanity.compute, trials, names), names),
+            ladders.judge(runner.run("ladders", ladders.compute, steps, names), names),
+            calibration.judge(runner.run("calibration", calibration.compute, pairs, nulls), nulls),
+        )
+    }
+
+
+@pytest.mark.parametrize(
+    ("planted", "fault"),
+    [
+        ("swapped_recall", "for diversity, and does not see dropped modes and shrinkage within modes"),
+        ("raw_coverage", "falls where there are fewer fakes than reals, though nothing else differs"),
+        ("raw_coverage", "its null raises 100% and 100% false alarms in place of 1 % and 5 % at a third as many fakes"),
+        ("unconditional_kl", "takes samples scattered over everything for the modes that are missing"),
+        ("mean_kernel", "for distance, and does not see shrinkage within modes"),
+        ("mean_kernel", "does not see a collapse onto two opposite points, which leaves the mean right"),
+    ],
+)
+def test_a_planted_fault_is_named(planted: str, fault: str, judged: dict[str, Card]) -> None:
+    assert fault in judged[planted].flags
+    assert fault not in judged[TWINS[planted]].flags
+
+
+def test_what_is_wrong_stands_in_the_sentence(judged: dict[str, Card]) -> None:
+    assert "beware" in judged["swapped_recall"].text
+    assert "trust it for dropped modes" in judged["recall"].text

@@ -1,0 +1,48 @@
+"""The smallest set that answers for everything."""
+
+from divmetrics.validation.ladders import COLUMNS
+from divmetrics.validation.recommend import smallest, uncovered
+from divmetrics.validation.records import LadderRow, Rung
+
+
+def rows(sees: dict[str, str], detected: float = 0.2) -> list[LadderRow]:
+    return [
+        LadderRow(
+            f"t-{letter}",
+            name,
+            letter,
+            1.0,
+            1.0,
+            detected,
+            0.0,
+            "sees" if letter in seen else "blind",
+            (Rung(0, 0, 0, 0),),
+        )
+        for name, seen in sees.items()
+        for letter in COLUMNS
+    ]
+
+
+def test_it_is_the_smallest_whose_roles_answer() -> None:
+    table = rows(
+        {
+            "coverage": "ABD",
+            "recall": "ACDEH",
+            "precision": "EFH",
+            "density": "E",
+            "fid": "ABCDEFH",
+            "authenticity": "G",
+        }
+    )
+    assert smallest(table) == ("authenticity", "coverage", "precision", "recall")
+    assert uncovered(table, smallest(table)) == ()
+    assert uncovered(table, ["coverage"]) == ("C", "E", "F", "G", "H")
+
+
+def test_of_two_that_see_the_same_the_sharper_is_taken() -> None:
+    assert smallest([*rows({"recall": "A"}, 0.5), *rows({"coverage": "A"}, 0.1)]) == ("coverage",)
+
+
+def test_nothing_that_needs_more_than_two_sides_is_asked_for() -> None:
+    assert smallest(rows({"c_t": "G", "mode_kl": "AB"})) == ()
+    assert smallest([]) == ()
