@@ -4,6 +4,7 @@ import inspect
 import json
 from pathlib import Path
 
+import _report_card
 from latex2mathml.converter import convert
 from mkdocs.structure.files import File, Files
 from scipy.stats import binom
@@ -22,6 +23,7 @@ def on_files(files: Files, config) -> Files:
     readme = Path(config["config_file_path"]).parent / "README.md"
     pages = {"index.md": readme.read_text().replace("(docs/", "("), "metrics/index.md": overview()}
     pages["calibration.md"] = calibration()
+    pages["report-card.md"] = _report_card.page()
     pages |= {f"metrics/{metric.name}.md": page(metric) for metric in METRICS}
     for name, text in pages.items():
         files.append(File.generated(config, name, content=text))
@@ -104,7 +106,7 @@ def page(metric: Metric) -> str:
         f"# {metric.name}\n\n{inspect.getdoc(metric.function)}\n\n{_formula(metric)}"
         f"| | |\n|---|---|\n| better | {metric.better} |\n| range | {_range(metric)} |\n| reads | {_reads(metric)} |\n"
         f"| source | {metric.cite} |\n{_about(metric)}{table}\n"
-        f"{_chance(metric)}\nLaws, measured by `tests/test_laws.py`:\n\n{laws}"
+        f"{_chance(metric)}\n{_report_card.card(metric.name)}Laws, measured by `tests/test_laws.py`:\n\n{laws}"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations
+from math import inf
 
 from divmetrics.declare import METRICS, Metric
 from divmetrics.validation.ladders import CLEAR, COLUMNS
@@ -55,6 +56,26 @@ def smallest(
         if fitting:
             return tuple(sorted(min(fitting, key=lambda names: _mildest(names, answers, table))))
     return tuple(sorted(useful))
+
+
+def sharper(rows: Sequence[LadderRow], base: Sequence[str]) -> tuple[str, ...]:
+    """Metrics that want classes or a third side and detect a milder fault than `base`: for each column the best one.
+
+    They cost a preset nothing where what they want is not there.
+    """
+    table = seen(rows)
+    best: set[str] = set()
+    for letter in COLUMNS:
+        able = {name: columns[letter] for name, columns in table.items() if letter in _answers(name, columns)}
+        least = min((able[name] for name in base if name in able), default=inf)
+        extra = {n: v for n, v in able.items() if not everywhere(METRICS[n]) and not _wants_pixels(n) and v < least}
+        if extra:
+            best.add(min(extra, key=lambda name: (extra[name], name)))
+    return tuple(sorted(best))
+
+
+def _wants_pixels(name: str) -> bool:
+    return METRICS[name].fake.layers == ("pixels",)
 
 
 def uncovered(rows: Sequence[LadderRow], names: Sequence[str]) -> tuple[str, ...]:

@@ -12,6 +12,8 @@ from divmetrics.validation.checks import CHECKS, ROLES, Check, Curve, Role
 from divmetrics.validation.records import SanityRow
 from divmetrics.validation.running import Key, Outcome, grouped, seed_of
 
+RELATIVE = 3
+"""Repeats, at most, of metrics that are judged by direction alone."""
 MOVED = 4.0
 """Standard errors that a metric without a range must move by to be said to move at all."""
 
@@ -59,6 +61,13 @@ def judge(outcomes: Mapping[Key, Outcome], metrics: Sequence[str]) -> list[Sanit
     return rows
 
 
+def shares(cells: Sequence[Key], metrics: Sequence[str]) -> list[tuple[list[Key], list[str]]]:
+    """What to measure where: metrics with a range of their own on all repeats, the others on the first few."""
+    exact = [name for name in metrics if absolute(METRICS[name])]
+    few = [cell for cell in cells if int(cell[4]) < RELATIVE]
+    return [(few, list(metrics)), (list(cells), exact)]
+
+
 def absolute(metric: Metric) -> bool:
     """Whether the metric is 0 where all is lost and 1 where nothing is: by its range, or as a ratio to the reals."""
     low, high = metric.range
@@ -71,7 +80,7 @@ def _curve(metric: Metric, cells: Sequence[Key], outcomes: Mapping[Key, Outcome]
     levels = grouped(cells, 4)
     means, errors = [], []
     for members in levels.values():
-        found: list[Found] = [outcomes[cell].found[metric.name] for cell in members]
+        found: list[Found] = [outcomes[cell].found.get(metric.name, (None, None)) for cell in members]
         kept = [value for value, _ in found if value is not None]
         if not kept:
             return None

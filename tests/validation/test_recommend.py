@@ -1,7 +1,7 @@
 """The smallest set that answers for everything."""
 
 from divmetrics.validation.ladders import COLUMNS
-from divmetrics.validation.recommend import smallest, uncovered
+from divmetrics.validation.recommend import sharper, smallest, uncovered
 from divmetrics.validation.records import LadderRow, Rung
 
 
@@ -46,3 +46,11 @@ def test_of_two_that_see_the_same_the_sharper_is_taken() -> None:
 def test_nothing_that_needs_more_than_two_sides_is_asked_for() -> None:
     assert smallest(rows({"c_t": "G", "mode_kl": "AB"})) == ()
     assert smallest([]) == ()
+
+
+def test_classes_and_held_out_samples_are_used_where_they_see_more() -> None:
+    table = [*rows({"coverage": "ABCD", "precision": "EFH", "authenticity": "G"}, 0.4), *rows({"mode_kl": "AB"}, 0.1)]
+    base = smallest(table)
+    assert sharper(table, base) == ("mode_kl",)
+    assert sharper([*table, *rows({"c_t": "G"}, 0.5)], base) == ("mode_kl",)
+    assert sharper([*table, *rows({"c_t": "G"}, 0.3)], base) == ("c_t", "mode_kl")
