@@ -211,16 +211,14 @@ def student_band(value: float, drawn: np.ndarray, metric: Metric, level: float) 
         reach = float(law.ppf((1 + level) / 2))
         return middle - reach * spread, middle + reach * spread, _tail(value, middle, spread, law, metric)
     low, high = (law.isf(stats.norm.sf(stats.pearson3.ppf(q, SKEWNESS))) for q in ((1 - level) / 2, (1 + level) / 2))
-    p = (
-        _tail(value, middle, 0.0, law, metric)
-        if spread == 0
-        else float(stats.pearson3.sf(stats.norm.isf(law.sf((value - middle) / spread)), SKEWNESS))
-    )
+    p = _tail(value, middle, 0.0, law, metric)
+    if spread > 0:
+        p = float(stats.pearson3.sf(stats.norm.isf(law.sf((value - middle) / spread)), SKEWNESS))
     return middle + float(low) * spread, middle + float(high) * spread, p
 
 
 def _is_distance(metric: Metric) -> bool:
-    return metric.better == "lower" and metric.range[0] == 0 and np.isinf(metric.range[1])
+    return metric.better == "lower" and (metric.laws.scaling or 0) > 0
 
 
 def _closed_band(value: float, null: Null, metric: Metric, level: float) -> NullBand:

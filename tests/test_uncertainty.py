@@ -97,11 +97,13 @@ def test_the_null_keeps_its_level(metric: Metric, draws: int) -> None:
 def test_few_draws_of_a_distance_keep_the_level_far_out() -> None:
     """Weighted chi squares, as the null of FID, far from 0; with Student's t alone p <= .01 in 4 % of the draws."""
     drawn = 20 + (np.random.default_rng(0).chisquare(1, (2000, 21, 5)) / np.arange(1, 6)).sum(2)
-    distance = replace(GAP, laws=Laws(range=(0, inf)))
+    distance = replace(GAP, laws=Laws(range=(0, inf), scaling=2.0))
+    share = replace(GAP, laws=Laws(range=(0, 1)))
     found = np.array(
         [student_band(value, few, distance, 0.95) for value, few in zip(drawn[:, 0], drawn[:, 1:], strict=True)]
     )
     low, high, p = found.T
+    assert student_band(0.5, np.array([0.4, 0.6]), share, 0.95)[:2] == pytest.approx((-1.7, 2.7), abs=0.1), "symmetric"
     assert 0.004 <= (p <= 0.01).mean() <= 0.024
     assert 0.035 <= (p <= 0.05).mean() <= 0.07
     assert (low >= 0).all()
