@@ -62,7 +62,7 @@ def _tensors(path: Path, content: bytes) -> object:
 
 
 def fill(network: nn.Module, state: Mapping[str, Tensor], name: str, kind: str) -> None:
-    """Load `state`, which `name` holds, into `network`, which is a `kind`.
+    """Put `state`, which `name` holds, into `network`, which is a `kind`, and may be without memory (device "meta").
 
     Raises Unavailable where the two do not fit, naming the first keys and the tool that the state looks like.
     """
@@ -78,7 +78,7 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], name: str, kind: str) 
             f"{name} does not fit {kind}, keys {'; '.join(found)}{f'; it looks like {looks}' if looks else ''}; give "
             "weights of that network."
         )
-    network.load_state_dict(state)
+    network.load_state_dict({key: tensor.to(own[key].dtype) for key, tensor in state.items()}, assign=True)
 
 
 def looks_like(state: Mapping[str, Tensor]) -> str | None:

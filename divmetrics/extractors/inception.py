@@ -279,9 +279,10 @@ def inception_pytorch_fid(*, layer: Depth = "2048", weights: str | None = None, 
 def _encoder(prepare: TensorFlow | Clean | PytorchFid, layer: Depth, weights: str | None, seed: int) -> Encoder:
     with torch.device("meta"):  # built without a draw from the global generator
         network = Inception(layer)
-    network.to_empty(device="cpu")
     published = store.WEIGHTS["inception"]
     if weights == "random":
+        empty = {name: torch.empty(tensor.shape, dtype=tensor.dtype) for name, tensor in network.state_dict().items()}
+        network.load_state_dict(empty, assign=True)  # to_empty does the same, and imports sympy for it
         _draw(network, seed)
         digest = state_digest(network.state_dict())
     else:
