@@ -1,15 +1,21 @@
-"""From a folder of photographs to features: images a second, beside a plain DataLoader loop around the same network.
+"""Two folders of JPEG files to features and to a report, efficientnet-lite0: divmetrics beside eager DataLoader loops.
 
-    python benchmarks/extraction.py                 2,000 JPEGs of 256 x 256, about a quarter of an hour on two cores
-    python benchmarks/extraction.py --quick         100 of them, to see that everything runs
+    python benchmarks/extraction.py                 2 x 2,000 images of 256 x 256, about half an hour on two cores
+    python benchmarks/extraction.py --n 200         2 x 200 of them
+    python benchmarks/extraction.py --n 20 --quick  to see that everything runs; the results are kept apart
 
-Values: images a second in the last run, and the mean pooled feature. The network is compiled in the first run.
+Features: files to rows in memory, in this process, the network compiled anew each time; values are images a second and
+the mean feature. Reports: whole commands, start-up, intervals and null bands included; values are images a second.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
+import os
+import shutil
+import subprocess
+import sys
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,39 +34,39 @@ from divmetrics.extractors import load_encoder
 from divmetrics.sources import open_source
 
 PACKAGES = ["numpy", "pillow", "timm", "torch", "torchvision", "openvino"]
+ROOT = Path(__file__).parent.parent
+NETWORK = "efficientnet-lite0"
 Rate = tuple[float, float]
 """Images a second, mean pooled feature."""
 
 
-def photographs(folder: Path, n: int) -> None:
+def photographs(folder: Path, n: int, seed: int) -> Path:
     """`n` JPEGs of 256 x 256, cropped from the photographs of scikit-learn."""
-    rng, images = np.random.default_rng(0), load_sample_images().images
+    folder.mkdir()
+    rng, images = np.random.default_rng(seed), load_sample_images().images
     for i in range(n):
         image = images[i % len(images)]
         top, left = (int(rng.integers(size - 256)) for size in image.shape[:2])
         Image.fromarray(image[top : top + 256, left : left + 256]).save(folder / f"{i:05}.jpg", quality=90)
+    return folder
 
 
-def ours(folder: Path, workers: int | str, pays_from: float) -> Callable[[], Rate]:
-    encoder = load_encoder("efficientnet-lite0")
-    how = extract.How("cpu", workers=workers)
-
-    def run() -> Rate:
-        compiled.PAYS_FROM = pays_from
-        rows = []
-        source = open_source(folder)
+def ours(folder: Path) -> Rate:
+    encoder, rows, begin = load_encoder(NETWORK), [], perf_counter()
+    compiled._compile.cache_clear()
+    for side in sorted(folder.iterdir()):
+        source = open_source(side)
         add = lambda _encoder, _layer, batch, _places: rows.append(batch)  # noqa: E731
-        left = extract.run(source, [encoder], layers={"pooled"}, add=add, how=how)
-        return left.images_per_second, float(torch.cat(rows).mean())
-
-    return run
+        extract.run(source, [encoder], layers={"pooled"}, add=add, how=extract.How("cpu"))
+    pooled = torch.cat(rows)
+    return len(pooled) / (perf_counter() - begin), float(pooled.mean())
 
 
 class Photographs(Dataset[torch.Tensor]):
     """As most evaluation scripts have it: Pillow, torchvision's transforms, one file an item."""
 
     def __init__(self, folder: Path) -> None:
-        self.files = sorted(folder.iterdir())
+        self.files = sorted(folder.rglob("*.jpg"))
         resize = transforms.Resize((224, 224), transforms.InterpolationMode.BICUBIC)
         self.prepare = transforms.Compose([resize, transforms.ToTensor(), transforms.Normalize([0.5] * 3, [0.5] * 3)])
 
@@ -71,12 +77,12 @@ class Photographs(Dataset[torch.Tensor]):
         return self.prepare(Image.open(self.files[index]).convert("RGB"))
 
 
-def plain_loop(folder: Path, workers: int) -> Callable[[], Rate]:
-    network = load_encoder("efficientnet-lite0").network
+def eager_loop(folder: Path, workers: int) -> Callable[[], Rate]:
+    network = load_encoder(NETWORK).network
 
     def run() -> Rate:
         begin, rows = perf_counter(), []
-        network.to(memory_format=torch.contiguous_format)  # ours leaves it channels last
+        network.to(memory_format=torch.contiguous_format)  # as most scripts leave it
         with torch.no_grad():
             for batch in DataLoader(Photographs(folder), batch_size=64, num_workers=workers):
                 rows.append(network(batch)[0])  # noqa: PERF401
@@ -86,24 +92,67 @@ def plain_loop(folder: Path, workers: int) -> Callable[[], Rate]:
     return run
 
 
+def network_alone(n: int) -> Callable[[], Rate]:
+    """The compiled network on one prepared batch, again and again: what the arithmetic of the machine allows."""
+
+    def run() -> Rate:
+        engine = compiled.accelerate(load_encoder(NETWORK), torch.device("cpu"), (3, 224, 224))
+        batch = torch.rand(4, 3, 224, 224, generator=torch.Generator().manual_seed(0)) * 2 - 1
+        begin, waiting, total = perf_counter(), deque(), 0.0
+        for _ in range(n // 4):
+            waiting.append(engine.start(batch))
+            if len(waiting) > engine.ahead:
+                total += float(waiting.popleft()()[0].mean())
+        total += sum(float(wait()[0].mean()) for wait in waiting)
+        return n / (perf_counter() - begin), total / (n // 4)
+
+    return run
+
+
+def score(folder: Path, n: int, *options: str | Path, clear: Path | None = None) -> Callable[[], float]:
+    """The command, from a new process to its exit; images a second."""
+
+    def run() -> float:
+        if clear is not None:
+            shutil.rmtree(clear, ignore_errors=True)
+        line = [sys.executable, "-m", "divmetrics", "score", folder / "real", folder / "fake", "--quiet", *options]
+        env, begin = os.environ | {"PYTHONPATH": str(ROOT)}, perf_counter()
+        subprocess.run(list(map(str, line)), capture_output=True, check=True, env=env)  # noqa: S603
+        return 2 * n / (perf_counter() - begin)
+
+    return run
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="100 images, to see that everything runs")
-    n = 100 if parser.parse_args().quick else 2000
+    parser.add_argument("--n", type=int, default=2000, help="images on each side")
+    parser.add_argument("--repeats", type=int, default=3, help="rounds, each contender once in each")
+    parser.add_argument("--only", choices=["features", "reports"], help="one of the two races")
+    parser.add_argument("--quick", action="store_true", help="write to results/extraction-quick.jsonl")
+    given = parser.parse_args()
+    n, timings = given.n, []
     with TemporaryDirectory() as name:
-        folder = Path(name)
-        photographs(folder, n)
-        contenders = [
-            Contender("divmetrics (compiled, workers auto)", ours(folder, "auto", 0)),
-            *(Contender(f"  compiled, {workers} workers", ours(folder, workers, 0)) for workers in (0, 1, 2)),
-            *(Contender(f"  torch, {workers} workers", ours(folder, workers, math.inf)) for workers in (0, 1, 2)),
-            *(
-                Contender(f"plain DataLoader loop, {workers} workers", plain_loop(folder, workers))
-                for workers in (0, 2)
-            ),
-        ]
-        timings = race(f"{n:,} JPEGs of 256 x 256, efficientnet-lite0", contenders, patience=150)
-    report("extraction-quick" if n == 100 else "extraction", timings, PACKAGES)
+        folder, kept = Path(name) / "images", Path(name) / "cache"
+        folder.mkdir()
+        photographs(folder / "real", n, 0)
+        photographs(folder / "fake", n, 1)
+        if given.only != "reports":
+            features = [
+                Contender("divmetrics, workers auto", lambda: ours(folder)),
+                *(Contender(f"eager loop, {w} workers", eager_loop(folder, w)) for w in (2, 0)),
+                Contender("compiled network alone", network_alone(2 * n)),
+            ]
+            timings += race(f"features of 2 x {n:,}", features, given.repeats, patience=300)
+        if given.only != "features":
+            bare = ["--ci-level", "0", "--no-null"]
+            reports = [
+                Contender("default preset", score(folder, n, "--cache", kept, clear=kept)),
+                Contender("the same, cached", score(folder, n, "--cache", kept)),
+                Contender("values alone, cached", score(folder, n, "--cache", kept, *bare)),
+                Contender("values alone, not cached", score(folder, n, "--no-cache", *bare)),
+            ]
+            timings += race(f"reports on 2 x {n:,}", reports, given.repeats, patience=300)
+    report("extraction-quick" if given.quick else "extraction", timings, PACKAGES)
 
 
 if __name__ == "__main__":

@@ -41,6 +41,9 @@ class Timing:
     """Highest resident memory on top of what was there before the run; None where the system does not tell."""
     ratio: float
     """Median over our median: how many times slower than divmetrics."""
+    cpu_seconds: tuple[float, ...]
+    """What the cores worked for it, child processes included: on a machine that others use, the steadier number."""
+    cpu_ratio: float
 
     @property
     def median(self) -> float:
@@ -54,18 +57,37 @@ def race(case: str, contenders: Sequence[Contender], repeats: int = 3, patience:
     with three rounds the median leaves it out.
     """
     seconds: dict[str, list[float]] = {contender.name: [] for contender in contenders}
+    busy: dict[str, list[float]] = {contender.name: [] for contender in contenders}
     memory: dict[str, float | None] = {}
     values: dict[str, Any] = {}
     for _ in range(repeats):
         for contender in contenders:
             if sum(seconds[contender.name]) < patience:
+                before = cpu_seconds()
                 values[contender.name], spent, memory[contender.name] = measured(contender.run)
                 seconds[contender.name].append(spent)
-    ours = statistics.median(seconds[contenders[0].name])
+                busy[contender.name].append(round(cpu_seconds() - before, 2))
+    names, median = [contender.name for contender in contenders], statistics.median
+    wall, cpu = ({name: median(took[name]) / median(took[names[0]]) for name in names} for took in (seconds, busy))
     return [
-        Timing(case, name, shown(values[name]), tuple(took), memory[name], statistics.median(took) / ours)
-        for name, took in seconds.items()
+        Timing(
+            case,
+            name,
+            shown(values[name]),
+            tuple(seconds[name]),
+            memory[name],
+            wall[name],
+            tuple(busy[name]),
+            cpu[name],
+        )
+        for name in names
     ]
+
+
+def cpu_seconds() -> float:
+    """Of this process and its children that have ended."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def measured(run: Callable[[], Any]) -> tuple[Any, float, float | None]:
@@ -119,13 +141,14 @@ def commit() -> str:
 
 def report(name: str, timings: Sequence[Timing], packages: Iterable[str]) -> None:
     """Print the table and append one JSON line a timing to `benchmarks/results/NAME.jsonl`."""
-    table = Table("case", "contender", "median s", "times ours", "MB on top", "value", title=name)
+    table = Table("case", "contender", "median s", "times ours", "CPU s", "times ours", "MB", "value", title=name)
     for place, timing in enumerate(timings):
         new = place == 0 or timings[place - 1].case != timing.case
         if new and place:
             table.add_section()
         memory = "" if timing.memory_mb is None else f"{timing.memory_mb:,.0f}"
-        cells = [timing.contender, f"{timing.median:.3f}", f"{timing.ratio:.2f}", memory, timing.value]
+        busy = [f"{statistics.median(timing.cpu_seconds):.2f}", f"{timing.cpu_ratio:.2f}"]
+        cells = [timing.contender, f"{timing.median:.3f}", f"{timing.ratio:.2f}", *busy, memory, timing.value]
         table.add_row(timing.case if new else "", *cells, style="bold" if timing.ratio == 1 else "")
     Console(width=None if Console().is_terminal else 160).print(table)
     where = {"benchmark": name, "created": datetime.now(UTC).isoformat(timespec="seconds"), "commit": commit()}
