@@ -16,6 +16,7 @@ import os
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -143,14 +144,16 @@ class Cache:
             except FileNotFoundError:
                 continue  # another process cleared it
             except (SafetensorError, OSError, KeyError, ValueError):
-                found.append(Entry(path, path.stat().st_size, 0.0, "damaged"))
+                with suppress(FileNotFoundError):
+                    found.append(Entry(path, path.stat().st_size, 0.0, "damaged"))
         return iter(sorted(found, key=lambda entry: entry.used))
 
     def trim(self) -> int:
         """Remove the least recently used parts until the limit holds; how many went. What killed runs left goes too."""
         for litter in self.root.glob("??/.*"):
-            if litter.stat().st_mtime < time.time() - ABANDONED:
-                litter.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # its owner has put it into its place
+                if litter.stat().st_mtime < time.time() - ABANDONED:
+                    litter.unlink()
         sizes = {}
         for path in self.root.glob("??/*.safetensors"):
             try:

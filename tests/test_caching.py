@@ -1,12 +1,12 @@
 """Runs that share a cache: nothing is computed twice, and nothing changes for it."""
 
+import json
 import os
 import random
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -154,17 +154,21 @@ def test_skipped_samples_count_whether_cached_or_not(folder: Path, cache: Cache)
             rows(open_source(folder), [encoder()], cache, max_skipped=0.0)  # type: ignore[arg-type]
 
 
+def runs(what: str, folder: Path, scratch: Path, trials: int) -> dict[str, Any]:
+    """What `killed_runs.py` says at its end."""
+    command = [sys.executable, str(Path(__file__).parent / "killed_runs.py"), what, folder, scratch, trials]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
+
+
 @pytest.mark.slow
-def test_a_process_killed_at_random_leaves_only_whole_parts(folder: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out.dms"
-    command = [sys.executable, "-m", "divmetrics", "extract", str(folder), "-o", str(out), "-e", "pixels", "--cache"]
-    moments, want = random.Random(1), None
-    for trial in range(6):
-        place = tmp_path / str(trial)
-        process = subprocess.Popen([*command, str(place)], stderr=subprocess.DEVNULL)  # noqa: S603
-        time.sleep(moments.uniform(2.0, 8.0))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        subprocess.run([*command, str(place)], check=True, stderr=subprocess.DEVNULL)  # noqa: S603
-        want = want or out.read_bytes()
-        assert out.read_bytes() == want
+def test_twenty_processes_killed_at_random_and_resumed_give_the_same_features(folder: Path, tmp_path: Path) -> None:
+    found = runs("kill", folder, tmp_path, 20)
+    assert found["survived"] < 5
+    assert len(set(found["parts"])) > 5, "kills fell at different points of the work"
+
+
+@pytest.mark.slow
+def test_two_processes_share_a_cache_that_a_third_one_clears(folder: Path, tmp_path: Path) -> None:
+    assert runs("share", folder, tmp_path, 6)["trials"] == 6
