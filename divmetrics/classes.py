@@ -10,12 +10,15 @@ from __future__ import annotations
 import numpy as np
 import torch
 from scipy.special import rel_entr, xlogy
+from scipy.stats import norm
 from torch import Tensor
 
 from divmetrics.linalg import float64
 from divmetrics.pool import FAKE, REAL, Pool, Splits
 from divmetrics.summaries import ClassTally, Rows
 
+FEW, TAILS = 0.04, 400
+"""Squared relative error of a mean probability above which its logarithm is no longer near to linear; draws of it."""
 PIECE = 2**22
 """Entries of a split matrix looked at in one go."""
 
@@ -106,6 +109,38 @@ def split_predictions(pool: Pool, splits: Splits) -> tuple[Tensor, Tensor, Tenso
 def kl(p: Tensor, q: Tensor) -> Tensor:
     """KL(p || q) over the last axis, in nats."""
     return (torch.xlogy(p, p) - torch.xlogy(p, q)).sum(-1)
+
+
+def divergence_pulls(mean: Tensor, log_p: Tensor) -> tuple[Tensor, float]:
+    """How KL(mean || mean of p) moves with predictions p `[m, classes]`: by minus these `[m]`, first order, and more.
+
+    The second number is the variance owed to classes of which the fakes' mean probability hangs on a few samples, whose
+    logarithm is far from linear in it; they have no part in the first.
+    """
+    p = log_p.exp()
+    fake = p.mean(0)
+    ratio = torch.where(mean > 0, mean / fake.clamp(min=1e-300), 0)
+    few = (mean > 0) & (p.var(0) > FEW * len(p) * fake.square())
+    rare = [float(mean[c]) ** 2 * rare_variance(log_p[:, c].cpu().numpy()) for c in few.nonzero()[:, 0].tolist()]
+    return p @ torch.where(few, 0, ratio), sum(rare)
+
+
+def rare_variance(log_p: np.ndarray) -> float:
+    """Variance of the log of a mean of probabilities `[n]` that the largest of them make up.
+
+    It is that over draws of as many samples whose largest come from the tail of a normal law of log p, fitted to the
+    largest ones there are: draws of the samples themselves would know none larger.
+    """
+    n = len(log_p)
+    count = min(max(5, round(2 * n**0.5)), max(1, n // 2))
+    ordered = np.sort(log_p) - log_p.max()
+    places = norm.ppf((np.arange(n - count, n) + 0.625) / (n + 0.25))
+    slope, base = np.polyfit(places, ordered[-count:], 1) if count > 1 else (0.0, 0.0)
+    rng = np.random.default_rng(0)
+    drawn = rng.poisson(count, TAILS)
+    tail = base + slope * norm.isf(rng.random((TAILS, max(1, drawn.max()))) * count / n)
+    tail = np.where(np.arange(tail.shape[1]) < drawn[:, None], np.minimum(tail, -log_p.max()), -np.inf)
+    return float(np.log(np.exp(ordered[:-count]).sum() + np.exp(tail).sum(1)).var(ddof=1))
 
 
 def curvature(p: Tensor, middle: Tensor) -> float:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from divmetrics.pairs._lists import Lists, deepest, depths, lists
+from divmetrics.pairs import Lists, deepest, depths, lists
 from divmetrics.pool import ABSENT, FAKE, REAL, Pool, Splits
 
 COLUMNS = 16

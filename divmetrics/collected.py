@@ -22,7 +22,7 @@ from divmetrics.declare import Layer
 from divmetrics.errors import MissingLayer, SourceError
 from divmetrics.files import atomic
 from divmetrics.results import Side
-from divmetrics.summaries import SUMMARIES, Rows, Summary
+from divmetrics.summaries import SUMMARIES, Rows, Sample, Summary
 
 SCHEMA = "divmetrics.samples/1"
 S = TypeVar("S", bound=Summary)
@@ -96,7 +96,8 @@ class Collected:
 
     def merge(self, other: Self) -> Self:
         """Both sets together, `other` after this one. Raises SourceError where different encoders made them."""
-        last = (int(s.index[-1]) + 1 for s in self.summaries.values() if isinstance(s, Rows))
+        placed = [s for s in self.summaries.values() if isinstance(s, (Rows, Sample)) and s.n]
+        last = (max(s.n, int(s.index.max()) + 1) for s in placed)
         return self.beside(other.moved(max(last, default=0)))
 
     def beside(self, other: Self) -> Self:
@@ -120,7 +121,7 @@ class Collected:
     def moved(self, places: int) -> Self:
         """The same samples, `places` further back in the whole set."""
         summaries = {
-            key: replace(summary, index=summary.index + places) if isinstance(summary, Rows) else summary
+            key: replace(summary, index=summary.index + places) if isinstance(summary, (Rows, Sample)) else summary
             for key, summary in self.summaries.items()
         }
         return replace(self, summaries=summaries)

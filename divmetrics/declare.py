@@ -85,6 +85,18 @@ class Variance:
     """As reports name it: `influence function`, `delete-one jackknife`, `closed form`."""
     function: Callable[..., float | None]
     """`(pool, **options)` -> variance from the chance of all sides; None where it does not hold for these samples."""
+    freedom: float = inf
+    """Degrees of freedom of the estimate, for Student's t."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Both ends of an interval, for a value that is far from normal: cut at an end of its range, one of few counts."""
+
+    method: str
+    """As reports name it."""
+    function: Callable[..., tuple[float, float] | None]
+    """`(pool, level, **options)` -> ends; None where it does not hold for these samples."""
 
 
 @dataclass(frozen=True)
@@ -100,8 +112,8 @@ class Chance:
     """How a metric's interval and null band are found; everything has a default that recomputes the metric.
 
     The default draws `few` half-samples (for the interval) and re-splits (for the null) and calls the metric on each.
-    A metric that can do better says so: a `variance`, a closed-form `null`, or `resample`, which computes the value on
-    many splits of one pool from one pass over its pairs.
+    A metric that can do better says so: a `variance` or whole `interval`, a closed-form `null`, or `resample`, which
+    computes the value on many splits of one pool from one pass over its pairs.
     """
 
     variance: Variance | None = None
@@ -116,6 +128,11 @@ class Chance:
     bias: Literal["1/n", "null"] | None = None
     """`1/n`: the bias falls with the sample size and is estimated from half-samples. `null`: two samples of one
     distribution are far apart at any size, and the value's excess over the mean of the null is reported."""
+    interval: Interval | None = None
+    """Asked before `variance`."""
+    caveat: str | None = None
+    """Where the interval or the null band was measured not to hold, in one sentence: it stands in every result that
+    shows them and on the metric's page. `benchmarks/calibration.py` measures, `tests/test_calibrated.py` compares."""
 
 
 @dataclass(frozen=True)
@@ -259,6 +276,9 @@ class Metric(_Optioned):
     equal_n: bool = False
     """Comparable at equal sizes only: the engine then takes a seeded subset of the larger side, and says so."""
     chance: Chance = Chance()
+    shared: tuple[str, ...] = ()
+    """Options of a one-sample metric that, where they follow the samples, the reals' own value takes from the fakes'
+    extras: two numbers are comparable under one bandwidth only."""
     companion: str | None = None
     """Extractor that is run beside those asked for where none of them gives the layer: `pixels?size=32`."""
     about: About | None = None
@@ -459,6 +479,7 @@ def metric(
     held_out: Need | None = None,
     equal_n: bool = False,
     chance: Chance | None = None,
+    shared: tuple[str, ...] = (),
     companion: str | None = None,
     about: About | None = None,
 ) -> Callable[[Callable[..., float | Measured]], Metric]:
@@ -485,6 +506,7 @@ def metric(
             held_out=held_out,
             equal_n=equal_n,
             chance=chance or Chance(),
+            shared=shared,
             companion=companion,
             about=about,
         )

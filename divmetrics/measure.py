@@ -129,7 +129,8 @@ def _call(task: Task, sides: Sides) -> Found:
 def _with_reference(found: Measured, task: Task, sides: Sides) -> Measured:
     """`found` with the same metric of the reals beside it, where they can be measured."""
     try:
-        reference = task.request.metric(sides.summary(task, "real"), **task.request.options)
+        options = {**task.request.options, **{name: found.extras[name] for name in task.request.metric.shared}}
+        reference = task.request.metric(sides.summary(task, "real"), **options)
     except DivmetricsError:
         return found
     return Measured(found.value, found.real, found.fake, {**found.extras, "real": reference})

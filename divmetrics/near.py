@@ -9,25 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import inf
+from math import inf, log
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+from scipy.special import digamma
 from torch import Tensor
 
 from divmetrics.errors import TooFewSamples, UsageError
-from divmetrics.pairs import Distinct, squared_distances
-from divmetrics.pairs._distances import Pairs, Sheet, blocks, ieee_products, lower
+from divmetrics.pairs import Distinct, Pairs, Sheet, blocks, ieee_products, lower, squared_distances
 from divmetrics.pool import FAKE, REAL, Pool, Splits
 from divmetrics.summaries import Rows, same_width
 
 KEPT = 512
 """Closest pairs of a pool that re-splits look at; that none of them is of two reals has a chance of 1e-60 at n = m."""
-RANK = 5
-"""The limit's own chance is read from how many pairs come in between the closest and the fifth closest of the reals."""
+RANK, FURTHEST = 5, 50
+"""The limit's own chance is read from how many pairs come in between the closest and the fifth closest of the reals,
+and how they grow with the limit from there to the fiftieth."""
+NEARER, MANY = 0.1, 20
+"""Where there are MANY near pairs, their growth is that from the distance which a tenth as many reals would reach."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +44,8 @@ class Near:
     leaning: Tensor  # samples that have it, and no other, near them
     group: Tensor  # number of its connected component, in the order of their first samples
     copies: Tensor  # samples equal to it, itself included
+    growth: float = 0.0
+    """Near pairs are as many as expected near pairs of reals to this power, in [0, 1]; 0 where the limit is given."""
 
     @property
     def pairs(self) -> int:
@@ -65,19 +70,37 @@ def near(real: Rows, fake: Rows, threshold: float | None) -> Near:
         raise TooFewSamples(f"pairs need at least 2 rows per side, got {real.n} and {fake.n}; add samples.")
     known = _found.setdefault(real, WeakKeyDictionary()).setdefault(fake, {})
     if threshold not in known:
-        limits = [threshold**2] if threshold is not None else _limits(real)
+        limits = [threshold**2] if threshold is not None else _limits(real, RANK, FURTHEST)
         known[threshold] = _within(Distinct.of(fake.features), limits)
     return known[threshold]
 
 
-def _limits(real: Rows) -> list[float]:
-    """Squared distances of the closest and of the RANK-th closest pair of reals or the last."""
+def _limits(real: Rows, *ranks: int) -> list[float]:
+    """Squared distances of the closest reals and of those of each rank or the last, with one below in between.
+
+    The one below is where NEARER pairs of reals are expected: close pairs grow with a power of the distance, which is
+    that between the last two ranks.
+    """
     if real not in _closest:
-        _closest[real] = _pairs_of(Distinct.of(real.features), RANK)
+        _closest[real] = _pairs_of(Distinct.of(real.features), ranks[-1])
     points = Distinct.of(real.features)
     alike = int((points.copies * (points.copies - 1)).sum()) // 2  # pairs at distance 0, folded away
-    ordered = [0.0] * min(alike, RANK) + _closest[real][2].tolist()
-    return [ordered[0], ordered[min(RANK, len(ordered)) - 1]]
+    ordered = [0.0] * min(alike, ranks[-1]) + _closest[real][2].tolist()
+    first, further, furthest = (ordered[min(rank, len(ordered)) - 1] for rank in (1, *ranks))
+    below = first * NEARER ** (log(furthest / further) / _climb(*ranks)) if further > 0 else 0.0
+    return [first, further, below, furthest]
+
+
+def _climb(low: int, high: int) -> float:
+    """Expected logarithm of how much rarer the pair of rank `low` is than that of rank `high`."""
+    return float(digamma(high) - digamma(low))
+
+
+def _growth(degrees: Tensor) -> float:
+    """`Near.growth` from degrees `[m, 4]` at `_limits`."""
+    here, further, below, furthest = (degrees.sum(0) / 2).tolist()
+    least, most, climb = (below, here, -log(NEARER)) if here >= MANY else (further, furthest, _climb(RANK, FURTHEST))
+    return min(1.0, max(0.0, log((most + 0.5) / (least + 0.5)) / climb))
 
 
 def _upper(pairs: Pairs, sheet: Sheet) -> Iterator[tuple[slice, slice, Tensor]]:
@@ -134,7 +157,7 @@ def _contenders(
 
 
 def _within(points: Distinct, limits: Sequence[float]) -> Near:
-    """Pairs of `points` no farther than the first of the squared `limits`, ascending; degrees at all of them."""
+    """Pairs of `points` no farther than the first of the squared `limits`, the last the largest; degrees at all."""
     pairs, device, u = Pairs(points.rows, points.rows), points.rows.device, len(points.rows)
     bounds = torch.tensor(limits, dtype=torch.float64, device=device)
     degree = (points.copies - 1)[:, None].repeat(1, len(limits))
@@ -162,8 +185,9 @@ def _within(points: Distinct, limits: Sequence[float]) -> Near:
     _, first, label = np.unique(group[place.cpu().numpy()], return_index=True, return_inverse=True)
     numbered = torch.from_numpy(np.argsort(np.argsort(first))[label])
     degree = degree[place].cpu()
-    further = degree[:, -1] if len(limits) > 1 else None
-    return Near(limits[0] ** 0.5, degree[:, 0], further, leaning[place].cpu(), numbered, points.copies[place].cpu())
+    further, growth = (degree[:, 1], _growth(degree)) if len(limits) > 1 else (None, 0.0)
+    copies = points.copies[place].cpu()
+    return Near(limits[0] ** 0.5, degree[:, 0], further, leaning[place].cpu(), numbered, copies, growth)
 
 
 def _leaning(copies: Tensor, degree: Tensor, partner: Tensor) -> Tensor:

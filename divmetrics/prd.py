@@ -18,6 +18,7 @@ from torch import Tensor
 from divmetrics.classes import recount
 from divmetrics.clusters import narrowed
 from divmetrics.errors import UsageError
+from divmetrics.pairs import disjoint_variance
 from divmetrics.pool import FAKE, REAL, Pool, Splits
 from divmetrics.summaries import Rows, same_width
 
@@ -56,8 +57,8 @@ def mean_curve(
 
     Raises UsageError on `clusters` < 1 or `runs` < 1, FeatureError on different widths.
     """
-    whole = torch.tensor([REAL] * real.n + [FAKE] * fake.n, dtype=torch.uint8)[None]
-    precision, recall = _curves(_labelled(real, fake, clusters, runs, seed), Splits(whole), clusters, angles)
+    labels = _labelled(real, fake, clusters, runs, seed)
+    precision, recall = _curves(labels, _whole(real.n, fake.n), clusters, angles)
     return precision[0], recall[0]
 
 
@@ -70,10 +71,28 @@ def f_on_splits(
     return best_f(*_curves(labels, splits, clusters, angles), beta)
 
 
+def f_variance(pool: Pool, beta: float, clusters: int, runs: int, angles: int, seed: int) -> float:
+    """Sampling variance of `best_f`: of the counts, by disjoint halves, and of where the borders of clusters run.
+
+    Other samples would have other clusters; what single clusterings give shows how much that is, if there are several.
+    """
+    assert pool.real is not None  # noqa: S101  a two-sample metric
+    labels = _labelled(pool.real, pool.fake, clusters, runs, seed)
+    single = [best_f(*_curves(run[None], _whole(pool.n, pool.m), clusters, angles), beta)[0] for run in labels]
+    borders = float(np.var(single, ddof=1)) / runs if runs > 1 else 0.0
+    counts = disjoint_variance(pool, lambda splits: best_f(*_curves(labels, splits, clusters, angles), beta))
+    return counts + borders
+
+
 def thinned(values: np.ndarray) -> list[float]:
     """Some of a curve's points, evenly spaced."""
     at = np.linspace(0, len(values) - 1, min(SHOWN, len(values))).round().astype(int)
     return [float(value) for value in values[at]]
+
+
+def _whole(n: int, m: int) -> Splits:
+    """The one split that leaves n reals and m fakes as they are."""
+    return Splits(torch.tensor([REAL] * n + [FAKE] * m, dtype=torch.uint8)[None])
 
 
 def _curves(labels: Tensor, splits: Splits, clusters: int, angles: int) -> tuple[np.ndarray, np.ndarray]:

@@ -22,6 +22,7 @@ from scipy import stats
 
 from divmetrics.declare import Chance, Metric, Null
 from divmetrics.errors import DivmetricsError
+from divmetrics.limits import wilson
 from divmetrics.plan import Plan, Task
 from divmetrics.pool import Pool, Splits
 from divmetrics.results import NullBand, finite_or_none
@@ -85,10 +86,10 @@ def _doubt(task: Task, value: float, pool: Pool, plan: Plan, draws: Draws) -> Do
     metric, options, chance = task.request.metric, task.request.options, task.request.metric.chance
     wants_null = plan.null and pool.real is not None
     closed = chance.null(pool, **options) if wants_null and chance.null is not None else None
-    variance = chance.variance.function(pool, **options) if plan.ci_level and chance.variance is not None else None
+    ci, method = _known_interval(value, pool, metric, options, plan.ci_level) if plan.ci_level else (None, None)
     deals, halves = _counts(metric, pool)
     deals = deals if wants_null and closed is None else 0
-    if variance is not None or not plan.ci_level:
+    if ci is not None or not plan.ci_level:
         halves = FOR_BIAS if chance.bias == "1/n" and plan.ci_level else 0
     values = _on_splits(metric, pool, draws.of(pool, halves, deals), options) if halves + deals else np.empty(0)
     half, dealt = values[:halves], values[halves:]
@@ -98,13 +99,24 @@ def _doubt(task: Task, value: float, pool: Pool, plan: Plan, draws: Draws) -> Do
         null = _closed_band(value, closed, metric, plan.ci_level or 0.95)
     elif len(dealt) > 1:
         null = _drawn_band(value, dealt, metric, plan.ci_level or 0.95)
-    ci, method = None, None
-    if plan.ci_level and variance is not None and chance.variance is not None:
-        ci, method = _interval(value, variance**0.5, np.inf, metric, pool, plan.ci_level), chance.variance.method
-    elif plan.ci_level and len(half) > 1:
+    if ci is None and plan.ci_level and len(half) > 1:
         error = float(half.std(ddof=1)) * _from_halves(pool)
         ci, method = _interval(value, error, len(half) - 1, metric, pool, plan.ci_level), f"{len(half)} half-samples"
-    return Doubt(ci, method, null, _bias(value, half, null, chance))
+    warnings = (chance.caveat,) if chance.caveat is not None and (ci is not None or null is not None) else ()
+    return Doubt(ci, method, null, _bias(value, half, null, chance), warnings)
+
+
+def _known_interval(
+    value: float, pool: Pool, metric: Metric, options: Mapping[str, Any], level: float
+) -> tuple[tuple[float, float] | None, str | None]:
+    """The interval that the metric itself gives, or that its own variance does, and its name; None where neither is."""
+    own, known = metric.chance.interval, metric.chance.variance
+    if own is not None and (ends := own.function(pool, level, **options)) is not None:
+        return ends, own.method
+    variance = None if known is None else known.function(pool, **options)
+    if known is None or variance is None:
+        return None, None
+    return _interval(value, variance**0.5, known.freedom, metric, pool, level), known.method
 
 
 def _counts(metric: Metric, pool: Pool) -> tuple[int, int]:
@@ -169,10 +181,7 @@ def _wilson(share: float, error: float, reach: float, pool: Pool) -> tuple[float
     samples = most if error == 0 else min(max(spread / error**2, 1.0), most) if spread > 0 else most
     if spread > 0 and error > 0:
         samples = spread / error**2
-    square = reach**2 / samples
-    middle = (share + square / 2) / (1 + square)
-    half = reach / (1 + square) * float(np.sqrt(spread / samples + square / (4 * samples)))
-    return max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))
+    return wilson(share, samples, reach)
 
 
 def _worse(metric: Metric) -> Callable[[np.ndarray, float], np.ndarray]:

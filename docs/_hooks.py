@@ -51,7 +51,14 @@ def calibration() -> str:
         "## Nulls\n\n`python benchmarks/calibration.py nulls`: share of draws with p at most 1 % and 5 %; bold where "
         "it is beyond binomial error (99 %).\n\n" + _tails(_rows("nulls")),
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join([*parts, _caveats()]) + "\n"
+
+
+def _caveats() -> str:
+    """What misses, in the words of its own results."""
+    lines = [f"- [{m.name}](metrics/{m.name}.md): {m.chance.caveat}." for m in METRICS if m.chance.caveat]
+    head = "## What misses\n\nA metric that misses says so in every result that shows its interval or its band."
+    return head + "\n\n" + ("\n".join(lines) or "None.")
 
 
 def _coverage(rows: list[dict]) -> str:
@@ -129,7 +136,8 @@ def _about(metric: Metric) -> str:
 def _chance(metric: Metric) -> str:
     """How the interval and the null band are found, and what the calibration run measured of them."""
     chance, one_sample = metric.chance, metric.real is None
-    spread = chance.variance.method if chance.variance else "half-samples"
+    known = chance.interval or chance.variance
+    spread = known.method if known else "half-samples"
     null = (
         "closed form" if chance.null else "none, it has one side" if one_sample else "permutation of the pooled samples"
     )
@@ -138,6 +146,8 @@ def _chance(metric: Metric) -> str:
         lines.append(
             "Comparable at equal sizes only: the larger side is cut to a seeded subset, and the result says so."
         )
+    if chance.caveat:
+        lines.append(f"**Caveat:** {chance.caveat}. Every result that shows one of them says so.")
     measured = [text for name in ("intervals", "nulls") if (text := _measured(name, metric.name))]
     return "\n\n".join([*lines, *measured]) + "\n"
 

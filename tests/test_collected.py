@@ -6,7 +6,7 @@ import torch
 from divmetrics.collected import Collected, EncoderInfo
 from divmetrics.errors import MissingLayer, SourceError
 from divmetrics.results import Side, Skipped
-from divmetrics.summaries import Moments, Rows
+from divmetrics.summaries import Moments, Rows, Sample
 
 INFO = EncoderInfo("57934424", "bicubic-aa-224", "torch")
 
@@ -69,3 +69,13 @@ def test_damaged_or_foreign_files_are_refused(tmp_path: Path, content: bytes) ->
         Collected.load(tmp_path / "x.dms")
     with pytest.raises(SourceError, match="there is no file"):
         Collected.load(tmp_path / "absent.dms")
+
+
+def test_images_of_a_later_shard_keep_their_places_too() -> None:
+    def shard(n: int, seed: int) -> Collected:
+        one = some(n, seed)
+        images = Sample.of(torch.rand(n, 3, 4, 4), torch.arange(n))
+        return Collected(one.side, one.encoders, {("a/net?x=/y", "pixels", "Sample"): images}, one.paths)
+
+    both = shard(3, 1).merge(shard(2, 2))
+    assert sorted(both.get("a/net?x=/y", "pixels", Sample).index.tolist()) == [0, 1, 2, 3, 4]

@@ -9,7 +9,7 @@ import torch
 from scipy import stats
 
 from divmetrics.collected import Collected, EncoderInfo
-from divmetrics.declare import Chance, Laws, Metric, Null, Variance
+from divmetrics.declare import Chance, Interval, Laws, Metric, Null, Variance
 from divmetrics.errors import FeatureError
 from divmetrics.plan import Plan, Request, Task
 from divmetrics.pool import Pool, Splits
@@ -123,6 +123,34 @@ def test_a_variance_of_its_own_is_preferred_and_may_decline() -> None:
     assert found.ci == pytest.approx((value - 2 * 1.95996, value + 2 * 1.95996), rel=1e-4)
     declined = replace(GAP, chance=Chance(variance=Variance("closed form", lambda pool: None)))
     assert doubt_of(declined, sides())[1].method == "20 half-samples"
+
+
+def test_an_interval_of_its_own_is_preferred_and_may_decline() -> None:
+    chance = Chance(
+        Variance("closed form", lambda pool: 1.0), interval=Interval("exact", lambda pool, level: (0, level))
+    )
+    _, found = doubt_of(replace(GAP, chance=chance), sides())
+    assert (found.ci, found.method) == ((0, 0.95), "exact")
+    declined = replace(chance, interval=Interval("exact", lambda pool, level: None))
+    assert doubt_of(replace(GAP, chance=declined), sides())[1].method == "closed form"
+
+
+def test_a_caveat_stands_where_an_interval_or_a_null_does() -> None:
+    metric = replace(GAP, chance=Chance(caveat="intervals are too narrow"))
+    assert doubt_of(metric, sides())[1].warnings == ("intervals are too narrow",)
+    only_null = Plan.of("fid", "pixels", ci_level=0)
+    assert doubt_of(metric, sides(), only_null)[1].warnings == ("intervals are too narrow",)
+    neither = Plan.of("fid", "pixels", ci_level=0, null=False)
+    assert doubt_of(metric, sides(), neither)[1].warnings == ()
+
+
+def test_few_degrees_of_freedom_widen_the_interval() -> None:
+    widths = []
+    for freedom in (inf, 15.0):
+        chance = Chance(Variance("closed form", lambda pool: 1.0, freedom))
+        (low, high) = doubt_of(replace(GAP, chance=chance), sides())[1].ci
+        widths.append(high - low)
+    assert widths == pytest.approx([2 * 1.96, 2 * 2.131], rel=1e-3)
 
 
 def test_a_closed_null_needs_no_draws() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from divmetrics.classes import curvature, kl, log_predictions, settled, split_predictions
+from divmetrics.classes import curvature, divergence_pulls, kl, log_predictions, settled, split_predictions
 from divmetrics.declare import About, Chance, Laws, Measured, Variance, metric
 from divmetrics.errors import FeatureError
 from divmetrics.pool import Pool, Splits
@@ -24,9 +24,10 @@ def _variance(pool: Pool) -> float | None:
     fake, real = p.mean(0), q.mean(0)
     if bool(((fake <= 0) & (real > 0)).any()):
         return None
+    pulls, rare = divergence_pulls(real, fakes)
+    gains = -(p * fakes).sum(1) - pulls
     ratio = torch.where(real > 0, real / fake.clamp(min=1e-300), 0)
-    gains = -(p * fakes).sum(1) - p @ ratio
-    first = float(gains.var()) / pool.m + float((q @ ratio.clamp(min=1e-300).log()).var()) / pool.n
+    first = float(gains.var()) / pool.m + rare + float((q @ ratio.clamp(min=1e-300).log()).var()) / pool.n
     level = curvature(torch.cat([p, q]), (fake + real) / 2) / 2 * (1 / pool.n + 1 / pool.m) ** 2
     return settled(first, level)
 

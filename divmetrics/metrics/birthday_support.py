@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from math import inf
+from math import exp, inf, log, sqrt
 
-from scipy import stats
+import numpy as np
+from scipy import special, stats
 from torch import Tensor
 
-from divmetrics.declare import About, Chance, Laws, Measured, Variance, metric
-from divmetrics.near import RANK, near, renear
+from divmetrics.declare import About, Chance, Interval, Laws, Measured, metric
+from divmetrics.limits import GRID
+from divmetrics.near import Near, near, renear
 from divmetrics.pool import FAKE, Pool, Splits
 from divmetrics.summaries import Rows
+
+ARRIVALS = -np.log1p(-(np.arange(len(GRID)) + 0.5) / len(GRID))
+"""Exponential values of equal weight: how many pairs of reals to expect within the distance of the closest."""
+SHUFFLED = GRID[(np.arange(len(GRID)) * 157) % len(GRID)]
+"""Normal values of equal weight that know nothing of `ARRIVALS`."""
 
 
 def _resample(pool: Pool, splits: Splits, *, threshold: float | None) -> Tensor:
@@ -19,24 +26,53 @@ def _resample(pool: Pool, splits: Splits, *, threshold: float | None) -> Tensor:
     return sizes * (sizes - 1) / 2 / pairs
 
 
-def _variance(pool: Pool, *, threshold: float | None) -> float | None:
-    """Of 1 / U, U the U-statistic "share of pairs that are near" (Hoeffding 1948), and of the limit.
+def _interval(pool: Pool, level: float, *, threshold: float | None) -> tuple[float, float] | None:
+    """Exact for few pairs, by the law of their number given that there are any; the value is one over it.
 
-    As a count of pairs of reals the limit is a first arrival, of standard deviation one pair.
+    It is Poisson about r T^g exp(sZ): T, exponential, is where the closest reals happen to lie, g how pairs grow with
+    that, s the spread of the U-statistic "share of pairs that are near" (Hoeffding 1948), r unknown.
     """
     assert pool.real is not None  # noqa: S101  a two-sample metric
     found, m = near(pool.real, pool.fake, threshold), pool.m
     if not found.pairs or m < 3:
         return None
-    all_pairs = m * (m - 1) / 2
-    share = found.pairs / all_pairs
+    shape = ARRIVALS**found.growth * np.exp(_spread(found, m) * SHUFFLED)
+    tail, most = (1 - level) / 2, m * (m - 1) / 2
+    ends = [_rate(found.pairs, shape, tail, more=more) for more in (False, True)]
+    low, high = (most * _inverse(rate * shape) for rate in ends)
+    return max(1.0, min(low, most / found.pairs)), max(high, most / found.pairs)
+
+
+def _spread(found: Near, m: int) -> float:
+    """Relative standard deviation of the number of near pairs that is owed to samples with many of them."""
+    share = found.pairs / (m * (m - 1) / 2)
     chained = float((found.degree.double() * (found.degree - 1)).sum()) / (m * (m - 1) * (m - 2))
-    first = max(chained - share**2, 0.0)
-    counting = (4 * (m - 2) * first + 2 * share * (1 - share)) / (m * (m - 1))
-    slope = 0.0
-    if found.further is not None:
-        slope = (int(found.further.sum()) / 2 - found.pairs) / (RANK - 1) / all_pairs
-    return (counting + slope**2) / share**4
+    return sqrt(4 * (m - 2) * max(chained - share**2, 0.0) / (m * (m - 1))) / share
+
+
+def _rate(pairs: int, shape: np.ndarray, tail: float, *, more: bool) -> float:
+    """The r with which as few pairs as these, or as many where `more`, have a chance `tail`; half of a tie counts."""
+
+    def beyond(log_rate: float) -> float:
+        rates = exp(log_rate) * shape
+        some = -np.expm1(-rates).mean()
+        tie = stats.poisson.pmf(pairs, rates).mean() / some
+        fewer = (stats.poisson.cdf(pairs - 1, rates) - np.exp(-rates)).mean() / some
+        return float(1 - fewer - tie / 2 if more else fewer + tie / 2)
+
+    low, high = log(pairs) - 25, log(pairs) + 25
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (low, middle) if (beyond(middle) > tail) == more else (middle, high)
+    return exp((low + high) / 2)
+
+
+def _inverse(rates: np.ndarray) -> float:
+    """Mean of one over a Poisson number, given that it is not 0."""
+    few = np.minimum(rates, 50)
+    exact = np.exp(-few) * (special.expi(few) - np.euler_gamma - np.log(few))
+    inverse = np.where(rates < 50, exact, (1 + 1 / rates + 2 / rates**2) / rates)
+    return float(inverse.mean() / -np.expm1(-rates).mean())
 
 
 @metric(
@@ -47,7 +83,7 @@ def _variance(pool: Pool, *, threshold: float | None) -> float | None:
     laws=Laws(range=(1, inf), translation=True, rotation=True, scaling=0),
     cite="Arora and Zhang 2017, arXiv:1706.08224",
     minimum=lambda _: 2,
-    chance=Chance(variance=Variance("U-statistic", _variance), resample=_resample),
+    chance=Chance(interval=Interval("exact, of a Poisson number", _interval), resample=_resample),
     about=About(
         formula=r"\frac{m(m-1)}{2\, \#\{i < j : \|y_i - y_j\| \le t\}},\quad t = \min_{i<j} \|x_i - x_j\|",
         sees="Samples that come again and again: few fixed outputs, or modes shrunk to points.",

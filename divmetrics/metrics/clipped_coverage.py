@@ -7,8 +7,9 @@ import torch
 from scipy.special import betaln, gammaln
 from torch import Tensor
 
-from divmetrics.declare import About, Laws, Measured, metric
-from divmetrics.pairs import SUPPORT, Ties, neighbour_chance, split_hits, support
+from divmetrics.declare import About, Chance, Interval, Laws, Measured, metric
+from divmetrics.limits import share_ends
+from divmetrics.pairs import PAIRS, SUPPORT, Ties, half_error, split_hits, support
 from divmetrics.pool import FAKE, REAL, Pool, Splits
 from divmetrics.summaries import Rows
 
@@ -29,12 +30,37 @@ def _good(mean: float, n: int, m: int, k: int) -> float:
     return float(np.interp(mean, _expected(n, m, k), np.arange(m + 1) / m))
 
 
-def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
+def _means(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> tuple[Tensor, list[list[int]]]:
+    """Mean of min(k, c) / k on each split `[B]`, and the sizes of its sides."""
     hits = split_hits(pool, splits, k, ties)
-    means = hits.mean(hits.in_ball.clip(max=k) / k, REAL)
     sizes = [(hits.side == side).sum(1).tolist() for side in (REAL, FAKE)]
+    return hits.mean(hits.in_ball.clip(max=k) / k, REAL), sizes
+
+
+def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
+    means, sizes = _means(pool, splits, k=k, ties=ties)
     good = [_good(mean, n, m, k) if mean == mean else mean for mean, n, m in zip(means.tolist(), *sizes, strict=True)]
     return torch.tensor(good, dtype=torch.float64)
+
+
+def _interval(
+    pool: Pool,
+    level: float,
+    *,
+    k: int,
+    ties: Ties,
+) -> tuple[float, float] | None:
+    """By way of the mean, which is nearly normal; f inverted bends, and ends at 1."""
+    assert pool.real is not None  # noqa: S101  a two-sample metric
+    error = half_error(pool, lambda splits: _means(pool, splits, k=k, ties=ties)[0])
+    if error is None:
+        return None
+    n, m = pool.n, pool.m
+    counts = support(pool.real, pool.fake, k, ties).fakes_in_ball.cpu()
+    mean = (counts.clamp(max=k).double() / k).mean().item()
+    return share_ends(
+        lambda means: np.interp(means, _expected(n, m, k), np.arange(m + 1) / m), mean, error, PAIRS, level, min(n, m)
+    )
 
 
 @metric(
@@ -46,7 +72,7 @@ def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
     cite="Salvy 2026, arXiv:2507.01761",
     family=SUPPORT,
     minimum=lambda options: int(options["k"]) + 1,
-    chance=neighbour_chance(_resample),
+    chance=Chance(interval=Interval("half-samples of the mean share", _interval), resample=_resample),
     about=About(
         formula=r"\frac1m f^{-1}\Bigl(\frac1n\sum_i\frac{\min(k,c_i)}k\Bigr),\;"
         r"f(s)=\frac1k\sum_j\min(j,k)\tbinom sj\frac{B(k+j,n-k+s-j)}{B(k,n-k)}",

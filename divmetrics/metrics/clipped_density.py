@@ -1,18 +1,52 @@
 """Clipped density."""
 
+from typing import Any
+
+import numpy as np
 from torch import Tensor
 
-from divmetrics.declare import About, Laws, Measured, metric
+from divmetrics.declare import About, Chance, Interval, Laws, Measured, metric
 from divmetrics.errors import MeasureError
-from divmetrics.pairs import SUPPORT, Ties, capped_within, neighbour_chance, split_hits, support
+from divmetrics.limits import share_ends
+from divmetrics.pairs import PAIRS, SUPPORT, Ties, capped_within, half_error, split_hits, support
 from divmetrics.pool import FAKE, REAL, Pool, Splits
 from divmetrics.summaries import Rows
 
 
-def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
+def _ratios(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
+    """The value before it is cut at 1, on each split."""
     hits = split_hits(pool, splits, k, ties, capped=True)
     crowd, own = hits.mean((hits.balls_over / k).clip(max=1), FAKE), hits.mean((hits.own_over / k).clip(max=1), REAL)
-    return (crowd / own).clamp(max=1)
+    return crowd / own
+
+
+def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
+    return _ratios(pool, splits, **options).clamp(max=1)
+
+
+def _interval(
+    pool: Pool,
+    level: float,
+    **options: Any,
+) -> tuple[float, float] | None:
+    """Of what the cut leaves on average of the ratio, which is nearly normal: at the cap the value itself is silent."""
+    assert pool.real is not None  # noqa: S101  a two-sample metric
+    error = half_error(pool, lambda splits: _ratios(pool, splits, **options))
+    if error is None:
+        return None
+    crowd, own = _scores(pool.real, pool.fake, **options)
+    return share_ends(
+        lambda ratio: np.clip(ratio, 0, 1), float(crowd.mean()) / own, error, PAIRS, level, min(pool.n, pool.m)
+    )
+
+
+def _scores(real: Rows, fake: Rows, *, k: int, ties: Ties) -> tuple[Tensor, float]:
+    """The score of each fake `[m]`, and the mean score of the reals."""
+    crowd = (support(real, fake, k, ties, capped=True).balls_over_fake.cpu().double() / k).clamp(max=1)
+    own = (capped_within(real, k, ties).cpu().double() / k).clamp(max=1).mean().item()
+    if own == 0:
+        raise MeasureError(f"no real lies in the ball of another, there is nothing to compare with; raise k={k}.")
+    return crowd, own
 
 
 @metric(
@@ -24,7 +58,7 @@ def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
     cite="Salvy 2026, arXiv:2507.01761",
     family=SUPPORT,
     minimum=lambda options: int(options["k"]) + 1,
-    chance=neighbour_chance(_resample),
+    chance=Chance(interval=Interval("half-samples of the unclipped ratio", _interval), resample=_resample),
     about=About(
         formula=r"\min\Bigl(1,\frac{\frac1m\sum_j\min(1,c(y_j)/k)}{\frac1n\sum_i\min(1,c_{-i}(x_i)/k)}\Bigr),\;"
         r"c(y)=\#\{i:|y-x_i|\le\min(\mathrm{NND}_k(x_i),\mathrm{median})\}",
@@ -45,9 +79,6 @@ def clipped_density(real: Rows, fake: Rows, *, k: int = 5, ties: Ties = "closed"
     Per fake: `clipped_density`. Extras: `unclipped`, and `real`, what the reals score one by one.
     Raises TooFewSamples below k + 1 rows, MeasureError where no real lies in a ball of another.
     """
-    crowd = (support(real, fake, k, ties, capped=True).balls_over_fake.cpu().double() / k).clamp(max=1)
-    own = (capped_within(real, k, ties).cpu().double() / k).clamp(max=1).mean().item()
-    if own == 0:
-        raise MeasureError(f"no real lies in the ball of another, there is nothing to compare with; raise k={k}.")
+    crowd, own = _scores(real, fake, k=k, ties=ties)
     ratio = crowd.mean().item() / own
     return Measured(min(1.0, ratio), fake={"clipped_density": crowd}, extras={"unclipped": ratio, "real": own})

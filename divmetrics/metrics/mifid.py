@@ -5,11 +5,13 @@ from __future__ import annotations
 from math import inf
 from typing import Any
 
+import numpy as np
 import torch
+from scipy import stats
 from torch import Tensor
 
 from divmetrics import frechet
-from divmetrics.declare import About, Chance, Laws, Measured, Variance, metric
+from divmetrics.declare import About, Chance, Interval, Laws, Measured, metric
 from divmetrics.errors import UsageError
 from divmetrics.pairs import mean_angles, nearest_angles
 from divmetrics.pool import Pool, Splits
@@ -17,6 +19,10 @@ from divmetrics.summaries import Rows
 
 TINY = 1e-14
 """Added to the distance that is divided by, as in the competition: for all fakes copied it is 0."""
+REALS_TOO = 1.2
+"""The mean distance varies this much more than the fakes' own distances say, for the reals vary too; 1.1 to 1.3."""
+SURELY = 1e-6
+"""Chance of the other side of tau that counts as none."""
 DUST = 1e-8
 """Of the traces of both covariances; a smaller FID is round-off, and any number once divided by TINY."""
 
@@ -27,20 +33,31 @@ def _fid(real: Rows, fake: Rows) -> float:
     return 0.0 if abs(found) <= DUST * sum(float(one.covariance.trace()) for one in fits) else found
 
 
-def _variance(pool: Pool, **options: Any) -> float | None:
-    """By the influence functions of FID and of the distance, of which a fake moves both at once."""
+def _interval(pool: Pool, level: float, *, tau: float) -> tuple[float, float] | None:
+    """By the influence functions of FID and of the distance, of which a fake moves both at once.
+
+    Where the distance may fall on either side of tau the value is one of two numbers, and what is expected is their
+    mean, weighed by the chance of each, which itself is known within limits.
+    """
     assert pool.real is not None  # noqa: S101  a two-sample metric
     known, pulls = frechet.variance(pool.real, pool.fake), frechet.influence(pool.real, pool.fake)
+    if known is None or pulls is None:
+        return None
     angles = nearest_angles(pool.real, pool.fake).cpu().numpy()
-    mean = float(angles.mean())
-    if known is None or pulls is None or mean >= options["tau"]:
-        return known
+    mean, error = float(angles.mean()), REALS_TOO * float(angles.std(ddof=1)) / pool.m**0.5
     fid, n, m = _fid(pool.real, pool.fake), pool.n, pool.m
-    of_fid = float(pulls[0].var(ddof=1) / n + pulls[1].var(ddof=1) / m)
-    of_both = float(
-        (pulls[0] / mean).var(ddof=1) / n + (pulls[1] / mean - fid / mean**2 * (angles - mean)).var(ddof=1) / m
-    )
-    return max(0.0, of_both + (known - of_fid) / mean**2)
+    reach = float(stats.norm.ppf((1 + level) / 2))
+    ends = np.array([fid - reach * known**0.5, fid + reach * known**0.5])
+    below = stats.norm.cdf((tau - mean) / max(error, TINY) + np.array([-reach, reach]))
+    if below[1] > SURELY:
+        of_fid = float(pulls[0].var(ddof=1) / n + pulls[1].var(ddof=1) / m)
+        scaled = pulls[0] / (mean + TINY), pulls[1] / (mean + TINY) - fid / (mean + TINY) ** 2 * (angles - mean)
+        of_both = float(scaled[0].var(ddof=1) / n + scaled[1].var(ddof=1) / m)
+        spread = max(0.0, of_both + (known - of_fid) / (mean + TINY) ** 2) ** 0.5
+        raised = fid / (mean + TINY) + reach * spread * np.array([-1, 1])
+        ends = raised if below[0] > 1 - SURELY else ends + below * (raised - ends)
+    value = fid / (mean + TINY) if mean < tau else fid
+    return max(0.0, min(float(ends[0]), value)), max(float(ends[1]), value)
 
 
 def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
@@ -57,7 +74,7 @@ def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
     role="distance",
     cite="Bai 2021, arXiv:2106.03062",
     protocols={"inception-2015": {"tau": 0.1}},
-    chance=Chance(variance=Variance("influence function", _variance), resample=_resample, draws=20, draws_wide=8),
+    chance=Chance(interval=Interval("influence function", _interval), resample=_resample, draws=20, draws_wide=8),
     about=About(
         formula=r"\mathrm{FID} / \bar m \text{ if } \bar m < \tau \text{ else FID}, \quad "
         r"\bar m = \frac{1}{m} \sum_j \min_i (1 - |\cos(y_j, x_i)|)",

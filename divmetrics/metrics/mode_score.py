@@ -7,7 +7,15 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from divmetrics.classes import curvature, kl, log_predictions, score_variance, settled, split_predictions
+from divmetrics.classes import (
+    curvature,
+    divergence_pulls,
+    kl,
+    log_predictions,
+    score_variance,
+    settled,
+    split_predictions,
+)
 from divmetrics.declare import About, Chance, Laws, Measured, Variance, metric
 from divmetrics.errors import FeatureError
 from divmetrics.pool import Pool, Splits
@@ -40,9 +48,10 @@ def _variance(pool: Pool, *, divergence: Divergence) -> float | None:
         return value**2 * settled(*score_variance(fakes))
     if not value > 0:
         return None
+    pulls, rare = divergence_pulls(real, fakes)
+    gains = (p * fakes - torch.xlogy(p, fake)).sum(1) + pulls
     ratio = real / fake
-    gains = (p * fakes - torch.xlogy(p, fake)).sum(1) + p @ ratio
-    first = float(gains.var()) / pool.m + float((q @ ratio.clamp(min=1e-300).log()).var()) / pool.n
+    first = float(gains.var()) / pool.m + rare + float((q @ ratio.clamp(min=1e-300).log()).var()) / pool.n
     level = curvature(torch.cat([p, q]), (fake + real) / 2) / 2 / pool.n**2
     return value**2 * settled(first, level)
 

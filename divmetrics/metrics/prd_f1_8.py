@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from divmetrics.declare import About, Chance, Laws, Measured, metric
+from divmetrics.declare import About, Chance, Laws, Measured, Variance, metric
+from divmetrics.pairs import PAIRS
 from divmetrics.pool import Pool, Splits
-from divmetrics.prd import best_f, f_on_splits, mean_curve, thinned
+from divmetrics.prd import best_f, f_on_splits, f_variance, mean_curve, thinned
 from divmetrics.summaries import Rows
 
 BETA = 1 / 8
@@ -14,6 +15,10 @@ BETA = 1 / 8
 
 def _resample(pool: Pool, splits: Splits, *, clusters: int, runs: int, angles: int, seed: int) -> np.ndarray:
     return f_on_splits(pool, splits, BETA, clusters, runs, angles, seed)
+
+
+def _variance(pool: Pool, *, clusters: int, runs: int, angles: int, seed: int) -> float:
+    return f_variance(pool, BETA, clusters, runs, angles, seed)
 
 
 @metric(
@@ -25,7 +30,7 @@ def _resample(pool: Pool, splits: Splits, *, clusters: int, runs: int, angles: i
     role="fidelity",
     cite="Sajjadi 2018, arXiv:1806.00035",
     minimum=lambda _: 2,
-    chance=Chance(resample=_resample),
+    chance=Chance(Variance("disjoint halves and clusterings", _variance, PAIRS), _resample),
     equal_n=True,
     about=About(
         formula=r"\max_\lambda \frac{(1 + 8^{-2})\,\alpha\beta}{8^{-2}\alpha + \beta},\;"

@@ -26,6 +26,7 @@ def _variance(pool: Pool, **options: Any) -> float | None:
     cite="Jalali 2023, arXiv:2301.11780",
     minimum=lambda _: 1,
     equal_n=True,
+    shared=("sigma",),
     chance=Chance(variance=Variance("U-statistic theory", _variance)),
     about=About(
         formula=r"1 \Big/ \frac{1}{n^2} \sum_{ij} k(y_i, y_j)^2, \quad k(x, y) = e^{-|x - y|^2 / 2\sigma^2}",
@@ -40,7 +41,8 @@ def rke(fake: Rows, *, sigma: float | None = None) -> Measured:
 
     Jalali 2023 (RKE-MC). K tight modes with weights w, far apart, give 1 / sum of w². All depends on `sigma`: 10 times
     the spread of a mode and half the gap between modes is right; None is half the root mean square distance,
-    which is scale free. Extras: `sigma`. Where reals are at hand rke_ratio compares, at one bandwidth for both.
+    which is scale free. Extras: `sigma`, at which the reals are measured too where they are at hand (rke_ratio takes
+    the reals' bandwidth for both).
     Raises UsageError for `sigma` <= 0.
     """
     width = bandwidth(fake, sigma)

@@ -2,14 +2,15 @@
 
 from torch import Tensor
 
-from divmetrics.declare import About, Chance, Laws, Measured, Variance, metric
+from divmetrics.declare import About, Chance, Interval, Laws, Measured, metric
 from divmetrics.pool import Pool, Splits
 from divmetrics.summaries import Rows
-from divmetrics.support import Band, dense, dense_on_splits, dense_variance, some
+from divmetrics.support import Band, dense, dense_interval, dense_on_splits, some
 
 
-def _variance(pool: Pool, *, alpha: float, repeats: int, seed: int) -> float | None:
-    return None if pool.real is None else dense_variance(pool.real, pool.fake, Band(alpha, repeats, seed), 0)
+def _interval(pool: Pool, level: float, *, alpha: float, repeats: int, seed: int) -> tuple[float, float] | None:
+    assert pool.real is not None  # noqa: S101  a two-sample metric
+    return dense_interval(pool.real, pool.fake, Band(alpha, repeats, seed), 0, level)
 
 
 def _resample(pool: Pool, splits: Splits, *, alpha: float, repeats: int, seed: int) -> Tensor:
@@ -26,7 +27,13 @@ def _resample(pool: Pool, splits: Splits, *, alpha: float, repeats: int, seed: i
     cite="Kim 2023, arXiv:2306.08013",
     minimum=lambda _: 12,
     equal_n=True,
-    chance=Chance(Variance("bootstrap", _variance), _resample, draws=16),
+    chance=Chance(
+        interval=Interval("bootstrap, as a share", _interval),
+        resample=_resample,
+        draws=16,
+        caveat="the interval does not count what another seed would do: beyond 32 columns it draws another projection, "
+        "and over seeds as well as samples intervals of 95 % held in 80 to 97 % of draws at 64 columns",
+    ),
     about=About(
         formula=r"\frac{\sum_i 1[\hat q(x_i)>c_Y,\,\hat p(x_i)>c_X]}{\sum_i 1[\hat p(x_i)>c_X]}",
         sees="Dense regions of the reals that the fakes have left: dropped and shrunken modes.",

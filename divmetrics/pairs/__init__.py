@@ -11,11 +11,12 @@ product is a filter with a proven error bound (`_distances.py`), and only what i
 from divmetrics.pairs._angles import mean_angles, nearest_angles
 from divmetrics.pairs._crowding import bandwidth, effective, effective_of_splits, log_variance
 from divmetrics.pairs._discrepancy import draw_subsets, mmd2, mmd2_of_splits, mmd2_subsets, mmd2_variance
-from divmetrics.pairs._distances import squared_distances
+from divmetrics.pairs._distances import Pairs, Sheet, blocks, ieee_products, lower, squared_distances
 from divmetrics.pairs._distinct import Distinct
-from divmetrics.pairs._halved import halved_variance, neighbour_chance
+from divmetrics.pairs._halved import PAIRS, disjoint_variance, half_error, halved_variance, neighbour_chance
 from divmetrics.pairs._hits import Hits, hits
 from divmetrics.pairs._kernels import Gaussian, Kernel, Polynomial, split_sums, typical_distance, within
+from divmetrics.pairs._lists import Lists, deepest, depths, lists
 from divmetrics.pairs._neighbours import nearest, radii
 from divmetrics.pairs._realism import median_realism_on_splits
 from divmetrics.pairs._splits import SplitNearest, split_hits, split_nearest
@@ -33,26 +34,38 @@ from divmetrics.pairs._support import (
 from divmetrics.pairs._tallies import SplitHits, mean_on_splits
 
 __all__ = [
+    "PAIRS",
     "SUPPORT",
     "Distinct",
     "Gaussian",
     "Hits",
     "Kernel",
+    "Lists",
     "Nearest",
+    "Pairs",
     "Polynomial",
+    "Sheet",
     "SplitHits",
     "SplitNearest",
     "Ties",
     "ball_radii",
     "bandwidth",
+    "blocks",
     "capped_within",
+    "deepest",
+    "depths",
+    "disjoint_variance",
     "draw_subsets",
     "effective",
     "effective_of_splits",
     "enough_rows",
+    "half_error",
     "halved_variance",
     "hits",
+    "ieee_products",
+    "lists",
     "log_variance",
+    "lower",
     "mean_angles",
     "mean_on_splits",
     "median_realism_on_splits",

@@ -59,6 +59,28 @@ def halved_variance(
     return found if np.isfinite(found) else None
 
 
+def disjoint_variance(pool: Pool, resample: Callable[[Splits], Tensor | np.ndarray]) -> float:
+    """Variance of a value from disjoint halves alone: as far off as 1/n is, but right where the value bends at 0.
+
+    A sum of absolute differences, say, of which single halves hold those of the whole set beneath their own. Its
+    estimate has `PAIRS` degrees of freedom.
+    """
+    both = np.asarray(resample(disjoint_halves(pool)), np.float64).reshape(-1, 2)
+    return float(np.square(both[:, 0] - both[:, 1]).mean() / 2 * (pool.m // 2) / pool.m)
+
+
+def half_error(pool: Pool, resample: Callable[[Splits], Tensor]) -> float | None:
+    """Standard error of a nearly normal value from the spread over single halves; `PAIRS` degrees of freedom, measured.
+
+    For means of counts that are cut off, of which no few pairs make much: within a tenth of the truth where hubs make
+    disjoint halves, and so `halved_variance`, too sure. None where too few halves can be measured.
+    """
+    values = np.asarray(resample(disjoint_halves(pool)), np.float64)
+    values = values[np.isfinite(values)]
+    kept = pool.m // 2
+    return float(values.std(ddof=1) * np.sqrt(kept / (pool.m - kept))) if len(values) >= PAIRS / 2 else None
+
+
 def as_they_are(pool: Pool) -> Splits:
     """The one split that leaves the sides of `pool` as they are."""
     return Splits(torch.tensor([REAL] * pool.n + [FAKE] * pool.m, dtype=torch.uint8)[None])

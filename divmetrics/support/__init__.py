@@ -6,8 +6,8 @@ another (Alaa 2022). One pass over a pool's pairs serves all its splits: `_field
 """
 
 from divmetrics.support._dense import Band, Dense, dense, some
+from divmetrics.support._dense import interval as dense_interval
 from divmetrics.support._dense import share_on_splits as dense_on_splits
-from divmetrics.support._dense import variance as dense_variance
 from divmetrics.support._field import remembered
 from divmetrics.support._levels import (
     alpha_on_splits,
@@ -31,8 +31,8 @@ __all__ = [
     "covered",
     "curve",
     "dense",
+    "dense_interval",
     "dense_on_splits",
-    "dense_variance",
     "from_mean",
     "integrated",
     "remembered",

@@ -10,9 +10,11 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
+from scipy import stats
 from torch import Tensor
 
 from divmetrics.errors import MeasureError, UsageError
+from divmetrics.limits import wilson
 from divmetrics.pairs import enough_rows
 from divmetrics.pool import FAKE, REAL, Pool, Splits
 from divmetrics.summaries import Rows, same_width
@@ -116,11 +118,16 @@ def share_on_splits(pool: Pool, splits: Splits, band: Band, side: int) -> Tensor
     return found.share(side)
 
 
-def variance(real: Rows, fake: Rows, band: Band, side: int) -> float | None:
-    """Variance of `Dense.share` of `side` over bootstraps of the rows; remembered. None where most have no share.
+def interval(real: Rows, fake: Rows, band: Band, side: int, level: float) -> tuple[float, float] | None:
+    """Wilson's interval of `Dense.share` of `side`, by bootstraps of the rows; None where most have no share.
 
-    Copies, which make a bootstrap useless for a metric of nearest neighbours, hardly matter here: a bandwidth reaches
-    over five samples a column or more. Half-samples would not do, for the bandwidth depends on the sample size.
+    The bootstraps are remembered.
+
+    Samples stand or fall with their neighbours, so a share is worth fewer independent ones than there are rows: as
+    many as make a share with the mean of the bootstraps spread as they do. (At the share itself, which may be 1 with no
+    spread, their number would be 0 or all.) Copies, which make a bootstrap useless for a metric of nearest neighbours,
+    hardly matter here: a bandwidth reaches over five samples a column or more. Half-samples would not do, for the
+    bandwidth depends on the sample size.
     """
 
     def make() -> Dense:
@@ -130,10 +137,15 @@ def variance(real: Rows, fake: Rows, band: Band, side: int) -> float | None:
         of_real = torch.arange(len(counts), device=counts.device)[:, None] < real.n
         return _dense(Parts.counted(_field(real, fake, band), counts * of_real, counts * ~of_real), band)
 
-    found: Dense = remembered(_found, (real, fake), ("variance", band), make)
+    found: Dense = remembered(_found, (real, fake), ("interval", band), make)
     shares = found.share(side)
     shares = shares[shares.isfinite()]
-    return float(shares.var()) if len(shares) > BOOTSTRAPS / 2 else None
+    if len(shares) <= BOOTSTRAPS / 2:
+        return None
+    mean, variance, most = float(shares.mean()), float(shares.var()), (real, fake)[side].n
+    samples = min(max(mean * (1 - mean) / variance, 1.0), most) if variance > 0 else most
+    share = float(dense(real, fake, band)[0].share(side)[0])
+    return wilson(share, samples, float(stats.t.ppf((1 + level) / 2, len(shares) - 1)))
 
 
 def some(share: Tensor, side: str) -> float:

@@ -15,8 +15,7 @@ from weakref import WeakKeyDictionary, ref
 import torch
 from torch import Tensor
 
-from divmetrics.pairs import Distinct
-from divmetrics.pairs._distances import Pairs, blocks, ieee_products, lower
+from divmetrics.pairs import Distinct, Pairs, blocks, ieee_products, lower
 from divmetrics.pool import FAKE, REAL, Splits
 from divmetrics.summaries import Rows
 

@@ -12,8 +12,7 @@ from torch import Tensor
 
 from divmetrics import dist
 from divmetrics.errors import UsageError
-from divmetrics.pairs import Distinct, enough_rows, radii
-from divmetrics.pairs._distances import Pairs, ieee_products
+from divmetrics.pairs import Distinct, Pairs, enough_rows, ieee_products, radii
 from divmetrics.pool import Pool, Splits
 from divmetrics.summaries import Rows, same_width
 from divmetrics.support._field import Kernel, Parts, field_of, kernel_sums, remembered, squares, tasks_of

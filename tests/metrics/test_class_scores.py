@@ -97,6 +97,21 @@ def test_the_standard_error_is_that_of_fresh_draws(metric: Metric, options: dict
     assert 0.8 < np.mean(errors) / np.std(values) < 1.3
 
 
+@pytest.mark.parametrize(("metric", "options"), [(am_score, {}), (mode_score, {"divergence": "real_to_fake"})])
+def test_a_class_of_which_the_largest_probabilities_decide(metric: Metric, options: dict) -> None:
+    """A dropped class: its mean probability among the fakes is that of one or two of them, and its log varies much."""
+    values, errors = [], []
+    for seed in range(60):
+        rng = np.random.default_rng([seed, 6])
+        real, fake = (rng.integers(0, classes, 300) for classes in (4, 3))
+        sides = [torch.from_numpy(20 * np.eye(4)[c] + rng.normal(scale=4, size=(300, 4))) for c in (real, fake)]
+        values.append(metric(*sides, **options))
+        errors.append(metric.chance.variance.function(Pool(*map(Rows.from_array, sides)), **options) ** 0.5)
+    spread = np.std(np.log(values) if metric is mode_score else values)
+    errors = np.array(errors) / (np.array(values) if metric is mode_score else 1)
+    assert 0.75 < np.mean(errors) / spread < 1.4
+
+
 @pytest.mark.parametrize("metric", [mode_score, am_score], ids=lambda metric: metric.name)
 def test_bad_input(metric: Metric) -> None:
     with pytest.raises(FeatureError, match="at least two classes"):

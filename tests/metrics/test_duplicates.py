@@ -128,8 +128,30 @@ def test_the_standard_error_is_that_of_fresh_draws(metric: Metric, count: int) -
         rng = np.random.default_rng([seed, 1])
         pool = Pool(Rows.from_array(rng.normal(size=(400, 16))), Rows.from_array(atoms(count, 400, 16, rng)))
         values.append(metric(pool.real, pool.fake))
-        errors.append(metric.chance.variance.function(pool, threshold=None) ** 0.5)
-    assert 0.8 < np.mean(errors) / np.std(values) < 1.3
+        if metric is duplicates:
+            errors.append(metric.chance.variance.function(pool, threshold=None) ** 0.5)
+        else:
+            errors.append(metric.chance.interval.function(pool, 0.95, threshold=None))
+    if metric is duplicates:
+        assert 0.8 < np.mean(errors) / np.std(values) < 1.3
+    else:  # far from normal: what counts is that it covers
+        low, high = np.array(errors).T
+        assert 0.88 <= ((low <= np.mean(values)) & (np.mean(values) <= high)).mean() < 1
+
+
+def test_few_pairs_leave_much_open() -> None:
+    """Alike sets: as many near pairs as reals have, one or so, of a geometric number where there are any."""
+    held, values = [], []
+    for seed in range(120):
+        rng = np.random.default_rng([seed, 3])
+        pool = Pool(*(Rows.from_array(rng.normal(size=(150, 4))) for _ in range(2)))
+        if np.isfinite(value := birthday(pool.real, pool.fake)):
+            values.append(value)
+            held.append(birthday.chance.interval.function(pool, 0.95, threshold=None))
+    low, high = np.array(held).T
+    truth = np.mean(values)
+    assert 0.85 < ((low <= truth) & (truth <= high)).mean() <= 1
+    assert ((low <= values) & (values <= high)).all()
 
 
 def test_bad_input() -> None:

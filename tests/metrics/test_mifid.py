@@ -89,9 +89,19 @@ def test_standard_errors(tau: float) -> None:
     found = []
     for seed in range(40):
         pool = pooled(*drawn(200, 150, 6, seed))
-        found.append((mifid(pool.real, pool.fake, tau=tau), mifid.chance.variance.function(pool, tau=tau) ** 0.5))
+        low, high = mifid.chance.interval.function(pool, 0.95, tau=tau)
+        found.append((mifid(pool.real, pool.fake, tau=tau), (high - low) / (2 * 1.96)))
     values, estimated = np.array(found).T
     assert 0.75 < np.sqrt(np.mean(estimated**2)) / values.std(ddof=1) < 1.35  # 40 draws know an sd to 11 %
+
+
+def test_a_distance_near_tau_leaves_both_values_open() -> None:
+    """Where as many draws fall below tau as above, the interval holds what they come to on average."""
+    pools = [pooled(*drawn(200, 150, 6, seed)) for seed in range(40)]
+    tau = float(np.median([mifid.measure(pool.real, pool.fake).extras["distance"] for pool in pools]))
+    truth = np.mean([mifid(pool.real, pool.fake, tau=tau) for pool in pools])
+    ends = np.array([mifid.chance.interval.function(pool, 0.95, tau=tau) for pool in pools])
+    assert ((ends[:, 0] <= truth) & (truth <= ends[:, 1])).mean() > 0.85
 
 
 def test_bad_input_is_one_sentence() -> None:

@@ -249,10 +249,15 @@ def test_standard_errors_are_the_spread_over_fresh_draws() -> None:
         pool = Pool(Rows.from_array(real), Rows.from_array(fake))
         for name in CHANCE:
             metric = METRICS[name]
-            assert metric.chance.variance is not None
             assert pool.real is not None
             values[name].append(metric(pool.real, pool.fake))
-            variances[name].append(metric.chance.variance.function(pool, **metric.resolve({})) or 0.0)
+            if metric.chance.interval is not None:
+                low, high = metric.chance.interval.function(pool, 0.95, **metric.resolve({})) or (0.0, 0.0)
+                assert low <= values[name][-1] <= high
+                variances[name].append(((high - low) / (2 * 1.96)) ** 2)
+            else:
+                assert metric.chance.variance is not None
+                variances[name].append(metric.chance.variance.function(pool, **metric.resolve({})) or 0.0)
     ratios = {name: float(np.sqrt(np.mean(variances[name])) / np.std(values[name], ddof=1)) for name in CHANCE}
     assert all(0.7 < ratio < 1.45 for ratio in ratios.values()), ratios
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from divmetrics.declare import METRICS
+from divmetrics.engine import score
 from divmetrics.errors import FeatureError, UsageError
 from divmetrics.pool import FAKE, REAL, Pool, Splits
 from divmetrics.summaries import Rows
@@ -113,3 +114,11 @@ def test_bad_input_is_one_sentence() -> None:
     few = Pool(Rows.from_array(rows[:3]), Rows.from_array(rows[:3]))
     assert rke.chance.variance.function(Pool(None, few.fake), sigma=None) is None
     assert ratio.chance.variance.function(few, sigma=None) is None
+
+
+def test_the_reals_beside_it_are_measured_at_the_bandwidth_of_the_fakes() -> None:
+    real, fake = grid(25, 300, seed=1), grid(5, 300)
+    found = score(real, fake, metrics="rke", ci_level=0)["rke"]
+    sigma = found.extras["sigma"]
+    assert found.extras["real"] == pytest.approx(rke(real, sigma=sigma))
+    assert found.extras["real"] != pytest.approx(rke(real))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from divmetrics.declare import METRICS
 from divmetrics.errors import MeasureError, TooFewSamples, UsageError
@@ -162,5 +163,7 @@ def test_the_standard_error_is_near_the_spread_over_fresh_draws(name: str) -> No
         pool = pool_of((rng.normal(size=(250, 8)), rng.normal(size=(250, 8)) + 0.3))
         values.append(metric(pool.real, pool.fake))
         if seed < 12:
-            errors.append(metric.chance.variance.function(pool, **metric.resolve({})) ** 0.5)
+            low, high = metric.chance.interval.function(pool, 0.95, **metric.resolve({}))
+            assert low < values[-1] <= high
+            errors.append((high - low) / (2 * stats.t.ppf(0.975, 15)))
     assert 0.7 < np.mean(errors) / np.std(values, ddof=1) < 1.5
