@@ -52,12 +52,15 @@ def test_nulls_that_miss_have_a_caveat(name: str) -> None:
             assert not too_often or METRICS[name].chance.caveat, f"{name} calls alike sets different: declare a caveat"
 
 
-def test_a_caveat_is_one_sentence_without_its_full_stop_and_stands_on_the_pages() -> None:
+def test_a_caveat_is_one_sentence_without_its_full_stop_and_stands_on_the_pages(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     spec = importlib.util.spec_from_file_location("_hooks", ROOT / "docs" / "_hooks.py")
     assert spec is not None
     assert spec.loader is not None
     pytest.importorskip("mkdocs")
     pytest.importorskip("latex2mathml")
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
     hooks = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(hooks)
     table = hooks.calibration()
