@@ -9,7 +9,7 @@ import numpy as np
 
 from divmetrics.declare import zoo_model
 from divmetrics.errors import UsageError
-from divmetrics.targets import CATALOGUE, Target, target
+from divmetrics.targets import CATALOGUE, OVERLAPPING, Target, target
 
 OUTSIDE = -1
 """Number that stands for no mode of the target."""
@@ -37,13 +37,14 @@ Builder = Callable[[Target, float], Recipe]
 
 
 def knob(name: str, *, levels: Sequence[float], text: str, cite: str) -> Callable[[Builder], Builder]:
-    """Declare `(target, level) -> Recipe` as the zoo entries TARGET-`name`, one for each target.
+    """Declare `(target, level) -> Recipe` as the zoo entries TARGET-`name`, one for each target whose modes
+    are apart.
 
     `levels` are the rungs of the ladder, mildest first; the default is the middle one.
     """
 
     def declare(build: Builder) -> Builder:
-        for owner in CATALOGUE:
+        for owner in CATALOGUE.keys() - OVERLAPPING:
             _declare_on(owner, build, name, tuple(levels), text, cite)
         return build
 

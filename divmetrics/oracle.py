@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -14,6 +15,9 @@ COPY_RATIO = 1 / 3
 """A sample is a copy if its nearest training row is this much nearer than the second (Carlini 2023; Yoon 2023)."""
 NOISE, MISJUDGED = 4.0, 0.5
 """What errors of the classifier may leave in a missing mode: so many standard deviations, and so much of their mean."""
+SEED = 1
+FEW, MANY = 2500, 26_000
+"""Samples behind the numbers: 2,500 (Srivastava 2017), and 26,000 where there are a thousand modes (Lin 2018)."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,16 @@ class Oracle:
     def to_json(self) -> dict[str, float | int | None]:
         """All numbers by name, rounded to six digits."""
         return {name: round(v, 6) if isinstance(v, float) else v for name, v in asdict(self).items()}
+
+
+def examine(target: Target, draw: Callable[[int, int], np.ndarray], copied: int = 0, most: int | None = None) -> Oracle:
+    """The numbers that are recorded of a generator `draw(n, seed)`.
+
+    `copied` is how many training rows it has seen, `most` how many samples it can give.
+    """
+    n = MANY if target.modes >= 1000 else FEW
+    rows = draw(min(n, most or n), SEED)
+    return judge(target, rows, target.training_set(copied)[0] if copied else None)
 
 
 def judge(target: Target, rows: np.ndarray, training: np.ndarray | None = None) -> Oracle:

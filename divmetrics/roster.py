@@ -12,16 +12,13 @@ from safetensors import safe_open
 
 from divmetrics import zoo
 from divmetrics.declare import ZooModel
-from divmetrics.errors import DivmetricsError
+from divmetrics.errors import DivmetricsError, Unavailable
 from divmetrics.files import write_text
-from divmetrics.oracle import Oracle, judge
+from divmetrics.oracle import Oracle, examine
 from divmetrics.targets import target
 
 RECORD = Path(zoo.__file__).with_name("recorded.json")
 """Oracle numbers of the entries that are not trained; those of trained ones are in the headers of their checkpoints."""
-SEED = 1
-FEW, MANY = 2500, 26_000
-"""Samples behind the numbers: 2,500 (Srivastava 2017), and 26,000 where there are a thousand modes (Lin 2018)."""
 TOLERANCE: Mapping[str, tuple[float, float]] = {
     "modes_found": (1.0, 0.02),
     "mode_kl": (0.03, 0.1),
@@ -46,10 +43,7 @@ class Checked:
 
 def measured(model: ZooModel) -> Oracle:
     """The oracle's numbers of fresh samples of `model` at its default options."""
-    owner = target(model.target)
-    n = MANY if owner.modes >= 1000 else FEW
-    rows = model.function(min(n, model.support or n), SEED)
-    return judge(owner, rows, owner.training_set(model.copied)[0] if model.copied else None)
+    return examine(target(model.target), model.function, model.copied, model.support)
 
 
 def recorded(model: ZooModel) -> Numbers | None:
@@ -75,7 +69,7 @@ def check(models: Iterable[ZooModel]) -> Iterator[Checked]:
     for model in models:
         try:
             found = measured(model).to_json()
-        except DivmetricsError as reason:
+        except Unavailable as reason:
             yield Checked(model.name, "unavailable", None, str(reason))
             continue
         before = recorded(model)

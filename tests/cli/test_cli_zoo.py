@@ -21,7 +21,7 @@ def test_list(call):
 
 def test_list_as_a_table(call):
     done = call("zoo", "list")
-    assert "3 of 8 modes" in " ".join(done.out.split())
+    assert "0.62, 3 of 8" in " ".join(done.out.split())
 
 
 def test_images_go_into_class_folders(call, tmp_path):

@@ -1,0 +1,80 @@
+"""`trained`: a recipe as an entry of the zoo, whose samples come from a checkpoint that it can make again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from divmetrics.checkpoints import Checkpoint, halved
+from divmetrics.declare import zoo_model
+from divmetrics.errors import MeasureError, UsageError
+from divmetrics.oracle import examine
+from divmetrics.targets import target
+from divmetrics.training import Recipe, seeded, train
+
+CHECKPOINTS = Path(__file__).parent / "zoo" / "checkpoints"
+BLOCK = 4096
+
+
+def trained(
+    name: str,
+    recipe: Recipe,
+    *,
+    family: str,
+    knob: str,
+    cite: str,
+    untreated: str | None = None,
+    copies: bool = False,
+    folder: Path = CHECKPOINTS,
+) -> None:
+    """Declare `recipe` as the entry `name`; its checkpoint lies in `folder`.
+
+    `untreated` names the twin of a cure; `copies` says that it may have learnt its training set by heart.
+    """
+    owner, home = recipe.data.target, folder / f"{name}.safetensors"
+    copied = recipe.data.rows if copies else 0
+
+    def again(where: Path, *, seed: int, progress: bool) -> None:
+        learner = train(recipe, where / f"{name}.state", seed=seed, progress=progress, title=name)
+        tensors = halved(learner.generator.state_dict())
+        numbers = examine(target(owner), lambda n, s: _sample(name, recipe, tensors, n, s, 1.0), copied).to_json()
+        Checkpoint(name, recipe.text, seed, numbers, tensors).write(where / f"{name}.safetensors")
+
+    @zoo_model(
+        name,
+        family=family,
+        target=owner,
+        knob=knob,
+        cite=cite,
+        train=again,
+        checkpoint=home if home.exists() else None,
+        copied=copied,
+        untreated=untreated,
+    )
+    def sampler(n: int, seed: int, *, checkpoint: str | None = None, temperature: float = 1.0) -> np.ndarray:
+        """`checkpoint`: a file of `divmetrics zoo train`; `temperature` scales the noise that samples are made from."""
+        if not temperature >= 0:
+            raise UsageError(f"temperature={temperature:g} of {name} is not possible; give 0 or more.")
+        tensors = Checkpoint.read(home if checkpoint is None else Path(checkpoint), name).tensors
+        return _sample(name, recipe, tensors, n, seed, temperature)
+
+
+def _sample(
+    name: str, recipe: Recipe, tensors: Mapping[str, Tensor], n: int, seed: int, temperature: float
+) -> np.ndarray:
+    """`n` rows `[n, d]` float32 from the generator that `tensors` hold."""
+    with seeded(seed), torch.no_grad():
+        generator = recipe.blank()
+        try:
+            generator.load_state_dict({key: tensor.float() for key, tensor in tensors.items()})
+        except RuntimeError:
+            raise MeasureError(f"the checkpoint does not fit {name} as it is now; train it again.") from None
+        generator.eval()
+        sizes = [min(BLOCK, n - start) for start in range(0, n, BLOCK)]
+        rows = torch.cat([recipe.draw(generator, size, temperature) for size in sizes])
+    found: np.ndarray = rows.float().numpy()
+    return found

@@ -1,0 +1,22 @@
+"""Normalising flows: likelihood covers the modes and draws bridges between them, the other direction seeks one."""
+
+from divmetrics.likelihoods import Flow
+from divmetrics.trained import trained
+from divmetrics.training import Data
+
+CITE = "Dinh 2016, arXiv:1605.08803"
+
+trained(
+    "grid-25-soft-flow",
+    Flow(Data("grid-25-soft"), 2500),
+    family="flow",
+    knob="forward KL: the likelihood of the data",
+    cite=CITE,
+)
+trained(
+    "grid-25-soft-flow-reverse",
+    Flow(Data("grid-25-soft"), 1500, reverse=True),
+    family="flow",
+    knob="reverse KL, which seeks modes",
+    cite=CITE,
+)

@@ -1,0 +1,14 @@
+"""Training that is ended too early."""
+
+from divmetrics.gans import Gan
+from divmetrics.trained import trained
+from divmetrics.training import Data
+
+for steps in (100, 500):
+    trained(
+        f"grid-25-soft-gan-stopped-{steps}",
+        Gan(Data("grid-25-soft"), steps),
+        family="gan",
+        knob=f"stopped after {steps} steps",
+        cite="field notes 2.3",
+    )

@@ -1,0 +1,14 @@
+"""The critic is told how close the samples of a batch lie to each other."""
+
+from divmetrics.gans import Gan
+from divmetrics.trained import trained
+from divmetrics.training import Data
+
+trained(
+    "ring-8-gan-minibatch",
+    Gan.slow(Data("ring-8"), 1000, minibatch=8, batch=128),
+    family="gan",
+    knob="cure: minibatch discrimination",
+    cite="Salimans 2016, arXiv:1606.03498",
+    untreated="ring-8-gan-slow",
+)

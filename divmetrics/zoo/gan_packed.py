@@ -1,0 +1,14 @@
+"""The critic sees several samples at once, so that a generator that repeats itself is found out."""
+
+from divmetrics.gans import Gan
+from divmetrics.trained import trained
+from divmetrics.training import Data
+
+trained(
+    "ring-8-gan-packed",
+    Gan.slow(Data("ring-8"), 2500, pack=3, batch=255),
+    family="gan",
+    knob="cure: critic sees 3 samples at once",
+    cite="Lin 2018, arXiv:1712.04086",
+    untreated="ring-8-gan-slow",
+)

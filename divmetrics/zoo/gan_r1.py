@@ -1,0 +1,14 @@
+"""A penalty on the slope of the critic at the reals."""
+
+from divmetrics.gans import Gan
+from divmetrics.trained import trained
+from divmetrics.training import Data
+
+trained(
+    "ring-8-gan-r1",
+    Gan.slow(Data("ring-8"), 2500, r1=10.0),
+    family="gan",
+    knob="cure: R1 penalty, gamma 10",
+    cite="Mescheder 2018, arXiv:1801.04406",
+    untreated="ring-8-gan-slow",
+)

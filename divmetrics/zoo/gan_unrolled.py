@@ -1,0 +1,14 @@
+"""The generator meets the critic as it will be some steps ahead."""
+
+from divmetrics.gans import Gan
+from divmetrics.trained import trained
+from divmetrics.training import Data
+
+trained(
+    "ring-8-gan-unrolled",
+    Gan.slow(Data("ring-8"), 1500, unroll=5, batch=128),
+    family="gan",
+    knob="cure: critic unrolled for 5 steps",
+    cite="Metz 2017, arXiv:1611.02163",
+    untreated="ring-8-gan-slow",
+)

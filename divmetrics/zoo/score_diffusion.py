@@ -1,0 +1,22 @@
+"""Diffusion that keeps the variance, learnt and drawn from as DDPM does."""
+
+from divmetrics.scores import ScoreModel
+from divmetrics.trained import trained
+from divmetrics.training import Data
+
+CITE = "Ho 2020, arXiv:2006.11239"
+
+trained(
+    "grid-25-soft-diffusion",
+    ScoreModel(Data("grid-25-soft"), 3000, sampling=500),
+    family="score",
+    knob="none: 500 steps of sampling",
+    cite=CITE,
+)
+trained(
+    "grid-25-soft-diffusion-few-steps",
+    ScoreModel(Data("grid-25-soft"), 3000, sampling=30),
+    family="score",
+    knob="30 steps of sampling",
+    cite=CITE,
+)

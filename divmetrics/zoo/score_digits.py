@@ -1,0 +1,28 @@
+"""Diffusion on digits: layers that see the whole image, attention between its patches, colours seen one by one."""
+
+from divmetrics.scores import ScoreModel
+from divmetrics.trained import trained
+from divmetrics.training import Data
+
+trained(
+    "digits-diffusion",
+    ScoreModel(Data("digits"), 2500, batch=128, width=128),
+    family="score",
+    knob="none: residual layers",
+    cite="Ho 2020, arXiv:2006.11239",
+)
+trained(
+    "digits-diffusion-attention",
+    ScoreModel(Data("digits"), 1500, batch=64, width=32, attention=True),
+    family="score",
+    knob="cure: attention between 16 patches",
+    cite="Peebles 2022, arXiv:2212.09748",
+    untreated="digits-diffusion",
+)
+trained(
+    "stacked-digits-diffusion",
+    ScoreModel(Data("stacked-digits", 20_000), 4000, batch=128, width=128, apart=True),
+    family="score",
+    knob="none: residual layers, colour by colour",
+    cite="Ho 2020, arXiv:2006.11239",
+)
