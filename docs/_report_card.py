@@ -26,12 +26,14 @@ def page() -> str:
     found = validation()
     parts = [
         "# The report card of the metrics\n\n`divmetrics validate` puts the metrics themselves on trial, on samples "
-        "whose truth is known. This page is made from `benchmarks/results/validation.json`, which "
-        "`divmetrics validate --json` writes again. " + _stands_on(found),
+        "whose truth is known; `--quick` takes minutes, and a run that was stopped goes on. A metric of your own, once "
+        "it is [registered](plugins.md), is judged with `-m its_name`. This page is made from "
+        "`benchmarks/results/validation.json`, which `divmetrics validate --json` writes again. " + _stands_on(found),
         "## What each metric sees\n\n" + _legend() + "\n\n" + _matrix(found),
         "## Which to use\n\n" + _recommendation(found),
         "## In one sentence\n\n" + "\n".join(f"- [{c.metric}](metrics/{c.metric}.md): {c.text}" for c in found.cards),
         "## Curves of the recommended metrics\n\n" + "\n\n".join([_explained(), *map(_named, found.recommended)]),
+        "## Other generators\n\n" + _others(found),
         "## Sanity checks\n\n" + _sanity(found),
         "## False alarms of nulls\n\n" + _calibration(found),
     ]
@@ -113,6 +115,22 @@ def _recommendation(found: Validation) -> str:
 def _beside(default: list[str], found: Validation) -> str:
     more = [name for name in default if name not in found.recommended]
     return f", and beside it {', '.join(more)}" if more else ""
+
+
+def _others(found: Validation) -> str:
+    """Ladders that are in no column: what happens to the mass there is what the oracle says, not one thing."""
+    names = list(dict.fromkeys(row.ladder for row in found.ladders if row.column is None))
+    rows = {(row.ladder, row.metric): row for row in found.ladders}
+    shown = [name for name in found.recommended if any((ladder, name) in rows for ladder in names)]
+    lines = [f"| ladder, to severity | {' | '.join(shown)} |", "|---|" + "---|" * len(shown)]
+    for ladder in names:
+        own = [rows.get((ladder, name)) for name in shown]
+        most = max((rung.severity for row in own if row for rung in row.rungs), default=0.0)
+        cells = ["" if row is None else f"{row.reaction} ({row.kendall_tau or 0:.2f})" for row in own]
+        lines.append(f"| {ladder}, {most:.2f} | {' | '.join(cells)} |")
+    return "Reaction of the recommended metrics, and Kendall's tau against the oracle's severity.\n\n" + "\n".join(
+        lines
+    )
 
 
 def _sanity(found: Validation) -> str:

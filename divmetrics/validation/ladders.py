@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
+from math import inf
 
 import numpy as np
 from scipy import stats
@@ -31,7 +32,6 @@ KNOBS = {
     "thin": "A",
     "ensemble-product": "A",
     "imbalance": "B",
-    "ensemble-mix": "B",
     "shrink": "C",
     "atoms": "D",
     "duplicates": "D",
@@ -41,7 +41,7 @@ KNOBS = {
     "memorise": "G",
     "shift": "H",
 }
-"""Knob of the zoo -> its column."""
+"""Knob of the zoo -> its column. Mixed ensembles are in none: they have all modes, in slightly wrong shares."""
 CONTROLS = "EFH"
 """Columns in which fidelity fails and nothing is lost."""
 BY_LEVEL = CONTROLS + "G"
@@ -51,6 +51,8 @@ COPIED = 500
 HEALTHY = 20
 """Healthy controls of each target."""
 FALSE_ALARMS = 0.01
+SKEWED = 1e-3
+"""Least control over the mean of controls from which on logarithms are taken."""
 CLEAR, MONOTONE = 0.5, 0.3
 """Share of alarms on a rung, and Kendall's tau over the ladder, from which on a metric is said to see it."""
 CONTROL = "healthy"
@@ -61,9 +63,10 @@ def column(model: ZooModel) -> str | None:
     return KNOBS.get(model.name.removeprefix(f"{model.target}-"))
 
 
-def chosen(targets: Sequence[str]) -> list[ZooModel]:
-    """The ladders of the zoo on `targets`, of all families."""
-    return [model for model in ZOO if len(model.levels) > 1 and model.target in targets]
+def chosen(targets: Sequence[str], *, others: bool = False) -> list[ZooModel]:
+    """The ladders of the zoo on `targets`; with `others` also those on other targets that are no plain knobs."""
+    graded = [model for model in ZOO if len(model.levels) > 1]
+    return [model for model in graded if model.target in targets or (others and model.family != "oracle")]
 
 
 def cells(models: Iterable[ZooModel], n: int, rungs: int, repeats: int, healthy: int) -> list[Key]:
@@ -123,8 +126,20 @@ def _badness(metric: Metric, cells: Sequence[Key], outcomes: Mapping[Key, Outcom
     return -kept if metric.better == "higher" else kept
 
 
-def _limits(controls: np.ndarray) -> tuple[float, float]:
-    """Band that one more healthy sample leaves to each side in 1 % of cases: Student's prediction interval."""
+def _limits(metric: Metric, controls: np.ndarray) -> tuple[float, float]:
+    """Band that one more healthy sample leaves to each side in 1 % of cases: Student's prediction interval.
+
+    Of logarithms for a positive metric without an upper end, whose chance is skewed.
+    """
+    sizes = np.abs(controls)
+    if metric.range[0] >= 0 and metric.range[1] == inf and sizes.min() > SKEWED * sizes.mean():
+        low, high = _band(np.log(sizes))
+        ends = (float(np.exp(low)), float(np.exp(high)))
+        return ends if metric.better == "lower" else (-ends[1], -ends[0])
+    return _band(controls)
+
+
+def _band(controls: np.ndarray) -> tuple[float, float]:
     n = len(controls)
     reach = float(stats.t.ppf(1 - FALSE_ALARMS, n - 1)) * float(controls.std(ddof=1)) * (1 + 1 / n) ** 0.5
     reach = max(reach, 1e-6 * abs(float(controls.mean())), 1e-9)
@@ -137,7 +152,7 @@ def _rungs(
     """The levels by rising severity; none where the metric, or its healthy spread, could not be measured."""
     if len(controls) < 3:
         return []
-    low, high = _limits(controls)
+    low, high = _limits(metric, controls)
     found = []
     for key, members in grouped(cells, 3).items():
         bad = _badness(metric, members, outcomes)

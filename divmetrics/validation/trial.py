@@ -32,6 +32,8 @@ class Size:
     cases: int | None
     """Cases of each check, the first ones; None for all."""
     targets: tuple[str, ...]
+    others: bool
+    """Whether ladders of exact scores and of models are run on all their targets."""
     n: int
     rungs: int
     repeats: int
@@ -40,8 +42,8 @@ class Size:
     null_metrics: str
 
 
-FULL = Size("full", 1000, 5, 10, None, ("grid-25-soft", "modes-64d", "digits"), 500, 6, 4, 250, 100, "default")
-QUICK = Size("default", 500, 5, 2, 1, ("modes-64d",), 500, 4, 2, 200, 20, "quick")
+FULL = Size("full", 1000, 5, 10, None, ("grid-25-soft", "modes-64d", "digits"), True, 500, 6, 4, 250, 100, "default")
+QUICK = Size("default", 500, 5, 2, 1, ("modes-64d",), False, 500, 4, 2, 200, 20, "quick")
 
 
 def validate(suite: str, size: Size, metrics: str | Sequence[str] | None, runner: Runner) -> Validation:
@@ -75,7 +77,8 @@ def _sanity(size: Size, judged: Sequence[str], runner: Runner) -> list[Any]:
 
 
 def _ladders(size: Size, judged: Sequence[str], runner: Runner) -> list[Any]:
-    cells = ladders.cells(ladders.chosen(size.targets), size.n, size.rungs, size.repeats, ladders.HEALTHY)
+    models = ladders.chosen(size.targets, others=size.others)
+    cells = ladders.cells(models, size.n, size.rungs, size.repeats, ladders.HEALTHY)
     return ladders.judge(runner.run("ladders", ladders.compute, cells, judged), judged)
 
 

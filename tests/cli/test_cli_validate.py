@@ -11,13 +11,13 @@ from divmetrics.validation import trial
 
 @pytest.fixture(autouse=True)
 def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    tiny = trial.Size("quick", 60, 3, 1, 1, ("grid-25-soft",), 60, 3, 1, 60, 2, "recall")
+    tiny = trial.Size("quick", 60, 3, 1, 1, ("grid-25-soft",), False, 60, 3, 1, 60, 2, "recall")
     monkeypatch.setattr(trial, "QUICK", tiny)
     monkeypatch.setattr(trial.ladders, "HEALTHY", 4)
     few = ("gaussian_std_difference", "scattered_collapse")
     monkeypatch.setattr(trial.sanity, "CHECKS", {name: trial.sanity.CHECKS[name] for name in few})
     knobs = trial.ladders.chosen(["grid-25-soft"])[:2]
-    monkeypatch.setattr(trial.ladders, "chosen", lambda _: knobs)
+    monkeypatch.setattr(trial.ladders, "chosen", lambda _, others: knobs)
 
 
 def test_json_of_all_suites(call: Callable[..., object], tmp_path: Path) -> None:

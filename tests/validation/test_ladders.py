@@ -30,7 +30,9 @@ def of(rows: list[LadderRow], ladder: str, metric: str) -> LadderRow:
 def test_each_knob_of_the_zoo_has_a_column() -> None:
     assert set(KNOBS.values()) == set(COLUMNS)
     knobs = [model for model in ZOO if model.family == "oracle"]
-    assert all(ladders.column(model) for model in knobs)
+    assert {model.name.removeprefix(f"{model.target}-") for model in knobs if ladders.column(model) is None} == {
+        "ensemble-mix"
+    }
     assert ladders.column(ZOO["grid-25-soft"]) is None
 
 
