@@ -40,9 +40,10 @@ def smallest(
 ) -> tuple[str, ...]:
     """The fewest metrics, `keep` among them, so that each column is seen by one whose role answers for it.
 
-    Of several such sets the one whose members detect the mildest faults. Columns that no allowed metric sees are left
-    out of the demand; `uncovered` names them.
+    Of several such sets the one whose members least often take the worse for the better; then the one that detects the
+    mildest faults. Columns that no allowed metric sees are left out of the demand; `uncovered` names them.
     """
+    wrong = _misled(rows)
     table = {name: columns for name, columns in seen(rows).items() if allowed(METRICS[name])}
     answers = {name: _answers(name, columns) for name, columns in table.items()}
     wanted = set().union(*answers.values()) if answers else set()
@@ -54,7 +55,10 @@ def smallest(
             if wanted <= set().union(*(answers.get(name, set()) for name in (*keep, *more)))
         ]
         if fitting:
-            return tuple(sorted(min(fitting, key=lambda names: _mildest(names, answers, table))))
+            best = min(
+                fitting, key=lambda names: (sum(wrong.get(n, 0) for n in names), _mildest(names, answers, table))
+            )
+            return tuple(sorted(best))
     return tuple(sorted(useful))
 
 
@@ -88,6 +92,16 @@ def uncovered(rows: Sequence[LadderRow], names: Sequence[str]) -> tuple[str, ...
 
 def _answers(name: str, columns: dict[str, float]) -> set[str]:
     return set(columns) & set(ANSWERS[METRICS[name].role])
+
+
+def _misled(rows: Sequence[LadderRow]) -> dict[str, int]:
+    """Metric -> number of columns on most of whose ladders it gets better."""
+    found: dict[str, int] = {}
+    for metric in dict.fromkeys(row.metric for row in rows):
+        for letter in COLUMNS:
+            own = [row.reaction for row in rows if row.metric == metric and row.column == letter]
+            found[metric] = found.get(metric, 0) + bool(own and own.count("misled") / len(own) > CLEAR)
+    return found
 
 
 def _mildest(names: Iterable[str], answers: dict[str, set[str]], table: dict[str, dict[str, float]]) -> float:
