@@ -14,6 +14,8 @@ from divmetrics.results import Report
 if TYPE_CHECKING:
     import numpy as np
 
+METRICS = "default,modes_found,precision,recall,vendi"
+"""What is scored: the default, and what the sentences at the end speak of."""
 PER_SET = 400
 LOST = (2, 5, 8)
 """Digits that the collapsed generator does not draw."""

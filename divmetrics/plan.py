@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 
 from divmetrics.declare import METRICS, Layer, Metric, Need, Spec
@@ -34,6 +34,8 @@ class Request:
     """The metric's name; with the given options (`recall:k=3`) where the metric was asked for more than once."""
     explicit: bool
     """Named by the user, so that failing is an error; from a preset, failing is a null with its reason."""
+    optional: bool = False
+    """From a preset that takes what it can get: left out where classes, logits or held-out samples are not there."""
 
     @property
     def params(self) -> dict[str, Any]:
@@ -163,15 +165,19 @@ class Plan:
             if n is not None and n < 2:
                 raise TooFewSamples(f"{side} has {n} sample{'s' * (n != 1)}; a set needs at least 2 to be measured.")
         bound: dict[str, Task | Refused] = {}
+        left_out: list[DivmetricsError] = []
         for request in self.requests:
             for extractor in self._serving(request, inventory):
                 outcome = _bind(request, extractor, inventory, sizes)
                 if isinstance(outcome, Refused) and request.explicit:
                     raise outcome.reason
-                bound.setdefault(outcome.key, outcome)
+                if isinstance(outcome, Refused) and request.optional and isinstance(outcome.reason, MissingLayer):
+                    left_out.append(outcome.reason)
+                else:
+                    bound.setdefault(outcome.key, outcome)
         reasons = [outcome.reason for outcome in bound.values() if isinstance(outcome, Refused)]
-        if len(reasons) == len(bound) > 0:
-            raise reasons[0]
+        if len(reasons) == len(bound) and (reasons or left_out):
+            raise (*left_out, *reasons)[0]
         return list(bound.values())
 
     def _serving(self, request: Request, inventory: Inventory) -> list[str]:
@@ -203,7 +209,8 @@ def _requests(items: Sequence[str], seed: int) -> Iterator[Request]:
         yield _request(metric, given, f"{metric.name}{suffix}", explicit=True, seed=seed)
     for metric in METRICS:
         if metric.name not in times and any(_in_preset(metric, item) for item in items if item in PRESETS):
-            yield _request(metric, {}, metric.name, explicit=False, seed=seed)
+            optional = "full" not in items
+            yield replace(_request(metric, {}, metric.name, explicit=False, seed=seed), optional=optional)
     if not items:
         raise UsageError("no metric was named; leave the option out for the preset 'default'.")
 

@@ -6,11 +6,12 @@ from pathlib import Path
 from divmetrics.declare import METRICS
 from divmetrics.validation.checks import CHECKS
 from divmetrics.validation.ladders import CLEAR, COLUMNS, CONTROLS, KNOBS
-from divmetrics.validation.recommend import ANSWERS, seen
+from divmetrics.validation.recommend import ANSWERS, seen, sharper
 from divmetrics.validation.records import Card, LadderRow, Validation
 
 FILE = Path(__file__).parent.parent / "benchmarks" / "results" / "validation.json"
 SIGNS = {"sees": "**sees**", "partly": "partly", "blind_to": "-", "misled_by": "*misled*"}
+WHY = "for comparison with papers"
 WIDTH, HEIGHT, GAP = 96, 54, 8
 COLOURS = {"blue": "#1b6ca8", "red": "#c8553d", "green": "#2a7f62", "violet": "#8d6a9f"}
 
@@ -114,7 +115,12 @@ def _recommendation(found: Validation) -> str:
 
 def _beside(default: list[str], found: Validation) -> str:
     more = [name for name in default if name not in found.recommended]
-    return f", and beside it {', '.join(more)}" if more else ""
+    sharp = sharper(found.ladders, found.recommended)
+    why = [
+        f"{name} ({'detects milder faults, with classes or held-out samples' if name in sharp else WHY})"
+        for name in more
+    ]
+    return f", and beside it {', '.join(why)}" if more else ""
 
 
 def _others(found: Validation) -> str:

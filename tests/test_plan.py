@@ -64,9 +64,19 @@ def test_an_unknown_metric_is_an_unknown_name() -> None:
 
 
 def test_a_preset_goes_on_without_what_it_cannot_compute() -> None:
-    bound = Plan.of("default", "pixels").bind(FEATURES, ENOUGH)
+    bound = Plan.of("full", "pixels").bind(FEATURES, ENOUGH)
     assert "inception_score@features" in keys(bound, Refused)
     assert "fid@features" in keys(bound, Task)
+
+
+def test_the_default_takes_classes_and_held_out_samples_where_they_are_there() -> None:
+    plan = Plan.of("default", "pixels")
+    bare = keys(plan.bind(FEATURES, ENOUGH), Task)
+    assert {"fid@features", "sym_recall@features"} <= set(bare)
+    assert not keys(plan.bind(FEATURES, ENOUGH), Refused)
+    sides = {side: {"features": ["pooled"], "labels": ["labels"]} for side in ("real", "fake", "held_out")}
+    more = keys(plan.bind(sides, dict.fromkeys(sides, 99)), Task)
+    assert set(more) - set(bare) == {"c_t@features", "effective_modes@labels"}
 
 
 def test_a_named_metric_that_cannot_be_computed_is_an_error() -> None:

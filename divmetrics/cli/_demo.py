@@ -31,11 +31,14 @@ def demo(output: str | None, quiet: bool) -> None:
     with nullcontext(output) if output else TemporaryDirectory(prefix="divmetrics-") as folder:
         sets = digits.write_images(Path(folder))
         names = ("healthy", "collapsed")
-        reports = [engine.score(str(sets["real"]), str(sets[name]), progress=not quiet) for name in names]
+        reports = [
+            engine.score(str(sets["real"]), str(sets[name]), metrics=digits.METRICS, progress=not quiet)
+            for name in names
+        ]
     for name, report in zip(names, reports, strict=True):
         show(page.of_report(report, title=f"the {name} generator"))
         say("\n")
     for sentence in digits.explain(*reports):
         say(f"{sentence}\n")
     if output:
-        say("\n" + "".join(f"divmetrics score {sets['real']} {sets[name]}\n" for name in names))
+        say("\n" + "".join(f"divmetrics score {sets['real']} {sets[name]} -m {digits.METRICS}\n" for name in names))

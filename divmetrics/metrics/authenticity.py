@@ -24,6 +24,7 @@ def _resample(pool: Pool, splits: Splits) -> Tensor:
     laws=Laws(range=(0, 1), translation=True, rotation=True, scaling=0, on_copies=0, on_collapse="worse"),
     role="copies",
     cite="Alaa 2022, arXiv:2102.08921",
+    presets=("default",),
     family=SUPPORT,
     chance=neighbour_chance(_resample),
     about=About(

@@ -35,6 +35,7 @@ def _null(pool: Pool, **options: Any) -> Null:
     laws=Laws(row_order=False, translation=True, rotation=True, scaling=0.0),
     role="copies",
     cite="Meehan 2020, arXiv:2004.05675",
+    presets=("default",),
     minimum=lambda options: int(options["smallest"]) + 1,
     chance=Chance(variance=Variance("delete-one jackknife", _variance), null=_null),
     about=About(

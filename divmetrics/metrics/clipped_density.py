@@ -56,6 +56,7 @@ def _scores(real: Rows, fake: Rows, *, k: int, ties: Ties) -> tuple[Tensor, floa
     better="higher",
     laws=Laws(range=(0, 1), translation=True, rotation=True, scaling=0, on_copies=1, on_collapse="blind"),
     cite="Salvy 2026, arXiv:2507.01761",
+    presets=("quick", "default"),
     family=SUPPORT,
     minimum=lambda options: int(options["k"]) + 1,
     chance=Chance(interval=Interval("half-samples of the unclipped ratio", _interval), resample=_resample),

@@ -22,7 +22,6 @@ def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
     better="higher",
     laws=Laws(range=(0, inf), translation=True, rotation=True, scaling=0, on_copies=1, on_collapse="better"),
     cite="Naeem 2020, arXiv:2002.09797",
-    presets=("quick", "default"),
     family=SUPPORT,
     minimum=lambda options: int(options["k"]) + 1,
     chance=neighbour_chance(_resample, relative=True),

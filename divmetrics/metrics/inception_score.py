@@ -54,7 +54,6 @@ def _variance(pool: Pool, *, splits: int, shuffle: bool, seed: int) -> float:
     better="higher",
     laws=Laws(range=(1, inf), row_order=False),
     cite="Salimans 2016, arXiv:1606.03498",
-    presets=("default",),
     minimum=lambda options: int(options["splits"]),
     protocols={"inception-2015": {"splits": 10}},
     chance=Chance(variance=Variance("influence function", _variance), bias="1/n"),

@@ -56,7 +56,6 @@ def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
     laws=Laws(rotation=True),
     role="distance",
     cite="Binkowski 2018, arXiv:1801.01401",
-    presets=("default",),
     minimum=lambda options: int(options["subset_size"]) if options["subsets"] else 2,
     protocols={
         "inception-2015": {"degree": 3, "gamma": None, "coef0": 1.0, "subsets": 100, "subset_size": 1000},

@@ -114,7 +114,6 @@ def _check(min_count: int) -> None:
     better="higher",
     laws=Laws(range=(0, inf), scaling=0.0),
     cite="Srivastava 2017 (VEEGAN), arXiv:1705.07761",
-    presets=("default",),
     minimum=lambda _: 1,
     chance=Chance(
         variance=Variance("closed form", _found_variance),
@@ -155,7 +154,6 @@ def _null_floor(reals: np.ndarray, fakes: np.ndarray) -> float:
     better="lower",
     laws=Laws(range=(0, inf), scaling=0.0, on_copies=0.0),
     cite="Srivastava 2017 (VEEGAN), arXiv:1705.07761",
-    presets=("default",),
     minimum=lambda _: 1,
     chance=Chance(
         variance=Variance("influence function", _kl_variance),
@@ -191,7 +189,6 @@ def mode_kl(real: ClassTally, fake: ClassTally) -> Measured:
     better="lower",
     laws=Laws(range=(0, 1), scaling=0.0, on_copies=0.0),
     cite="Levin and Peres 2017, Markov Chains and Mixing Times, ch. 4",
-    presets=("default",),
     minimum=lambda _: 1,
     chance=Chance(
         variance=Variance("delta method", _tv_variance),

@@ -41,7 +41,6 @@ def _resample(pool: Pool, splits: Splits, *, projections: int, p: float, seed: i
     laws=Laws(range=(0, inf), translation=True, scaling=1.0, on_copies=0.0),
     role="distance",
     cite="Bonneel 2015, doi:10.1007/s10851-014-0506-3",
-    presets=("default",),
     minimum=lambda _: 1,
     chance=Chance(variance=Variance(VARIANCE, _variance), resample=_resample, draws=50, bias="null"),
     about=About(

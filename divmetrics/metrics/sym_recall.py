@@ -20,6 +20,7 @@ def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
     better="higher",
     laws=Laws(range=(0, 1), translation=True, rotation=True, scaling=0, on_copies=1, on_collapse="worse"),
     cite="Khayatkhoei and AbdAlmageed 2023, arXiv:2306.09618",
+    presets=("quick", "default"),
     family=SUPPORT,
     minimum=lambda options: int(options["k"]) + 1,
     equal_n=True,

@@ -32,7 +32,6 @@ def _score(fake: UnitGram, order: float) -> float:
     better="higher",
     laws=Laws(range=(1, inf), rotation=True, scaling=0.0),
     cite="Friedman and Dieng 2023, arXiv:2210.02410; Pasarkar and Dieng 2024, arXiv:2310.12952",
-    presets=("quick", "default"),
     minimum=lambda _: 1,
     equal_n=True,
     chance=Chance(variance=Variance("influence function", _variance)),

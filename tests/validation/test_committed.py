@@ -31,7 +31,7 @@ def test_the_default_preset_is_what_the_ladders_say() -> None:
     ("metric", "sees", "blind_or_misled"),
     [
         ("coverage", ("dropped modes", "repeated samples"), ("copies of the training set",)),
-        ("recall", ("dropped modes", "shrinkage within modes"), ("imbalance", "noise")),
+        ("recall", ("dropped modes", "shrinkage within modes"), ("noise",)),
         ("precision", ("invented or scattered samples", "noise"), ("dropped modes", "imbalance")),
         ("mode_kl", ("dropped modes", "imbalance"), ("shrinkage within modes",)),
         ("fid", ("dropped modes", "a shift of everything"), ("copies of the training set",)),
