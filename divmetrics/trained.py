@@ -39,10 +39,12 @@ def trained(
     copied = recipe.data.rows if copies else 0
 
     def again(where: Path, *, seed: int, progress: bool) -> None:
-        learner = train(recipe, where / f"{name}.state", seed=seed, progress=progress, title=name)
+        state = where / f"{name}.state"
+        learner = train(recipe, state, seed=seed, progress=progress, title=name)
         tensors = halved(learner.generator.state_dict())
         numbers = examine(target(owner), lambda n, s: _sample(name, recipe, tensors, n, s, 1.0), copied).to_json()
         Checkpoint(name, recipe.text, seed, numbers, tensors).write(where / f"{name}.safetensors")
+        state.unlink()
 
     @zoo_model(
         name,

@@ -114,9 +114,10 @@ def seeded(*numbers: int) -> Iterator[None]:
 
 
 def train(recipe: Recipe, state: Path, *, seed: int, progress: bool, title: str = "training") -> Learner:
-    """Train `recipe`; `state` is the file of a training that was killed, which goes on, and is removed at the end.
+    """Train `recipe`. `state` is the file that it is saved in as it goes; where there is one already, it goes on.
 
-    Raises UsageError where `state` belongs to another recipe or seed.
+    At the end `state` holds the end; who has written down the outcome removes it. Raises UsageError where `state`
+    belongs to another recipe or seed.
     """
     from rich.console import Console
     from rich.progress import Progress
@@ -130,10 +131,9 @@ def train(recipe: Recipe, state: Path, *, seed: int, progress: bool, title: str 
         for number in range(done, recipe.steps):
             with seeded(seed, number):
                 learner.step(number)
-            if (number + 1) % every == 0 and number + 1 < recipe.steps:
+            if (number + 1) % every == 0 or number + 1 == recipe.steps:
                 _save(learner, state, recipe.state_of(seed), number + 1)
             bar.update(task, completed=number + 1)
-    state.unlink(missing_ok=True)
     return learner
 
 
