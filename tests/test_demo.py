@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from divmetrics.demo import LOST, explain, write_images
+from divmetrics.demo import explain, write_images
 from divmetrics.errors import UsageError
 from divmetrics.results import Mode, Report, Result, Side, Signature
 
@@ -25,15 +25,13 @@ def test_folders(tmp_path: Path) -> None:
     everything = {name: [image for digits in folder.values() for image in digits] for name, folder in folders.items()}
     assert not set(everything["real"]) & set(everything["healthy"])
     assert len(folders["real"]) == len(folders["healthy"]) == 10
-    assert set(folders["collapsed"]) == {str(digit) for digit in range(10) if digit not in LOST}
-    assert len(set(everything["collapsed"])) == 8 * 7
-    assert set(everything["collapsed"]) < set(everything["healthy"])
 
 
 def test_images_are_the_digits(tmp_path: Path) -> None:
-    image = np.asarray(Image.open(write_images(tmp_path)["real"] / "0" / "000.png"))
-    assert image.shape == (64, 64)
-    assert image[:, 28:36].min() < 60, "a zero is dark in its middle"
+    first = next(iter(sorted((write_images(tmp_path)["real"] / "0").iterdir())))
+    image = np.asarray(Image.open(first).convert("L"))
+    assert image.shape == (32, 32)
+    assert image[14:18, 14:18].mean() < 90, "a zero is dark in its middle"
     assert image.max() > 200
 
 
@@ -50,7 +48,11 @@ def report(lost: tuple[str, ...], **values: float | None) -> Report:
         signature = Signature(name, "pixels#1", "pooled", "none", "", "9/9", "0", "0.1.0")
         return Result(name, "pixels", value, "higher", (0, None), {}, 9, 9, signature)
 
-    modes = tuple(Mode(int(d), d, 0.1, 0.0 if d in lost else 0.1, None, "present") for d in "0123456789")
+    shares = {"9": 0.01, **dict.fromkeys(lost, 0.0)} if lost else {}
+    state = dict.fromkeys(shares.values(), "thinned")
+    modes = tuple(
+        Mode(int(d), d, 0.1, shares.get(d, 0.1), None, state.get(shares.get(d), "present")) for d in "0123456789"
+    )
     metrics = {f"{name}@pixels": result(name, value) for name, value in values.items()}
     return Report("0.1.0", "2026", Side("r", 9, None), Side("f", 9, None), metrics, modes)
 
@@ -59,7 +61,7 @@ def test_three_sentences_quote_the_numbers() -> None:
     healthy = report((), modes_found=10.0, recall=0.75, vendi=5.5, precision=0.8)
     collapsed = report(("2", "5"), modes_found=8.0, recall=0.25, vendi=3.25, precision=0.9)
     modes, diversity, fidelity = explain(healthy, collapsed)
-    assert "modes_found falls from 10 to 8; it never draws 2, 5." in modes
+    assert "modes_found falls from 10 to 8; it never draws 2, 5 and draws 9 too rarely." in modes
     assert "falls from 0.7500 to 0.2500" in diversity
     assert "falls from 5.500 to 3.250" in diversity
     assert "rises from 0.8000 to 0.9000" in fidelity
