@@ -14,7 +14,7 @@ PER_SET = 400
 SETS = {
     "real": f"digits?n={PER_SET}&seed=0",
     "healthy": f"digits?n={PER_SET}&seed=1",
-    "collapsed": f"digits-drop?n={PER_SET}&seed=2&level=0.3",
+    "collapsed": f"digits-gan-recurrent?n={PER_SET}&seed=1",
 }
 """Folder -> entry of the zoo that fills it; `zoo:` before it makes it a source."""
 
@@ -22,7 +22,8 @@ SETS = {
 def write_images(folder: Path) -> dict[str, Path]:
     """Write the class folders `real`, `healthy` and `collapsed`, 400 PNGs each, below `folder`; name -> its path.
 
-    `real` and `healthy` are disjoint draws of the same digits. Raises UsageError if there is something in `folder`.
+    `healthy` are other handwritten digits than `real`, `collapsed` is what a trained network draws. Raises UsageError
+    if there is something in `folder`.
     """
     from divmetrics import menagerie
     from divmetrics.sources import Draw
@@ -50,5 +51,6 @@ def explain(healthy: Report, collapsed: Report) -> tuple[str, str, str]:
         f"Diversity: recall, the share of reals that lie among the fakes, {change('recall')}, and vendi, the effective "
         f"number of different images, {change('vendi')}.",
         f"Fidelity: precision, the share of fakes that lie among the reals, {change('precision')}; it looks at each "
-        "fake alone and cannot see what is absent.",
+        f"fake alone and cannot see what is absent. inception_score {change('inception_score')}: it does not look at "
+        "the reals at all.",
     )

@@ -21,8 +21,8 @@ from divmetrics.cli._output import say, show
 def demo(output: str | None, quiet: bool) -> None:
     """Score a healthy and a collapsed generator, on handwritten digits that are built in.
 
-    The healthy one draws digits as the reference has them; the collapsed one has lost three of the ten, and repeats
-    a few images of the others.
+    The healthy one draws digits as the reference has them; the collapsed one is a recurrent GAN of the zoo, which
+    draws some digits only.
     """
     from divmetrics import demo as digits
     from divmetrics import engine
