@@ -1,7 +1,8 @@
 """Folders to FID on Inception, command against command: divmetrics, torch-fidelity, pytorch-fid; the network alone.
 
     python benchmarks/inception.py                 2 x 200 photographs of 256 x 256, about ten minutes on two cores
-    python benchmarks/inception.py --quick         2 x 20 of them, to see that everything runs
+    python benchmarks/inception.py --n 100         2 x 100 of them
+    python benchmarks/inception.py --n 20 --quick  to see that everything runs; the results are kept apart
 
 All read the same random weights from a file. Start-up, decoding and the distance count. Where two tools resize alike,
 their values are the same. The memory is that of this process, and says nothing of the commands.
@@ -14,6 +15,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -55,10 +57,19 @@ def command(arguments: Sequence[str | Path], value: Callable[[str], float], **en
     return run
 
 
-def divmetrics(extractor: str, weights: Path, real: Path, fake: Path) -> Contender:
-    options = ["-m", "fid", "-e", extractor, "--weights", weights, "--no-cache", "--json", "-"]
+def divmetrics(
+    extractor: str, weights: Path, real: Path, fake: Path, name: str = "divmetrics", *more: str | Path
+) -> Contender:
+    options = ["-m", "fid", "-e", extractor, "--weights", weights, "--json", "-", *more]
     read = lambda text: json.loads(text)["metrics"].popitem()[1]["value"]  # noqa: E731
-    return Contender("divmetrics", command(["divmetrics", "score", real, fake, *options], read))
+    return Contender(name, command(["divmetrics", "score", real, fake, *options], read))
+
+
+def again(weights: Path, real: Path, fake: Path, cache: Path) -> Contender:
+    """Folders whose features an earlier command has kept."""
+    contender = divmetrics("inception", weights, real, fake, "divmetrics, cached", "--cache", cache)
+    contender.run()
+    return contender
 
 
 def torch_fidelity(weights: Path, real: Path, fake: Path) -> Contender:
@@ -80,19 +91,27 @@ def pytorch_fid(weights: Path, real: Path, fake: Path) -> Contender:
 def network_alone(weights: Path, n: int) -> Contender:
     """The compiled network on prepared images: what this machine's arithmetic allows."""
     encoder = load_encoder(f"inception?weights={weights}")
-    run, engine = compiled.accelerate(encoder, torch.device("cpu"), (3, 299, 299))
-    batch = torch.randn(8, 3, 299, 299, generator=torch.Generator().manual_seed(0))
+    engine = compiled.accelerate(encoder, torch.device("cpu"), (3, 299, 299))
+    batch = torch.randn(4, 3, 299, 299, generator=torch.Generator().manual_seed(0))
 
     def forward() -> float:
-        return float(sum(run(batch)[0].mean() for _ in range(n // len(batch))))
+        waiting, total = deque(), 0.0
+        for _ in range(n // len(batch)):
+            waiting.append(engine.start(batch))
+            if len(waiting) > engine.ahead:
+                total += float(waiting.popleft()()[0].mean())
+        return total + sum(float(wait()[0].mean()) for wait in waiting)
 
-    return Contender(f"{engine}, network alone", forward)
+    return Contender(f"{engine.name}, network alone", forward)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="20 photographs a side, to see that everything runs")
-    n = 20 if (quick := parser.parse_args().quick) else 200
+    parser.add_argument("--n", type=int, default=200, help="photographs on each side")
+    parser.add_argument("--repeats", type=int, default=3, help="rounds, each contender once in each")
+    parser.add_argument("--quick", action="store_true", help="write to results/inception-quick.jsonl")
+    given = parser.parse_args()
+    n, fresh = given.n, ("divmetrics", "--no-cache")
     with TemporaryDirectory() as name:
         folder = Path(name)
         sides = photographs(folder / "real", n, 0), photographs(folder / "fake", n, 1)
@@ -101,16 +120,21 @@ def main() -> None:
         timings: list[Timing] = race(
             f"FID as torch-fidelity, 2 x {n}",
             [
-                divmetrics("inception", weights, *sides),
+                divmetrics("inception", weights, *sides, *fresh),
                 torch_fidelity(weights, *sides),
                 network_alone(weights, 2 * n),
+                again(weights, *sides, folder / "cache"),
             ],
+            given.repeats,
+            patience=300,
         )
         timings += race(
             f"FID as pytorch-fid, 2 x {n}",
-            [divmetrics("inception-pytorch-fid", weights, *sides), pytorch_fid(weights, *sides)],
+            [divmetrics("inception-pytorch-fid", weights, *sides, *fresh), pytorch_fid(weights, *sides)],
+            given.repeats,
+            patience=300,
         )
-    report("inception-quick" if quick else "inception", timings, PACKAGES)
+    report("inception-quick" if given.quick else "inception", timings, PACKAGES)
 
 
 if __name__ == "__main__":
