@@ -81,7 +81,8 @@ class Network:
         """
         if self._engine is None:
             self._size = batch.shape[1:]
-            build = accelerate if self._n >= PAYS_FROM else eager
+            worthwhile = self._n >= PAYS_FROM or _graph_in(self.encoder.network) is not None
+            build = accelerate if worthwhile else eager
             with memory_named(self.encoder.name, self.device):
                 self._engine = build(self.encoder, self.device, self._size, self._precision)
         check_size(self.encoder.name, self._size, batch.shape[1:])
@@ -148,6 +149,10 @@ def accelerate(
     says it is not `traceable` would be compiled to the path that the first batch took.
     """
     network = encoder.network
+    if _graph_in(network) is not None:
+        if device.type != "cpu":
+            warnings.warn(f"{encoder.name} runs on the CPU, not on {device}: OpenVINO alone reads it.", stacklevel=2)
+        return _compile(network, shape, fast_type(torch.device("cpu")) if precision == "fast" else None)
     compilable = getattr(network, "traceable", True) and any(True for _ in network.parameters())
     if device.type != "cpu" or not compilable or find_spec("openvino") is None:
         return eager(encoder, device, shape, precision)
@@ -217,16 +222,16 @@ def _cudnn(*, deterministic: bool, allow_tf32: bool) -> Any:
     return torch.backends.cudnn.flags(torch.backends.cudnn.enabled, deterministic=deterministic, allow_tf32=allow_tf32)
 
 
+def _graph_in(network: nn.Module) -> Any:
+    """The model of OpenVINO that `network` was made of, None where it is torch's."""
+    return next((found for part in network.modules() if (found := getattr(part, "openvino_model", None))), None)
+
+
 @lru_cache(maxsize=8)
 def _compile(network: nn.Module, shape: tuple[int, ...], kind: torch.dtype | None) -> Engine:
-    with openvino_silent(), warnings.catch_warnings(), devices.one_thread():
-        warnings.filterwarnings("ignore", "Converting a tensor to")  # asserts on the input's size, which is fixed here
-        warnings.filterwarnings("ignore", "`torch.jit.trace", FutureWarning)  # what OpenVINO reads; torch.export: 8 s
+    with openvino_silent():
         openvino = importlib.import_module("openvino")
-        example = torch.zeros(2, *shape)
-        with torch.no_grad():
-            traced = torch.jit.trace(_callable(network.cpu()), example, check_trace=False)  # type: ignore[no-untyped-call]
-        model = openvino.convert_model(traced, input=[-1, *shape])
+        model = _graph_in(network) or _converted(openvino, network, shape)
     cores = max(1, devices.cores() // dist.world()[1])
     settings = {
         "INFERENCE_PRECISION_HINT": "f32" if kind is None else "bf16",
@@ -235,6 +240,15 @@ def _compile(network: nn.Module, shape: tuple[int, ...], kind: torch.dtype | Non
     }
     requests = _Requests(openvino.Core().compile_model(model, "CPU", settings))
     return Engine(f"openvino {openvino.__version__.partition('-')[0]}", requests.start, min(STREAMS, cores) + 1)
+
+
+def _converted(openvino: Any, network: nn.Module, shape: tuple[int, ...]) -> Any:
+    with warnings.catch_warnings(), devices.one_thread(), torch.no_grad():
+        warnings.filterwarnings("ignore", "Converting a tensor to")  # asserts on the input's size, which is fixed here
+        warnings.filterwarnings("ignore", "`torch.jit.trace", FutureWarning)  # what OpenVINO reads; torch.export: 8 s
+        example = torch.zeros(2, *shape)
+        traced = torch.jit.trace(_callable(network.cpu()), example, check_trace=False)  # type: ignore[no-untyped-call]
+        return openvino.convert_model(traced, input=[-1, *shape])
 
 
 def _callable(network: nn.Module) -> Callable[..., Any]:

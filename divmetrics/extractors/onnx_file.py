@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -18,17 +19,23 @@ from divmetrics.networks import IMAGENET, foreign, own_preparer
 from divmetrics.telemetry import openvino_silent
 
 
-class _Compiled(nn.Module):
-    """Batch `[b, 3, size, size]` -> what the file's output `port` gives, `[b, ...]`."""
+class _Graph(nn.Module):
+    """Batch `[b, 3, size, size]` -> the one output of `openvino_model`, `[b, ...]`; `compiled.py` compiles it anew."""
 
-    def __init__(self, compiled: Any, port: int) -> None:
+    def __init__(self, openvino_model: Any) -> None:
         super().__init__()
-        self.compiled = compiled
-        self.port = port
+        self.openvino_model = openvino_model
+
+    @cached_property
+    def _compiled(self) -> Any:
+        import openvino
+
+        settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
+        return openvino.Core().compile_model(self.openvino_model, "CPU", settings)
 
     def forward(self, batch: Tensor) -> Tensor:
-        found = self.compiled([batch.cpu().contiguous().numpy()], share_inputs=True)
-        return torch.from_numpy(found[self.port].copy()).to(batch.device)
+        found = self._compiled([batch.cpu().contiguous().numpy()], share_inputs=True)
+        return torch.from_numpy(found[0].copy()).to(batch.device)
 
 
 @extractor("onnx", modality="image", provides=("pooled",), cite="onnx.ai")
@@ -64,10 +71,9 @@ def onnx(
         raise Unavailable(f"{path} is no ONNX file that OpenVINO reads ({reason[:100]}).") from None
     side = _fix_input(model, path, size)
     port = _port(model, path, output)
-    settings = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
-    network = _Compiled(openvino.Core().compile_model(model, "CPU", settings), port)
+    only = openvino.Model([model.get_results()[port]], model.get_parameters(), "encoder")
     digest = hashlib.sha256(content).hexdigest()
-    return foreign(network, digest, own_preparer(side, mean, std, interpolation), path)
+    return foreign(_Graph(only), digest, own_preparer(side, mean, std, interpolation), path)
 
 
 def _fix_input(model: Any, path: str, size: int) -> int:

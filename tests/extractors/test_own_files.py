@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from divmetrics.compiled import accelerate
+from divmetrics.compiled import Network, accelerate
 from divmetrics.encoder import Encoder
 from divmetrics.errors import DivmetricsError, Unavailable, UsageError
 from divmetrics.extractors import load_encoder
@@ -155,6 +155,15 @@ def test_onnx_gives_what_the_graph_gives(tmp_path: Path) -> None:
     assert (encoder.layers, encoder.preprocessing) == (("pooled",), "pil-bicubic-whole-8")
     batch = torch.rand(5, 3, 8, 8, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(encoder.network(batch)[0], batch.mean((2, 3)), atol=1e-6, rtol=1e-5)
+
+
+def test_onnx_is_run_by_openvino_however_few_the_images(tmp_path: Path) -> None:
+    encoder = load_encoder(f"onnx:{write_onnx(tmp_path / 'net.onnx', ['b', 3, 8, 8])}?mean=0&std=1")
+    network, batch = Network(encoder, torch.device("cpu"), 1), torch.rand(5, 3, 8, 8)
+    torch.testing.assert_close(network.start(batch)()["pooled"], batch.mean((2, 3)), atol=1e-6, rtol=1e-5)
+    assert network.engine.startswith("openvino ")
+    with pytest.warns(UserWarning, match="runs on the CPU, not on cuda"):
+        accelerate(encoder, torch.device("cuda"), (3, 8, 8))
 
 
 def test_onnx_of_open_size_and_of_fixed_batch(tmp_path: Path) -> None:
