@@ -48,8 +48,12 @@ class Mixture:
             log_variance = torch.where(load > 1e-6, explained.clamp(min=NARROWEST**2).log(), log_variance)
         return cls(centres, log_variance)
 
-    def log_likelihood(self, samples: Tensor) -> tuple[Tensor, Tensor]:
-        """Log density of each of `samples` `[n]`, and its mean without each of `GROUPS` groups of centres, `[G]`."""
+    def log_likelihood(self, samples: Tensor) -> tuple[Tensor, float]:
+        """Log density of each of `samples` `[n]`, and the variance of its mean from the chance of the centres.
+
+        The mean of two estimates: a jackknife that leaves out `GROUPS` groups in turn, and the influence of the weight
+        of each centre. One leaves holes where centres are left out, the other none where other centres would be.
+        """
         width, m = self.centres.shape[1], len(self.centres)
         joint = _log_joint(_squared(samples, self.centres), self.log_variance, width)
         groups = [joint[:, g::GROUPS] for g in range(min(GROUPS, m))]
@@ -57,7 +61,11 @@ class Mixture:
         others = parts[:, None].expand(-1, len(groups), -1).masked_fill(torch.eye(len(groups), dtype=torch.bool), -inf)
         left = torch.tensor([m - group.shape[1] for group in groups], dtype=torch.float64).log()
         constant = width / 2 * log(2 * pi)
-        return parts.logsumexp(1) - log(m) - constant, others.logsumexp(2).mean(0) - left - constant
+        whole = parts.logsumexp(1)
+        means = others.logsumexp(2).mean(0) - left
+        left_out = (len(means) - 1) * float(means.var(correction=0))
+        weights = m * joint.sub_(whole[:, None]).exp_().mean(0)
+        return whole - log(m) - constant, (left_out + float(weights.var()) / m) / 2
 
 
 def _squared(samples: Tensor, centres: Tensor) -> Tensor:

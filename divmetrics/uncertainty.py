@@ -211,23 +211,32 @@ def student_band(value: float, drawn: np.ndarray, metric: Metric, level: float) 
     The null of a distance is a sum of squares, with a long tail to the bad side, which 20 draws do not show. There the
     quantiles are those of a gamma of skewness `SKEWNESS`, widened as Student's are wider than normal ones: p <= .01 in
     0.1 % of draws from a normal null, 1 % from chi squares of 8 degrees of freedom and 2 % from those of 3, where
-    Student's t alone has 1, 3 and 4 %.
+    Student's t alone has 1, 3 and 4 %. A share near an end of its range leans the other way, as a beta law does.
     """
     middle, freedom = float(drawn.mean()), max(1, len(drawn) - 1)
     spread = float(drawn.std(ddof=1)) * float(np.sqrt(1 + 1 / len(drawn))) if len(drawn) > 1 else np.nan
-    law = stats.t(freedom)
-    if not _is_distance(metric):
-        reach = float(law.ppf((1 + level) / 2))
-        return middle - reach * spread, middle + reach * spread, _tail(value, middle, spread, law, metric)
-    low, high = (law.isf(stats.norm.sf(stats.pearson3.ppf(q, SKEWNESS))) for q in ((1 - level) / 2, (1 + level) / 2))
-    p = _tail(value, middle, 0.0, law, metric)
-    if spread > 0:
-        p = float(stats.pearson3.sf(stats.norm.isf(law.sf((value - middle) / spread)), SKEWNESS))
-    return middle + float(low) * spread, middle + float(high) * spread, p
+    law, shape = stats.t(freedom), stats.pearson3(_skewness(metric, drawn))
+    low, high = (float(law.ppf(stats.norm.cdf(shape.ppf(q)))) for q in ((1 - level) / 2, (1 + level) / 2))
+    ends = middle + low * spread, middle + high * spread
+    if not spread > 0:
+        return *ends, _tail(value, middle, 0.0, law, metric)
+    distance = (value - middle) / spread
+    if metric.better == "higher":
+        return *ends, float(shape.cdf(stats.norm.ppf(law.cdf(distance))))
+    return *ends, float(shape.sf(stats.norm.isf(law.sf(distance))))
 
 
-def _is_distance(metric: Metric) -> bool:
-    return metric.better == "lower" and (metric.laws.scaling or 0) > 0
+def _skewness(metric: Metric, drawn: np.ndarray) -> float:
+    """Of the null: positive where its long tail is that of large values."""
+    low, high = metric.range
+    if metric.better == "lower" and low == 0 and np.isinf(high):
+        return SKEWNESS
+    if not np.isfinite(high - low) or len(drawn) < 2 or not drawn.std() > 0:
+        return 0.0
+    share = float(np.clip((drawn.mean() - low) / (high - low), 1e-3, 1 - 1e-3))
+    count = max(share * (1 - share) * (high - low) ** 2 / float(drawn.var(ddof=1)) - 1, 0.5)  # a + b of the beta law
+    leaning = 2 * (1 - 2 * share) * np.sqrt(count + 1) / ((count + 2) * np.sqrt(share * (1 - share)))
+    return float(np.clip(leaning, -2, 2))
 
 
 def _closed_band(value: float, null: Null, metric: Metric, level: float) -> NullBand:

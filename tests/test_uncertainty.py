@@ -110,6 +110,17 @@ def test_few_draws_of_a_distance_keep_the_level_far_out() -> None:
     assert 0.03 <= np.mean((drawn[:, 0] < low) | (drawn[:, 0] > high)) <= 0.07
 
 
+@pytest.mark.parametrize("better", ["lower", "higher"])
+def test_few_draws_of_a_share_near_its_end(better: str) -> None:
+    """25 bins of which one differs by chance, or as many that do not: p <= .01 in 3 % of draws by Student's t alone."""
+    metric = replace(SHARE, better=better)
+    drawn = np.random.default_rng(0).binomial(25, 0.04, (2000, 21)) / 25
+    drawn = drawn if better == "lower" else 1 - drawn
+    p = np.array([student_band(row[0], row[1:], metric, 0.95)[2] for row in drawn])
+    assert (p <= 0.01).mean() <= 0.014
+    assert 0.03 <= (p <= 0.05).mean() <= 0.06
+
+
 def test_a_shift_has_a_small_p_and_a_shift_to_the_good_side_has_not() -> None:
     assert doubt_of(FAST, sides(shift=0.5))[1].null.p == pytest.approx(1 / 200)
     assert doubt_of(GAP, sides(shift=0.5))[1].null.p < 1e-4

@@ -48,11 +48,13 @@ def test_a_mixture_is_the_density_it_says() -> None:
         for mean, v in zip(centres, found.log_variance, strict=True)
     ]
     by_hand = torch.stack([normal.log_prob(samples) for normal in normals]).logsumexp(0) - log(30)
-    log_likelihood, without = found.log_likelihood(samples)
+    log_likelihood, variance = found.log_likelihood(samples)
     assert torch.allclose(log_likelihood, by_hand)
-    kept = torch.arange(30) % 20 != 3
-    fewer = torch.stack([n.log_prob(samples) for n, k in zip(normals, kept, strict=True) if k]).logsumexp(0)
-    assert float(without[3]) == pytest.approx(float(fewer.mean()) - log(int(kept.sum())))
+    joint = torch.stack([normal.log_prob(samples) for normal in normals])  # [30, 50]
+    kept = [joint[torch.arange(30) % 20 != group] for group in range(20)]
+    without = torch.stack([part.logsumexp(0).mean() - log(len(part)) for part in kept])
+    weights = 30 * joint.softmax(0).mean(1)
+    assert variance == pytest.approx(float(19 * without.var(correction=0) + weights.var() / 30) / 2)
 
 
 def test_fitting_raises_the_likelihood() -> None:
@@ -63,15 +65,15 @@ def test_fitting_raises_the_likelihood() -> None:
 
 
 def test_the_null_and_the_interval_fit_fresh_draws() -> None:
-    """The jackknife leaves out one centre in twenty at a time, which is rather too wide in small sets."""
+    """What hangs on the centres is known roughly: between a jackknife that is too wide and an influence too narrow."""
     options = FLD.resolve({})
     draws = [world(seed, 400) for seed in range(40)]
     spread = np.std([FLD(*draw, **options) for draw in draws], ddof=1)
     nulls = [FLD.chance.null(pool(draw), **options) for draw in draws[:10]]
     errors = [FLD.chance.variance.function(pool(draw), **options) ** 0.5 for draw in draws[:10]]
     assert all(null.mean == 0 for null in nulls)
-    assert 0.85 < np.mean([null.sd for null in nulls]) / spread < 1.9
-    assert 0.7 < np.mean(errors) / spread < 1.5
+    assert 0.8 < np.mean([null.sd for null in nulls]) / spread < 1.8
+    assert 0.8 < np.mean(errors) / spread < 1.8
 
 
 def test_the_seed_deals_the_halves() -> None:
