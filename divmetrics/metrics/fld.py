@@ -92,8 +92,8 @@ def _null(pool: Pool, *, seed: int) -> Null | None:
     chance=Chance(
         variance=Variance("jackknife and influence of the centres", _variance),
         null=_null,
-        caveat="how much hangs on single centres is known roughly, so that the interval and the null band are 0.9 (many "
-        "columns) to 1.6 times (few) as wide as they should be, and p is rather too large",
+        caveat="how much hangs on single centres is known roughly, so that the interval and the null band are 0.9 "
+        "(many columns) to 1.6 times (few) as wide as they should be, and p is rather too large",
     ),
     about=About(
         formula=r"\frac{100}{d}\bigl(\mathrm{NLL}_{\mathrm{fakes}}(\text{held out})"
@@ -103,7 +103,7 @@ def _null(pool: Pool, *, seed: int) -> Null | None:
         blind="Which of these it was. Fakes shrunk to the middle of a single bell-shaped mode: wide bandwidths make up "
         "for it, and a smooth density may even explain held-out samples better than other reals do.",
         bias="Little: as many fakes as reals are centres, and both are fitted to the same samples. How much hangs on "
-        "the centres is known roughly: intervals and null are 0.9 (d = 64) to 1.6 (d = 8) times as wide as they should be.",
+        "the centres is known roughly: intervals and null are 0.9 (d = 64) to 1.6 (d = 8) times too wide.",
         cost="O(n^2 d) once for the distances, up to 60 passes over them; about 3 s at 5,000 samples.",
     ),
 )
