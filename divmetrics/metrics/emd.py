@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from math import inf
 
+from torch import Tensor
+
 from divmetrics.declare import About, Chance, Laws, Variance, metric
-from divmetrics.pool import Pool
+from divmetrics.pool import Pool, Splits
 from divmetrics.summaries import Rows
-from divmetrics.transport import VARIANCE, transport, transport_variance
+from divmetrics.transport import VARIANCE, distances_on_splits, transport, transport_variance
 
 
 def _variance(pool: Pool) -> float | None:
     return transport_variance(pool, 1.0)
+
+
+def _resample(pool: Pool, splits: Splits) -> Tensor:
+    return distances_on_splits(pool, splits, 1.0)
 
 
 @metric(
@@ -23,7 +29,7 @@ def _variance(pool: Pool) -> float | None:
     role="distance",
     cite="Rubner 2000, doi:10.1023/A:1026543900054; Crouse 2016, doi:10.1109/TAES.2016.140952 (the solver)",
     minimum=lambda _: 1,
-    chance=Chance(variance=Variance(VARIANCE, _variance), draws=5, bias="null"),
+    chance=Chance(variance=Variance(VARIANCE, _variance), resample=_resample, draws=5, bias="null"),
     about=About(
         formula=r"\min_{\pi \in \Pi} \sum_{ij} \pi_{ij} \lVert x_i - y_j \rVert",
         sees="Dropped modes and wrong shares, by how far mass must travel; shifts; fakes far from all reals.",

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from math import inf
 
+from torch import Tensor
+
 from divmetrics.declare import About, Chance, Laws, Variance, metric
-from divmetrics.pool import Pool
+from divmetrics.pool import Pool, Splits
 from divmetrics.summaries import Rows
-from divmetrics.transport import VARIANCE, transport, transport_variance
+from divmetrics.transport import VARIANCE, distances_on_splits, transport, transport_variance
 
 
 def _variance(pool: Pool) -> float | None:
     return transport_variance(pool, 2.0)
+
+
+def _resample(pool: Pool, splits: Splits) -> Tensor:
+    return distances_on_splits(pool, splits, 2.0)
 
 
 @metric(
@@ -23,13 +29,13 @@ def _variance(pool: Pool) -> float | None:
     role="distance",
     cite="Villani 2009, Optimal Transport: Old and New, ch. 6; Crouse 2016, doi:10.1109/TAES.2016.140952 (the solver)",
     minimum=lambda _: 1,
-    chance=Chance(variance=Variance(VARIANCE, _variance), draws=5, bias="null"),
+    chance=Chance(variance=Variance(VARIANCE, _variance), resample=_resample, draws=5, bias="null"),
     about=About(
         formula=r"\Bigl(\min_{\pi \in \Pi} \sum_{ij} \pi_{ij} \lVert x_i - y_j \rVert^2\Bigr)^{1/2}",
         sees="As `emd`, with more weight on mass that travels far: a dropped mode, a few fakes far from all reals.",
         blind="Fakes drawn slightly towards the middle score better in high dimension, as with `emd`.",
         bias="Large, about n^(-1/d) as with `emd`. For Gaussians that of the distributions is the root of `fid`.",
-        cost="As `emd`: n m cells of 8 bytes, up to n^3 for the plan.",
+        cost="As `emd`: n m cells of 8 bytes, up to n^3 for the plan. Re-splits share the plans of `emd`.",
     ),
 )
 def w2(real: Rows, fake: Rows) -> float:

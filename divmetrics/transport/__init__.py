@@ -5,6 +5,7 @@
 
 from divmetrics.transport._chance import VARIANCE, transport_variance, variance
 from divmetrics.transport._dealt import divergences
+from divmetrics.transport._replanned import distances_on_splits
 from divmetrics.transport.exact import solve, transport, wasserstein
 from divmetrics.transport.sinkhorn import divergence, solve_entropic
 from divmetrics.transport.sliced import directions, line_costs, line_costs_on_splits, line_potentials
@@ -12,6 +13,7 @@ from divmetrics.transport.sliced import directions, line_costs, line_costs_on_sp
 __all__ = [
     "VARIANCE",
     "directions",
+    "distances_on_splits",
     "divergence",
     "divergences",
     "line_costs",

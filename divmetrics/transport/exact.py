@@ -32,6 +32,20 @@ _memory: Memory = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
+class Plan:
+    """Pairs that carry all mass at the least cost, and the prices of both sides."""
+
+    lengths: np.ndarray  # [pairs] float64, |x - y|
+    mass: np.ndarray  # [pairs]
+    real: Tensor  # [n] float64
+    fake: Tensor  # [m]
+
+    def cost(self, p: float) -> float:
+        """Mean of |x - y|^p."""
+        return float((self.mass * self.lengths**p).sum())
+
+
+@dataclass(frozen=True, eq=False)
 class Transport:
     """The least cost, and how it responds to the samples: adding mass at a sample adds its potential to the cost."""
 
@@ -51,6 +65,12 @@ def wasserstein(real: Tensor, fake: Tensor, p: float = 1.0) -> float:
 
 
 def solve(real: Tensor, fake: Tensor, p: float) -> Transport:
+    """The least cost under |x - y|^p, and the prices of its plan. See `best_plan`."""
+    found = best_plan(real, fake, p)
+    return Transport(found.cost(p), found.real, found.fake)
+
+
+def best_plan(real: Tensor, fake: Tensor, p: float) -> Plan:
     """Best plan under the cost |x - y|^p, every row of `real` `[n, d]` and of `fake` `[m, d]` with equal weight.
 
     Raises MeasureError where the `[n, m]` cost matrix would be larger than 20,000 x 20,000, and where the solver does
@@ -73,8 +93,8 @@ def solve(real: Tensor, fake: Tensor, p: float) -> Transport:
         rows, columns, mass, u, v = _flow(costs(left.rows, right.rows, p).cpu().numpy(), *weights)
         x, y, u, v = left.rows, right.rows, u[left.place.cpu()], v[right.place.cpu()]
     # Summed over the chosen pairs afresh: in the matrix a distance of 0 reads as 1e-8 |x|
-    moved = np.linalg.norm(x.cpu().numpy()[rows] - y.cpu().numpy()[columns], axis=1) ** p
-    return Transport(float((mass * moved).sum()), u, v)
+    lengths = np.linalg.norm(x.cpu().numpy()[rows] - y.cpu().numpy()[columns], axis=1)
+    return Plan(lengths, mass, u, v)
 
 
 def _assign(cost: Tensor) -> tuple[np.ndarray, np.ndarray, Tensor, Tensor]:

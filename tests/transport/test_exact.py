@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from scipy.stats import wasserstein_distance
 
 from divmetrics.errors import FeatureError, MeasureError
+from divmetrics.pool import Pool, Splits
 from divmetrics.summaries import Rows
-from divmetrics.transport import exact, solve, transport, wasserstein
+from divmetrics.transport import _replanned, distances_on_splits, exact, solve, transport, wasserstein
 from divmetrics.transport._prices import near_prices
+from divmetrics.transport.exact import best_plan
 
 
 def sides(n: int, m: int, d: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -33,6 +35,20 @@ def by_pot(real: torch.Tensor, fake: torch.Tensor, p: float = 1.0) -> float:
 def test_equals_pot(n: int, m: int, p: float) -> None:
     real, fake = sides(n, m, 16)
     assert wasserstein(real, fake, p) == pytest.approx(by_pot(real, fake, p), rel=1e-9)
+
+
+def test_re_splits_share_their_plans(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = Pool(*(Rows.from_array(side) for side in sides(120, 120, 8)))
+    splits = Splits.permutations(120, 120, 6, 0)
+    parts = [(pool.part(splits.real(b)).features, pool.part(splits.fake(b)).features) for b in range(6)]
+    exact_1, exact_2 = ([wasserstein(*part, p) for part in parts] for p in (1, 2))
+    solved: list[float] = []
+    monkeypatch.setattr(_replanned, "best_plan", lambda real, fake, p: solved.append(p) or best_plan(real, fake, p))
+    first, second = (distances_on_splits(pool, splits, p).numpy() for p in (1.0, 2.0))
+    assert first == pytest.approx(exact_1, rel=1e-9)
+    assert second[0] == pytest.approx(exact_2[0], rel=1e-9)
+    assert np.abs(second - exact_2).max() < 0.2 * np.std(exact_2)
+    assert solved == [1.0] * 6 + [2.0], "six plans for both, and one to correct by"
 
 
 def test_p_moves_the_number() -> None:
