@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from divmetrics.declare import METRICS
+from divmetrics.declare import METRICS, Metric
 from divmetrics.validation.checks import CHECKS
 from divmetrics.validation.ladders import CLEAR, COLUMNS, CONTROLS
 from divmetrics.validation.records import CalibrationRow, Card, LadderRow, SanityRow
 
 DUTIES = {"diversity": "AC", "fidelity": "EF", "distance": "ABC", "copies": "G"}
 """Role -> columns that a metric of this role must not be blind to."""
+COUNTED = "A"
+"""Duties of diversity that reads classes alone."""
 Columns = dict[str, list[str]]
 
 
@@ -33,7 +35,7 @@ def cards(
 
 def _card(name: str, own: list[SanityRow], steps: list[LadderRow], nulls: list[CalibrationRow]) -> Card:
     role, reactions = METRICS[name].role, _reactions(steps)
-    flags = (*_failed_duties(role, reactions), *_faults(own), *_loose_nulls(nulls))
+    flags = (*_failed_duties(METRICS[name], reactions), *_faults(own), *_loose_nulls(nulls))
     judged = [row for row in own if row.property is not None]
     passed = [row for row in judged if row.property != "fail" and row.bounds is not False]
     return Card(
@@ -65,8 +67,10 @@ def _words(letters: Sequence[str]) -> tuple[str, ...]:
     return tuple(COLUMNS[letter] for letter in letters)
 
 
-def _failed_duties(role: str, reactions: Columns) -> list[str]:
-    failed = [letter for letter in DUTIES[role] if letter in reactions["blind"] + reactions["misled"]]
+def _failed_duties(metric: Metric, reactions: Columns) -> list[str]:
+    role = metric.role
+    duties = COUNTED if role == "diversity" and "pooled" not in metric.fake.layers else DUTIES[role]
+    failed = [letter for letter in duties if letter in reactions["blind"] + reactions["misled"]]
     return [f"for {role}, and does not see {_listed(_words(failed))}"] if failed else []
 
 

@@ -21,23 +21,32 @@ ORACLE = "oracle"
 VERDICT = "verdict"
 """Name of the whole report's verdict among the metrics: 1, and p 0, where it says collapsed."""
 OUTSIDE = "outside"
-"""Class of samples beyond the reach of all modes."""
+"""Class of fakes beyond the reach of all modes."""
 
 
 Found = tuple[float | None, float | None]
 """One metric on one draw: its value, and the chance of one as bad under its null, where that was asked for."""
 
 
-def side(name: str, rows: np.ndarray, target: Target | None = None, features: np.ndarray | None = None) -> Collected:
-    """One side: features, and of a known target also logits, classes (OUTSIDE among them), and pixels of images.
+def side(
+    name: str,
+    rows: np.ndarray,
+    target: Target | None = None,
+    features: np.ndarray | None = None,
+    *,
+    strict: bool = False,
+) -> Collected:
+    """One side: features, and of a known target also logits, classes, and pixels of images.
 
-    `features` stand in for the rows `[n, d]` where metrics are to see them scaled.
+    `features` stand in for the rows `[n, d]` where metrics are to see them scaled. Samples beyond the reach of all
+    modes are of the nearest one, whose tail they may be, or OUTSIDE where `strict`, as fakes should be.
     """
     layers: dict[Layer, np.ndarray] = {"pooled": rows if features is None else features}
     labels: tuple[str, ...] | None = None
     if target is not None:
         modes, distance = target.place(rows)
-        labels = tuple(f"{mode:04}" if inside else OUTSIDE for mode, inside in zip(modes, distance <= 1, strict=True))
+        inside = (distance <= 1) | (not strict)
+        labels = tuple(f"{mode:04}" if good else OUTSIDE for mode, good in zip(modes, inside, strict=True))
         layers["logits"] = target.logits(rows)
         if (images := target.images(rows)) is not None:
             layers["pixels"] = images.transpose(0, 3, 1, 2).astype(np.float32) / 255

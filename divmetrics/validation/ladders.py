@@ -93,7 +93,9 @@ def compute(cell: Key, metrics: Sequence[str]) -> Outcome:
     options = {} if level == CONTROL else {"level": float(level)}
     fake = model.function(n, seeds[0] % 2**31, **options)
     held_out = side("held_out", owner.sample(n, rng)[0], owner)
-    found = values(metrics, side("real", real, owner), side("fake", fake, owner), held_out, seed=seeds[1] % 2**31)
+    found = values(
+        metrics, side("real", real, owner), side("fake", fake, owner, strict=True), held_out, seed=seeds[1] % 2**31
+    )
     return Outcome(found, {"severity": ask_oracle(owner, fake).severity})
 
 

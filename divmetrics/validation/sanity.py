@@ -39,7 +39,7 @@ def compute(cell: Key, metrics: Sequence[str]) -> Outcome:
         sd = drawn.real.std(0)
         sides = [(rows - drawn.real.mean(0)) / np.where(sd > 0, sd, 1) for rows in sides]
     real, fake = (
-        side(place, rows, drawn.target, shown.astype(np.float32))
+        side(place, rows, drawn.target, shown.astype(np.float32), strict=place == "fake")
         for place, rows, shown in zip(("real", "fake"), (drawn.real, drawn.fake), sides, strict=True)
     )
     return Outcome(values(metrics, real, fake, seed=int(repeat)))
@@ -97,17 +97,15 @@ def _curve(metric: Metric, cells: Sequence[Key], outcomes: Mapping[Key, Outcome]
 
 
 def _row(check: Check, metric: Metric, role: Role, curves: Sequence[Curve | None]) -> SanityRow | None:
-    """None where no level of the check can be measured with the metric at all, as classes without a target."""
+    """None where a level of the check cannot be measured with the metric, as classes without a target."""
     known = [curve for curve in curves if curve is not None]
-    if not known:
+    if len(known) < len(curves):
         return None
-    criterion = check.criteria[role]
+    criterion, whole = check.criteria[role], all(curve.absolute for curve in known)
     holds, shape = None, None
-    if len(known) == len(curves):
-        whole = all(curve.absolute for curve in known)
-        if criterion.bounds is not None and whole:
-            holds = all(criterion.bounds(curve) for curve in known)
-        if criterion.shape is not None and (whole or not criterion.needs_bounds):
-            verdicts = {criterion.shape(curve) for curve in known}
-            shape = verdicts.pop() if len(verdicts) == 1 else "fail"
+    if criterion.bounds is not None and whole:
+        holds = all(criterion.bounds(curve) for curve in known)
+    if criterion.shape is not None and (whole or not criterion.needs_bounds):
+        verdicts = {criterion.shape(curve) for curve in known}
+        shape = verdicts.pop() if len(verdicts) == 1 else "fail"
     return SanityRow(check.name, metric.name, role, holds, shape)
