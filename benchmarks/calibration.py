@@ -65,7 +65,7 @@ def collected(world: str, side: str, n: int, d: int, rng: np.random.Generator) -
     """One side with features, logits of the ideal classifier, and labels."""
     rows, modes = draw(world, side, n, d, rng)
     logits = -0.5 * ((rows[:, None] - centres(d)) ** 2).sum(2)
-    layers = {"pooled": rows, "logits": logits.astype(np.float32)}
+    layers = {"pooled": rows, "logits": logits.astype(np.float32), "pixels": 0.5 + rows / 40}  # for psnr
     names = [f"mode {mode}" for mode in modes]
     return Collected(
         side=Side(side, n, None, {name: names.count(name) for name in sorted(set(names))}),

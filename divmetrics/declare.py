@@ -279,6 +279,8 @@ class Metric(_Optioned):
     shared: tuple[str, ...] = ()
     """Options of a one-sample metric that, where they follow the samples, the reals' own value takes from the fakes'
     extras: two numbers are comparable under one bandwidth only."""
+    smallest: int = 0
+    """Least height and width of the images, for one that reads pixels: what an extractor resizes to less is refused."""
     companion: str | None = None
     """Extractor that is run beside those asked for where none of them gives the layer: `pixels?size=32`."""
     about: About | None = None
@@ -480,6 +482,7 @@ def metric(
     equal_n: bool = False,
     chance: Chance | None = None,
     shared: tuple[str, ...] = (),
+    smallest: int = 0,
     companion: str | None = None,
     about: About | None = None,
 ) -> Callable[[Callable[..., float | Measured]], Metric]:
@@ -507,6 +510,7 @@ def metric(
             equal_n=equal_n,
             chance=chance or Chance(),
             shared=shared,
+            smallest=smallest,
             companion=companion,
             about=about,
         )

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 
-from divmetrics.declare import METRICS, Layer, Metric, Need, Spec
-from divmetrics.errors import DivmetricsError, MissingLayer, TooFewSamples, UnknownName, UsageError
+from divmetrics.declare import EXTRACTORS, METRICS, Layer, Metric, Need, Spec
+from divmetrics.errors import DivmetricsError, FeatureError, MissingLayer, TooFewSamples, UnknownName, UsageError
 from divmetrics.summaries import Rows
 
 SideName = Literal["real", "fake", "held_out"]
@@ -244,6 +244,7 @@ def _bind(
 ) -> Task | Refused:
     try:
         _check_sizes(request, sizes)
+        _check_resize(request, extractor)
         return _on_first_layer(request, extractor, inventory)
     except DivmetricsError as reason:
         return Refused(request, extractor, reason)
@@ -274,6 +275,19 @@ def _on_first_layer(request: Request, extractor: str, inventory: Inventory) -> T
         f"{request.name} reads {wanted}, and {extractor} gives {there or 'nothing'}; "
         "choose an extractor that gives it, or put the samples of both sides into class folders to have labels."
     )
+
+
+def _check_resize(request: Request, extractor: str) -> None:
+    """Refuse images that the extractor is known to make too small; their own size is known when they are read."""
+    least = request.metric.smallest
+    if not least or extractor.partition("?")[0].partition(":")[0] not in EXTRACTORS:
+        return
+    size = Spec.parse(extractor).options.get("size")
+    if isinstance(size, int) and 0 < size < least:
+        raise FeatureError(
+            f"{request.name} needs images of at least {least} x {least} pixels, "
+            f"{extractor} makes them {size} x {size}; use {request.metric.companion or f'size={least}'}."
+        )
 
 
 def _check_sizes(request: Request, sizes: Mapping[SideName, int | None]) -> None:

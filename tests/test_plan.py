@@ -1,7 +1,7 @@
 import pytest
 
 from divmetrics.declare import METRICS
-from divmetrics.errors import MissingLayer, TooFewSamples, UnknownName, UsageError
+from divmetrics.errors import FeatureError, MissingLayer, TooFewSamples, UnknownName, UsageError
 from divmetrics.plan import Plan, Refused, Task
 
 IMAGES = {"real": {"net": ["pooled", "logits"]}, "fake": {"net": ["pooled", "logits"]}}
@@ -61,6 +61,20 @@ def test_what_does_not_exist_is_refused(metrics: str, extractor: str, message: s
 def test_an_unknown_metric_is_an_unknown_name() -> None:
     with pytest.raises(UnknownName):
         Plan.of("nonsense", "pixels")
+
+
+def test_images_that_are_known_to_be_too_small_are_refused_before_one_is_read() -> None:
+    def bound(extractor: str, metrics: str = "ms_ssim") -> list[Task | Refused]:
+        layers = {extractor: ("pooled", "pixels")}
+        return Plan.of(metrics, extractor).bind({"real": layers, "fake": layers}, ENOUGH)
+
+    with pytest.raises(
+        FeatureError, match="at least 161 x 161 pixels, pixels\\?size=64 makes them 64 x 64; use pixels"
+    ):
+        bound("pixels?size=64")
+    assert "ms_ssim@pixels?size=64" in keys(bound("pixels?size=64", "full"), Refused)
+    assert keys(bound("pixels?size=192"), Task) == ["ms_ssim@pixels?size=192"]
+    assert keys(bound("pixels"), Task) == ["ms_ssim@pixels"], "their own size is not known yet"
 
 
 def test_a_preset_goes_on_without_what_it_cannot_compute() -> None:
