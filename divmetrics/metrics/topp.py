@@ -31,8 +31,6 @@ def _resample(pool: Pool, splits: Splits, *, alpha: float, repeats: int, seed: i
         interval=Interval("bootstrap, as a share", _interval),
         resample=_resample,
         draws=16,
-        caveat="the interval does not count what another seed would do: beyond 32 columns it draws another projection, "
-        "and over seeds as well as samples intervals of 95 % held in 80 to 97 % of draws at 64 columns",
     ),
     about=About(
         formula=r"\frac{\sum_j 1[\hat p(y_j)>c_X,\,\hat q(y_j)>c_Y]}{\sum_j 1[\hat q(y_j)>c_Y]}",
