@@ -54,16 +54,20 @@ def _stands_on(found: Validation) -> str:
     texts = []
     if (own := facts.get("ladders")) is not None:
         texts.append(
-            f"ladders on {own['repeats']} draws a level, {own['n']} samples a side, of {', '.join(own['targets'])}, "
+            f"ladders on {_draws(own['repeats'])} a level, {own['n']} samples a side, of {', '.join(own['targets'])}, "
             f"beside {own['healthy']} healthy draws of each"
         )
     if (own := facts.get("sanity")) is not None:
         texts.append(
-            f"sanity checks on {own['repeats']} draws of {own['n']} samples, {own['levels']} levels of each case"
+            f"sanity checks on {_draws(own['repeats'])} of {own['n']} samples, {own['levels']} levels of each case"
         )
     if (own := facts.get("calibration")) is not None:
         texts.append(f"false alarms on {own['draws']} healthy pairs of {own['n']} samples")
     return f"It stands on {'; '.join(texts)}." if texts else "Nothing is recorded yet."
+
+
+def _draws(count: int) -> str:
+    return f"{count} draw{'s' * (count != 1)}"
 
 
 def _legend() -> str:
@@ -151,7 +155,8 @@ def _sanity(found: Validation) -> str:
     return (
         f"{told}\n\nEach cell is shape, then bounds: `+` as it must be, `x` not; `h` and `l` say that diversity ends "
         "high or low when fakes are too wide; a dot: not asked, or without a meaning for a metric that has no 0 and 1 "
-        "of its own. Tolerances are those of Raisa 2025, on the mean over the draws.\n\n" + "\n".join(lines)
+        "of its own; blank: it cannot be measured there, or was not. Tolerances are those of "
+        "Raisa 2025, on the mean over the draws.\n\n" + "\n".join(lines)
     )
 
 

@@ -7,6 +7,7 @@ another version starts anew. A metric that is asked for later is added to the ce
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import multiprocessing
 import os
@@ -23,6 +24,7 @@ from rich.progress import track
 
 import divmetrics
 from divmetrics.cache import Cache
+from divmetrics.declare import METRICS
 from divmetrics.validation.cells import Found
 
 ASIDE = {"cli", "report", "gate.py", "rules.py", "demo.py", "__main__.py"}
@@ -63,7 +65,7 @@ class Runner:
     def run(self, suite: str, compute: Compute, cells: Sequence[Key], metrics: Sequence[str]) -> dict[Key, Outcome]:
         """Each cell with at least `metrics`; what an earlier run has left is not computed again."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f"{suite}-{code_digest()}.jsonl"
+        path = self.folder / f"{suite}-{code_digest(_foreign(metrics))}.jsonl"
         done = {} if self.fresh else _read(path)
         todo = {cell: missing for cell in cells if (missing := _missing(done.get(cell), metrics))}
         steps = self._computed(compute, todo)
@@ -93,15 +95,24 @@ class Runner:
 
 
 @cache
-def code_digest() -> str:
-    """Digest of the code that the numbers of a cell rest on."""
+def code_digest(others: tuple[Path, ...] = ()) -> str:
+    """Digest of the code that the numbers of a cell rest on: this package, and the files `others`."""
     root = Path(divmetrics.__file__).parent
     whole = hashlib.sha256(divmetrics.__version__.encode())
     for path in sorted(root.rglob("*.py")):
         parts = path.relative_to(root).parts
         if parts[0] not in ASIDE and not (parts[0] == "validation" and parts[-1] in JUDGING):
             whole.update(path.read_bytes())
+    for path in others:
+        whole.update(path.read_bytes())
     return whole.hexdigest()[:12]
+
+
+def _foreign(metrics: Sequence[str]) -> tuple[Path, ...]:
+    """The files of those metrics that came with a plug-in."""
+    functions = [METRICS[name].function for name in metrics if name in METRICS]
+    strange = [function for function in functions if not function.__module__.startswith("divmetrics.")]
+    return tuple(sorted({Path(inspect.getfile(inspect.unwrap(function))) for function in strange}))
 
 
 def _one_thread() -> None:

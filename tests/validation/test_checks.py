@@ -59,6 +59,7 @@ def test_ends_and_middle_are_always_taken() -> None:
     [
         (bell, curve(0.0, 0.6, 1.0, 0.5, 0.0), curve(0.0, 1.0, 0.7, 1.0, 0.0)),
         (bell, curve(0.05, 1.0, 0.3), curve(0.9, 1.0, 0.9)),
+        (bell, curve(0.99, 1.0, 0.0, absolute=False), curve(1.0, 0.99, 0.0, absolute=False)),
         (falls, curve(1.0, 0.7, 0.2), curve(0.2, 0.7, 1.0)),
         (falls, curve(1.0, 0.9, 0.75), curve(1.0, 0.9, 0.85)),
         (flat, curve(0.98, 1.0, 0.96), curve(0.9, 1.0, 0.96)),

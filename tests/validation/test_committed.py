@@ -3,11 +3,12 @@
 import importlib.util
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from divmetrics.declare import METRICS
-from divmetrics.validation.ladders import COLUMNS
+from divmetrics.validation.ladders import COLUMNS, KNOBS
 from divmetrics.validation.recommend import sharper, smallest, uncovered
 from divmetrics.validation.records import Validation
 
@@ -55,3 +56,7 @@ def test_the_page_is_made_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(f"metrics/{card.metric}.md" in page for card in CARD.cards)
     assert page.count("<svg") == len(CARD.recommended)
     assert "trust it for" in module.card("recall")
+    panels = ElementTree.fromstring(module.curves("recall"))  # noqa: S314  our own
+    assert len(panels.findall(".//{*}g")) == len(KNOBS)
+    lines = len([row for row in CARD.ladders if row.metric == "recall" and row.column])
+    assert len(panels.findall(".//{*}polyline")) == lines

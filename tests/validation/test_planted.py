@@ -99,7 +99,7 @@ def judged(_planted: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str
         ("swapped_recall", "for diversity, and does not see dropped modes and shrinkage within modes"),
         ("raw_coverage", "falls where there are fewer fakes than reals, though nothing else differs"),
         ("raw_coverage", "its null raises 100% and 100% false alarms in place of 1 % and 5 % at a third as many fakes"),
-        ("unconditional_kl", "takes samples scattered over everything for the modes that are missing"),
+        ("unconditional_kl", "does not tell one mode amid scattered samples from a healthy set"),
         ("mean_kernel", "for distance, and does not see shrinkage within modes"),
         ("mean_kernel", "does not see a collapse onto two opposite points, which leaves the mean right"),
     ],

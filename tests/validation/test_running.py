@@ -55,6 +55,16 @@ def test_a_line_that_was_cut_off_is_measured_again(tmp_path: Path) -> None:
     assert third.asked == []
 
 
+def test_another_version_of_a_plug_in_starts_anew(tmp_path: Path) -> None:
+    plugin = tmp_path / "metric.py"
+    found = []
+    for version in ("1", "2"):
+        plugin.write_text(version)
+        code_digest.cache_clear()
+        found.append(code_digest((plugin,)))
+    assert len({code_digest(), *found}) == 3
+
+
 def test_fresh_starts_over_and_suites_are_apart(tmp_path: Path) -> None:
     Runner(tmp_path, 1).run("sanity", Counting(), CELLS, ["recall"])
     for runner, suite in ((Runner(tmp_path, 1, fresh=True), "sanity"), (Runner(tmp_path, 1), "ladders")):

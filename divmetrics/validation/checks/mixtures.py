@@ -243,6 +243,6 @@ check(
         {"diversity": Criterion(_stays_low)},
         scaled=False,
         whole=True,
-        fault="takes samples scattered over everything for the modes that are missing",
+        fault="does not tell one mode amid scattered samples from a healthy set",
     )
 )
