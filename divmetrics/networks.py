@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
@@ -96,13 +98,25 @@ def timm_network(name: str, weights: str | None, seed: int) -> tuple[nn.Module, 
 def published(load: Callable[[], Network], name: str, host: str, cache: str) -> Network:
     """The network that `load` brings with its published weights, from the cache or `host`; Unavailable if it cannot."""
     try:
-        return drawn(load, 0)  # the libraries draw weights before they replace them
+        with _errors_only("huggingface_hub"):  # it tells of every retry, and the sentence below of them all
+            return drawn(load, 0)  # the libraries draw weights before they replace them
     except Exception as error:  # no network, no such file, no space: the libraries raise a dozen types
         reason = re.split(r"\.\s|\n", str(error).strip())[0]
         raise Unavailable(
             f"the published weights of {name} are not here and {host} did not give them ({type(error).__name__}: "
             f"{reason[:150]}); copy them into the cache that {cache} names, or give a file with ?weights=PATH."
         ) from None
+
+
+@contextmanager
+def _errors_only(library: str) -> Iterator[None]:
+    logger = logging.getLogger(library)
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _create(name: str, **settings: Any) -> nn.Module:

@@ -1,5 +1,6 @@
 """`timm:MODEL` against timm itself: its numbers, its eval transforms, its weights; nothing here needs the internet."""
 
+import logging
 import os
 import re
 import subprocess
@@ -20,7 +21,7 @@ from divmetrics.compiled import accelerate, eager
 from divmetrics.encoder import Encoder
 from divmetrics.errors import Unavailable, UnknownName, UsageError
 from divmetrics.extractors import load_encoder
-from divmetrics.networks import timm_preparer
+from divmetrics.networks import published, timm_preparer
 
 CPU = torch.device("cpu")
 VIT, CONVNEXT = "timm:test_vit", "timm:test_convnext"  # timm's own for tests: 0.4 million weights, 160 x 160
@@ -166,3 +167,17 @@ def test_compiled_numbers_are_those_of_torch(spec: str) -> None:
     assert run.name.startswith("openvino ")
     for found, expected in zip(run(batch), eager(encoder, CPU, batch.shape[1:])(batch), strict=True):
         assert float((found - expected).norm() / expected.norm()) < 1e-5
+
+
+def test_retries_of_the_hub_are_not_told_one_by_one(caplog: pytest.LogCaptureFixture) -> None:
+    hub = logging.getLogger("huggingface_hub.utils")
+
+    def load() -> torch.nn.Module:
+        hub.warning("retrying")
+        raise OSError("no such host")
+
+    with pytest.raises(Unavailable, match="no such host"):
+        published(load, "net", "the hub", "HF_HOME")
+    assert not caplog.records
+    hub.warning("later")
+    assert [record.message for record in caplog.records] == ["later"]
