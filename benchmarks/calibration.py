@@ -151,7 +151,7 @@ def nulls(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         held = [one for one in found if one["null"]]
         if not held:
             continue
-        low, high, p = np.array([one["null"] for one in held]).T
+        low, high, p = np.array([one["null"] for one in held], float).T  # an end that is not finite is none: NaN
         value = np.array([one["value"] for one in held])
         entry = {"metric": metric, "world": world, "d": d, "n": n, "draws": len(held), "method": held[0]["method"]}
         for tail in TAILS:
