@@ -8,7 +8,7 @@ from divmetrics.errors import UsageError
 from divmetrics.report.page import number
 from divmetrics.results import Report
 
-METRICS = "default,modes_found,precision,recall,vendi,inception_score"
+METRICS = "default,modes_found,vendi,inception_score"
 """What is scored: the default, and what the sentences at the end speak of."""
 PER_SET = 400
 SETS = {

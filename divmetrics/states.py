@@ -51,11 +51,12 @@ def read_state(path: Path, sha256: str | None = None) -> tuple[Mapping[str, Tens
 
 def _tensors(path: Path, content: bytes) -> object:
     try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load
+        with torch.inference_mode(False):  # a network that is first built in that mode serves outside of it too
+            if path.suffix == ".safetensors":
+                from safetensors.torch import load
 
-            return load(content)
-        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+                return load(content)
+            return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except Exception as error:  # a foreign file may fail in any way
         kind = "safetensors file" if path.suffix == ".safetensors" else "file of torch.save with tensors only"
         raise Unavailable(f"{path} is no {kind} ({type(error).__name__}).") from None
@@ -78,7 +79,8 @@ def fill(network: nn.Module, state: Mapping[str, Tensor], name: str, kind: str) 
             f"{name} does not fit {kind}, keys {'; '.join(found)}{f'; it looks like {looks}' if looks else ''}; give "
             "weights of that network."
         )
-    network.load_state_dict({key: tensor.to(own[key].dtype) for key, tensor in state.items()}, assign=True)
+    with torch.inference_mode(False):
+        network.load_state_dict({key: tensor.to(own[key].dtype) for key, tensor in state.items()}, assign=True)
 
 
 def looks_like(state: Mapping[str, Tensor]) -> str | None:

@@ -9,7 +9,9 @@ from divmetrics.cli._output import check_outputs, deliver
 
 
 @click.command(short_help="Put the metrics themselves on trial: a report card.")
-@click.option("--suite", default="all", show_default=True, metavar="sanity|ladders|calibration|all")
+@click.option(
+    "--suite", default="all", show_default=True, metavar="sanity|ladders|calibration|all", help="What to put them to."
+)
 @click.option("--quick", is_flag=True, help="Few metrics, levels and repeats: three minutes on two cores.")
 @click.option("-m", "--metrics", metavar="NAME,...", help="Metrics or a preset.  [default: full; quick: default]")
 @json_option

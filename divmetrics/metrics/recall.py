@@ -20,6 +20,7 @@ def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
     better="higher",
     laws=Laws(range=(0, 1), translation=True, rotation=True, scaling=0, on_copies=1, on_collapse="worse"),
     cite="Kynkaanniemi 2019, arXiv:1904.06991",
+    presets=("quick", "default"),
     family=SUPPORT,
     minimum=lambda options: int(options["k"]) + 1,
     chance=neighbour_chance(_resample),

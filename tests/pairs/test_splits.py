@@ -196,8 +196,12 @@ def test_all_that_is_asked_of_a_pool_is_one_product(monkeypatch: pytest.MonkeyPa
     pool = pool_of(gaussian(100, 8), gaussian(100, 8, 1))
     for name in ("precision", "coverage", "clipped_density", "authenticity", "rarity"):
         metric = METRICS[name]
-        assert metric.chance.variance is not None
-        assert metric.chance.variance.function(pool, **metric.resolve({})) > 0
+        if metric.chance.interval is not None:
+            low, high = metric.chance.interval.function(pool, 0.95, **metric.resolve({}))
+            assert low < high
+        else:
+            assert metric.chance.variance is not None
+            assert metric.chance.variance.function(pool, **metric.resolve({})) > 0
     assert len(made) == 1
 
 
