@@ -39,6 +39,13 @@ def test_table_and_markdown_of_one_suite(call: Callable[..., object], tmp_path: 
     assert "### divmetrics validate" in (tmp_path / "card.md").read_text()
 
 
+def test_a_fresh_run_keeps_both_parts_of_the_sanity_suite(call: Callable[..., object], tmp_path: Path) -> None:
+    arguments = ("validate", "--quick", "--suite", "sanity", "-m", "recall,fid", "--workers", 1, "--cache", tmp_path)
+    for again in ((), ("--fresh",)):
+        found = json.loads(call(*arguments, *again, "--json", "-", "--quiet").out)["suites"]["sanity"]
+        assert {row["metric"] for row in found} == {"recall", "fid"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
