@@ -51,8 +51,8 @@ def calibration() -> str:
         "the truth; 92 to 98 % is the goal, and what misses it beyond binomial error (99 %) is bold. "
         f"{_draws(_rows('intervals'))}\n\n" + _coverage(_rows("intervals")),
         "## Nulls\n\n`python benchmarks/calibration.py nulls`: share of draws with p at most 1 % and 5 %; bold where "
-        "it is beyond binomial error (99 %). Rarer than said is safe: a count that hardly varies has few values to be rare.\n\n"
-        + _tails(_rows("nulls")),
+        "it is beyond binomial error (99 %). Rarer than said is safe: a count that "
+        "hardly varies has few values to be rare.\n\n" + _tails(_rows("nulls")),
     ]
     return "\n\n".join([*parts, _caveats()]) + "\n"
 
