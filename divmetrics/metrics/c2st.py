@@ -20,8 +20,10 @@ Classifier = Literal["logistic", "knn"]
 STEPS = 200
 """Of the optimiser at most: on 1280 columns it stops at about 100."""
 
-FITS = 6
-"""Classifiers trained on halves of the training samples, for the variance that training adds."""
+WIDE = 256
+FITS, FITS_WIDE = 6, 3
+"""Classifiers trained on halves of the training samples, for the variance that training adds; the second number where
+there are more than `WIDE` columns and each takes seconds."""
 
 _known: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 
@@ -102,14 +104,14 @@ class _Halves:
         It is that over classifiers trained on halves of them, less what comes of disagreeing on single test samples:
         that part is in the binomial variance already.
         """
-        rng = np.random.default_rng(seed)
+        rng, fits = np.random.default_rng(seed), FITS_WIDE if self.rows.shape[1] > WIDE else FITS
         sides = [np.flatnonzero(self.trains & (self.fake == which)) for which in (False, True)]
         halves = [
-            np.concatenate([rng.permutation(side)[: max(1, len(side) // 2)] for side in sides]) for _ in range(FITS)
+            np.concatenate([rng.permutation(side)[: max(1, len(side) // 2)] for side in sides]) for _ in range(fits)
         ]
         found = [self.fakeness(classifier, half) for half in halves]
         over_all = np.var([sum(_right(fakeness)) / 2 for fakeness in found], ddof=1)
-        signs = [np.sign(np.stack(side) - 0.5) / 2 for side in zip(*found, strict=True)]  # [FITS, t] each
+        signs = [np.sign(np.stack(side) - 0.5) / 2 for side in zip(*found, strict=True)]  # [fits, t] each
         on_single = sum(sign.var(0, ddof=1).mean() / sign.shape[1] for sign in signs) / 4
         return max(0.0, float(over_all - on_single))
 
