@@ -271,9 +271,10 @@ def _on_first_layer(request: Request, extractor: str, inventory: Inventory) -> T
             return Task(request, owner, layer)
     wanted = " or ".join(request.metric.fake.layers)
     there = ", ".join(sorted(inventory["fake"][extractor]))
+    classes = ", or put the samples of both sides into class folders to have labels" * ("labels" in wanted)
     raise MissingLayer(
         f"{request.name} reads {wanted}, and {extractor} gives {there or 'nothing'}; "
-        "choose an extractor that gives it, or put the samples of both sides into class folders to have labels."
+        f"choose an extractor that gives it{classes}."
     )
 
 
