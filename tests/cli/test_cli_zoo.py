@@ -19,7 +19,8 @@ def test_list(call):
     assert json.loads(call("list", "zoo", "--json").out) == list(entries.values())
 
 
-def test_list_as_a_table(call):
+def test_list_as_a_table(call, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "250")
     done = call("zoo", "list")
     assert "0.62, 3 of 8" in " ".join(done.out.split())
 
