@@ -6,21 +6,17 @@ report, the docs page and the law tests all follow from it. This module imports 
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import pkgutil
-import types
 import typing
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
-from importlib.metadata import entry_points
 from math import inf
 from pathlib import Path
-from typing import Any, Generic, Literal, Self, TypeVar
+from typing import Any, Literal, Self
 
 from divmetrics.errors import UnknownName, UsageError
+from divmetrics.options import Option, options_of
+from divmetrics.registry import Registry
 
 Better = Literal["higher", "lower"]
 Role = Literal["fidelity", "diversity", "distance", "copies"]
@@ -146,68 +142,6 @@ class Measured:
     """Per-sample columns of the fake side."""
     extras: Mapping[str, Any] = field(default_factory=dict)
     """Plain JSON beside the value: a spread over splits, the total a count is out of."""
-
-
-@dataclass(frozen=True)
-class Option:
-    """One keyword-only argument of a part's function, as the command line and the docs see it."""
-
-    name: str
-    type: Any
-    default: Any
-
-    def parse(self, text: str) -> Any:
-        """`text` from the command line as this option's type. Raises UsageError with the wanted form."""
-        for kind in typing.get_args(self.type) if _is_union(self.type) else (self.type,):
-            try:
-                return _parse_as(kind, text)
-            except ValueError:
-                continue
-        raise UsageError(f"option {self.name}={text!r} is not {_wanted(self.type)}.")
-
-    def check(self, value: Any) -> Any:
-        """`value` given from Python, checked against the type (an int serves as a float)."""
-        return self.parse(value) if isinstance(value, str) else self.parse(str(value))
-
-
-def _is_union(kind: Any) -> bool:
-    return typing.get_origin(kind) in (typing.Union, types.UnionType)
-
-
-def _parse_as(kind: Any, text: str) -> Any:
-    if kind is bool:
-        words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-        if text.lower() not in words:
-            raise ValueError(text)
-        return words[text.lower()]
-    if kind is type(None):
-        if text.lower() != "none":
-            raise ValueError(text)
-        return None
-    if typing.get_origin(kind) is Literal:
-        if text not in typing.get_args(kind):
-            raise ValueError(text)
-        return text
-    return kind(text)
-
-
-def _wanted(kind: Any) -> str:
-    if _is_union(kind):
-        return " or ".join(_wanted(part) for part in typing.get_args(kind))
-    if typing.get_origin(kind) is Literal:
-        return "one of " + ", ".join(typing.get_args(kind))
-    named = {int: "a whole number", float: "a number", bool: "true or false", type(None): "none", str: "a text"}
-    return named.get(kind, str(kind))
-
-
-def options_of(function: Callable[..., Any]) -> dict[str, Option]:
-    """The keyword-only arguments of `function`, in their order."""
-    hints = typing.get_type_hints(function)
-    return {
-        name: Option(name, hints.get(name, str), parameter.default)
-        for name, parameter in inspect.signature(function).parameters.items()
-        if parameter.kind is parameter.KEYWORD_ONLY
-    }
 
 
 class _Optioned:
@@ -401,63 +335,6 @@ class Spec:
                 raise UsageError(f"{text!r}: {pair!r} is not an option; write {path}?option=value.")
             given[option] = value
         return cls(record, (argument,) if argument else (), record.resolve(given), tuple(given))
-
-
-T = TypeVar("T", Metric, Extractor, ZooModel)
-
-
-class Registry(Generic[T]):
-    """Named records of one kind. The folder that holds the leaves is walked on the first look-up, then the plug-ins."""
-
-    def __init__(self, kind: str, folder: str) -> None:
-        self.kind = kind
-        self._folder = folder
-        self._records: dict[str, T] = {}
-        self._loaded = False
-
-    def add(self, record: T) -> None:
-        """Take in a record. Raises UsageError where the name is taken."""
-        if record.name in self._records:
-            raise UsageError(f"two {self.kind}s are called {record.name!r}; rename one.")
-        self._records[record.name] = record
-
-    def __getitem__(self, name: str) -> T:
-        self.load()
-        if name not in self._records:
-            raise UnknownName.of(self.kind, name, self._records)
-        return self._records[name]
-
-    def __iter__(self) -> Iterator[T]:
-        """All records, by name."""
-        self.load()
-        return iter([self._records[name] for name in sorted(self._records)])
-
-    def __contains__(self, name: str) -> bool:
-        self.load()
-        return name in self._records
-
-    def load(self) -> None:
-        """Import every leaf of the folder, then the plug-ins, once; `divmetrics.metrics.fid` is then the record."""
-        if self._loaded:
-            return
-        self._loaded = True
-        package = importlib.import_module(self._folder)
-        for module in pkgutil.iter_modules(package.__path__, prefix=f"{self._folder}."):
-            importlib.import_module(module.name)
-        load_plugins()
-        for name, record in self._records.items():
-            setattr(package, name, record)  # the import left the module of the same name there
-
-
-@cache
-def load_plugins() -> None:
-    """Import the entry points of the group `divmetrics` once; a broken one is a warning that names its distribution."""
-    for entry in entry_points(group="divmetrics"):
-        try:
-            entry.load()
-        except Exception as error:  # a stranger's import may fail in any way; ours must go on
-            owner = entry.dist.name if entry.dist else "an unknown distribution"
-            warnings.warn(f"plug-in {entry.name!r} of {owner} was not loaded: {error!r}", stacklevel=2)
 
 
 METRICS: Registry[Metric] = Registry("metric", "divmetrics.metrics")

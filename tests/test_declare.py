@@ -5,9 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from divmetrics import declare
-from divmetrics.declare import METRICS, Measured, Option, Registry, Spec
+from divmetrics import registry
+from divmetrics.declare import METRICS, Measured, Spec
 from divmetrics.errors import UnknownName, UsageError
+from divmetrics.options import Option
+from divmetrics.registry import Registry
 
 
 @pytest.mark.parametrize(
@@ -96,9 +98,9 @@ class BrokenEntry:
 
 
 def test_a_broken_plugin_is_a_warning_that_names_its_distribution(monkeypatch) -> None:
-    monkeypatch.setattr(declare, "entry_points", lambda group: [BrokenEntry()])
+    monkeypatch.setattr(registry, "entry_points", lambda group: [BrokenEntry()])
     with pytest.warns(UserWarning, match="'broken' of their-package was not loaded"):
-        declare.load_plugins.__wrapped__()
+        registry.load_plugins.__wrapped__()
     assert importlib.metadata.entry_points(group="divmetrics") is not None
 
 

@@ -15,7 +15,8 @@ from divmetrics.errors import UnknownName
 from divmetrics.report.page import Grid, Page
 
 if TYPE_CHECKING:
-    from divmetrics.declare import Need, Option
+    from divmetrics.declare import Need
+    from divmetrics.options import Option
 
 Entry = dict[str, Any]
 

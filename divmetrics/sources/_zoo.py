@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from divmetrics.declare import ZOO, Option, ZooModel
+from divmetrics.declare import ZOO, ZooModel
 from divmetrics.errors import UsageError
+from divmetrics.options import Option
 from divmetrics.sources._arrays import Array, open_array
 
 SCHEME = "zoo:"

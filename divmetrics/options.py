@@ -1,0 +1,74 @@
+"""Options of parts: the keyword-only arguments of a function, read from text and checked against their types."""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from divmetrics.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Option:
+    """One keyword-only argument of a part's function, as the command line and the docs see it."""
+
+    name: str
+    type: Any
+    default: Any
+
+    def parse(self, text: str) -> Any:
+        """`text` from the command line as this option's type. Raises UsageError with the wanted form."""
+        for kind in typing.get_args(self.type) if _is_union(self.type) else (self.type,):
+            try:
+                return _parse_as(kind, text)
+            except ValueError:
+                continue
+        raise UsageError(f"option {self.name}={text!r} is not {_wanted(self.type)}.")
+
+    def check(self, value: Any) -> Any:
+        """`value` given from Python, checked against the type (an int serves as a float)."""
+        return self.parse(value) if isinstance(value, str) else self.parse(str(value))
+
+
+def _is_union(kind: Any) -> bool:
+    return typing.get_origin(kind) in (typing.Union, types.UnionType)
+
+
+def _parse_as(kind: Any, text: str) -> Any:
+    if kind is bool:
+        words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+        if text.lower() not in words:
+            raise ValueError(text)
+        return words[text.lower()]
+    if kind is type(None):
+        if text.lower() != "none":
+            raise ValueError(text)
+        return None
+    if typing.get_origin(kind) is Literal:
+        if text not in typing.get_args(kind):
+            raise ValueError(text)
+        return text
+    return kind(text)
+
+
+def _wanted(kind: Any) -> str:
+    if _is_union(kind):
+        return " or ".join(_wanted(part) for part in typing.get_args(kind))
+    if typing.get_origin(kind) is Literal:
+        return "one of " + ", ".join(typing.get_args(kind))
+    named = {int: "a whole number", float: "a number", bool: "true or false", type(None): "none", str: "a text"}
+    return named.get(kind, str(kind))
+
+
+def options_of(function: Callable[..., Any]) -> dict[str, Option]:
+    """The keyword-only arguments of `function`, in their order."""
+    hints = typing.get_type_hints(function)
+    return {
+        name: Option(name, hints.get(name, str), parameter.default)
+        for name, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }
