@@ -94,11 +94,12 @@ def test_the_null_is_that_of_a_coin(classifier: str) -> None:
     assert np.std(values) == pytest.approx(0.05, rel=0.2)
 
 
-@pytest.mark.parametrize("shift", [0.0, 1.0])
-def test_the_standard_error_is_the_spread_over_fresh_draws(shift: float) -> None:
+@pytest.mark.parametrize(("shift", "most"), [(0.0, 1.2), (1.0, 1.35)], ids=["alike", "shifted"])
+def test_the_standard_error_is_the_spread_over_fresh_draws(shift: float, most: float) -> None:
+    """Where the fakes are shifted the binomial part alone is 1.17 times the spread, and retraining adds to it."""
     metric, values, errors = METRICS["c2st"], [], []
     for seed in range(150):
         pool = pool_of(gaussians(200, 8, shift, seed))
         values.append(metric(pool.real, pool.fake))
         errors.append(metric.chance.variance.function(pool, **metric.resolve({})) ** 0.5)
-    assert 0.85 < np.mean(errors) / np.std(values, ddof=1) < 1.35  # classifiers of half the samples err more
+    assert 0.85 < np.mean(errors) / np.std(values, ddof=1) < most
