@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 from math import inf
 
@@ -13,6 +14,7 @@ from divmetrics.declare import METRICS, ZOO, Metric, ZooModel
 from divmetrics.oracle import judge as ask_oracle
 from divmetrics.targets import target
 from divmetrics.validation.cells import side, values
+from divmetrics.validation.families import ENOUGH, families
 from divmetrics.validation.records import LadderRow, Rung
 from divmetrics.validation.running import Key, Outcome, grouped, seed_of
 
@@ -55,7 +57,20 @@ SKEWED = 1e-3
 """Least control over the mean of controls from which on logarithms are taken."""
 CLEAR, MONOTONE = 0.5, 0.3
 """Share of alarms on a rung, and Kendall's tau over the ladder, from which on a metric is said to see it."""
-CONTROL = "healthy"
+CONTROL, TRAINED = "healthy", "trained"
+"""In the key of a cell in place of a level: a draw of the target itself, and one of a trained model as it is."""
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Cells that are judged together."""
+
+    name: str
+    target: str
+    column: str | None
+    rungs: tuple[tuple[Key, ...], ...]
+    """Cells of each level, or of each trained model; in no order yet."""
+    trained: bool = False
 
 
 def column(model: ZooModel) -> str | None:
@@ -70,14 +85,16 @@ def chosen(targets: Sequence[str], *, others: bool = False) -> list[ZooModel]:
 
 
 def cells(models: Iterable[ZooModel], n: int, rungs: int, repeats: int, healthy: int) -> list[Key]:
-    """(entry, n, level, repeat) of all ladders, and for each target (target, n, "healthy", seed)."""
+    """(entry, n, level, repeat) of all ladders, and for each target (target, n, "healthy", seed).
+
+    A model without levels stands as it is: (entry, n, "trained", repeat).
+    """
     models = list(models)
     controls = [(name, n, CONTROL, seed) for name in dict.fromkeys(m.target for m in models) for seed in range(healthy)]
-    steps = [
-        (model.name, n, float(level), repeat)
-        for model in models
-        for level, repeat in product(_some(model.levels, rungs), range(repeats))
-    ]
+    steps: list[Key] = []
+    for model in models:
+        levels: list[float | str] = [*_some(model.levels, rungs)] or [TRAINED]
+        steps += [(model.name, n, level, repeat) for level, repeat in product(levels, range(repeats))]
     return [*controls, *steps]
 
 
@@ -88,37 +105,59 @@ def compute(cell: Key, metrics: Sequence[str]) -> Outcome:
     owner = target(model.target)
     seeds = seed_of(*cell)
     rng = np.random.default_rng(seeds)
-    copies = COPIED if column(model) == "G" else model.copied
+    copies = COPIED if column(model) == "G" else 0 if level == TRAINED else model.copied
     real = owner.training_set(copies)[0] if copies else owner.sample(n, rng)[0]
-    options = {} if level == CONTROL else {"level": float(level)}
+    options = {} if level in (CONTROL, TRAINED) else {"level": float(level)}
     fake = model.function(n, seeds[0] % 2**31, **options)
     held_out = side("held_out", owner.sample(n, rng)[0], owner)
     found = values(
         metrics, side("real", real, owner), side("fake", fake, owner, strict=True), held_out, seed=seeds[1] % 2**31
     )
-    return Outcome(found, {"severity": ask_oracle(owner, fake).severity})
+    truth = ask_oracle(owner, fake)
+    return Outcome(found, {"severity": truth.severity, "high_quality": truth.high_quality})
 
 
 def judge(outcomes: Mapping[Key, Outcome], metrics: Sequence[str]) -> list[LadderRow]:
     """A row for each ladder and metric that can be measured on it."""
-    ladders = grouped(outcomes, 1)
-    healthy = {str(key[0]): cells for key, cells in ladders.items() if cells[0][2] == CONTROL}
-    models = [ZOO[str(key[0])] for key in ladders if str(key[0]) not in healthy]
+    healthy = {str(key[0]): cells for key, cells in grouped(outcomes, 3).items() if key[2] == CONTROL}
+    found = _ladders(outcomes)
     rows = []
     for metric in (METRICS[name] for name in metrics):
         reactions = {}
-        for model in models:
-            controls = _badness(metric, healthy[model.target], outcomes)
-            rungs = _rungs(model, metric, ladders[(model.name,)], outcomes, controls)
+        for ladder in found:
+            controls = _badness(metric, healthy[ladder.target], outcomes)
+            rungs = _rungs(ladder, metric, outcomes, controls)
             if rungs:
-                reactions[model.name] = rungs
-        rows += [_row(model, metric, reactions) for model in models if model.name in reactions]
+                reactions[ladder.name] = rungs
+        false = _false_reactions(found, reactions)
+        rows += [_row(ladder, metric, reactions[ladder.name], false) for ladder in found if ladder.name in reactions]
     return rows
+
+
+def _ladders(outcomes: Mapping[Key, Outcome]) -> list[Ladder]:
+    """The ladders of knobs, and those of the trained models that the oracle can judge."""
+    steps: dict[str, list[tuple[Key, ...]]] = {}
+    models: list[ZooModel] = []
+    for (name, _, level), cells in grouped(outcomes, 3).items():
+        if level == TRAINED and np.mean([outcomes[cell].facts["high_quality"] for cell in cells]) >= ENOUGH:
+            models.append(ZOO[str(name)])
+        if level != CONTROL:
+            steps.setdefault(str(name), []).append(tuple(cells))
+    graded = [
+        Ladder(name, ZOO[name].target, column(ZOO[name]), tuple(rungs))
+        for name, rungs in steps.items()
+        if rungs[0][0][2] != TRAINED
+    ]
+    grown = [
+        Ladder(name, members[0].target, None, tuple(steps[model.name][0] for model in members), trained=True)
+        for name, members in families(models).items()
+    ]
+    return graded + grown
 
 
 def _some(levels: Sequence[float], most: int) -> list[float]:
     places = np.unique(np.round(np.linspace(0, len(levels) - 1, min(most, len(levels)))).astype(int))
-    return [levels[place] for place in places]
+    return [float(levels[place]) for place in places]
 
 
 def _badness(metric: Metric, cells: Sequence[Key], outcomes: Mapping[Key, Outcome]) -> np.ndarray:
@@ -148,27 +187,24 @@ def _band(controls: np.ndarray) -> tuple[float, float]:
     return float(controls.mean()) - reach, float(controls.mean()) + reach
 
 
-def _rungs(
-    model: ZooModel, metric: Metric, cells: Sequence[Key], outcomes: Mapping[Key, Outcome], controls: np.ndarray
-) -> list[Rung]:
-    """The levels by rising severity; none where the metric, or its healthy spread, could not be measured."""
+def _rungs(ladder: Ladder, metric: Metric, outcomes: Mapping[Key, Outcome], controls: np.ndarray) -> list[Rung]:
+    """The rungs by rising severity; none where the metric, or its healthy spread, could not be measured."""
     if len(controls) < 3:
         return []
     low, high = _limits(metric, controls)
     found = []
-    for key, members in grouped(cells, 3).items():
+    for members in ladder.rungs:
         bad = _badness(metric, members, outcomes)
         if len(bad) == 0:
             continue
         lost = float(np.mean([outcomes[cell].facts["severity"] for cell in members]))
-        severity = float(key[2]) if (column(model) or "A") in BY_LEVEL else lost
+        severity = float(members[0][2]) if (ladder.column or "A") in BY_LEVEL else lost
         value = float(bad.mean()) * (-1 if metric.better == "higher" else 1)
         found.append(Rung(severity, value, float((bad > high).mean()), float((bad < low).mean())))
     return sorted(found, key=lambda rung: rung.severity)
 
 
-def _row(model: ZooModel, metric: Metric, reactions: Mapping[str, Sequence[Rung]]) -> LadderRow:
-    rungs = reactions[model.name]
+def _row(ladder: Ladder, metric: Metric, rungs: Sequence[Rung], false_reactions: Mapping[str, float]) -> LadderRow:
     severity = np.array([rung.severity for rung in rungs])
     bad = np.array([rung.value for rung in rungs]) * (-1 if metric.better == "higher" else 1)
     varied = len(rungs) > 2 and np.ptp(severity) > 0
@@ -182,15 +218,16 @@ def _row(model: ZooModel, metric: Metric, reactions: Mapping[str, Sequence[Rung]
     elif rungs[-1].praise > CLEAR and (tau or 0) <= -MONOTONE:
         reaction = "misled"
     return LadderRow(
-        ladder=model.name,
+        ladder=ladder.name,
         metric=metric.name,
-        column=column(model),
+        column=ladder.column,
         kendall_tau=tau,
         linearity=linearity,
         smallest_detectable=detected,
-        false_reaction=_false_reaction(model, reactions),
+        false_reaction=false_reactions.get(ladder.target),
         reaction=reaction,
         rungs=tuple(rungs),
+        trained=ladder.trained,
     )
 
 
@@ -204,12 +241,11 @@ def _detected(rungs: Sequence[Rung]) -> float | None:
     return found
 
 
-def _false_reaction(model: ZooModel, reactions: Mapping[str, Sequence[Rung]]) -> float | None:
-    """Share of alarms over the rungs of the target's controls, the mildest of each, which is healthy, left out."""
-    controls = [
-        rung.alarms
-        for name, rungs in reactions.items()
-        if ZOO[name].target == model.target and (column(ZOO[name]) or " ") in CONTROLS
-        for rung in rungs[1:]
-    ]
-    return float(np.mean(controls)) if controls else None
+def _false_reactions(ladders: Sequence[Ladder], reactions: Mapping[str, Sequence[Rung]]) -> dict[str, float]:
+    """Target -> share of alarms over the rungs of its controls, the mildest of each, which is healthy, left out."""
+    alarms: dict[str, list[float]] = {}
+    for ladder in ladders:
+        if (ladder.column or " ") in CONTROLS:
+            found = [rung.alarms for rung in reactions.get(ladder.name, ())[1:]]
+            alarms.setdefault(ladder.target, []).extend(found)
+    return {target: float(np.mean(found)) for target, found in alarms.items() if found}

@@ -29,7 +29,7 @@ class SanityRow:
 
 @dataclass(frozen=True)
 class Rung:
-    """One level of a ladder."""
+    """One level of a ladder, or one trained model."""
 
     severity: float
     value: float
@@ -47,7 +47,7 @@ class LadderRow:
     ladder: str
     metric: str
     column: str | None
-    """Row of the matrix of expected responses: A to H; None for ladders that are in none."""
+    """Row of the matrix of expected responses: A to H; None for ladders that are in none, as for trained models."""
     kendall_tau: float | None
     """Of mean value against severity over the levels, 1 where each worse level looks worse."""
     linearity: float | None
@@ -59,6 +59,8 @@ class LadderRow:
     reaction: str
     """`sees`, `blind`, or `misled`: takes the worse for the better."""
     rungs: tuple[Rung, ...]
+    trained: bool = False
+    """Whether the rungs are trained models, in the order of their severity, and not levels of one knob."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from typing import Any
 from divmetrics._version import __version__
 from divmetrics.declare import METRICS
 from divmetrics.errors import UnknownName
-from divmetrics.validation import calibration, ladders, sanity
+from divmetrics.validation import calibration, families, ladders, sanity
 from divmetrics.validation.cards import cards
 from divmetrics.validation.cells import names
 from divmetrics.validation.recommend import smallest
@@ -40,9 +40,11 @@ class Size:
     null_n: int
     null_draws: int
     null_metrics: str
+    models: int = 0
+    """Draws of each trained model; with 0 they are left out."""
 
 
-FULL = Size("full", 1000, 5, 10, None, ("grid-25-soft", "modes-64d", "digits"), True, 500, 6, 4, 250, 100, "default")
+FULL = Size("full", 1000, 5, 10, None, ("grid-25-soft", "modes-64d", "digits"), True, 500, 6, 4, 250, 100, "default", 2)
 QUICK = Size("default", 500, 5, 2, 1, ("modes-64d",), False, 500, 4, 2, 200, 20, "quick")
 
 
@@ -79,6 +81,9 @@ def _sanity(size: Size, judged: Sequence[str], runner: Runner) -> list[Any]:
 def _ladders(size: Size, judged: Sequence[str], runner: Runner) -> list[Any]:
     models = ladders.chosen(size.targets, others=size.others)
     cells = ladders.cells(models, size.n, size.rungs, size.repeats, ladders.HEALTHY)
+    if size.models:
+        cells += ladders.cells(families.trained(), size.n, 1, size.models, ladders.HEALTHY)
+    cells = list(dict.fromkeys(cells))  # both bring the healthy controls of their targets
     return ladders.judge(runner.run("ladders", ladders.compute, cells, judged), judged)
 
 
@@ -93,7 +98,7 @@ def _meta(size: Size, wanted: Sequence[str]) -> dict[str, Any]:
     facts: dict[str, dict[str, Any]] = {
         "sanity": {"n": size.sanity_n, "levels": size.levels, "repeats": size.sanity_repeats, "cases": size.cases},
         "ladders": {"n": size.n, "rungs": size.rungs, "repeats": size.repeats, "targets": list(size.targets)}
-        | {"healthy": ladders.HEALTHY},
+        | {"healthy": ladders.HEALTHY, "trained_repeats": size.models or None},
         "calibration": {"n": size.null_n, "draws": size.null_draws, "target": calibration.TARGET},
     }
     return {name: facts[name] for name in wanted}

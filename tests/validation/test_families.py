@@ -1,0 +1,105 @@
+"""Ladders of trained models: who stands on one, in which order, and what follows from them, and does not."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from divmetrics.declare import ZOO
+from divmetrics.validation import families, ladders
+from divmetrics.validation.cards import cards
+from divmetrics.validation.families import ENOUGH, LEAST
+from divmetrics.validation.ladders import CONTROL, TRAINED
+from divmetrics.validation.recommend import seen, smallest
+from divmetrics.validation.records import LadderRow, Validation
+from divmetrics.validation.running import Key, Outcome, Runner
+from divmetrics.validation.trial import FULL, QUICK
+
+MODELS = [model for model in families.trained() if model.target == "ring-8"][:LEAST]
+
+
+def outcomes(values: list[float], severities: list[float], quality: float = 0.5) -> dict[Key, Outcome]:
+    """Healthy rings with a recall near .9, and two draws of each of `MODELS`."""
+    rng = np.random.default_rng(0)
+    found: dict[Key, Outcome] = {
+        ("ring-8", 9, CONTROL, seed): Outcome({"recall": (0.9 + 0.01 * rng.normal(), None)}, {"severity": 0.0})
+        for seed in range(20)
+    }
+    for model, value, severity in zip(MODELS, values, severities, strict=True):
+        for repeat, off in enumerate((-0.01, 0.01)):
+            facts = {"severity": severity + off, "high_quality": quality}
+            found[model.name, 9, TRAINED, repeat] = Outcome({"recall": (value + off, None)}, facts)
+    return found
+
+
+def test_every_trained_model_of_the_zoo_stands_on_one_ladder() -> None:
+    models = [model for model in ZOO if model.checkpoint is not None and not model.levels]
+    found = families.families(models)
+    assert sorted(m.name for members in found.values() for m in members) == sorted(m.name for m in models)
+    assert all(len(members) >= LEAST for members in found.values())
+    assert all(len({m.target for m in members}) == 1 for members in found.values())
+    assert {m.family for m in found["grid-25-soft-trained-score"]} == {"score"}
+    assert {m.family for m in found["grid-25-soft-trained-others"]} == {"vae", "flow"}
+    assert {m.family for m in found["digits-trained"]} == {"gan", "score"}
+    assert families.families(families.trained()) == found
+
+
+def test_fewer_than_the_least_are_no_ladder() -> None:
+    assert list(families.families(MODELS)) == ["ring-8-trained"]
+    assert families.families(MODELS[1:]) == {}
+
+
+def test_rungs_go_by_the_severity_that_was_measured() -> None:
+    severities = [0.8, 0.0, 0.6, 0.2, 0.4]
+    (row,) = ladders.judge(outcomes([0.9 - s for s in severities], severities), ["recall"])
+    assert (row.ladder, row.column, row.trained) == ("ring-8-trained", None, True)
+    assert [rung.severity for rung in row.rungs] == pytest.approx([0.0, 0.2, 0.4, 0.6, 0.8])
+    assert row.reaction == "sees"
+    assert row.kendall_tau == pytest.approx(1)
+    assert row.linearity == pytest.approx(1)
+    assert row.smallest_detectable == pytest.approx(0.2)
+    assert row.false_reaction is None
+
+
+def test_models_without_a_severity_are_left_out() -> None:
+    values, severities = [0.9, 0.8, 0.7, 0.6, 0.5], [0.0, 0.2, 0.4, 0.6, 0.8]
+    assert ladders.judge(outcomes(values, severities, ENOUGH / 2), ["recall"]) == []
+    assert len(ladders.judge(outcomes(values, severities, ENOUGH), ["recall"])) == 1
+
+
+def test_equal_severities_give_no_tau() -> None:
+    (row,) = ladders.judge(outcomes([0.9, 0.8, 0.7, 0.6, 0.5], [0.3] * LEAST), ["recall"])
+    assert (row.kendall_tau, row.linearity) == (None, None)
+
+
+def test_no_recommendation_and_no_sentence_rests_on_them() -> None:
+    severities = [0.0, 0.2, 0.4, 0.6, 0.8]
+    rows = ladders.judge(outcomes([0.9 - s for s in severities], severities), ["recall"])
+    knob = LadderRow("grid-25-soft-drop", "recall", "A", 1.0, 1.0, 0.3, 0.0, "sees", rows[0].rungs)
+    assert seen([knob, *rows]) == seen([knob])
+    assert smallest([knob, *rows]) == smallest([knob])
+    assert cards(["recall"], [], [knob, *rows], []) == cards(["recall"], [], [knob], [])
+    again = Validation.from_json(Validation(ladders=(knob, *rows)).to_json())
+    assert [row.trained for row in again.ladders] == [False, True]
+
+
+def test_a_run_on_trained_models_goes_on(tmp_path: Path) -> None:
+    cells = ladders.cells(MODELS, 100, 4, 1, healthy=4)
+    assert len(cells) == 4 + LEAST
+    found = Runner(tmp_path, 1).run("ladders", ladders.compute, cells, ["recall", "precision"])
+    again = Runner(tmp_path, 1).run("ladders", _never, cells, ["recall", "precision"])
+    assert again == found
+    rows = ladders.judge(found, ["recall", "precision"])
+    assert {(row.ladder, row.metric, len(row.rungs)) for row in rows} == {
+        ("ring-8-trained", "recall", LEAST),
+        ("ring-8-trained", "precision", LEAST),
+    }
+
+
+def test_all_of_it_has_them_and_quick_has_not() -> None:
+    assert FULL.models > 0
+    assert QUICK.models == 0
+
+
+def _never(cell: Key, metrics: object) -> Outcome:
+    raise AssertionError(cell)
