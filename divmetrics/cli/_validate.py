@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import click
 
 from divmetrics.cli._options import debug_option, json_option, md_option, quiet_option
@@ -14,6 +16,9 @@ from divmetrics.cli._output import check_outputs, deliver
 )
 @click.option("--quick", is_flag=True, help="Few metrics, levels and repeats: three minutes on two cores.")
 @click.option("-m", "--metrics", metavar="NAME,...", help="Metrics or a preset.  [default: full; quick: default]")
+@click.option(
+    "--levels", type=int, metavar="N", help="Levels of each sanity case, odd; 51: all there are.  [default: 5]"
+)
 @json_option
 @md_option
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Processes.  [default: one a core]")
@@ -25,6 +30,7 @@ def validate(
     suite: str,
     quick: bool,
     metrics: str | None,
+    levels: int | None,
     json_path: str | None,
     md_path: str | None,
     workers: int | None,
@@ -43,5 +49,7 @@ def validate(
     from divmetrics.validation.running import Runner
 
     runner = Runner.of(folder, workers, fresh=fresh, progress=not quiet)
-    found = trial.validate(suite, trial.QUICK if quick else trial.FULL, metrics, runner).to_json()
+    size = trial.QUICK if quick else trial.FULL
+    size = size if levels is None else replace(size, levels=levels)
+    found = trial.validate(suite, size, metrics, runner).to_json()
     deliver(validated.page(found), found, json_path, md_path)

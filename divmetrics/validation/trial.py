@@ -9,7 +9,7 @@ from typing import Any
 
 from divmetrics._version import __version__
 from divmetrics.declare import METRICS
-from divmetrics.errors import UnknownName
+from divmetrics.errors import UnknownName, UsageError
 from divmetrics.validation import calibration, families, ladders, sanity
 from divmetrics.validation.cards import cards
 from divmetrics.validation.cells import names
@@ -28,6 +28,7 @@ class Size:
     """What is judged where nobody says."""
     sanity_n: int
     levels: int
+    """Levels of each sanity case that are read: odd, so that the ends and the middle are among them."""
     sanity_repeats: int
     cases: int | None
     """Cases of each check, the first ones; None for all."""
@@ -42,6 +43,13 @@ class Size:
     null_metrics: str
     models: int = 0
     """Draws of each trained model; with 0 they are left out."""
+
+    def __post_init__(self) -> None:
+        if self.levels < 3 or self.levels % 2 == 0:
+            raise UsageError(
+                f"levels: got {self.levels}. The ends and the middle of each sanity case are always read, so it takes "
+                "an odd number from 3 on: 5, or 51 for all there are."
+            )
 
 
 FULL = Size("full", 1000, 5, 10, None, ("grid-25-soft", "modes-64d", "digits"), True, 500, 6, 4, 250, 100, "default", 2)

@@ -46,6 +46,16 @@ def test_a_fresh_run_keeps_both_parts_of_the_sanity_suite(call: Callable[..., ob
         assert {row["metric"] for row in found} == {"recall", "fid"}
 
 
+def test_levels_are_as_many_as_asked_for(call: Callable[..., object], tmp_path: Path) -> None:
+    arguments = ("validate", "--quick", "--suite", "sanity", "-m", "recall", "--workers", 1, "--cache", tmp_path)
+    for levels in (3, 5):
+        found = json.loads(call(*arguments, "--levels", levels, "--json", "-", "--quiet").out)
+        assert found["meta"]["sanity"]["levels"] == levels
+        (file,) = tmp_path.rglob("sanity-*.jsonl")
+        cells = [json.loads(line)[0] for line in file.read_text().splitlines() if line]
+        assert len({cell[3] for cell in cells if cell[0] == "gaussian_std_difference"}) == levels
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -53,6 +63,13 @@ def test_a_fresh_run_keeps_both_parts_of_the_sanity_suite(call: Callable[..., ob
         (["-m", "recal"], "Did you mean 'recall'?"),
         (["-m", "recall:k=3"], "write recall without options"),
         (["--json", "/nowhere/x.json"], "does not exist"),
+        (
+            ["--levels", "4"],
+            "levels: got 4. The ends and the middle of each sanity case are always read",
+        ),
+        (["--levels", "1"], "levels: got 1."),
+        (["--levels", "-5"], "levels: got -5."),
+        (["--levels", "few"], "'few' is not a valid integer"),
     ],
 )
 def test_what_is_refused(arguments: list[str], sentence: str, call: Callable[..., object]) -> None:

@@ -1,5 +1,7 @@
 """The checks: what they draw, and that their criteria can be met and failed."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -24,6 +26,10 @@ RAISA = {
     "one_disjoint_dimension",
     "discrete_continuous",
 }
+
+
+WIDTHS = np.array([0.2, 0.6, 1, 1.5])
+AREAS = np.array([1, 0.81, 0.5625])
 
 
 def curve(*values: float, absolute: bool = True) -> Curve:
@@ -91,6 +97,13 @@ def test_ideal_curves_pass_each_criterion(role: str) -> None:
             "fidelity": curve(1, 1, 1, 1, 1, 1, 0.9, 0.8, 0.7, 0.6, 0.5),
             "diversity": curve(0, 0.2, 0.4, 0.6, 0.8, 1, 1, 1, 1, 1, 1),
         },
+        "width_trade_off": {
+            "fidelity": Curve(WIDTHS, np.array([1, 1, 1, 0.1]), True),
+            "diversity": Curve(WIDTHS, np.array([0, 0.1, 0.8, 1]), True),
+        },
+        "cut_square": {"fidelity": curve(1, 1, 1), "diversity": Curve(np.array([0, 0.1, 0.25]), AREAS, True)},
+        "refilled_mode_dropping": {"diversity": Curve(np.arange(7.0), np.linspace(1, 1 / 7, 7), True)},
+        "refilled_mode_thinning": {"diversity": Curve(np.linspace(0, 1, 3), np.array([1, 4 / 7, 1 / 7]), True)},
         "scattered_collapse": {"diversity": Curve(np.array([-1, 0, 0.5, 0.9]), np.array([1, 0.1, 0.1, 0.2]), True)},
     }
     for name, curves in ideal.items():
@@ -98,6 +111,80 @@ def test_ideal_curves_pass_each_criterion(role: str) -> None:
             criterion = CHECKS[name].criteria[role]  # type: ignore[index]
             assert criterion.shape is None or criterion.shape(curves[role]) != "fail", name
             assert criterion.bounds is None or criterion.bounds(curves[role]), name
+
+
+def test_diversity_of_growing_width_ends_high_or_low_and_must_rise_first() -> None:
+    shape = CHECKS["width_trade_off"].criteria["diversity"].shape
+    assert shape is not None
+    found = [
+        shape(Curve(WIDTHS, np.array(values), True)) for values in ([0, 0.1, 0.8, 1], [0, 0.1, 0.8, 0], [1, 1, 1, 0])
+    ]
+    assert found == ["high", "low", "fail"]
+
+
+def test_surfaces_of_cubes_lie_on_a_face() -> None:
+    drawn = CHECKS["hypercube_surface"].draw("d=32", 0.5, 100, np.random.default_rng(0))
+    assert np.abs(drawn.real).max(1) == pytest.approx(1)
+    assert np.abs(drawn.fake).max(1) == pytest.approx(0.5)
+    assert len(np.unique(np.abs(drawn.real).argmax(1))) > 20
+
+
+@pytest.mark.parametrize(
+    ("check", "case", "side", "place"),
+    [
+        ("far_outlier", "d=64, outlier at 3 in real", "real", 3),
+        ("far_outlier", "d=32, outlier at -3 in fake", "fake", -3),
+        ("opposite_outlier", "d=64, outlier at -2 in real", "real", -2),
+        ("opposite_outlier", "d=64, outlier at 2 in fake", "fake", 2),
+    ],
+)
+def test_the_outlier_is_on_its_side(check: str, case: str, side: str, place: float) -> None:
+    drawn = CHECKS[check].draw(case, 0.5, 400, np.random.default_rng(0))
+    assert getattr(drawn, side)[0].mean() == pytest.approx(place, abs=0.5)
+    assert getattr(drawn, side)[1:].mean() == pytest.approx(0.5 if check[0] == side[0] == "f" else 0, abs=0.05)
+    moving = {"real": drawn.fake, "fake": drawn.real}[side] if check == "opposite_outlier" else drawn.fake[1:]
+    assert moving.mean() == pytest.approx(0.5, abs=0.05)
+
+
+def test_refilled_samples_are_copies_of_the_first_mode() -> None:
+    drawn = CHECKS["refilled_mode_thinning"].draw("d=64", 0.5, 700, np.random.default_rng(0))
+    assert drawn.target is not None
+    modes, _ = drawn.target.place(drawn.fake)
+    assert np.bincount(modes)[0] == 100 + 300
+    nearest = np.linalg.norm(drawn.fake[400:, None] - drawn.fake[:100], axis=2).min(1)
+    assert nearest.max() < 2
+
+
+@pytest.mark.parametrize(
+    ("check", "sound", "faulty"),
+    [
+        ("far_outlier", "sym_recall", "recall"),
+        ("far_outlier", "clipped_density", "precision"),
+        ("opposite_outlier", "coverage", "recall"),
+        ("opposite_outlier", "density", "precision"),
+        ("width_trade_off", "recall", "coverage"),
+        ("width_trade_off", "precision", "sym_precision"),
+        ("hypercube_surface", "sym_recall", "recall"),
+        ("hypercube_surface", "sym_precision", "precision"),
+        ("cut_square", "recall", "vendi_ratio"),
+        ("cut_cube", "sym_recall", "coverage"),
+        ("refilled_mode_thinning", "clipped_coverage", "vendi"),
+    ],
+)
+def test_each_outcome_tells_a_sound_metric_from_a_faulty_one(check: str, sound: str, faulty: str) -> None:
+    found = outcomes(check)
+    assert found[sound] in ("pass", "high", "low")
+    assert found[faulty] == "fail"
+
+
+DENSE = ["density", "clipped_density", "coverage", "clipped_coverage"]
+TOLD = [*DENSE, "precision", "recall", "sym_precision", "sym_recall", "vendi", "vendi_ratio"]
+
+
+@cache
+def outcomes(check: str) -> dict[str, str | None]:
+    todo = [cell for cell in cells(300, 5, 1) if cell[0] == check]
+    return {row.metric: row.property for row in judge({cell: compute(cell, TOLD) for cell in todo}, TOLD)}
 
 
 def test_precision_and_recall_on_moved_gaussians() -> None:

@@ -84,7 +84,7 @@ class Check:
     """For checks that a metric must pass to be used at all: what is wrong with it where it fails."""
 
     def chosen(self, case: str, most: int) -> tuple[float, ...]:
-        """At most `most` levels of `case` (an odd number), evenly spaced in their order."""
+        """At most `most` levels of `case`, evenly spaced in their order; an odd number, so that the middle is one."""
         levels = tuple(map(float, self.levels(case)))
         if self.whole or len(levels) <= most:
             return levels

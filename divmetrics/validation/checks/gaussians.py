@@ -61,7 +61,8 @@ def _with_pareto(case: str, x: float, n: int, rng: Rng) -> Drawn:
     return Drawn(real, fake)
 
 
-def _wider(case: str, x: float, n: int, rng: Rng) -> Drawn:
+def wider(case: str, x: float, n: int, rng: Rng) -> Drawn:
+    """N(0, I) against N(0, x^2 I)."""
     d = width(case)
     return Drawn(rng.normal(size=(n, d)), rng.normal(size=(n, d)) * x)
 
@@ -136,7 +137,7 @@ check(
         CITE,
         WIDTHS,
         lambda case: np.logspace(-DECADES[case], DECADES[case], 51),
-        _wider,
+        wider,
         {"fidelity": Criterion(falls, _fall_bounds), "diversity": Criterion(_tail_of_width, _tail_bounds)},
     )
 )

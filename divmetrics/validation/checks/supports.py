@@ -1,4 +1,4 @@
-"""Where samples may lie at all: spheres, a ball and a ring, grid points and what lies between them."""
+"""Where samples may lie at all: spheres, cubes, a ball and a ring, grid points and what lies between them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import numpy as np
 
 from divmetrics.validation.checks._check import (
     BELL,
+    FALLS,
+    FLAT_AT_ONE,
     ROLES,
     Check,
     Criterion,
@@ -15,12 +17,15 @@ from divmetrics.validation.checks._check import (
     Verdict,
     always,
     check,
+    falls,
     near,
     verdict,
 )
 from divmetrics.validation.checks.gaussians import CITE, width
 
 DIRECTIONS = ("ball against ring", "ring against ball")
+CUTS = (0, 0.1, 0.25)
+"""What the demonstration of NDB cuts off: uniform up to 1, .9 and .75."""
 GRAINS = ("rounded reals", "rounded fakes")
 
 
@@ -32,6 +37,22 @@ def _sphere(n: int, d: int, rng: Rng) -> np.ndarray:
 
 def _shells(case: str, x: float, n: int, rng: Rng) -> Drawn:
     return Drawn(_sphere(n, width(case), rng), x * _sphere(n, width(case), rng))
+
+
+def _faces(n: int, d: int, rng: Rng) -> np.ndarray:
+    """Points on the surface of the cube [-1, 1]^d."""
+    rows = rng.uniform(-1, 1, (n, d))
+    rows[np.arange(n), rng.integers(d, size=n)] = rng.choice((-1.0, 1.0), size=n)
+    return rows
+
+
+def _hulls(case: str, x: float, n: int, rng: Rng) -> Drawn:
+    return Drawn(_faces(n, width(case), rng), x * _faces(n, width(case), rng))
+
+
+def _cut(case: str, x: float, n: int, rng: Rng) -> Drawn:
+    """The unit cube against the part of it that is left when `x` is cut off each side."""
+    return Drawn(rng.random((n, width(case))), (1 - x) * rng.random((n, width(case))))
 
 
 def _ball(n: int, rng: Rng) -> np.ndarray:
@@ -57,6 +78,10 @@ def _rounded(case: str, x: float, n: int, rng: Rng) -> Drawn:
     return Drawn(np.round(real), fake) if case == GRAINS[0] else Drawn(real, np.round(fake))
 
 
+def _area_left(curve: Curve) -> bool:
+    return bool((np.abs(curve.values - (1 - curve.xs) ** 2) <= 0.1).all())
+
+
 def _heals(curve: Curve) -> Verdict:
     """Better by .2 where rounding cannot be seen than where it is coarse."""
     return verdict(passed=curve.values[-1] - curve.values[0] >= 0.2)
@@ -71,6 +96,41 @@ check(
         lambda _: np.linspace(0.1, 1.9, 19),
         _shells,
         dict.fromkeys(ROLES, BELL),
+    )
+)
+check(
+    Check(
+        "hypercube_surface",
+        "the surface of the cube [-1, 1]^d against one x times as large",
+        "Khayatkhoei 2023",
+        ("d=2", "d=32"),
+        lambda _: np.linspace(0, 2, 21),
+        _hulls,
+        dict.fromkeys(ROLES, BELL),
+    )
+)
+check(
+    Check(
+        "cut_square",
+        "the unit square against what is left of it when x is cut off each side: the share (1 - x)^2 is covered",
+        "Richardson 2018, in 2 dimensions",
+        ("d=2",),
+        lambda _: CUTS,
+        _cut,
+        {"fidelity": FLAT_AT_ONE, "diversity": Criterion(falls, _area_left)},
+        whole=True,
+    )
+)
+check(
+    Check(
+        "cut_cube",
+        "the same in 100 dimensions, where next to nothing of the volume is left",
+        "Richardson 2018",
+        ("d=100",),
+        lambda _: CUTS,
+        _cut,
+        {"diversity": FALLS},
+        whole=True,
     )
 )
 check(
