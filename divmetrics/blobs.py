@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
-from scipy import stats
+from scipy.special import chdtri
 from torch import Tensor
 
 from divmetrics.clusters import clusters
@@ -40,7 +40,7 @@ class Blobs:
         """Squared radius in variances per dimension."""
         if sigmas is not None:
             return sigmas**2
-        return float(stats.chi2.ppf(LEVEL, self.freedom)) / self.freedom * self.centres.shape[1]
+        return float(chdtri(self.freedom, 1 - LEVEL)) / self.freedom * self.centres.shape[1]
 
     def place(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Mode of each row `[m]` and its squared distance to the centre, in variances per dimension."""

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy.special import rel_entr, xlogy
-from scipy.stats import norm
+from scipy.special import ndtri, rel_entr, xlogy
 from torch import Tensor
 
 from divmetrics.linalg import float64
@@ -134,11 +133,11 @@ def rare_variance(log_p: np.ndarray) -> float:
     n = len(log_p)
     count = min(max(5, round(2 * n**0.5)), max(1, n // 2))
     ordered = np.sort(log_p) - log_p.max()
-    places = norm.ppf((np.arange(n - count, n) + 0.625) / (n + 0.25))
+    places = ndtri((np.arange(n - count, n) + 0.625) / (n + 0.25))
     slope, base = np.polyfit(places, ordered[-count:], 1) if count > 1 else (0.0, 0.0)
     rng = np.random.default_rng(0)
     drawn = rng.poisson(count, TAILS)
-    tail = base + slope * norm.isf(rng.random((TAILS, max(1, drawn.max()))) * count / n)
+    tail = base - slope * ndtri(rng.random((TAILS, max(1, drawn.max()))) * count / n)
     tail = np.where(np.arange(tail.shape[1]) < drawn[:, None], np.minimum(tail, -log_p.max()), -np.inf)
     return float(np.log(np.exp(ordered[:-count]).sum() + np.exp(tail).sum(1)).var(ddof=1))
 

@@ -15,10 +15,8 @@ from typing import Self
 from weakref import WeakKeyDictionary
 
 import numpy as np
+import scipy
 import torch
-from scipy.cluster.hierarchy import fcluster, linkage
-from sklearn.cluster import KMeans
-from sklearn.utils.extmath import randomized_svd
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
@@ -122,6 +120,8 @@ def _projected(rows: Tensor, origin: Tensor, basis: Tensor | None) -> Tensor:
 
 def _principal(rows: Tensor, origin: Tensor, seed: int) -> Tensor:
     """The first `WIDTH` principal directions of `rows`, `[d, WIDTH]` or fewer."""
+    from sklearn.utils.extmath import randomized_svd
+
     centred = (rows - origin.to(rows.dtype)).numpy()
     _, _, directions = randomized_svd(centred, min(WIDTH, *centred.shape), n_iter=2, random_state=seed)
     return torch.from_numpy(np.ascontiguousarray(directions.T))
@@ -137,14 +137,14 @@ def _tree(points: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     members = points
     if len(points) > SEEN:
         members = points[np.sort(np.random.default_rng(seed).choice(len(points), SEEN, replace=False))]
-    return (linkage(members, "ward") if len(members) > 1 else np.empty((0, 4))), members
+    return (scipy.cluster.hierarchy.linkage(members, "ward") if len(members) > 1 else np.empty((0, 4))), members
 
 
 def _cut(tree: np.ndarray, members: np.ndarray, count: int) -> np.ndarray:
     """Means `[k, p]` of the `count` branches of the tree, or of fewer where equal rows leave no more."""
     if count == 1 or not len(tree):
         return np.asarray(members.mean(0, keepdims=True))
-    branch = fcluster(tree, count, "maxclust") - 1
+    branch = scipy.cluster.hierarchy.fcluster(tree, count, "maxclust") - 1
     sums = np.zeros((branch.max() + 1, members.shape[1]))
     np.add.at(sums, branch, members)
     return np.asarray(sums / np.bincount(branch)[:, None])
@@ -154,6 +154,8 @@ def _lloyd(points: np.ndarray, start: np.ndarray) -> np.ndarray:
     """Centres `[k, p]` after Lloyd's iterations from `start`."""
     if len(start) == 1:
         return np.asarray(points.mean(0, keepdims=True))
+    from sklearn.cluster import KMeans
+
     points, start = points.astype(np.float32), start.astype(np.float32)  # twice as fast; they are centred
     return np.asarray(KMeans(len(start), init=start, n_init=1, max_iter=ROUNDS).fit(points).cluster_centers_, float)
 

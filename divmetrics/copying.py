@@ -12,11 +12,8 @@ from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 import numpy as np
-import scipy.linalg
+import scipy
 import torch
-from scipy.stats import rankdata
-from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
 
 from divmetrics.errors import TooFewSamples, UsageError
 from divmetrics.linalg import threads_for
@@ -34,9 +31,9 @@ class Cell:
     def beaten(self) -> tuple[np.ndarray, np.ndarray]:
         """How many held-out reals each fake is farther than `[m]`, and how many fakes are farther than each `[n]`."""
         m = len(self.fake)
-        ranks = rankdata(self._together())  # equal ones share their mean rank: half a point
-        farther = ranks[:m] - rankdata(self.fake)
-        return farther, m - (ranks[m:] - rankdata(self.held_out))
+        ranks = scipy.stats.rankdata(self._together())  # equal ones share their mean rank: half a point
+        farther = ranks[:m] - scipy.stats.rankdata(self.fake)
+        return farther, m - (ranks[m:] - scipy.stats.rankdata(self.held_out))
 
     @property
     def tied(self) -> float:
@@ -134,6 +131,9 @@ def cells_of(train: Rows, fake: Rows, held_out: Rows, *, cells: int, pca: int, s
 def _cells(train: Rows, fake: Rows, held_out: Rows, cells: int, pca: int, smallest: int, seed: int) -> Cells:
     if train.n < cells:
         raise TooFewSamples(f"{cells} cells need as many training samples, real has {train.n}; lower cells.")
+    from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
+
     base, fakes, held_outs = _reduced([side.features.cpu() for side in (train, fake, held_out)], pca)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different rows than cells: some stay empty

@@ -6,7 +6,7 @@ from hashlib import sha256
 from weakref import WeakKeyDictionary
 
 import numpy as np
-import scipy.linalg
+import scipy
 import torch
 from torch import Tensor
 

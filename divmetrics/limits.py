@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy import stats
 
-GRID = stats.norm.ppf((np.arange(400) + 0.5) / 400)
+from divmetrics.tails import NORMAL, student
+
+GRID = NORMAL.ppf((np.arange(400) + 0.5) / 400)
 """Standard normal values of equal weight."""
 
 
@@ -29,7 +30,7 @@ def share_ends(
     interval of a share at its cap reaches as far below as the uncapped one could; the share itself is within. However
     far it is beyond the cap, what 3 in `samples` independent ones would do to it is never ruled out.
     """
-    reach = float(stats.t.ppf((1 + level) / 2, freedom))
+    reach = float(student(freedom).ppf((1 + level) / 2))
     value = float(shown(np.array([middle]))[0])
     low, high = (expected(shown, middle + side * reach * error, error) for side in (-1, 1))
     least, most = wilson(value, samples, reach)

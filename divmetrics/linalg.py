@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-import scipy.linalg
+import scipy
 import torch
 from threadpoolctl import ThreadpoolController
 from torch import Tensor

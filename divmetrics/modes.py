@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from divmetrics.classes import both_counts
 from divmetrics.clusters import clusters
@@ -105,7 +105,7 @@ def _corrected_table(
     common = np.clip((reals + fakes - n * leaks[0] - m * leaks[1]) / ((n + m) * np.maximum(kept, 1e-12)), 0, 1)
     expected = [np.clip(common * kept + leak, 1e-12, 1 - 1e-12) for leak in leaks]
     odds = expected[1] / (1 - expected[1]) * (1 - expected[0]) / expected[0]
-    seen = stats.binom.sf(fakes - 1, m, leaks[1]) <= ALPHA / width  # more than what leaks in
+    seen = scipy.stats.binom.sf(fakes - 1, m, leaks[1]) <= ALPHA / width  # more than what leaks in
     listed = np.where(true_real >= 0.5, reals, 0)
     return _table(listed, fakes, _rarer(reals, fakes, odds), seen, names, "class", True, (true_real, true_fake))
 
@@ -113,9 +113,9 @@ def _corrected_table(
 def _rarer(reals: np.ndarray, fakes: np.ndarray, odds: np.ndarray) -> np.ndarray:
     """Chance of no more fakes in each class, given its count on both sides; `odds` of a fake against a real."""
     n, m = int(reals.sum()), int(fakes.sum())
-    p = stats.hypergeom.cdf(fakes, n + m, reals + fakes, m)
+    p = scipy.stats.hypergeom.cdf(fakes, n + m, reals + fakes, m)
     for c in np.flatnonzero(np.abs(odds - 1) > 1e-9):
-        p[c] = stats.nchypergeom_fisher.cdf(fakes[c], n + m, int(reals[c] + fakes[c]), m, odds[c])
+        p[c] = scipy.stats.nchypergeom_fisher.cdf(fakes[c], n + m, int(reals[c] + fakes[c]), m, odds[c])
     return np.asarray(p)
 
 

@@ -13,9 +13,8 @@ from math import inf, log
 from weakref import WeakKeyDictionary
 
 import numpy as np
+import scipy
 import torch
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from scipy.special import digamma
 from torch import Tensor
 
@@ -201,8 +200,8 @@ def _joined(group: np.ndarray, i: Tensor, j: Tensor) -> np.ndarray:
     if not len(i):
         return group
     ends = group[i.cpu().numpy()], group[j.cpu().numpy()]
-    graph = coo_array((np.ones(len(i), bool), ends), shape=(len(group), len(group)))
-    return np.asarray(connected_components(graph, directed=False)[1][group])
+    graph = scipy.sparse.coo_array((np.ones(len(i), bool), ends), shape=(len(group), len(group)))
+    return np.asarray(scipy.sparse.csgraph.connected_components(graph, directed=False)[1][group])
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import numpy as np
+import scipy
 from scipy.special import entr, rel_entr
-from scipy.stats import binom, power_divergence
 
 from divmetrics.targets import REAL_SHARE, Target
 
@@ -91,7 +91,7 @@ def judge(target: Target, rows: np.ndarray, training: np.ndarray | None = None) 
         spread=spread,
         distinct=distinct,
         copies=None if training is None else _copies(target, rows, training),
-        p=float(power_divergence(found, real * len(rows), lambda_="log-likelihood").pvalue),
+        p=float(scipy.stats.power_divergence(found, real * len(rows), lambda_="log-likelihood").pvalue),
         severity=float(np.clip(1 - min(kept, 1.0) * min(1.0 if spread is None else spread, 1.0) * distinct, 0, 1)),
     )
 
@@ -99,7 +99,7 @@ def judge(target: Target, rows: np.ndarray, training: np.ndarray | None = None) 
 def kept_by_chance(weights: np.ndarray, n: int) -> float:
     """Expected sum_k min(share, weight) for `n` samples of the target itself: de Moivre's mean absolute deviation."""
     above = np.floor(n * weights) + 1
-    deviation = 2 * above * (1 - weights) * binom.pmf(above, n, weights)
+    deviation = 2 * above * (1 - weights) * scipy.stats.binom.pmf(above, n, weights)
     return float(1 - deviation.sum() / (2 * n))
 
 

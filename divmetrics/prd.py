@@ -11,7 +11,6 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
-from sklearn.cluster import MiniBatchKMeans
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
@@ -121,6 +120,8 @@ def _labelled(real: Rows, fake: Rows, clusters: int, runs: int, seed: int) -> Te
 
 
 def _cluster(points: np.ndarray, clusters: int, seed: int) -> Tensor:
+    from sklearn.cluster import MiniBatchKMeans
+
     count = min(clusters, len(np.unique(points, axis=0)) if len(points) < 10 * clusters else clusters)
     with threadpool_limits(1):  # sums over threads come in any order, and a row on a border then changes sides
         means = MiniBatchKMeans(count, n_init=3, random_state=seed)

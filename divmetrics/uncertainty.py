@@ -18,7 +18,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import stats
 
 from divmetrics.declare import Chance, Metric, Null
 from divmetrics.errors import DivmetricsError
@@ -28,6 +27,7 @@ from divmetrics.pool import Pool, Splits
 from divmetrics.results import NullBand, finite_or_none
 from divmetrics.sides import Sides
 from divmetrics.summaries import ClassTally, Rows, Summary
+from divmetrics.tails import NORMAL, Law, skewed, student
 
 MANY, FEW = 199, 20
 """Re-splits for the null: of a metric that re-indexes, and of one that is computed anew on each."""
@@ -164,7 +164,7 @@ def _interval(
 ) -> tuple[float, float]:
     """Ends of the interval: Wilson's for a share, else `value` and Student's t, cut at the ends of the range."""
     low, high = metric.range
-    reach = float(stats.t.ppf((1 + level) / 2, freedom))
+    reach = float(student(freedom).ppf((1 + level) / 2))
     if (low, high) == (0, 1):
         return _wilson(value, error, reach, pool)
     return max(low, value - reach * error), min(high, value + reach * error)
@@ -215,15 +215,15 @@ def student_band(value: float, drawn: np.ndarray, metric: Metric, level: float) 
     """
     middle, freedom = float(drawn.mean()), max(1, len(drawn) - 1)
     spread = float(drawn.std(ddof=1)) * float(np.sqrt(1 + 1 / len(drawn))) if len(drawn) > 1 else np.nan
-    law, shape = stats.t(freedom), stats.pearson3(_skewness(metric, drawn))
-    low, high = (float(law.ppf(stats.norm.cdf(shape.ppf(q)))) for q in ((1 - level) / 2, (1 + level) / 2))
+    law, shape = student(freedom), skewed(_skewness(metric, drawn))
+    low, high = (float(law.ppf(NORMAL.cdf(shape.ppf(q)))) for q in ((1 - level) / 2, (1 + level) / 2))
     ends = middle + low * spread, middle + high * spread
     if not spread > 0:
         return *ends, _tail(value, middle, 0.0, law, metric)
     distance = (value - middle) / spread
     if metric.better == "higher":
-        return *ends, float(shape.cdf(stats.norm.ppf(law.cdf(distance))))
-    return *ends, float(shape.sf(stats.norm.isf(law.sf(distance))))
+        return *ends, float(shape.cdf(NORMAL.ppf(law.cdf(distance))))
+    return *ends, float(shape.sf(-NORMAL.ppf(law.sf(distance))))
 
 
 def _skewness(metric: Metric, drawn: np.ndarray) -> float:
@@ -240,13 +240,13 @@ def _skewness(metric: Metric, drawn: np.ndarray) -> float:
 
 
 def _closed_band(value: float, null: Null, metric: Metric, level: float) -> NullBand:
-    reach = float(stats.norm.ppf((1 + level) / 2)) * null.sd
+    reach = float(NORMAL.ppf((1 + level) / 2)) * null.sd
     low, high = max(null.mean - reach, metric.range[0]), min(null.mean + reach, metric.range[1])
-    p = _tail(value, null.mean, null.sd, stats.norm(), metric)
+    p = _tail(value, null.mean, null.sd, NORMAL, metric)
     return NullBand(null.mean, low, high, sd=null.sd, p=p, draws=None, method="closed form")
 
 
-def _tail(value: float, mean: float, spread: float, law: Any, metric: Metric) -> float:
+def _tail(value: float, mean: float, spread: float, law: Law, metric: Metric) -> float:
     if spread == 0:
         return 1.0 if not _worse(metric)(np.array([value]), mean)[0] or value == mean else 0.0
     distance = (value - mean) / spread

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import exp, inf, log, sqrt
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 from torch import Tensor
 
 from divmetrics.declare import About, Chance, Interval, Laws, Measured, metric
@@ -56,8 +56,8 @@ def _rate(pairs: int, shape: np.ndarray, tail: float, *, more: bool) -> float:
     def beyond(log_rate: float) -> float:
         rates = exp(log_rate) * shape
         some = -np.expm1(-rates).mean()
-        tie = stats.poisson.pmf(pairs, rates).mean() / some
-        fewer = (stats.poisson.cdf(pairs - 1, rates) - np.exp(-rates)).mean() / some
+        tie = np.exp(special.xlogy(pairs, rates) - special.gammaln(pairs + 1) - rates).mean() / some
+        fewer = (special.pdtr(pairs - 1, rates) - np.exp(-rates)).mean() / some
         return float(1 - fewer - tie / 2 if more else fewer + tie / 2)
 
     low, high = log(pairs) - 25, log(pairs) + 25
@@ -103,6 +103,6 @@ def birthday_support(real: Rows, fake: Rows, *, threshold: float | None = None) 
     """
     found = near(real, fake, threshold)
     all_pairs = fake.n * (fake.n - 1) / 2
-    most = float(stats.chi2.ppf(0.95, 2 * (found.pairs + 1))) / 2
+    most = float(special.chdtri(2 * (found.pairs + 1), 0.05)) / 2
     extras = {"pairs": found.pairs, "threshold": found.limit, "at_least": max(1.0, all_pairs / most)}
     return Measured(all_pairs / found.pairs if found.pairs else inf, extras=extras)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scipy.stats import norm
+from scipy.special import ndtr
 
 from divmetrics.copying import Cells, cells_of
 from divmetrics.declare import About, Chance, Laws, Measured, Null, Variance, metric
@@ -62,5 +62,5 @@ def c_t(
     found = cells_of(real, fake, held_out, cells=cells, pca=pca, smallest=smallest, seed=seed)
     value = float(found.shares @ found.scores)
     z = value / found.null_sd
-    extras = {"z": z, "p": float(norm.cdf(z)), "scores": found.scores.tolist(), "shares": found.shares.tolist()}
+    extras = {"z": z, "p": float(ndtr(z)), "scores": found.scores.tolist(), "shares": found.shares.tolist()}
     return Measured(value, extras=extras)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import stats
+from scipy.special import ndtr, ndtri
 from torch import Tensor
 
 from divmetrics import frechet
@@ -46,9 +46,9 @@ def _interval(pool: Pool, level: float, *, tau: float) -> tuple[float, float] | 
     angles = nearest_angles(pool.real, pool.fake).cpu().numpy()
     mean, error = float(angles.mean()), REALS_TOO * float(angles.std(ddof=1)) / pool.m**0.5
     fid, n, m = _fid(pool.real, pool.fake), pool.n, pool.m
-    reach = float(stats.norm.ppf((1 + level) / 2))
+    reach = float(ndtri((1 + level) / 2))
     ends = np.array([fid - reach * known**0.5, fid + reach * known**0.5])
-    below = stats.norm.cdf((tau - mean) / max(error, TINY) + np.array([-reach, reach]))
+    below = ndtr((tau - mean) / max(error, TINY) + np.array([-reach, reach]))
     if below[1] > SURELY:
         of_fid = float(pulls[0].var(ddof=1) / n + pulls[1].var(ddof=1) / m)
         scaled = pulls[0] / (mean + TINY), pulls[1] / (mean + TINY) - fid / (mean + TINY) ** 2 * (angles - mean)

@@ -10,8 +10,7 @@ from __future__ import annotations
 from math import inf
 
 import numpy as np
-from scipy import stats
-from scipy.special import erf, rel_entr
+from scipy.special import bdtrc, erf, rel_entr
 
 from divmetrics.classes import both_counts, entropy, pool_counts, pool_recount, settled, shares, variance_of_mean
 from divmetrics.declare import About, Chance, Laws, Measured, Variance, metric
@@ -53,7 +52,7 @@ def _effective(reals: np.ndarray, fakes: np.ndarray) -> np.ndarray:
 def _found_variance(pool: Pool, *, min_count: int) -> float | None:
     """Each mode is found or not, independently but for the total, which makes this no smaller than it should be."""
     reals, fakes = pool_counts(pool)
-    chance = stats.binom.sf(0, pool.n, reals / pool.n) * stats.binom.sf(min_count - 1, pool.m, fakes / pool.m)
+    chance = bdtrc(0, pool.n, reals / pool.n) * bdtrc(min_count - 1, pool.m, fakes / pool.m)
     return float((chance * (1 - chance)).sum()) or None
 
 
@@ -80,7 +79,7 @@ def _effective_variance(pool: Pool) -> float | None:
     level = ((p > 0).sum() - 1) / (2 * inside.sum() ** 2)
     rest = np.maximum(1 - p, 1e-300)
     without = np.where(p < 1, np.exp((np.log(whole) - p * surprise) / rest + np.log(rest)), 0.0)
-    shown = stats.binom.sf(0, pool.n, reals / pool.n)
+    shown = bdtrc(0, pool.n, reals / pool.n)
     chosen = (shown * (1 - shown) * (whole - without) ** 2)[reals > 0].sum()
     return whole**2 * settled(variance_of_mean(surprise, inside), level) + float(chosen) or None
 

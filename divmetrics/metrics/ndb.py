@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
+from scipy.special import ndtr, ndtri
 
 from divmetrics.binning import binned, rebinned
 from divmetrics.classes import shares
@@ -24,7 +24,7 @@ def _scores(reals: np.ndarray, fakes: np.ndarray) -> np.ndarray:
 def _share(reals: np.ndarray, fakes: np.ndarray, alpha: float) -> np.ndarray:
     """Share of bins that differ. Bins that a split does not have are empty on both sides."""
     kept = ((reals + fakes) > 0).sum(-1)
-    return np.asarray((np.abs(_scores(reals, fakes)) > stats.norm.isf(alpha / 2)).sum(-1) / kept)
+    return np.asarray((np.abs(_scores(reals, fakes)) > -ndtri(alpha / 2)).sum(-1) / kept)
 
 
 def _resample(pool: Pool, splits: Splits, *, bins: int, alpha: float, seed: int) -> np.ndarray:
@@ -38,8 +38,8 @@ def _variance(pool: Pool, *, bins: int, alpha: float, seed: int) -> float | None
     """
     assert pool.real is not None  # noqa: S101  a two-sample metric
     mean = np.sqrt(np.maximum(_scores(*binned(pool.real, pool.fake, bins, seed)) ** 2 - 1, 0))
-    limit = stats.norm.isf(alpha / 2)
-    chance = stats.norm.sf(limit - mean) + stats.norm.cdf(-limit - mean)
+    limit = -ndtri(alpha / 2)
+    chance = ndtr(mean - limit) + ndtr(-limit - mean)
     return float((chance * (1 - chance)).sum() / len(mean) ** 2) or None
 
 

@@ -10,7 +10,6 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
-from scipy import stats
 from torch import Tensor
 
 from divmetrics.errors import MeasureError, UsageError
@@ -19,6 +18,7 @@ from divmetrics.pairs import enough_rows
 from divmetrics.pool import FAKE, REAL, Pool, Splits
 from divmetrics.summaries import Rows, same_width
 from divmetrics.support._field import Field, Kernel, Parts, field_of, kernel_sums, remembered
+from divmetrics.tails import student
 
 WIDTH = 32
 """Columns that wider features are projected to."""
@@ -145,7 +145,7 @@ def interval(real: Rows, fake: Rows, band: Band, side: int, level: float) -> tup
     mean, variance, most = float(shares.mean()), float(shares.var()), (real, fake)[side].n
     samples = min(max(mean * (1 - mean) / variance, 1.0), most) if variance > 0 else most
     share = float(dense(real, fake, band)[0].share(side)[0])
-    return wilson(share, samples, float(stats.t.ppf((1 + level) / 2, len(shares) - 1)))
+    return wilson(share, samples, float(student(len(shares) - 1).ppf((1 + level) / 2)))
 
 
 def some(share: Tensor, side: str) -> float:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-from scipy.stats import chi2
+from scipy.special import chdtr, chdtri
 
 from divmetrics.targets._base import REAL_SHARE, Target
 
@@ -53,7 +53,7 @@ class Mixture(Target):
         """As `Target.place`: Euclidean distance over the radius that holds 98.89 % of a mode."""
         squares = self._squares(rows)
         modes = squares.argmin(1)
-        reach = self.sd * float(np.sqrt(chi2.ppf(REAL_SHARE, self.rank)))
+        reach = self.sd * float(np.sqrt(chdtri(self.rank, 1 - REAL_SHARE)))
         return modes, np.sqrt(squares[np.arange(len(rows)), modes]) / reach
 
     def logits(self, rows: np.ndarray) -> np.ndarray:
@@ -73,8 +73,8 @@ class Mixture(Target):
     @cached_property
     def variation(self) -> np.ndarray:
         """As `Target.variation`, from the truncated chi square."""
-        limit = chi2.ppf(REAL_SHARE, self.rank)
-        inner = self.sd**2 * self.rank * chi2.cdf(limit, self.rank + 2) / REAL_SHARE
+        limit = chdtri(self.rank, 1 - REAL_SHARE)
+        inner = self.sd**2 * self.rank * chdtr(self.rank + 2, limit) / REAL_SHARE
         return np.full(self.modes, inner)
 
 

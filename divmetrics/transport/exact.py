@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 import numpy as np
+import scipy
 import torch
-from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from divmetrics.errors import MeasureError
@@ -109,7 +109,7 @@ def _assign(cost: Tensor) -> tuple[np.ndarray, np.ndarray, Tensor, Tensor]:
     cost -= low[:, None]
     high = cost.amin(0)
     cost -= high
-    rows, columns = linear_sum_assignment(cost.numpy())
+    rows, columns = scipy.optimize.linear_sum_assignment(cost.numpy())
     matched = torch.from_numpy(columns)
     paid = cost[torch.arange(len(cost)), matched]
     fall = _relaxed(cost, matched, paid)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 import numpy as np
+import scipy
 import torch
-from scipy.optimize import minimize
 from torch import Tensor
 
 from divmetrics.errors import FeatureError, MeasureError
@@ -160,5 +160,5 @@ def best_scale(kernel: Tensor, tolerance: float, rounds: int = ROUNDS) -> Tensor
         return -float(log_u.sum() + len(at) * v.log().mean()), (mass - 1).double().cpu().numpy()
 
     limits = {"maxcor": MEMORY, "gtol": tolerance, "ftol": 0.0, "maxiter": rounds, "maxfun": 4 * rounds}
-    found = minimize(dual, np.zeros(len(kernel)), jac=True, method="L-BFGS-B", options=limits)
+    found = scipy.optimize.minimize(dual, np.zeros(len(kernel)), jac=True, method="L-BFGS-B", options=limits)
     return torch.from_numpy(found.x).to(kernel)

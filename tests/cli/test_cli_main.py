@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import divmetrics
@@ -140,6 +141,25 @@ def test_help_and_gate_load_nothing_heavy(
     done = python("-c", LIGHT, *arguments, cwd=tmp_path, env={**os.environ, "PYTHONPATH": here})
     assert done.stderr == "HEAVY []\n"
     assert done.stdout
+
+
+COSTLY = """
+import sys
+from divmetrics.cli._main import run
+code = run(sys.argv[1:])
+print("COSTLY", sorted({"scipy.stats", "scipy.optimize", "sklearn", "timm", "torchvision"} & set(sys.modules)))
+sys.exit(code)
+"""
+
+
+def test_a_plain_score_loads_no_package_that_it_does_not_call(tmp_path: Path) -> None:
+    for place, name in enumerate(("real.npy", "fake.npy")):
+        np.save(tmp_path / name, np.random.default_rng(place).normal(size=(60, 4)).astype(np.float32))
+    here = str(Path(divmetrics.__file__).parents[1])
+    arguments = ["score", "real.npy", "fake.npy", "--metrics", "fid,recall", "--json", "report.json", "--quiet"]
+    done = python("-c", COSTLY, *arguments, cwd=tmp_path, env={**os.environ, "PYTHONPATH": here})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("COSTLY []\n")
 
 
 def test_a_reader_who_leaves_early_changes_nothing(tmp_path: Path, make_report: Callable[..., object]) -> None:
