@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import _report_card
+import _trained_models
 import _zoo
 from latex2mathml.converter import convert
 from mkdocs.structure.files import File, Files
@@ -24,7 +25,7 @@ def on_files(files: Files, config) -> Files:
     readme = Path(config["config_file_path"]).parent / "README.md"
     pages = {"index.md": readme.read_text().replace("(docs/", "("), "metrics/index.md": overview()}
     pages["calibration.md"] = calibration()
-    pages["report-card.md"] = _report_card.page()
+    pages["report-card.md"] = _report_card.page() + "\n" + _trained_models.section(_report_card.validation())
     pages |= {f"metrics/{metric.name}.md": page(metric) for metric in METRICS}
     pages["zoo-entries.md"] = _zoo.page()
     for name, text in pages.items():
@@ -116,7 +117,8 @@ def page(metric: Metric) -> str:
         f"# {metric.name}\n\n{inspect.getdoc(metric.function)}\n\n{_formula(metric)}"
         f"| | |\n|---|---|\n| better | {metric.better} |\n| range | {_range(metric)} |\n| reads | {_reads(metric)} |\n"
         f"| source | {metric.cite} |\n{_about(metric)}{table}\n"
-        f"{_chance(metric)}\n{_report_card.card(metric.name)}Laws, measured by `tests/test_laws.py`:\n\n{laws}"
+        f"{_chance(metric)}\n{_report_card.card(metric.name)}{_trained_models.card(metric.name)}"
+        f"Laws, measured by `tests/test_laws.py`:\n\n{laws}"
     )
 
 

@@ -1,5 +1,6 @@
 """The report card as a page, and the card and curves of one metric, from `benchmarks/results/validation.json`."""
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -59,6 +60,8 @@ def _stands_on(found: Validation) -> str:
             f"ladders on {_draws(own['repeats'])} a level, {own['n']} samples a side, of {', '.join(own['targets'])}, "
             f"beside {own['healthy']} healthy draws of each"
         )
+        if own.get("trained_repeats"):
+            texts.append(f"{_draws(own['trained_repeats'])} of each trained model")
     if (own := facts.get("sanity")) is not None:
         texts.append(
             f"sanity checks on {_draws(own['repeats'])} of {own['n']} samples, {own['levels']} levels of each case"
@@ -131,7 +134,7 @@ def _beside(default: list[str], found: Validation) -> str:
 
 def _others(found: Validation) -> str:
     """Ladders that are in no column: what happens to the mass there is what the oracle says, not one thing."""
-    names = list(dict.fromkeys(row.ladder for row in found.ladders if row.column is None))
+    names = list(dict.fromkeys(row.ladder for row in found.ladders if row.column is None and not row.trained))
     rows = {(row.ladder, row.metric): row for row in found.ladders}
     shown = [name for name in found.recommended if any((ladder, name) in rows for ladder in names)]
     lines = [f"| ladder, to severity | {' | '.join(shown)} |", "|---|" + "---|" * len(shown)]
@@ -201,41 +204,53 @@ def curves(metric: str) -> str:
     """Small panels, one a knob: severity against value, scaled by the metric's own range on that target."""
     rows = [row for row in validation().ladders if row.metric == metric and row.column is not None]
     targets = _targets()
-    scales = {target: _scale(metric, [row for row in rows if _target(row) == target]) for target in targets}
+    scales = {target: scale(metric, [row for row in rows if _target(row) == target]) for target in targets}
     colours = dict(zip(targets, COLOURS.values(), strict=False))
-    panels = [knob for knob in KNOBS if any(_knob(row) == knob for row in rows)]
-    across = 5
-    down = -(-len(panels) // across)
-    size = (across * (WIDTH + GAP), down * (HEIGHT + 16 + GAP))
-    parts = []
-    for place, knob in enumerate(panels):
-        x, y = place % across * (WIDTH + GAP), place // across * (HEIGHT + 16 + GAP)
+    panels = {}
+    for knob in KNOBS:
         own = [(row, _target(row)) for row in rows if _knob(row) == knob]
-        lines = [_line(row, scales[target], colours.get(target, "#777")) for row, target in own]
+        if own:
+            lines = [_line(row, scales[target], colours.get(target, "#777")) for row, target in own]
+            panels[f"{KNOBS[knob]} {knob}"] = "".join(lines)
+    return figure(panels)
+
+
+def figure(panels: Mapping[str, str]) -> str:
+    """What is drawn in each panel, by the title below it; five in a row."""
+    across = 5
+    size = (across * (WIDTH + GAP), -(-len(panels) // across) * (HEIGHT + 16 + GAP))
+    parts = []
+    for place, (title, drawn) in enumerate(panels.items()):
+        x, y = place % across * (WIDTH + GAP), place // across * (HEIGHT + 16 + GAP)
         frame = f'<rect width="{WIDTH}" height="{HEIGHT}" fill="none" stroke="#bbb"/>'
-        title = f'<text y="{HEIGHT + 11}" font-size="9" fill="currentColor">{KNOBS[knob]} {knob}</text>'
-        parts.append(f'<g transform="translate({x},{y})">{frame}{"".join(lines)}{title}</g>')
+        text = f'<text y="{HEIGHT + 11}" font-size="9" fill="currentColor">{title}</text>'
+        parts.append(f'<g transform="translate({x},{y})">{frame}{drawn}{text}</g>')
     box = f'viewBox="-2 -2 {size[0]} {size[1]}" width="{size[0]}"'
     return f'<div><svg xmlns="http://www.w3.org/2000/svg" {box} role="img">{"".join(parts)}</svg></div>'
 
 
-def _scale(metric: str, rows: list[LadderRow]) -> tuple[float, float]:
+def scale(metric: str, rows: list[LadderRow]) -> tuple[float, float]:
     """(worst, best) value over the ladders of one target."""
     values = [rung.value for row in rows for rung in row.rungs] or [0.0]
     ends = (min(values), max(values))
     return ends if METRICS[metric].better == "higher" else ends[::-1]
 
 
-def _line(row: LadderRow, scale: tuple[float, float], colour: str) -> str:
-    worst, best = scale
+def points(row: LadderRow, ends: tuple[float, float]) -> list[tuple[float, float, bool]]:
+    """(x, y, whether most draws alarm) of each rung in its panel; `ends` are the values at its foot and its top."""
+    worst, best = ends
     most = max(rung.severity for rung in row.rungs) or 1.0
     width = best - worst or 1.0
-    points = [
+    return [
         (WIDTH * rung.severity / most, HEIGHT * (1 - (rung.value - worst) / width), rung.alarms > CLEAR)
         for rung in row.rungs
     ]
-    path = " ".join(f"{x:.0f},{y:.0f}" for x, y, _ in points)
-    dots = "".join(f'<circle cx="{x:.0f}" cy="{y:.0f}" r="2" fill="{colour}"/>' for x, y, alarm in points if alarm)
+
+
+def _line(row: LadderRow, ends: tuple[float, float], colour: str) -> str:
+    found = points(row, ends)
+    path = " ".join(f"{x:.0f},{y:.0f}" for x, y, _ in found)
+    dots = "".join(f'<circle cx="{x:.0f}" cy="{y:.0f}" r="2" fill="{colour}"/>' for x, y, alarm in found if alarm)
     return f'<polyline points="{path}" fill="none" stroke="{colour}"/>{dots}'
 
 

@@ -41,7 +41,8 @@ def validate(
     """Put the metrics themselves on trial, on samples whose truth is known.
 
     Sanity: recipes of which it is known what a metric must do. Ladders: generators of the zoo that collapse step by
-    step, held against the oracle; controls where fidelity alone fails. Calibration: false alarms of nulls.
+    step, and (not with --quick) its trained models, held against the oracle; controls where fidelity alone fails.
+    Calibration: false alarms of nulls.
     """
     check_outputs(json_path, md_path)
     from divmetrics.report import validated

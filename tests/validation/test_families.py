@@ -1,6 +1,9 @@
 """Ladders of trained models: who stands on one, in which order, and what follows from them, and does not."""
 
+import importlib.util
+import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -15,6 +18,7 @@ from divmetrics.validation.records import LadderRow, Validation
 from divmetrics.validation.running import Key, Outcome, Runner
 from divmetrics.validation.trial import FULL, QUICK
 
+DOCS = Path(__file__).parent.parent.parent / "docs"
 MODELS = [model for model in families.trained() if model.target == "ring-8"][:LEAST]
 
 
@@ -103,3 +107,28 @@ def test_all_of_it_has_them_and_quick_has_not() -> None:
 
 def _never(cell: Key, metrics: object) -> Outcome:
     raise AssertionError(cell)
+
+
+def test_the_page_shows_taus_over_models_beside_those_over_knobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_report_card", "_trained_models"):  # the second reads the first
+        spec = importlib.util.spec_from_file_location(name, DOCS / f"{name}.py")
+        assert spec is not None
+        assert spec.loader is not None
+        page = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, name, page)
+        spec.loader.exec_module(page)
+    severities = [0.0, 0.2, 0.4, 0.6, 0.8]
+    rows = ladders.judge(outcomes([0.9 - s for s in severities], severities), ["recall"])
+    knob = LadderRow("grid-25-soft-drop", "recall", "A", 0.75, 1.0, 0.3, 0.0, "sees", rows[0].rungs)
+    whole = Validation(ladders=(knob, *rows), cards=cards(["recall"], [], [knob, *rows], []))
+    lines = page.section(whole).splitlines()
+    assert lines[-1] == "| [recall](metrics/recall.md) | diversity | 0.75 |  |  |  | **1.00** |"
+    assert "| *models* |  |  |  |  |  | 5 |" in lines
+    assert "Nothing is recorded" in page.section(Validation(ladders=(knob,)))
+    monkeypatch.setattr(page, "validation", lambda: whole)
+    assert "severity: ring-8 **1.00**;" in page.card("recall")
+    panels = ElementTree.fromstring(page.panels([rows[0]]))  # noqa: S314  our own
+    fills = [circle.get("fill") for circle in panels.findall(".//{*}circle")]
+    assert len(fills) == LEAST
+    assert fills.count("none") == 1
+    assert not panels.findall(".//{*}polyline")
