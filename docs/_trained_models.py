@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from _report_card import COLOURS, figure, points, scale, validation
 
+from divmetrics.oracle import FEW, MANY
 from divmetrics.validation.families import ENOUGH, LEAST
 from divmetrics.validation.records import LadderRow, Validation
 
@@ -12,8 +13,9 @@ KNOWN = "ABCD"
 EXPLAINED = f"""\
 A knob breaks one thing by a stated amount. A trained model breaks as it happens to, and its recipe says nothing of how
 much. So the models of one target (of one family, where two families have {LEAST} or more) are the rungs of one ladder,
-in the order of the severity that the oracle measures on the very samples that the metrics see. Kendall's tau against
-it, beside the mean taus over the knobs of A to D; bold: beyond what chance gives with so many models.
+in the order of the severity that the oracle measures on {FEW:,} samples of each ({MANY:,} where there are a thousand
+modes). Kendall's tau against it, beside the mean taus over the knobs of A to D; bold: beyond what chance gives with so
+many models.
 
 These columns show whether a metric ranks failures of real training by how much is lost. They cannot show what it saw:
 
@@ -21,8 +23,8 @@ These columns show whether a metric ranks failures of real training by how much 
   alone: of the mass, the spread and the distinctness of those samples that lie in a mode. A model that scatters its
   samples and reaches all modes is a mild one here. A metric that falls with scattered samples too gets a tau that is
   low where the two go apart, and undeserved where they go together: *high_quality* shows what fidelity alone gets.
-- Severity is itself measured, and on few samples where few lie in a mode; models with less than {ENOUGH:.0%} there are
-  left out.
+- Severity is itself measured, and on few samples where few lie in a mode; models with less than {100 * ENOUGH:.0f} %
+  there are left out. Of two models of nearly the same severity nobody knows which is the worse.
 - Each model is one seed of one recipe. There are as many rungs as models, unevenly spaced: the least severity detected
   is that of a model that happens to be there, and the alarm may be for its fidelity.
 

@@ -1,11 +1,12 @@
 """Trained models as ladders: those of one target, of one family where there are enough, are the rungs of one ladder.
 
 What a recipe was meant to break says nothing of what came of it, so the rungs are in the order of the severity that
-the oracle measures, on the very samples that the metrics see.
+the oracle measures on samples of the models.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 
 from divmetrics.declare import ZOO, ZooModel
@@ -39,3 +40,10 @@ def families(models: Iterable[ZooModel]) -> dict[str, list[ZooModel]]:
         rest = [model for kind, members in kinds.items() if kind not in split for model in members]
         found[f"{target}-trained-others" if split else f"{target}-trained"] = rest
     return {name: members for name, members in found.items() if len(members) >= LEAST}
+
+
+def weights(model: ZooModel) -> tuple[str, ...]:
+    """What marks the weights of a trained model, so that others are other cells; empty for one that was not trained."""
+    if model.checkpoint is None:
+        return ()
+    return (hashlib.sha256(model.checkpoint.read_bytes()).hexdigest()[:12],)
