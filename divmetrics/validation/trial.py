@@ -52,8 +52,37 @@ class Size:
             )
 
 
-FULL = Size("full", 1000, 5, 10, None, ("grid-25-soft", "modes-64d", "digits"), True, 500, 6, 4, 250, 100, "default", 2)
-QUICK = Size("default", 500, 5, 2, 1, ("modes-64d",), False, 500, 4, 2, 200, 20, "quick")
+FULL = Size(
+    metrics="full",
+    sanity_n=1000,
+    levels=5,
+    sanity_repeats=10,
+    cases=None,
+    targets=("grid-25-soft", "modes-64d", "digits"),
+    others=True,
+    n=500,
+    rungs=6,
+    repeats=3,
+    null_n=250,
+    null_draws=100,
+    null_metrics="default",
+    models=2,
+)
+QUICK = Size(
+    metrics="default",
+    sanity_n=500,
+    levels=5,
+    sanity_repeats=2,
+    cases=1,
+    targets=("modes-64d",),
+    others=False,
+    n=500,
+    rungs=4,
+    repeats=2,
+    null_n=200,
+    null_draws=20,
+    null_metrics="quick",
+)
 
 
 def validate(suite: str, size: Size, metrics: str | Sequence[str] | None, runner: Runner) -> Validation:
