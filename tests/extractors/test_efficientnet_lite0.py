@@ -83,10 +83,23 @@ def test_the_record_of_the_encoder() -> None:
     assert encoder.prepare(PHOTOGRAPHS["china"].copy()).shape == (3, 224, 224)
 
 
+def test_the_network_is_timms() -> None:
+    from timm.models.efficientnet import tf_efficientnet_lite0
+
+    ours, theirs = load_encoder("efficientnet-lite0").network, tf_efficientnet_lite0().eval()
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    theirs.load_state_dict(ours.state_dict())
+    batch = torch.randn(3, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        pooled, logits = ours(batch)
+        torch.testing.assert_close(pooled, theirs.forward_head(theirs.forward_features(batch), pre_logits=True))
+        torch.testing.assert_close(logits, theirs(batch))
+
+
 @pytest.mark.parametrize("names", ["package", "timm"])
 def test_other_weights_of_the_same_network(tmp_path: Path, names: str) -> None:
     shipped = dict(read_state(_shipped())[0])
-    keys = list(shipped if names == "package" else load_encoder("efficientnet-lite0").network.timm.state_dict())
+    keys = list(shipped if names == "package" else load_encoder("efficientnet-lite0").network.state_dict())
     state = dict(zip(keys, shipped.values(), strict=True))
     state[keys[-1]] = state[keys[-1]] + 1  # the bias of the logits
     torch.save(dict(reversed(state.items())), tmp_path / "w.pth")  # their order must not matter
