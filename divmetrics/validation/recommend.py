@@ -63,19 +63,21 @@ def smallest(
 
 
 def sharper(rows: Sequence[LadderRow], base: Sequence[str]) -> tuple[str, ...]:
-    """Metrics that want classes or a third side and detect a milder fault than `base`: for each column the best one.
+    """Metrics that want classes or a third side and detect a milder fault than `base`: the fewest that are the best.
 
-    They cost a preset nothing where what they want is not there.
+    The best of each column, that is; several may be. They cost a preset nothing where what they want is not there.
     """
     table = seen(rows)
-    best: set[str] = set()
+    best: list[set[str]] = []
     for letter in COLUMNS:
         able = {name: columns[letter] for name, columns in table.items() if letter in _answers(name, columns)}
         least = min((able[name] for name in base if name in able), default=inf)
         extra = {n: v for n, v in able.items() if not everywhere(METRICS[n]) and not _wants_pixels(n) and v < least}
         if extra:
-            best.add(min(extra, key=lambda name: (extra[name], name)))
-    return tuple(sorted(best))
+            best.append({name for name, value in extra.items() if value == min(extra.values())})
+    names = sorted(set().union(*best))
+    sizes = (chosen for size in range(len(best) + 1) for chosen in combinations(names, size))
+    return next(chosen for chosen in sizes if all(ties & set(chosen) for ties in best))
 
 
 def _wants_pixels(name: str) -> bool:

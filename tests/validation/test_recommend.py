@@ -54,3 +54,12 @@ def test_classes_and_held_out_samples_are_used_where_they_see_more() -> None:
     assert sharper(table, base) == ("mode_kl",)
     assert sharper([*table, *rows({"c_t": "G"}, 0.5)], base) == ("mode_kl",)
     assert sharper([*table, *rows({"c_t": "G"}, 0.3)], base) == ("c_t", "mode_kl")
+
+
+def test_of_equally_sharp_ones_that_is_taken_which_serves_twice() -> None:
+    table = [
+        *rows({"coverage": "ABCD", "precision": "EFH", "authenticity": "G"}, 0.4),
+        *rows({"am_score": "A", "mode_kl": "A"}, 0.1),
+        *rows({"effective_modes": "AB"}, 0.1),
+    ]
+    assert sharper(table, smallest(table)) == ("effective_modes",)
