@@ -22,7 +22,7 @@ from torch import Tensor
 
 EPS = float(np.finfo(np.float64).eps)
 ACCURACY = 1e-10
-"""Relative error of a Bures distance above which its fast route is not trusted."""
+"""Bound on the relative error of a Bures distance above which its fast route is not trusted."""
 SMALL = 1536
 """Width up to which a decomposition runs on one thread."""
 
@@ -80,29 +80,37 @@ def each(function: Callable[[int], float], count: int) -> np.ndarray:
             _sharing.pop()
 
 
-def bures(left: Tensor, right: Tensor) -> float:
+def bures(left: Tensor, right: Tensor, accuracy: float = ACCURACY) -> float:
     """Squared Bures distance of two covariances, tr A + tr B - 2 tr (AB)^1/2; >= 0 up to round-off, 0 where A = B.
 
     `left`, `right`: symmetric positive semi-definite `[d, d]`, float64. The eigenvalues of AB come from one symmetric
-    generalised eigenproblem where a bound on their round-off, known afterwards, allows it. Their square roots amplify
-    round-off, so that an ill-conditioned or rank-deficient pair goes through factors A = F F', B = H H' instead:
-    tr (AB)^1/2 is the nuclear norm of F'H, and singular values need no root. (Bhatia 2019, arXiv:1712.01504.)
+    generalised eigenproblem where a bound on their round-off, known afterwards, allows the relative `accuracy`. Their
+    square roots amplify round-off, so that an ill-conditioned or rank-deficient pair goes through factors A = F F',
+    B = H H' instead: tr (AB)^1/2 is the nuclear norm of F'H, and singular values need no root. Bhatia 2019,
+    arXiv:1712.01504.
     """
     A, B = left.cpu().numpy(), right.cpu().numpy()
     traces = float(np.trace(A) + np.trace(B))
     with threads_for(len(A)):
         root, error = _root_from_eigenvalues(A, B)
-        if not 2 * error <= ACCURACY * (traces - 2 * root):
+        if not 2 * error <= accuracy * (traces - 2 * root):
             root = float(np.linalg.svd(_factor(A).T @ _factor(B), compute_uv=False).sum())
     return traces - 2 * root
 
 
-def bures_of_factors(left: Tensor, right: Tensor) -> float:
-    """`bures` of A = F'F and B = H'H, F `[r, d]` and H `[s, d]`: no `[d, d]` matrix and no root of an eigenvalue."""
+def bures_of_factors(left: Tensor, right: Tensor, accuracy: float = ACCURACY) -> float:
+    """`bures` of A = F'F and B = H'H, F `[r, d]` and H `[s, d]`: no `[d, d]` matrix and no root of an eigenvalue.
+
+    Where `accuracy` is less than the usual one and a bound on round-off allows it, roots of eigenvalues after all.
+    """
     F, H = left.cpu().numpy(), right.cpu().numpy()
+    traces = float((F * F).sum() + (H * H).sum())
     with threads_for(min(len(F), len(H))):
-        root = float(np.linalg.svd(F @ H.T, compute_uv=False).sum())
-    return float((F * F).sum() + (H * H).sum()) - 2 * root
+        product = F @ H.T if len(F) <= len(H) else H @ F.T
+        root, error = _root_from_gram(product) if accuracy > ACCURACY else (math.nan, math.inf)
+        if not 2 * error <= accuracy * (traces - 2 * root):
+            root = float(np.linalg.svd(product, compute_uv=False).sum())
+    return traces - 2 * root
 
 
 def _root_from_eigenvalues(A: np.ndarray, B: np.ndarray) -> tuple[float, float]:
@@ -112,11 +120,22 @@ def _root_from_eigenvalues(A: np.ndarray, B: np.ndarray) -> tuple[float, float]:
         squares = scipy.linalg.eigh(B, A, type=2, driver="gv", eigvals_only=True, check_finite=False)
     except np.linalg.LinAlgError:
         return math.nan, math.inf
-    roots = np.sqrt(np.abs(squares))
-    # Weyl: round-off moves each eigenvalue by at most about eps |A| |B|; what that does to the root is counted in full
-    slip = EPS * np.linalg.norm(A, 1) * np.linalg.norm(B, 1)
+    return _roots(squares, EPS * float(np.linalg.norm(A, 1) * np.linalg.norm(B, 1)))
+
+
+def _root_from_gram(product: np.ndarray) -> tuple[float, float]:
+    """Sum of the singular values of `product` by way of its gram matrix, and a bound on its error."""
+    squares = product @ product.T
+    return _roots(np.linalg.eigvalsh(squares), EPS * float(np.linalg.norm(squares, 1)))
+
+
+def _roots(squares: np.ndarray, slip: float) -> tuple[float, float]:
+    """Sum of the roots of eigenvalues, and how far off it may be if each of them is off by `slip`, counted in full.
+
+    By Weyl round-off moves each eigenvalue by no more than about eps times the norm of what was decomposed.
+    """
     reach = np.sqrt(np.abs(squares) + slip) - np.sqrt(np.maximum(np.abs(squares) - slip, 0))
-    return float(roots.sum()), float(reach.sum())
+    return float(np.sqrt(np.abs(squares)).sum()), float(reach.sum())
 
 
 def _factor(matrix: np.ndarray) -> np.ndarray:

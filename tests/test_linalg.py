@@ -23,8 +23,8 @@ def from_rows(real: np.ndarray, fake: np.ndarray) -> float:
     return float((x**2).sum() + (y**2).sum() - 2 * nuclear)
 
 
-def bures(real: np.ndarray, fake: np.ndarray) -> float:
-    return linalg.bures(Moments.from_array(real).covariance, Moments.from_array(fake).covariance)
+def bures(real: np.ndarray, fake: np.ndarray, accuracy: float = linalg.ACCURACY) -> float:
+    return linalg.bures(Moments.from_array(real).covariance, Moments.from_array(fake).covariance, accuracy)
 
 
 def pair(n: int, m: int, d: int, decay: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
@@ -61,17 +61,24 @@ def test_both_routes_are_taken_and_agree(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(linalg, "_factor", lambda matrix: calls.append(1) or factor(matrix))
     assert bures(real, fake) == fast
     assert not calls  # well conditioned: the fast route alone
-    monkeypatch.setattr(linalg, "ACCURACY", 0.0)
-    assert bures(real, fake) == pytest.approx(fast, rel=1e-11)
+    assert bures(real, fake, 0.0) == pytest.approx(fast, rel=1e-11)
     assert len(calls) == 2
 
 
-def test_eigenvalues_alone_lose_digits_where_the_bound_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_factors_the_faster_route_is_as_good_as_its_bound() -> None:
+    real, fake = pair(40, 60, 100, decay=1.0)
+    factors = [Moments.from_array(rows).factor for rows in (real, fake)]
+    exact, rough = linalg.bures_of_factors(*factors), linalg.bures_of_factors(*factors, accuracy=1e-3)
+    assert rough != exact
+    assert rough == pytest.approx(exact, rel=1e-6)
+    assert linalg.bures_of_factors(factors[0], factors[0], accuracy=1e-3) == pytest.approx(0, abs=1e-9)
+
+
+def test_eigenvalues_alone_lose_digits_where_the_bound_says_so() -> None:
     real, _ = pair(256, 256, 64, decay=3.0)
     covariance = Moments.from_array(real).covariance
     assert abs(linalg.bures(covariance, covariance)) < 1e-14
-    monkeypatch.setattr(linalg, "ACCURACY", inf)  # as if every bound were good enough
-    assert abs(linalg.bures(covariance, covariance)) > 1e-13
+    assert abs(linalg.bures(covariance, covariance, inf)) > 1e-13  # as if every bound were good enough
 
 
 @pytest.mark.parametrize("n", [10, 500])
