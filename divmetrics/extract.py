@@ -98,10 +98,10 @@ class How:
         return torch.device("cpu") if self.torch_device.type == "mps" else self.torch_device
 
     def samples_at_once(self) -> int:
-        """The batch size. On a CPU more activations fall out of the caches; a GPU that lacks the memory gets less."""
+        """The batch size. On a CPU the network takes a few of them at once; a GPU that lacks the memory gets less."""
         if self.batch_size != "auto":
             return self.batch_size
-        return {"cpu": 4, "cuda": 256}.get(self.torch_device.type, 64)
+        return {"cpu": 8, "cuda": 256}.get(self.torch_device.type, 64)
 
     def processes(self, n: int) -> int:
         """Processes that read `n` samples; a network on the CPU needs most of the cores itself."""
