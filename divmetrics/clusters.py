@@ -59,9 +59,7 @@ class Clusters:
         origin = wide.double().mean(0)
         basis = _principal(wide, origin, seed) if wide.shape[1] > WIDTH else None
         points = _projected(wide, origin, basis).numpy()
-        with _threads().limit(
-            limits=1
-        ):  # sums over threads come in any order, and a row on a border then changes sides
+        with threads().limit(limits=1):
             tree, members = _tree(points, seed)
             if count is not None:
                 centres = _lloyd(points, _cut(tree, members, min(count, len(points))))
@@ -91,8 +89,11 @@ class Clusters:
 
 
 @cache
-def _threads() -> ThreadpoolController:
-    return ThreadpoolController()  # looking for the libraries takes longer than a small fit
+def threads() -> ThreadpoolController:
+    """What limits the threads of clustering: sums over several come in any order, and rows on borders change sides."""
+    import sklearn.cluster  # noqa: F401  a controller knows the libraries that are loaded when it is made
+
+    return ThreadpoolController()  # looking for them takes longer than a small fit
 
 
 _fits: WeakKeyDictionary[Rows, dict[tuple[int | None, int], Clusters]] = WeakKeyDictionary()

@@ -48,6 +48,8 @@ def eigenvalues(symmetric: Tensor) -> np.ndarray:
 
 @cache
 def _blas() -> ThreadpoolController:
+    import scipy.linalg  # noqa: F401  a controller knows the libraries that are loaded when it is made
+
     return ThreadpoolController()
 
 

@@ -154,7 +154,7 @@ def _doubts(
 def _result(task: Task | Refused, sides: Sides, plan: Plan, found: Found, seconds: float, chance: Doubt) -> Result:
     request, extractor = task.request, task.extractor
     value, extras = None, {}
-    warnings: tuple[str, ...] = (str(found),)
+    warnings: tuple[str, ...] = () if isinstance(found, Measured) else (str(found),)
     if isinstance(found, Measured):
         value, extras = finite_or_none(found.value), plain({**found.extras, **chance.extras})
         warnings = chance.warnings if value is not None else (f"the value is {found.value}, not a finite number",)

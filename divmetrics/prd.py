@@ -11,11 +11,10 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
-from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from divmetrics.classes import recount
-from divmetrics.clusters import narrowed
+from divmetrics.clusters import narrowed, threads
 from divmetrics.errors import UsageError
 from divmetrics.pairs import disjoint_variance
 from divmetrics.pool import FAKE, REAL, Pool, Splits
@@ -38,7 +37,7 @@ def curve(real: np.ndarray, fake: np.ndarray, angles: int) -> tuple[np.ndarray, 
     if angles < 3:
         raise UsageError(f"angles={angles} is not possible; give 3 or more, 1001 by default.")
     slopes = np.tan(np.linspace(EDGE, pi / 2 - EDGE, angles))
-    precision = np.stack([np.minimum(slope * real, fake).sum(-1) for slope in slopes], -1)
+    precision = np.minimum(slopes[:, None] * real[..., None, :], fake[..., None, :]).sum(-1)  # [..., angles]
     return precision.clip(0, 1), (precision / slopes).clip(0, 1)  # round-off leads above 1 by an ulp
 
 
@@ -123,6 +122,6 @@ def _cluster(points: np.ndarray, clusters: int, seed: int) -> Tensor:
     from sklearn.cluster import MiniBatchKMeans
 
     count = min(clusters, len(np.unique(points, axis=0)) if len(points) < 10 * clusters else clusters)
-    with threadpool_limits(1):  # sums over threads come in any order, and a row on a border then changes sides
+    with threads().limit(limits=1):
         means = MiniBatchKMeans(count, n_init=3, random_state=seed)
         return torch.from_numpy(means.fit(points).labels_.astype(np.int64))

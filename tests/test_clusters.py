@@ -1,5 +1,8 @@
 """Clusters: the right number of them, the same ones again, and wide rows."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -96,3 +99,20 @@ def test_few_different_rows_make_few_clusters(rows: np.ndarray, count: int | Non
 def test_no_clusters_are_refused() -> None:
     with pytest.raises(UsageError, match="0 clusters are not possible"):
         Clusters.fit(torch.zeros(5, 2), 0, 0)
+
+
+@pytest.mark.parametrize("controller", ["clusters.threads", "linalg._blas"])
+def test_the_limit_on_threads_holds_for_libraries_that_load_late(controller: str) -> None:
+    """In a new process, for here they are all loaded."""
+    module, name = controller.split(".")
+    code = f"""
+from threadpoolctl import ThreadpoolController
+from divmetrics import {module}
+known = {{library["filepath"] for library in {module}.{name}().info()}}
+import scipy.linalg
+if {module!r} == "clusters":
+    import sklearn.cluster
+assert known == {{library["filepath"] for library in ThreadpoolController().info()}}
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.returncode == 0, done.stderr
