@@ -68,7 +68,8 @@ def _stands_on(found: Validation) -> str:
         )
     if (own := facts.get("calibration")) is not None:
         texts.append(f"false alarms on {own['draws']} healthy pairs of {own['n']} samples")
-    return f"It stands on {'; '.join(texts)}." if texts else "Nothing is recorded yet."
+    took = f" It took {found.meta['seconds'] / 60:.0f} minutes." if "seconds" in found.meta else ""
+    return f"It stands on {'; '.join(texts)}.{took}" if texts else "Nothing is recorded yet."
 
 
 def _draws(count: int) -> str:
