@@ -78,14 +78,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 def _leave(code: int) -> NoReturn:
     """End the process, which nobody needs any more: to take torch and OpenVINO apart would be another half second.
 
-    A rank of several leaves in good order, since others may still talk to it.
+    A rank of several leaves in good order, since others may still talk to it; so does one whose own workers go on.
     """
+    from multiprocessing import active_children
+
     try:
         sys.stdout.flush()
         sys.stderr.flush()
     except OSError:  # as where the reader of a pipe has gone
         sys.exit(code)
-    if "WORLD_SIZE" in os.environ:
+    if "WORLD_SIZE" in os.environ or active_children():
         sys.exit(code)
     os._exit(code)
 

@@ -162,6 +162,23 @@ def test_a_plain_score_loads_no_package_that_it_does_not_call(tmp_path: Path) ->
     assert done.stdout.endswith("COSTLY []\n")
 
 
+class Gone(Exception):
+    """In place of the end of the process."""
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_the_process_ends_at_once_unless_others_are_at_work(busy: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(code: int) -> None:
+        raise Gone(code)
+
+    monkeypatch.setattr(sys, "argv", ["divmetrics", "scroe"])
+    monkeypatch.setattr(os, "_exit", gone)
+    monkeypatch.setattr("multiprocessing.active_children", lambda: [object()] if busy else [])
+    with pytest.raises(SystemExit if busy else Gone) as left:
+        main()
+    assert left.value.args == (2,)
+
+
 def test_a_reader_who_leaves_early_changes_nothing(tmp_path: Path, make_report: Callable[..., object]) -> None:
     """The exit code stays the gate's own and the files are written, though nobody reads the table."""
     make_report().save(tmp_path / "r.json")
