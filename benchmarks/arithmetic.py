@@ -29,9 +29,9 @@ from torchmetrics.image.fid import _compute_fid
 from torchmetrics.image.kid import poly_mmd
 from vendi_score import vendi as vendi_peer
 
-from divmetrics.declare import METRICS
-from divmetrics.summaries import Moments, Rows
-from divmetrics.transport import directions
+from divmetrics.arrays.summaries import Moments, Rows
+from divmetrics.metrics.transport import directions
+from divmetrics.records.declare import METRICS
 
 PACKAGES = ["numpy", "scipy", "torch", "POT", "prdc", "pytorch-fid", "torch-fidelity", "torchmetrics", "vendi-score"]
 warnings.simplefilter("ignore")  # peers warn of each other's deprecations

@@ -28,11 +28,11 @@ from rich.progress import track
 from rich.table import Table
 from scipy import stats
 
-from divmetrics.collected import Collected, EncoderInfo
-from divmetrics.measure import measure
-from divmetrics.plan import Plan
-from divmetrics.results import Side
-from divmetrics.summaries import Rows
+from divmetrics.arrays.summaries import Rows
+from divmetrics.records.results import Side
+from divmetrics.scoring.collected import Collected, EncoderInfo
+from divmetrics.scoring.measure import measure
+from divmetrics.scoring.plan import Plan
 
 MODES = 5
 WORLDS = ("shift", "dropped", "shrunken")

@@ -12,8 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from divmetrics.checkpoints import Checkpoint
-from divmetrics.declare import ZOO, ZooModel
+from divmetrics.records.declare import ZOO, ZooModel
+from divmetrics.zoo.models.checkpoints import Checkpoint
 
 RESULTS = Path(__file__).parent / "results" / "cures.jsonl"
 

@@ -29,8 +29,9 @@ from sklearn.datasets import load_sample_images
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from divmetrics import compiled, extract
-from divmetrics.extractors import load_encoder
+from divmetrics.encoders import load_encoder
+from divmetrics.extraction import engines as compiled
+from divmetrics.extraction import loop as extract
 from divmetrics.sources import open_source
 
 PACKAGES = ["numpy", "pillow", "timm", "torch", "torchvision", "openvino"]

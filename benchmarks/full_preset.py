@@ -20,12 +20,12 @@ from harness import RESULTS, commit, machine, measured
 from rich.console import Console
 from rich.table import Table
 
-from divmetrics import uncertainty
-from divmetrics.collected import Collected, EncoderInfo
-from divmetrics.measure import measure
-from divmetrics.plan import Plan
-from divmetrics.results import Report, Side
-from divmetrics.summaries import Rows
+from divmetrics.arrays.summaries import Rows
+from divmetrics.inference import uncertainty
+from divmetrics.records.results import Report, Side
+from divmetrics.scoring.collected import Collected, EncoderInfo
+from divmetrics.scoring.measure import measure
+from divmetrics.scoring.plan import Plan
 
 MODES, CLASSES = 20, 100
 

@@ -19,8 +19,10 @@ import torch
 from extraction import photographs
 from harness import Contender, race, report
 
-from divmetrics import compiled, extract, metrics
-from divmetrics.extractors import load_encoder
+from divmetrics import metrics
+from divmetrics.encoders import load_encoder
+from divmetrics.extraction import engines as compiled
+from divmetrics.extraction import loop as extract
 from divmetrics.sources import open_source
 
 PACKAGES = ["numpy", "pillow", "timm", "torch", "torchvision"]

@@ -26,8 +26,8 @@ from harness import Contender, Timing, race, report
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from divmetrics import compiled
-from divmetrics.extractors import load_encoder
+from divmetrics.encoders import load_encoder
+from divmetrics.extraction import engines as compiled
 
 PACKAGES = ["numpy", "openvino", "pillow", "pytorch-fid", "scipy", "torch", "torch-fidelity"]
 ROOT = Path(__file__).parent.parent

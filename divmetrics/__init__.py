@@ -18,20 +18,20 @@ from divmetrics._version import __version__
 
 if TYPE_CHECKING:
     from divmetrics import metrics
-    from divmetrics.engine import score
     from divmetrics.errors import DivmetricsError
-    from divmetrics.meter import Meter
-    from divmetrics.results import Report, Result, Signature
+    from divmetrics.records.results import Report, Result, Signature
+    from divmetrics.scoring.meter import Meter
+    from divmetrics.scoring.score import score
 
 __all__ = ["DivmetricsError", "Meter", "Report", "Result", "Signature", "__version__", "metrics", "score"]
 
 _HOMES = {
     "DivmetricsError": "errors",
-    "Meter": "meter",
-    "Report": "results",
-    "Result": "results",
-    "Signature": "results",
-    "score": "engine",
+    "Meter": "scoring.meter",
+    "Report": "records.results",
+    "Result": "records.results",
+    "Signature": "records.results",
+    "score": "scoring.score",
 }
 
 

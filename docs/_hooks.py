@@ -11,7 +11,7 @@ from latex2mathml.converter import convert
 from mkdocs.structure.files import File, Files
 from scipy.stats import binom
 
-from divmetrics.declare import METRICS, Laws, Metric
+from divmetrics.records.declare import METRICS, Laws, Metric
 
 LAWS = {
     "row_order": "the order of the rows does not matter",
@@ -118,7 +118,7 @@ def page(metric: Metric) -> str:
         f"| | |\n|---|---|\n| better | {metric.better} |\n| range | {_range(metric)} |\n| reads | {_reads(metric)} |\n"
         f"| source | {metric.cite} |\n{_about(metric)}{table}\n"
         f"{_chance(metric)}\n{_report_card.card(metric.name)}{_trained_models.card(metric.name)}"
-        f"Laws, measured by `tests/test_laws.py`:\n\n{laws}"
+        f"Laws, measured by `tests/metrics/test_laws.py`:\n\n{laws}"
     )
 
 

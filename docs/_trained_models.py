@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 from _report_card import COLOURS, figure, points, scale, validation
 
-from divmetrics.oracle import FEW, MANY
 from divmetrics.validation.families import ENOUGH, LEAST
 from divmetrics.validation.records import LadderRow, Validation
+from divmetrics.zoo.oracle import FEW, MANY
 
 KNOWN = "ABCD"
 """Columns in which something is lost, as it is on these ladders."""

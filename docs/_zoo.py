@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import mannwhitneyu
 
-from divmetrics import roster
-from divmetrics.declare import ZOO, ZooModel
+from divmetrics.records.declare import ZOO, ZooModel
+from divmetrics.zoo import record as roster
 
 CURES = Path(__file__).parent.parent / "benchmarks" / "results" / "cures.jsonl"
 FAMILIES = ("target", "oracle", "exact score", "gan", "vae", "flow", "score")

@@ -29,10 +29,10 @@ def test_unknown_name_is_an_attribute_error() -> None:
     "statement",
     [
         "import divmetrics",
-        "from divmetrics.results import Report",
+        "from divmetrics.records.results import Report",
         "import divmetrics.cli",
-        "import divmetrics.gate",
-        "import divmetrics.declare",
+        "import divmetrics.report.gate.judge",
+        "import divmetrics.records.declare",
     ],
 )
 def test_light_imports_load_nothing_heavy(statement: str) -> None:

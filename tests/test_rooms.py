@@ -1,95 +1,144 @@
-"""The house as it is drawn in docs/architecture.md: imports go to a lower or equal floor, leaves know no other leaf."""
+"""The house as it is drawn in docs/architecture.md: who may import whom, which rooms load nothing heavy."""
 
 import ast
 import re
+from collections.abc import Iterator
+from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "divmetrics"
-LEAF_ROOMS = {"metrics", "extractors", "zoo"}
 HEAVY = {"torch", "torchvision", "timm", "numpy", "scipy", "sklearn", "ot", "PIL", "safetensors", "openvino"}
+FILES = sorted(path for path in HOUSE.rglob("*.py") if path != HOUSE / "__init__.py")
 
 
-def drawn_floors() -> dict[str, int]:
-    """Room -> floor, read from the drawing: lines such as `3  metrics/ extractors/   text`."""
-    drawing = (ROOT / "docs" / "architecture.md").read_text().split("<!-- rooms -->")[1].split("```")[1]
-    floors: dict[str, int] = {}
-    for line in drawing.strip().splitlines():
-        floor, rooms, *_ = re.split(r"\s{2,}", line.strip())
-        floors |= {room.strip("/").removesuffix(".py"): int(floor) for room in rooms.split()}
-    return floors
+def drawing() -> list[tuple[int, list[str], bool]]:
+    """Lines of the drawing such as `3  metrics/ sources/  (light) text`: floor, rooms, whether they are light."""
+    lines = (ROOT / "docs" / "architecture.md").read_text().split("<!-- rooms -->")[1].split("```")[1]
+    found = []
+    for line in lines.strip().splitlines():
+        floor, rooms, text = re.split(r"\s{2,}", line.strip(), maxsplit=2)
+        found.append((int(floor), [room.strip("/").removesuffix(".py") for room in rooms.split()], "(light)" in text))
+    return found
 
 
-FLOORS = drawn_floors()
-FILES = sorted(HOUSE.rglob("*.py"))
+FLOORS = {room: floor for floor, rooms, _ in drawing() for room in rooms}
+LIGHT = {room for _, rooms, light in drawing() for room in rooms if light}
+
+
+def label(path: Path) -> str:
+    return str(path.relative_to(HOUSE))
 
 
 def room_of(path: Path) -> str:
     return path.relative_to(HOUSE).parts[0].removesuffix(".py")
 
 
-def house_imports(path: Path, *, only_top_level: bool = False) -> set[tuple[str, ...]]:
-    """What `path` imports of the house, as parts below `divmetrics`; type-checking blocks are no imports."""
-    tree = ast.parse(path.read_text())
-    found: set[tuple[str, ...]] = set()
-    for node in tree.body if only_top_level else ast.walk(tree):
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def file_of(parts: tuple[str, ...]) -> Path | None:
+    """The file of the module `divmetrics.a.b`; None where the last part is a name inside a module."""
+    place = HOUSE.joinpath(*parts)
+    if (place / "__init__.py").is_file():
+        return place / "__init__.py"
+    return place.with_suffix(".py") if place.with_suffix(".py").is_file() else None
+
+
+def imported(nodes: Iterator[ast.AST]) -> set[Path]:
+    """The files of this house that the import statements among `nodes` name."""
+    found: set[Path | None] = set()
+    for node in nodes:
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "divmetrics":
             parts = tuple(node.module.split(".")[1:])
-            found |= {parts} if parts else {(alias.name,) for alias in node.names}
+            inner = {file_of((*parts, alias.name)) for alias in node.names}
+            found |= inner
+            if parts and None in inner:
+                found.add(file_of(parts))
         elif isinstance(node, ast.Import):
-            found |= {tuple(alias.name.split(".")[1:]) for alias in node.names if alias.name.startswith("divmetrics.")}
-    return found
+            found |= {file_of(tuple(a.name.split(".")[1:])) for a in node.names if a.name.startswith("divmetrics.")}
+    return {path for path in found if path is not None} - {HOUSE / "__init__.py"}
+
+
+@cache
+def imports_of(path: Path) -> frozenset[Path]:
+    return frozenset(imported(ast.walk(tree_of(path))))
+
+
+def is_leaf(path: Path) -> bool:
+    """Whether the file is a part of its own: a public file of metrics/, encoders/ or zoo/entries/."""
+    parts = path.relative_to(HOUSE).parts
+    leafy = parts[0] in ("metrics", "encoders") or parts[:2] == ("zoo", "entries")
+    return leafy and not parts[-1].startswith("_") and parts != ("encoders", "weights.py")
+
+
+def family_of(path: Path) -> str | None:
+    """The family of metrics that a file belongs to."""
+    parts = path.relative_to(HOUSE).parts
+    return parts[1] if parts[0] == "metrics" and len(parts) > 2 else None
 
 
 def test_every_room_is_drawn() -> None:
-    rooms = {room_of(path) for path in FILES} - {"__init__"}
-    assert rooms == set(FLOORS)
+    assert {room_of(path) for path in FILES} == set(FLOORS)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(HOUSE)))
-def test_imports_go_down(path: Path) -> None:
+def test_the_house_is_small_enough_to_keep_in_mind() -> None:
+    assert len(FLOORS) <= 18
+    assert len(set(FLOORS.values())) <= 10
+
+
+@pytest.mark.parametrize("path", FILES, ids=label)
+def test_imports_go_to_strictly_lower_floors(path: Path) -> None:
     room = room_of(path)
-    if room == "__init__":
-        return
-    upward = {parts[0] for parts in house_imports(path) if FLOORS[parts[0]] > FLOORS[room]}
-    assert not upward, f"{room} on floor {FLOORS[room]} imports {upward} from above"
+    wrong = {
+        label(other)
+        for other in imports_of(path)
+        if room_of(other) != room and FLOORS[room_of(other)] >= FLOORS[room]
+    }  # fmt: skip
+    assert not wrong, f"{room} on floor {FLOORS[room]} imports {sorted(wrong)}, which is not below"
 
 
-@pytest.mark.parametrize("room", sorted(LEAF_ROOMS))
-def test_leaves_know_no_other_leaf(room: str) -> None:
-    for path in (HOUSE / room).glob("*.py"):
-        others = {parts for parts in house_imports(path) if parts[0] in LEAF_ROOMS and len(parts) > 1}
-        assert path.name == "__init__.py" or not others, f"{path.name} imports {others}"
+def test_no_module_imports_itself_by_a_detour() -> None:
+    packages = {path for path in FILES if path.name == "__init__.py"}
+    graph = {path: {other for other in imports_of(path) if other not in packages} for path in FILES}
+    assert list(TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle
 
 
-def light_files() -> list[Path]:
-    drawing = (ROOT / "docs" / "architecture.md").read_text().split("<!-- rooms -->")[1].split("```")[1]
-    rooms = {room.strip("/").removesuffix(".py") for line in drawing.splitlines() if "(light)" in line
-             for room in re.split(r"\s{2,}", line.strip())[1].split()}  # fmt: skip
-    return [path for path in FILES if room_of(path) in rooms]
+def test_no_leaf_imports_a_leaf() -> None:
+    leaves = {path for path in FILES if is_leaf(path)}
+    assert len(leaves) > 100
+    wrong = {label(path): label(other) for path in leaves for other in imports_of(path) & leaves}
+    assert wrong == {}
 
 
-@pytest.mark.parametrize("path", light_files(), ids=lambda path: str(path.relative_to(HOUSE)))
+def test_no_family_of_metrics_imports_another() -> None:
+    wrong = {
+        label(path): label(other)
+        for path in FILES
+        for other in imports_of(path)
+        if (family := family_of(path)) and family_of(other) not in (None, family)
+    }
+    assert wrong == {}
+
+
+def test_metrics_know_arithmetic_only() -> None:
+    rooms = {room_of(other) for path in FILES if room_of(path) == "metrics" for other in imports_of(path)}
+    assert rooms <= {"metrics", "arrays", "records", "errors"}
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if room_of(path) in LIGHT], ids=label)
 def test_light_rooms_import_nothing_heavy(path: Path) -> None:
-    tree = ast.parse(path.read_text())
     names = set()
-    for node in tree.body:
+    for node in tree_of(path).body:
         if isinstance(node, ast.Import):
             names |= {alias.name.split(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names.add(node.module.split(".")[0])
     assert not names & HEAVY
-    rooms = {parts[0] for parts in house_imports(path, only_top_level=True)}
-    light = {room_of(other) for other in light_files()}
-    assert rooms <= light, f"{path.name} imports {rooms - light}, which load torch"
-
-
-def test_only_dist_knows_the_process_group() -> None:
-    speakers = [
-        path.name
-        for path in FILES
-        if "torch.distributed" in path.read_text() or "import distributed" in path.read_text()
-    ]
-    assert speakers == ["dist.py"]
+    heavy = {label(other) for other in imported(iter(tree_of(path).body)) if room_of(other) not in LIGHT}
+    assert not heavy, f"a light file imports {heavy} when it is loaded"

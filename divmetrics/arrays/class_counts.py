@@ -12,9 +12,9 @@ import torch
 from scipy.special import ndtri, rel_entr, xlogy
 from torch import Tensor
 
-from divmetrics.linalg import float64
-from divmetrics.pool import FAKE, REAL, Pool, Splits
-from divmetrics.summaries import ClassTally, Rows
+from divmetrics.arrays.linalg import float64
+from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.summaries import ClassTally, Rows
 
 FEW, TAILS = 0.04, 400
 """Squared relative error of a mean probability above which its logarithm is no longer near to linear; draws of it."""

@@ -20,9 +20,9 @@ import torch
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
+from divmetrics.arrays.pairs import nearest
+from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import UsageError
-from divmetrics.pairs import nearest
-from divmetrics.summaries import Rows
 
 WIDTH = 64
 """Principal components kept of wider rows."""

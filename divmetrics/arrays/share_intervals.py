@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from divmetrics.tails import NORMAL, student
+from divmetrics.arrays.distributions import NORMAL, student
 
 GRID = NORMAL.ppf((np.arange(400) + 0.5) / 400)
 """Standard normal values of equal weight."""

@@ -15,7 +15,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from divmetrics.summaries import Rows
+from divmetrics.arrays.summaries import Rows
 
 ABSENT, REAL, FAKE = 0, 1, 2
 

@@ -1,7 +1,7 @@
 """Summaries: the values a sample set is reduced to, once, before any metric sees it.
 
-**The merge law**, tested for each of them in `tests/test_merge.py`: `of(a ++ b) == of(a).merge(of(b))`; merging is
-associative, and order-free up to round-off. So batches, shards, devices and saved files are all the same thing.
+**The merge law**, tested in `tests/arrays/test_summaries.py`: `of(a ++ b) == of(a).merge(of(b))`; merging is
+associative and order-free up to round-off. So batches, shards, devices and saved files are all the same thing.
 State that merges is centred and float64: raw sums of x and x x' lose the variance of features that lie far from zero.
 """
 
@@ -16,9 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from divmetrics.declare import Layer, Need
+from divmetrics.arrays.linalg import float64, gram
 from divmetrics.errors import FeatureError, UsageError
-from divmetrics.linalg import float64, gram
+from divmetrics.records.declare import Layer, Need
 
 
 @dataclass(frozen=True, eq=False)

@@ -28,7 +28,7 @@ folder_option = click.option("--cache", "folder", metavar="DIR", help="The cache
 @debug_option
 def list_entries(folder: str | None) -> None:
     """What is kept, by extractor: parts of up to 512 samples, size, last use."""
-    from divmetrics.cache import Cache
+    from divmetrics.extraction.store import Cache
 
     found = Cache.at(folder)
     groups = defaultdict(list)
@@ -46,6 +46,6 @@ def list_entries(folder: str | None) -> None:
 @debug_option
 def clear(folder: str | None) -> None:
     """Remove everything that is kept; the next run computes it again."""
-    from divmetrics.cache import Cache
+    from divmetrics.extraction.store import Cache
 
     say(f"{Cache.at(folder).clear()} parts removed.\n")

@@ -24,9 +24,9 @@ def demo(output: str | None, quiet: bool) -> None:
     The healthy one draws digits as the reference has them; the collapsed one is a recurrent GAN of the zoo, which
     draws some digits only.
     """
-    from divmetrics import demo as digits
-    from divmetrics import engine
+    from divmetrics.cli import demo as digits
     from divmetrics.report import page
+    from divmetrics.scoring import score as engine
 
     with nullcontext(output) if output else TemporaryDirectory(prefix="divmetrics-") as folder:
         sets = digits.write_images(Path(folder))

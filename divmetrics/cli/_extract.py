@@ -19,7 +19,7 @@ def extract(source: str, output: str, measuring: Measuring) -> None:
     OUT.dms then stands for SOURCE, as REAL or FAKE, for any metric. Shards are joined by a plus: a.dms+b.dms.
     """
     check_outputs(None, output)
-    from divmetrics import engine
+    from divmetrics.scoring import score as engine
 
     side = engine.extract(source, output, **measuring.keywords())
     skipped = f", {len(side.skipped)} skipped" if side.skipped else ""

@@ -22,11 +22,11 @@ from divmetrics.cli._options import (
 )
 from divmetrics.cli._output import check_outputs, deliver, save_samples
 from divmetrics.errors import UsageError
-from divmetrics.files import write_text
-from divmetrics.gate import judge
+from divmetrics.records.files import write_text
+from divmetrics.records.results import Report
 from divmetrics.report import gated as view
-from divmetrics.results import Report
-from divmetrics.rules import Rules, read_rules
+from divmetrics.report.gate.judge import judge
+from divmetrics.report.gate.rules import Rules, read_rules
 
 _FOR_BOTH = frozenset({"sources", "config", "json_path", "md_path", "junit_path", "quiet"})
 """Parameters that also mean something when a saved report is judged."""
@@ -102,7 +102,7 @@ def _report(
         raise UsageError(f"gate takes REAL FAKE or REPORT.json, got {len(sources)} arguments.")
     if not (metrics or rules.metrics):
         metrics = "default"  # only the verdict is asked for
-    from divmetrics import engine
+    from divmetrics.scoring import score as engine
 
     real, fake = sources
     return engine.score(real, fake, metrics=metrics or rules.metrics, **keywords).with_meta(argv=list(ctx.obj))

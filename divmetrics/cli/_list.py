@@ -15,8 +15,8 @@ from divmetrics.errors import UnknownName
 from divmetrics.report.page import Grid, Page
 
 if TYPE_CHECKING:
-    from divmetrics.declare import Need
-    from divmetrics.options import Option
+    from divmetrics.records.declare import Need
+    from divmetrics.records.options import Option
 
 Entry = dict[str, Any]
 
@@ -55,8 +55,8 @@ def show_entries(title: str, entries: list[Entry], *, as_json: bool) -> None:
 
 def zoo_entries() -> list[Entry]:
     """The generators of the zoo, each with what the oracle says of its samples."""
-    from divmetrics import roster
-    from divmetrics.declare import ZOO
+    from divmetrics.records.declare import ZOO
+    from divmetrics.zoo import record as roster
 
     return [
         {
@@ -77,7 +77,7 @@ def zoo_entries() -> list[Entry]:
 
 
 def _metrics() -> list[Entry]:
-    from divmetrics.declare import METRICS
+    from divmetrics.records.declare import METRICS
 
     return [
         {
@@ -94,7 +94,7 @@ def _metrics() -> list[Entry]:
 
 
 def _extractors() -> list[Entry]:
-    from divmetrics.declare import EXTRACTORS
+    from divmetrics.records.declare import EXTRACTORS
 
     return [
         {
@@ -110,8 +110,8 @@ def _extractors() -> list[Entry]:
 
 
 def _presets() -> list[Entry]:
-    from divmetrics.declare import METRICS
-    from divmetrics.plan import PRESETS
+    from divmetrics.records.declare import METRICS
+    from divmetrics.scoring.plan import PRESETS
 
     members = {preset: [m.name for m in METRICS if preset == "full" or preset in m.presets] for preset in PRESETS}
     return [{"name": preset, "metrics": metrics} for preset, metrics in members.items()]

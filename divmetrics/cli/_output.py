@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from divmetrics.errors import UsageError
-from divmetrics.files import check_writable, write_text
+from divmetrics.records.files import check_writable, write_text
 
 if TYPE_CHECKING:
+    from divmetrics.records.results import Report
     from divmetrics.report.page import Page
-    from divmetrics.results import Report
 
 STDOUT = "-"
 """The path that means standard output."""

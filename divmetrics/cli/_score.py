@@ -46,8 +46,10 @@ def score(
     needs no extractor.
     """
     check_outputs(json_path, md_path, samples_path)
-    from divmetrics import engine  # torch comes with it: not before the command line is known to be right
     from divmetrics.report import page
+    from divmetrics.scoring import (
+        score as engine,  # torch comes with it: not before the command line is known to be right
+    )
 
     keywords = {**measuring.keywords(), **comparing.keywords(), "samples": samples_path is not None}
     report = engine.score(real, fake, metrics=metrics or "default", **keywords).with_meta(argv=list(argv))

@@ -14,7 +14,7 @@ from divmetrics.cli._output import say, show
 from divmetrics.errors import Unavailable
 
 if TYPE_CHECKING:
-    from divmetrics.weights import Progress, Weights
+    from divmetrics.encoders.weights import Progress, Weights
 
 
 @click.group(short_help="Fetch or check the weights of networks.")
@@ -34,8 +34,8 @@ name_argument = click.argument("name", required=False)
 @debug_option
 def list_weights(as_json: bool) -> None:
     """Which there are, which are here, under which licence."""
+    from divmetrics.encoders.weights import WEIGHTS
     from divmetrics.report.page import Grid, Page
-    from divmetrics.weights import WEIGHTS
 
     entries = [
         {
@@ -61,7 +61,7 @@ def list_weights(as_json: bool) -> None:
 @debug_option
 def path(name: str | None) -> None:
     """Where the weights NAME lie, or belong once they are fetched; without NAME, the folder."""
-    from divmetrics.weights import folder, named
+    from divmetrics.encoders.weights import folder, named
 
     say(f"{named(name).path if name else folder()}\n")
 
@@ -72,7 +72,7 @@ def path(name: str | None) -> None:
 @debug_option
 def fetch(name: str | None, quiet: bool) -> None:
     """Download the weights NAME, or all that are not here. A download that was cut goes on where it stopped."""
-    from divmetrics.weights import fetch as download
+    from divmetrics.encoders.weights import fetch as download
 
     for one in _chosen(name):
         with _bar(one, shown=not quiet) as progress:
@@ -85,7 +85,7 @@ def fetch(name: str | None, quiet: bool) -> None:
 @debug_option
 def verify(name: str | None) -> None:
     """Check the sha256 of the weights NAME, or of all that are here."""
-    from divmetrics.weights import is_whole
+    from divmetrics.encoders.weights import is_whole
 
     chosen = [one for one in _chosen(name) if name or one.path.is_file()]
     broken = [one for one in chosen if not is_whole(one)]
@@ -97,7 +97,7 @@ def verify(name: str | None) -> None:
 
 
 def _chosen(name: str | None) -> list[Weights]:
-    from divmetrics.weights import WEIGHTS, named
+    from divmetrics.encoders.weights import WEIGHTS, named
 
     return [named(name)] if name else list(WEIGHTS.values())
 

@@ -11,11 +11,11 @@ from divmetrics.cli._list import show_entries, zoo_entries
 from divmetrics.cli._options import debug_option, quiet_option
 from divmetrics.cli._output import say, tell
 from divmetrics.errors import UsageError
-from divmetrics.files import check_writable
+from divmetrics.records.files import check_writable
 
 if TYPE_CHECKING:
-    from divmetrics.declare import ZooModel
-    from divmetrics.roster import Checked
+    from divmetrics.records.declare import ZooModel
+    from divmetrics.zoo.record import Checked
 
 FAILED = 1
 
@@ -48,8 +48,8 @@ def sample(name: str, count: int | None, seed: int | None, output: str) -> None:
     Images go to DIR as PNG, in a folder for each mode that the oracle sees; vectors to DIR/samples.npz. A .npz holds
     features or images and labels, a .npy the former alone.
     """
-    from divmetrics import menagerie
-    from divmetrics.sources import Draw
+    from divmetrics.zoo import export as menagerie
+    from divmetrics.zoo.draw import Draw
 
     path = Path(output)
     as_file = path.suffix in (".npz", ".npy")
@@ -70,7 +70,7 @@ def sample(name: str, count: int | None, seed: int | None, output: str) -> None:
 @debug_option
 def train(name: str, output: str, seed: int, quiet: bool) -> None:
     """Train NAME from scratch, as its checkpoint was made; a run that was killed goes on from what is in DIR."""
-    from divmetrics.declare import ZOO
+    from divmetrics.records.declare import ZOO
 
     model = ZOO[name]
     if model.train is None:
@@ -94,7 +94,7 @@ def check(ctx: click.Context, names: tuple[str, ...], only: str | None, rewrite:
     from rich.console import Console
     from rich.progress import track
 
-    from divmetrics import roster
+    from divmetrics.zoo import record as roster
 
     models = _chosen(names, only)
     steps = track(models, "checking", console=Console(stderr=True), disable=quiet, transient=True)
@@ -113,8 +113,8 @@ def _untrained(checked: Checked, models: list[ZooModel]) -> bool:
 
 
 def _chosen(names: tuple[str, ...], only: str | None) -> list[Any]:
-    from divmetrics.declare import ZOO
-    from divmetrics.targets import target
+    from divmetrics.records.declare import ZOO
+    from divmetrics.zoo.targets import target
 
     if only is not None:
         target(only)  # an unknown one is met here

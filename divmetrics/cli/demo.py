@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from divmetrics.errors import UsageError
+from divmetrics.records.results import Report
 from divmetrics.report.page import number
-from divmetrics.results import Report
 
 METRICS = "default,modes_found,vendi,inception_score"
 """What is scored: the default, and what the sentences at the end speak of."""
@@ -25,8 +25,8 @@ def write_images(folder: Path) -> dict[str, Path]:
     `healthy` are other handwritten digits than `real`, `collapsed` is what a trained network draws. Raises UsageError
     if there is something in `folder`.
     """
-    from divmetrics import menagerie
-    from divmetrics.sources import Draw
+    from divmetrics.zoo import export as menagerie
+    from divmetrics.zoo.draw import Draw
 
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is not an empty folder; name a new one.")

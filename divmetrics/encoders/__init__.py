@@ -6,8 +6,8 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from divmetrics.declare import EXTRACTORS, Spec
-from divmetrics.encoder import Encoder
+from divmetrics.encoders._encoder import Encoder
+from divmetrics.records.declare import EXTRACTORS, Spec
 
 
 def load_encoder(spec: str) -> Encoder:

@@ -14,11 +14,11 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from divmetrics.declare import Layer
-from divmetrics.encoder import Encoder
+from divmetrics.encoders._encoder import Encoder
+from divmetrics.encoders._preparing import IMAGENET_MEAN, IMAGENET_STD, Fit, Published
+from divmetrics.encoders._state_dicts import fill, read_state, state_digest
 from divmetrics.errors import Unavailable, UnknownName, UsageError
-from divmetrics.imaging import IMAGENET_MEAN, IMAGENET_STD, Fit, Published
-from divmetrics.states import fill, read_state, state_digest
+from divmetrics.records.declare import Layer
 
 RANDOM = "random"
 """What `weights` is called where the network is to be drawn by `seed`."""

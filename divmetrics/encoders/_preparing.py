@@ -20,7 +20,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from divmetrics.resizing import channels_first, resize
+from divmetrics.encoders._resizing import channels_first, resize
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 Fit = Literal["short", "long", "whole", "square"]

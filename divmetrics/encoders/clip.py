@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from divmetrics.declare import extractor
-from divmetrics.encoder import Encoder
-from divmetrics.imaging import CLIP_MEAN, CLIP_STD, Fit, Published
-from divmetrics.networks import Pooled, encoder, timm_network
+from divmetrics.encoders._encoder import Encoder
+from divmetrics.encoders._foreign import Pooled, encoder, timm_network
+from divmetrics.encoders._preparing import CLIP_MEAN, CLIP_STD, Fit, Published
+from divmetrics.records.declare import extractor
 
 CITE = "Radford 2021, arXiv:2103.00020"
 

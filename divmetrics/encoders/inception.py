@@ -17,12 +17,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from divmetrics import weights as store
-from divmetrics.declare import extractor
-from divmetrics.encoder import Encoder
-from divmetrics.imaging import bicubic
-from divmetrics.resizing import channels_first, resize, tf1_bilinear
-from divmetrics.states import fill, read_state, state_digest
+from divmetrics.encoders import weights as store
+from divmetrics.encoders._encoder import Encoder
+from divmetrics.encoders._preparing import bicubic
+from divmetrics.encoders._resizing import channels_first, resize, tf1_bilinear
+from divmetrics.encoders._state_dicts import fill, read_state, state_digest
+from divmetrics.records.declare import extractor
 
 SIZE = 299
 Depth = Literal["64", "192", "768", "2048", "spatial"]

@@ -11,16 +11,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from divmetrics.declare import extractor
-from divmetrics.encoder import Encoder
+from divmetrics.encoders._encoder import Encoder
+from divmetrics.encoders._foreign import IMAGENET, foreign, own_preparer
+from divmetrics.encoders._openvino_silent import openvino_silent
+from divmetrics.encoders._preparing import Interpolation
 from divmetrics.errors import Unavailable, UsageError
-from divmetrics.imaging import Interpolation
-from divmetrics.networks import IMAGENET, foreign, own_preparer
-from divmetrics.telemetry import openvino_silent
+from divmetrics.records.declare import extractor
 
 
 class _Graph(nn.Module):
-    """Batch `[b, 3, size, size]` -> the one output of `openvino_model`, `[b, ...]`; `compiled.py` compiles it anew."""
+    """Batch `[b, 3, size, size]` -> the one output of `openvino_model`, `[b, ...]`; `extraction/engines.py` compiles it anew."""
 
     def __init__(self, openvino_model: Any) -> None:
         super().__init__()

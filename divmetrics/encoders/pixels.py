@@ -6,10 +6,10 @@ import hashlib
 
 from torch import Tensor, nn
 
-from divmetrics.declare import extractor
-from divmetrics.encoder import Encoder
+from divmetrics.encoders._encoder import Encoder
+from divmetrics.encoders._preparing import Bicubic, Native
 from divmetrics.errors import UsageError
-from divmetrics.imaging import Bicubic, Native
+from divmetrics.records.declare import extractor
 
 
 class _Pixels(nn.Module):

@@ -12,12 +12,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from divmetrics.declare import extractor
-from divmetrics.encoder import Encoder
+from divmetrics.encoders._encoder import Encoder
+from divmetrics.encoders._foreign import IMAGENET, drawn, foreign, own_preparer
+from divmetrics.encoders._preparing import Interpolation
+from divmetrics.encoders._state_dicts import state_digest
 from divmetrics.errors import UsageError
-from divmetrics.imaging import Interpolation
-from divmetrics.networks import IMAGENET, drawn, foreign, own_preparer
-from divmetrics.states import state_digest
+from divmetrics.records.declare import extractor
 
 
 class _Function(nn.Module):

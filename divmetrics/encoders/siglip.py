@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from divmetrics.declare import extractor
-from divmetrics.encoder import Encoder
-from divmetrics.imaging import Published
-from divmetrics.networks import Pooled, Timm, encoder, timm_network
+from divmetrics.encoders._encoder import Encoder
+from divmetrics.encoders._foreign import Pooled, Timm, encoder, timm_network
+from divmetrics.encoders._preparing import Published
+from divmetrics.records.declare import extractor
 
 
 @extractor("siglip", modality="image", provides=("pooled",), cite="Zhai 2023, arXiv:2303.15343")

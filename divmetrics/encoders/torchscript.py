@@ -8,11 +8,11 @@ from pathlib import Path
 
 import torch
 
-from divmetrics.declare import extractor
-from divmetrics.encoder import Encoder
+from divmetrics.encoders._encoder import Encoder
+from divmetrics.encoders._foreign import IMAGENET, foreign, own_preparer
+from divmetrics.encoders._preparing import Interpolation
 from divmetrics.errors import Unavailable
-from divmetrics.imaging import Interpolation
-from divmetrics.networks import IMAGENET, foreign, own_preparer
+from divmetrics.records.declare import extractor
 
 
 @extractor("torchscript", modality="image", provides=("pooled", "logits"), cite="docs.pytorch.org, torch.jit.save")

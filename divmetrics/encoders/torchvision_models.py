@@ -7,12 +7,12 @@ from typing import Any
 
 from torch import nn
 
-from divmetrics.declare import extractor
-from divmetrics.encoder import Encoder
+from divmetrics.encoders._encoder import Encoder
+from divmetrics.encoders._foreign import RANDOM, Pooled, check_seed, drawn, encoder, published
+from divmetrics.encoders._preparing import Published
+from divmetrics.encoders._state_dicts import fill, read_state, state_digest
 from divmetrics.errors import UnknownName, UsageError
-from divmetrics.imaging import Published
-from divmetrics.networks import RANDOM, Pooled, check_seed, drawn, encoder, published
-from divmetrics.states import fill, read_state, state_digest
+from divmetrics.records.declare import extractor
 
 
 @extractor(

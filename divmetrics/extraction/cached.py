@@ -11,11 +11,11 @@ from time import perf_counter
 import torch
 from torch import Tensor
 
-from divmetrics import extract
-from divmetrics.cache import PART, Part
-from divmetrics.declare import Layer
-from divmetrics.encoder import Encoder
-from divmetrics.results import Skipped
+from divmetrics.encoders._encoder import Encoder
+from divmetrics.extraction import loop as extract
+from divmetrics.extraction.store import PART, Part
+from divmetrics.records.declare import Layer
+from divmetrics.records.results import Skipped
 from divmetrics.sources import Source
 
 USUAL: frozenset[Layer] = frozenset({"pooled", "logits"})

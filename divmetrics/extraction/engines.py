@@ -20,11 +20,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from divmetrics import devices, dist
-from divmetrics.declare import Layer
-from divmetrics.encoder import Encoder
-from divmetrics.errors import SourceError, Unavailable
-from divmetrics.telemetry import openvino_silent
+from divmetrics.arrays import devices, dist
+from divmetrics.encoders._encoder import Encoder
+from divmetrics.encoders._openvino_silent import openvino_silent
+from divmetrics.errors import Unavailable
+from divmetrics.extraction.loading import check_size
+from divmetrics.records.declare import Layer
 
 Precision = Literal["float32", "fast"]
 Wait = Callable[[], tuple[Tensor, ...]]
@@ -130,16 +131,6 @@ def _lacks_memory(error: Exception) -> bool:
     """Whether memory ran out: only CUDA and Python have an exception of their own for it."""
     own = isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError))
     return own or any(said in str(error) for said in ("MPS backend out of memory", "DefaultCPUAllocator", "bad_alloc"))
-
-
-def check_size(encoder: str, first: torch.Size, other: torch.Size) -> None:
-    """Raise SourceError where two prepared samples of one encoder differ in size."""
-    if first != other:
-        sizes = [" x ".join(map(str, size)) for size in (first, other)]
-        raise SourceError(
-            f"{encoder}: the samples differ in size, {sizes[0]} and {sizes[1]}; give images of one size, or choose an "
-            "extractor that resizes them, like pixels?size=32."
-        )
 
 
 def accelerate(

@@ -22,11 +22,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from divmetrics import devices
-from divmetrics.compiled import check_size
-from divmetrics.errors import DivmetricsError, Unavailable
-from divmetrics.jpegs import sendable
-from divmetrics.results import Skipped
+from divmetrics.arrays import devices
+from divmetrics.errors import DivmetricsError, SourceError, Unavailable
+from divmetrics.extraction.device_images import sendable
+from divmetrics.records.results import Skipped
 from divmetrics.sources import Source, Stream, UnreadableSample, strict
 
 Prepare = Callable[[np.ndarray], Tensor]
@@ -212,6 +211,16 @@ def _batch(
     if pictures and len({picture.shape for picture in pictures}) == 1:
         pictures = torch.stack(list(pictures))  # one piece of shared memory, and one copy to the device
     return Batch(asked, torch.tensor(list(samples), dtype=torch.int64), prepared, pictures, paths, labels, skipped)
+
+
+def check_size(encoder: str, first: torch.Size, other: torch.Size) -> None:
+    """Raise SourceError where two prepared samples of one encoder differ in size."""
+    if first != other:
+        sizes = [" x ".join(map(str, size)) for size in (first, other)]
+        raise SourceError(
+            f"{encoder}: the samples differ in size, {sizes[0]} and {sizes[1]}; give images of one size, or choose an "
+            "extractor that resizes them, like pixels?size=32."
+        )
 
 
 def _travels(work: Work, samples: Sequence[np.ndarray]) -> bool:

@@ -16,15 +16,16 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from divmetrics import devices, dist, loading
-from divmetrics.cache import Cache
-from divmetrics.compiled import Network, Precision, exact_float32, fast_type, memory_named
-from divmetrics.declare import Layer
-from divmetrics.encoder import Encoder
+from divmetrics.arrays import devices, dist
+from divmetrics.encoders._encoder import Encoder
 from divmetrics.errors import SourceError, Unavailable, UnknownName, UsageError
-from divmetrics.jpegs import check_decoder, on_device
-from divmetrics.loading import named_if_a_worker_dies
-from divmetrics.results import Skipped
+from divmetrics.extraction import loading
+from divmetrics.extraction.device_images import check_decoder, on_device
+from divmetrics.extraction.engines import Network, Precision, exact_float32, fast_type, memory_named
+from divmetrics.extraction.loading import named_if_a_worker_dies
+from divmetrics.extraction.store import Cache
+from divmetrics.records.declare import Layer
+from divmetrics.records.results import Skipped
 from divmetrics.sources import Source, Stream
 
 Add = Callable[[str, Layer, Tensor, Tensor], None]

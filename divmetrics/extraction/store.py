@@ -24,9 +24,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from divmetrics.declare import Layer
 from divmetrics.errors import UsageError
-from divmetrics.files import atomic
+from divmetrics.records.declare import Layer
+from divmetrics.records.files import atomic
 
 PART = 512
 """Samples in a part."""

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import scipy
 
-from divmetrics.classes import both_counts
-from divmetrics.clusters import clusters
+from divmetrics.arrays.class_counts import both_counts
+from divmetrics.arrays.clustering import clusters
+from divmetrics.arrays.summaries import ClassTally, Rows, same_width
 from divmetrics.errors import UsageError
-from divmetrics.results import Mode
-from divmetrics.summaries import ClassTally, Rows, same_width
+from divmetrics.records.results import Mode
 
 ALPHA = 0.01
 """Family-wise false-alarm rate of the states `missing` and `thinned`."""

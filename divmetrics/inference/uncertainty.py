@@ -19,15 +19,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from divmetrics.declare import Chance, Metric, Null
+from divmetrics.arrays.distributions import NORMAL, Law, skewed, student
+from divmetrics.arrays.share_intervals import wilson
+from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.summaries import ClassTally, Rows, Summary
 from divmetrics.errors import DivmetricsError
-from divmetrics.limits import wilson
-from divmetrics.plan import Plan, Task
-from divmetrics.pool import Pool, Splits
-from divmetrics.results import NullBand, finite_or_none
-from divmetrics.sides import Sides
-from divmetrics.summaries import ClassTally, Rows, Summary
-from divmetrics.tails import NORMAL, Law, skewed, student
+from divmetrics.records.declare import Chance, Metric, Null
+from divmetrics.records.results import NullBand, finite_or_none
 
 MANY, FEW = 199, 20
 """Re-splits for the null: of a metric that re-indexes, and of one that is computed anew on each."""
@@ -71,39 +69,52 @@ class Draws:
         return self._made[key]
 
 
-def doubt(task: Task, value: float, sides: Sides, plan: Plan, draws: Draws) -> Doubt:
-    """Interval, null band and bias of `value`, as far as `plan` wants them and the metric allows."""
-    pool = sides.pool(task)
+def doubt(
+    metric: Metric,
+    options: Mapping[str, Any],
+    value: float,
+    pool: Pool | None,
+    draws: Draws,
+    *,
+    level: float,
+    null: bool,
+) -> Doubt:
+    """Interval at `level` (0: none), null band where `null`, and bias of `value`, as far as the metric allows.
+
+    `pool` holds the samples that `value` was computed from, None where only their sums were kept.
+    """
     if pool is None:
         return Doubt(warnings=("no interval and no null: statistics hold no samples to draw from",))
     try:
-        return _doubt(task, value, pool, plan, draws)
+        return _doubt(metric, options, value, pool, draws, level, null)
     except DivmetricsError as error:
         return Doubt(warnings=(f"no interval and no null: {error}",))
 
 
-def _doubt(task: Task, value: float, pool: Pool, plan: Plan, draws: Draws) -> Doubt:
-    metric, options, chance = task.request.metric, task.request.options, task.request.metric.chance
-    wants_null = plan.null and pool.real is not None
+def _doubt(
+    metric: Metric, options: Mapping[str, Any], value: float, pool: Pool, draws: Draws, level: float, null: bool
+) -> Doubt:
+    chance = metric.chance
+    wants_null = null and pool.real is not None
     closed = chance.null(pool, **options) if wants_null and chance.null is not None else None
-    ci, method = _known_interval(value, pool, metric, options, plan.ci_level) if plan.ci_level else (None, None)
+    ci, method = _known_interval(value, pool, metric, options, level) if level else (None, None)
     deals, halves = _counts(metric, pool)
     deals = deals if wants_null and closed is None else 0
-    if ci is not None or not plan.ci_level:
-        halves = FOR_BIAS if chance.bias == "1/n" and plan.ci_level else 0
+    if ci is not None or not level:
+        halves = FOR_BIAS if chance.bias == "1/n" and level else 0
     values = _on_splits(metric, pool, draws.of(pool, halves, deals), options) if halves + deals else np.empty(0)
     half, dealt = values[:halves], values[halves:]
     half, dealt = half[np.isfinite(half)], dealt[~np.isnan(dealt)]  # an infinite draw has its rank too
-    null = None
+    band = None
     if closed is not None:
-        null = _closed_band(value, closed, metric, plan.ci_level or 0.95)
+        band = _closed_band(value, closed, metric, level or 0.95)
     elif len(dealt) > 1:
-        null = _drawn_band(value, dealt, metric, plan.ci_level or 0.95)
-    if ci is None and plan.ci_level and len(half) > 1:
+        band = _drawn_band(value, dealt, metric, level or 0.95)
+    if ci is None and level and len(half) > 1:
         error = float(half.std(ddof=1)) * _from_halves(pool)
-        ci, method = _interval(value, error, len(half) - 1, metric, pool, plan.ci_level), f"{len(half)} half-samples"
-    warnings = (chance.caveat,) if chance.caveat is not None and (ci is not None or null is not None) else ()
-    return Doubt(ci, method, null, _bias(value, half, null, chance), warnings)
+        ci, method = _interval(value, error, len(half) - 1, metric, pool, level), f"{len(half)} half-samples"
+    warnings = (chance.caveat,) if chance.caveat is not None and (ci is not None or band is not None) else ()
+    return Doubt(ci, method, band, _bias(value, half, band, chance), warnings)
 
 
 def _known_interval(

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from divmetrics.errors import UnknownName, UsageError
-from divmetrics.options import Option, options_of
-from divmetrics.registry import Registry
+from divmetrics.records.options import Option, options_of
+from divmetrics.records.registry import Registry
 
 Better = Literal["higher", "lower"]
 Role = Literal["fidelity", "diversity", "distance", "copies"]
@@ -42,7 +42,7 @@ class Need:
 
 @dataclass(frozen=True)
 class Laws:
-    """What must hold for a metric whatever the data; `tests/test_laws.py` measures each of them on every metric."""
+    """What must hold for a metric whatever the data; `tests/metrics/test_laws.py` measures each law on every metric."""
 
     range: tuple[float, float] = (-inf, inf)
     row_order: bool = True
@@ -128,7 +128,8 @@ class Chance:
     """Asked before `variance`."""
     caveat: str | None = None
     """Where the interval or the null band was measured not to hold, in one sentence: it stands in every result that
-    shows them and on the metric's page. `benchmarks/calibration.py` measures, `tests/test_calibrated.py` compares."""
+    shows them and on the metric's page. `benchmarks/calibration.py` measures it,
+    `tests/validation/test_calibrated.py` compares."""
 
 
 @dataclass(frozen=True)
@@ -338,8 +339,8 @@ class Spec:
 
 
 METRICS: Registry[Metric] = Registry("metric", "divmetrics.metrics")
-EXTRACTORS: Registry[Extractor] = Registry("extractor", "divmetrics.extractors")
-ZOO: Registry[ZooModel] = Registry("zoo entry", "divmetrics.zoo")
+EXTRACTORS: Registry[Extractor] = Registry("extractor", "divmetrics.encoders")
+ZOO: Registry[ZooModel] = Registry("zoo entry", "divmetrics.zoo.entries")
 
 
 def metric(

@@ -60,8 +60,9 @@ class Registry(Generic[T]):
             return
         self._loaded = True
         package = importlib.import_module(self._folder)
-        for module in pkgutil.iter_modules(package.__path__, prefix=f"{self._folder}."):
-            importlib.import_module(module.name)
+        for module in pkgutil.walk_packages(package.__path__, prefix=f"{self._folder}."):
+            if not module.name.rpartition(".")[2].startswith("_"):
+                importlib.import_module(module.name)
         load_plugins()
         for name, record in self._records.items():
             setattr(package, name, record)  # the import left the module of the same name there

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from divmetrics.errors import UnknownName, UsageError
-from divmetrics.files import write_text
+from divmetrics.records.files import write_text
 
 SCHEMA = "divmetrics.report/1"
 

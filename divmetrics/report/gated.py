@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from divmetrics.gate import Gated, Outcome
+from divmetrics.report.gate.judge import Gated, Outcome
 from divmetrics.report.page import Grid, Page, interval, number, printable
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import compress
 from typing import Any
 
-from divmetrics.results import Mode, Report, Result, Side, params_text
+from divmetrics.records.results import Mode, Report, Result, Side, params_text
 
 PUBLISHED = {"fid": "FID", "kid": "KID", "inception_score": "Inception Score"}
 """Metrics whose numbers in papers follow one protocol, so that ours invite a comparison."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import os
 
-from divmetrics.files import atomic
-from divmetrics.results import Report
+from divmetrics.records.files import atomic
+from divmetrics.records.results import Report
 
 
 def write(report: Report, path: str | os.PathLike[str]) -> None:

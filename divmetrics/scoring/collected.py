@@ -18,11 +18,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from divmetrics.declare import Layer
+from divmetrics.arrays.summaries import SUMMARIES, Rows, Sample, Summary
 from divmetrics.errors import MissingLayer, SourceError
-from divmetrics.files import atomic
-from divmetrics.results import Side
-from divmetrics.summaries import SUMMARIES, Rows, Sample, Summary
+from divmetrics.records.declare import Layer
+from divmetrics.records.files import atomic
+from divmetrics.records.results import Side
 
 SCHEMA = "divmetrics.samples/1"
 S = TypeVar("S", bound=Summary)

@@ -12,15 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from divmetrics import caching, extract
-from divmetrics.collected import Collected, EncoderInfo
-from divmetrics.declare import Layer
-from divmetrics.dist import first_of_rank, shard
-from divmetrics.encoder import Encoder
-from divmetrics.plan import FEATURES
-from divmetrics.results import Side, Skipped
+from divmetrics.arrays.dist import first_of_rank, shard
+from divmetrics.arrays.summaries import Sample, Summary, as_rows, check_finite
+from divmetrics.encoders._encoder import Encoder
+from divmetrics.extraction import cached as caching
+from divmetrics.extraction import loop as extract
+from divmetrics.records.declare import Layer
+from divmetrics.records.results import Side, Skipped
+from divmetrics.scoring.collected import Collected, EncoderInfo
+from divmetrics.scoring.plan import FEATURES
 from divmetrics.sources import Source, Stream
-from divmetrics.summaries import Sample, Summary, as_rows, check_finite
 
 CHUNK = 2048
 """Rows summarised at a time. Fixed, so that no number depends on the size of the batches that arrive."""

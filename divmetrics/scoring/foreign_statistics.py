@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from divmetrics.collected import Collected, EncoderInfo
+from divmetrics.arrays.summaries import Moments
 from divmetrics.errors import SourceError, UsageError
-from divmetrics.results import Side
-from divmetrics.summaries import Moments
+from divmetrics.records.results import Side
+from divmetrics.scoring.collected import Collected, EncoderInfo
 
 UNKNOWN = EncoderInfo(digest="", preprocessing="unknown", engine="none")
 """What a statistics file says of the network that made it."""

@@ -10,14 +10,14 @@ from time import perf_counter
 from typing import Any
 
 from divmetrics._version import __version__
-from divmetrics.collected import Collected
-from divmetrics.declare import Family, Measured
 from divmetrics.errors import DivmetricsError, SourceError
-from divmetrics.plan import FEATURES, HELD_OUT, SIDES, Plan, Refused, Request, SideName, Task
-from divmetrics.results import Report, Result, Signature, finite_or_none, params_text
-from divmetrics.samples import modes_of, samples_of
-from divmetrics.sides import Sides
-from divmetrics.uncertainty import Doubt, Draws, doubt
+from divmetrics.inference.uncertainty import Doubt, Draws, doubt
+from divmetrics.records.declare import Family, Measured
+from divmetrics.records.results import Report, Result, Signature, finite_or_none, params_text
+from divmetrics.scoring.collected import Collected
+from divmetrics.scoring.per_sample import modes_of, samples_of
+from divmetrics.scoring.plan import FEATURES, HELD_OUT, SIDES, Plan, Refused, Request, SideName, Task
+from divmetrics.scoring.sides import Sides
 
 Found = Measured | DivmetricsError
 """What a task came to: its value, or why there is none."""
@@ -145,7 +145,15 @@ def _doubts(
     draws = Draws(plan.seed)
     values = {task.key: found[task.key][0] for task in tasks}
     return {
-        task.key: doubt(task, value.value, sides, plan, draws)
+        task.key: doubt(
+            task.request.metric,
+            task.request.options,
+            value.value,
+            sides.pool(task),
+            draws,
+            level=plan.ci_level,
+            null=plan.null,
+        )
         for task in tasks
         if isinstance(value := values[task.key], Measured) and finite_or_none(value.value) is not None
     }

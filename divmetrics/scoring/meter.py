@@ -10,20 +10,20 @@ from functools import partial
 from time import perf_counter
 from typing import Any, Literal, Self, cast
 
-from divmetrics import collected as store
-from divmetrics import dist
-from divmetrics.cache import Cache
-from divmetrics.collected import Collected
-from divmetrics.collector import Collector
-from divmetrics.declare import Layer, Spec
-from divmetrics.encoder import Encoder
+from divmetrics.arrays import dist
+from divmetrics.encoders import load_encoder
+from divmetrics.encoders._encoder import Encoder
 from divmetrics.errors import MeasureError, SourceError, UsageError
-from divmetrics.extract import How
-from divmetrics.extractors import load_encoder
-from divmetrics.measure import measure
-from divmetrics.plan import FEATURES, HELD_OUT, LABELS, SIDES, Plan, SideName
-from divmetrics.results import Report
-from divmetrics.sides import inventory
+from divmetrics.extraction.loop import How
+from divmetrics.extraction.store import Cache
+from divmetrics.records.declare import Layer, Spec
+from divmetrics.records.results import Report
+from divmetrics.scoring import collected as store
+from divmetrics.scoring.collected import Collected
+from divmetrics.scoring.collector import Collector
+from divmetrics.scoring.measure import measure
+from divmetrics.scoring.plan import FEATURES, HELD_OUT, LABELS, SIDES, Plan, SideName
+from divmetrics.scoring.sides import inventory
 from divmetrics.sources import Source, Stream, open_source, with_labels
 
 

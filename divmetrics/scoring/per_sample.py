@@ -9,14 +9,14 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from divmetrics.declare import METRICS, Measured
+from divmetrics.arrays.pairs import nearest_across
+from divmetrics.arrays.summaries import ClassTally, Rows
 from divmetrics.errors import DivmetricsError, MissingLayer
-from divmetrics.modes import cluster_table, mode_table
-from divmetrics.pairs import nearest_across
-from divmetrics.plan import LABELS, SIDES, Plan, SideName, Task
-from divmetrics.results import Mode
-from divmetrics.sides import Sides, inventory
-from divmetrics.summaries import ClassTally, Rows
+from divmetrics.inference.mode_table import cluster_table, mode_table
+from divmetrics.records.declare import METRICS, Measured
+from divmetrics.records.results import Mode
+from divmetrics.scoring.plan import LABELS, SIDES, Plan, SideName, Task
+from divmetrics.scoring.sides import Sides, inventory
 
 Columns = dict[SideName, dict[str, Sequence[Any]]]
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 
-from divmetrics.declare import EXTRACTORS, METRICS, Layer, Metric, Need, Spec
+from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import DivmetricsError, FeatureError, MissingLayer, TooFewSamples, UnknownName, UsageError
-from divmetrics.summaries import Rows
+from divmetrics.records.declare import EXTRACTORS, METRICS, Layer, Metric, Need, Spec
 
 SideName = Literal["real", "fake", "held_out"]
 SIDES: tuple[SideName, SideName] = ("real", "fake")

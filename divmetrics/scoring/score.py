@@ -10,15 +10,15 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from divmetrics.collected import Collected
-from divmetrics.declare import METRICS, Spec
 from divmetrics.errors import UsageError
-from divmetrics.files import check_writable
-from divmetrics.meter import Meter
-from divmetrics.plan import HELD_OUT, SideName, as_items
-from divmetrics.results import Report, Side
+from divmetrics.records.declare import METRICS, Spec
+from divmetrics.records.files import check_writable
+from divmetrics.records.results import Report, Side
+from divmetrics.scoring.collected import Collected
+from divmetrics.scoring.foreign_statistics import read_statistics
+from divmetrics.scoring.meter import Meter
+from divmetrics.scoring.plan import HELD_OUT, SideName, as_items
 from divmetrics.sources import Source, Stream, labels_from_csv, open_source, subset
-from divmetrics.statistics import read_statistics
 
 S = TypeVar("S", bound=str)
 

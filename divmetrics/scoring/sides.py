@@ -10,13 +10,13 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor
 
-from divmetrics.collected import Collected
-from divmetrics.declare import Layer
+from divmetrics.arrays.splits import Pool
+from divmetrics.arrays.summaries import ClassTally, Labelled, Rows, Summary
 from divmetrics.errors import MissingLayer
-from divmetrics.plan import HELD_OUT, LABELS, SideName, Task
-from divmetrics.pool import Pool
-from divmetrics.results import Side
-from divmetrics.summaries import ClassTally, Labelled, Rows, Summary
+from divmetrics.records.declare import Layer
+from divmetrics.records.results import Side
+from divmetrics.scoring.collected import Collected
+from divmetrics.scoring.plan import HELD_OUT, LABELS, SideName, Task
 
 T = TypeVar("T")
 

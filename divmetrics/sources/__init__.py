@@ -17,11 +17,11 @@ from divmetrics.sources._objects import open_object
 from divmetrics.sources._tar import open_tar
 from divmetrics.sources._views import labels_from_csv, subset, with_labels
 from divmetrics.sources._zip import open_zip
-from divmetrics.sources._zoo import SCHEME, Draw, open_zoo
+from divmetrics.sources._zoo import open_zoo
+from divmetrics.zoo.draw import SCHEME
 
 __all__ = [
     "OPENERS",
-    "Draw",
     "Kind",
     "Source",
     "Stream",

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy import stats
 
-from divmetrics.targets import target
 from divmetrics.validation.cells import VERDICT, side, values
 from divmetrics.validation.records import CalibrationRow
 from divmetrics.validation.running import Key, Outcome, grouped, seed_of
+from divmetrics.zoo.targets import target
 
 CASES = {"equal sizes": (1.0, 1.0), "a third as many fakes": (1.0, 1 / 3)}
 """Case -> sizes of reals and fakes over n."""

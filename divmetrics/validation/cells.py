@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from divmetrics.collected import Collected, EncoderInfo
-from divmetrics.declare import Layer
+from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import DivmetricsError, UsageError
-from divmetrics.measure import measure
-from divmetrics.plan import Plan
-from divmetrics.results import Side
-from divmetrics.summaries import Rows
-from divmetrics.targets import Target
+from divmetrics.records.declare import Layer
+from divmetrics.records.results import Side
+from divmetrics.scoring.collected import Collected, EncoderInfo
+from divmetrics.scoring.measure import measure
+from divmetrics.scoring.plan import Plan
+from divmetrics.zoo.targets import Target
 
 ORACLE = "oracle"
 """What the numbers stand under: features as drawn, and the classifier that knows the target."""

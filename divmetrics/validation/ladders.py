@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from divmetrics.declare import METRICS, ZOO, Metric, ZooModel
-from divmetrics.oracle import judge as ask_oracle
-from divmetrics.roster import known
-from divmetrics.targets import target
+from divmetrics.records.declare import METRICS, ZOO, Metric, ZooModel
 from divmetrics.validation.cells import side, values
 from divmetrics.validation.families import ENOUGH, families, weights
 from divmetrics.validation.records import LadderRow, Rung
 from divmetrics.validation.running import Key, Outcome, grouped, seed_of
+from divmetrics.zoo.oracle import judge as ask_oracle
+from divmetrics.zoo.record import known
+from divmetrics.zoo.targets import target
 
 COLUMNS = {
     "A": "dropped modes",

@@ -23,11 +23,11 @@ from rich.console import Console
 from rich.progress import track
 
 import divmetrics
-from divmetrics.cache import Cache
-from divmetrics.declare import METRICS
+from divmetrics.extraction.store import Cache
+from divmetrics.records.declare import METRICS
 from divmetrics.validation.cells import Found
 
-ASIDE = {"cli", "report", "gate.py", "rules.py", "demo.py", "__main__.py"}
+ASIDE = {"cli", "report", "__main__.py"}
 """What no number rests on."""
 JUDGING = {"cards.py", "recommend.py", "records.py", "running.py", "trial.py"}
 """Files of this room that read cells and do not make them."""

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from torch import Tensor
 
-from divmetrics.declare import zoo_model
-from divmetrics.diffusion import Score, mixture_score
 from divmetrics.errors import UsageError
-from divmetrics.targets import Mixture, target
+from divmetrics.records.declare import zoo_model
+from divmetrics.zoo.models.diffusion import Score, mixture_score
+from divmetrics.zoo.targets import Mixture, target
 
 Sampler = Callable[["Known", int, float, np.random.Generator], Tensor]
 """`(what is known, n, level, rng)` -> rows `[n, d]` in the units of `Known`."""

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from divmetrics.files import atomic
-from divmetrics.sources import Draw
-from divmetrics.targets import target
+from divmetrics.records.files import atomic
+from divmetrics.zoo.draw import Draw
+from divmetrics.zoo.targets import target
 
 
 def write(draw: Draw, path: Path, *, as_file: bool) -> Path:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from divmetrics.declare import zoo_model
 from divmetrics.errors import UsageError
-from divmetrics.targets import CATALOGUE, OVERLAPPING, Target, target
+from divmetrics.records.declare import zoo_model
+from divmetrics.zoo.targets import CATALOGUE, OVERLAPPING, Target, target
 
 OUTSIDE = -1
 """Number that stands for no mode of the target."""

@@ -9,7 +9,7 @@ import numpy as np
 import scipy
 from scipy.special import entr, rel_entr
 
-from divmetrics.targets import REAL_SHARE, Target
+from divmetrics.zoo.targets import REAL_SHARE, Target
 
 COPY_RATIO = 1 / 3
 """A sample is a copy if its nearest training row is this much nearer than the second (Carlini 2023; Yoon 2023)."""

@@ -11,11 +11,11 @@ from typing import Any
 from safetensors import safe_open
 
 from divmetrics import zoo
-from divmetrics.declare import ZooModel
 from divmetrics.errors import DivmetricsError, Unavailable
-from divmetrics.files import write_text
-from divmetrics.oracle import Oracle, examine
-from divmetrics.targets import target
+from divmetrics.records.declare import ZooModel
+from divmetrics.records.files import write_text
+from divmetrics.zoo.oracle import Oracle, examine
+from divmetrics.zoo.targets import target
 
 RECORD = Path(zoo.__file__).with_name("recorded.json")
 """Oracle numbers of the entries that are not trained; those of trained ones are in the headers of their checkpoints."""

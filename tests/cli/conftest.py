@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from divmetrics.cli._main import run
-from divmetrics.results import Report, Result, Side, Signature
+from divmetrics.records.results import Report, Result, Side, Signature
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def make_report() -> Callable[..., Report]:
 
 @dataclass
 class Engine:
-    """Stands in for `divmetrics.engine`: notes each request, answers with `report` or raises `error`."""
+    """Stands in for `divmetrics.scoring.score`: notes each request, answers with `report` or raises `error`."""
 
     report: Report
     asked: list[tuple[tuple[Any, ...], dict[str, Any]]]
@@ -71,7 +71,7 @@ class Engine:
 
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch, make_report: Callable[..., Report]) -> Engine:
-    from divmetrics import engine as real_engine
+    from divmetrics.scoring import score as real_engine
 
     standin = Engine(make_report(), [])
     monkeypatch.setattr(real_engine, "score", standin.score)

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from divmetrics.results import Report, Verdict
+from divmetrics.records.results import Report, Verdict
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from divmetrics.declare import EXTRACTORS, METRICS
+from divmetrics.records.declare import EXTRACTORS, METRICS
 
 
 def test_metrics_as_json(call: Callable[..., object]) -> None:

@@ -112,7 +112,7 @@ def test_python_m() -> None:
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize("quiet", [False, True])
 def test_warnings_are_one_short_line(quiet: bool, call: Callable[..., object], monkeypatch: pytest.MonkeyPatch) -> None:
-    from divmetrics import engine
+    from divmetrics.scoring import score as engine
 
     def score(*sources: str, **keywords: object) -> None:
         warnings.warn("first line\nsecond line", stacklevel=1)
@@ -200,7 +200,7 @@ def test_a_reader_who_leaves_early_changes_nothing(tmp_path: Path, make_report: 
 @pytest.mark.skipif(os.name == "nt", reason="signals as on POSIX")
 def test_an_interrupt_ends_the_process_with_130(tmp_path: Path) -> None:
     code = (
-        "import divmetrics.engine as e, os, signal\n"
+        "import divmetrics.scoring.score as e, os, signal\n"
         "e.score = lambda *a, **k: os.kill(os.getpid(), signal.SIGINT)\n"
         "from divmetrics.cli import main\n"
         f"main(['score', 'a', 'b', '--json', {str(tmp_path / 'r.json')!r}])"

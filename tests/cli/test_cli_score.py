@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from divmetrics.results import Report
+from divmetrics.records.results import Report
 
 DEFAULTS = {
     "seed": 0,

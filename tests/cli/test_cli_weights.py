@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from divmetrics import weights as store
+from divmetrics.encoders import weights as store
 
 CONTENT = bytes(range(256)) * 400
 

@@ -70,8 +70,8 @@ def test_check(call):
 
 
 def test_check_finds_what_moved(call, monkeypatch):
-    from divmetrics import roster
-    from divmetrics.declare import ZOO
+    from divmetrics.records.declare import ZOO
+    from divmetrics.zoo import record as roster
 
     moved = {**roster.recorded(ZOO["ring-8"]), "severity": 0.5}
     monkeypatch.setattr(roster, "recorded", lambda _: moved)

@@ -5,10 +5,10 @@ import pytest
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from divmetrics.declare import ZOO
-from divmetrics.gans import Gan
-from divmetrics.trained import trained
-from divmetrics.training import Data
+from divmetrics.records.declare import ZOO
+from divmetrics.zoo.models.entry import trained
+from divmetrics.zoo.models.gans import Gan
+from divmetrics.zoo.models.training import Data
 
 TINY = Gan(Data("ring-8", 200), 20, width=8, critic_width=8, batch=24)
 

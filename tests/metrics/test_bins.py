@@ -8,11 +8,11 @@ import torch
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import chi2_contingency
 
-from divmetrics.binning import binned
-from divmetrics.declare import METRICS, Metric
+from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, UsageError
-from divmetrics.pool import FAKE, REAL, Pool, Splits
-from divmetrics.summaries import Rows
+from divmetrics.metrics.clusters._bins import binned
+from divmetrics.records.declare import METRICS, Metric
 
 ndb, mode_js = METRICS["ndb"], METRICS["mode_js"]
 BOTH = pytest.mark.parametrize("metric", [ndb, mode_js], ids=lambda metric: metric.name)

@@ -5,10 +5,10 @@ import pytest
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
-from divmetrics.declare import METRICS
+from divmetrics.arrays.splits import Pool
+from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
-from divmetrics.pool import Pool
-from divmetrics.summaries import Rows
+from divmetrics.records.declare import METRICS
 
 Sides = tuple[np.ndarray, np.ndarray]
 

@@ -8,10 +8,10 @@ from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
-from divmetrics.declare import METRICS
+from divmetrics.arrays.splits import Pool
+from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
-from divmetrics.pool import Pool
-from divmetrics.summaries import Rows
+from divmetrics.records.declare import METRICS
 
 METRIC = METRICS["c_t"]
 Sides = tuple[np.ndarray, np.ndarray, np.ndarray]

@@ -5,10 +5,10 @@ import pytest
 import torch
 from scipy.special import rel_entr, softmax
 
-from divmetrics.declare import METRICS, Metric
+from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, UsageError
-from divmetrics.pool import FAKE, REAL, Pool, Splits
-from divmetrics.summaries import Rows
+from divmetrics.records.declare import METRICS, Metric
 
 inception_score, mode_score, am_score = (METRICS[name] for name in ("inception_score", "mode_score", "am_score"))
 

@@ -1,4 +1,4 @@
-"""EMD: closed forms, POT and scipy, collapse, bad input. The solver itself: tests/transport/test_exact.py."""
+"""EMD: closed forms, POT and scipy, collapse, bad input. The solver itself: tests/metrics/test_transport_exact.py."""
 
 import numpy as np
 import ot
@@ -7,8 +7,8 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 from sklearn.datasets import load_digits
 
-from divmetrics.declare import METRICS
 from divmetrics.errors import FeatureError
+from divmetrics.records.declare import METRICS
 
 emd = METRICS["emd"]
 DIGITS = load_digits().data

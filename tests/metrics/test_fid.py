@@ -7,13 +7,13 @@ from pytorch_fid.fid_score import calculate_frechet_distance
 from sklearn.datasets import load_digits
 from torchmetrics.image.fid import _compute_fid
 
-from divmetrics import frechet
-from divmetrics import pool as pools
-from divmetrics.declare import METRICS
+from divmetrics.arrays import splits as pools
+from divmetrics.arrays.linalg import ACCURACY
+from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.summaries import Moments, Rows
 from divmetrics.errors import FeatureError, TooFewSamples
-from divmetrics.linalg import ACCURACY
-from divmetrics.pool import Pool, Splits
-from divmetrics.summaries import Moments, Rows
+from divmetrics.metrics.moments import _frechet as frechet
+from divmetrics.records.declare import METRICS
 
 fid = METRICS["fid"]
 DIGITS = load_digits().data

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from divmetrics.declare import METRICS
+from divmetrics.arrays.splits import Pool
+from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
-from divmetrics.mixtures import Mixture
-from divmetrics.pool import Pool
-from divmetrics.summaries import Rows
+from divmetrics.metrics.copies._kernel_mixture import Mixture
+from divmetrics.records.declare import METRICS
 
 FLD = METRICS["fld"]
 MIDDLES = 2 * np.random.default_rng(0).normal(size=(5, 8))

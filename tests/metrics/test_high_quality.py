@@ -5,10 +5,10 @@ import pytest
 from scipy.spatial.distance import cdist
 from scipy.special import rel_entr
 
-from divmetrics.declare import METRICS
+from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, UsageError
-from divmetrics.pool import Pool, Splits
-from divmetrics.summaries import Rows
+from divmetrics.records.declare import METRICS
 
 high_quality = METRICS["high_quality"]
 LEVEL = 1 - np.exp(-4.5)

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from divmetrics.declare import METRICS
+from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.summaries import Labelled
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
-from divmetrics.pool import FAKE, REAL, Pool, Splits
-from divmetrics.summaries import Labelled
+from divmetrics.records.declare import METRICS
 
 intra, fid = METRICS["intra_fid"], METRICS["fid"]
 Side = tuple[np.ndarray, np.ndarray]

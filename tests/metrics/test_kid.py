@@ -6,11 +6,11 @@ import torch
 from sklearn.datasets import load_digits
 from torch_fidelity.metric_kid import kid_features_to_metric
 
-from divmetrics.declare import METRICS
+from divmetrics.arrays.pairs import Polynomial, draw_subsets, mmd2, mmd2_subsets
+from divmetrics.arrays.pairs import _distances as distances
+from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
-from divmetrics.pairs import Polynomial, draw_subsets, mmd2, mmd2_subsets
-from divmetrics.pairs import _distances as distances
-from divmetrics.summaries import Rows
+from divmetrics.records.declare import METRICS
 
 kid = METRICS["kid"]
 

@@ -5,11 +5,11 @@ import pytest
 import torch
 from torchmetrics.image.mifid import _mifid_compute
 
-from divmetrics.declare import METRICS
+from divmetrics.arrays.pairs import _angles as angles
+from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, UsageError
-from divmetrics.pairs import _angles as angles
-from divmetrics.pool import FAKE, REAL, Pool, Splits
-from divmetrics.summaries import Rows
+from divmetrics.records.declare import METRICS
 
 mifid, fid = METRICS["mifid"], METRICS["fid"]
 Sides = tuple[np.ndarray, np.ndarray]

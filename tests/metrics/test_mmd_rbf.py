@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from divmetrics.declare import METRICS, Metric
+from divmetrics.arrays.pairs import Gaussian, Polynomial, typical_distance, within
+from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
-from divmetrics.pairs import Gaussian, Polynomial, typical_distance, within
-from divmetrics.pool import FAKE, REAL, Pool, Splits
-from divmetrics.summaries import Rows
+from divmetrics.records.declare import METRICS, Metric
 
 mmd = METRICS["mmd_rbf"]
 CMMD = mmd.protocols["cmmd-2024"]

@@ -7,10 +7,10 @@ import pytest
 import torch
 from scipy.stats import entropy
 
-from divmetrics.declare import METRICS, Metric
+from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, MeasureError, UsageError
-from divmetrics.pool import FAKE, REAL, Pool, Splits
-from divmetrics.summaries import Rows
+from divmetrics.records.declare import METRICS, Metric
 
 modes_found, mode_kl, mode_tv, effective_modes = (
     METRICS[name] for name in ("modes_found", "mode_kl", "mode_tv", "effective_modes")

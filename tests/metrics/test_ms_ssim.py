@@ -8,11 +8,11 @@ from sklearn.datasets import load_sample_images
 from torch import Tensor
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as peer
 
-from divmetrics.declare import METRICS
+from divmetrics.arrays.splits import Pool
+from divmetrics.arrays.summaries import Sample
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
-from divmetrics.pool import Pool
-from divmetrics.ssim import SMALLEST, WEIGHTS, Compared, compared, ms_ssim
-from divmetrics.summaries import Sample
+from divmetrics.metrics.others._ms_ssim import SMALLEST, WEIGHTS, Compared, compared, ms_ssim
+from divmetrics.records.declare import METRICS
 
 METRIC = METRICS["ms_ssim"]
 

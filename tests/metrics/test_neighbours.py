@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from divmetrics.declare import METRICS
+from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import MeasureError, TooFewSamples, UsageError
-from divmetrics.pool import Pool, Splits
-from divmetrics.summaries import Rows
+from divmetrics.records.declare import METRICS
 
 NAMES = ("clipped_density", "clipped_coverage", "sym_precision", "sym_recall", "authenticity", "realism", "rarity")
 Sides = tuple[np.ndarray, np.ndarray]

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from divmetrics.declare import METRICS
+from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import TooFewSamples, UsageError
-from divmetrics.pool import FAKE, REAL, Pool, Splits
-from divmetrics.summaries import Rows
+from divmetrics.records.declare import METRICS
 
 NAMES = ("p_precision", "p_recall")
 Sides = tuple[np.ndarray, np.ndarray]

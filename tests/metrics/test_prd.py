@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from divmetrics.declare import METRICS
+from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import UsageError
-from divmetrics.pool import Pool, Splits
-from divmetrics.prd import best_f, curve
-from divmetrics.summaries import Rows
+from divmetrics.metrics.clusters._prd_curve import best_f, curve
+from divmetrics.records.declare import METRICS
 
 F8, F1_8 = METRICS["prd_f8"], METRICS["prd_f1_8"]
 

@@ -6,10 +6,10 @@ import torch
 from scipy.spatial.distance import cdist
 from sklearn.datasets import load_digits
 
-from divmetrics.declare import METRICS
+from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
-from divmetrics.pool import FAKE, REAL, Pool, Splits
-from divmetrics.summaries import Rows
+from divmetrics.records.declare import METRICS
 
 METRIC = METRICS["psnr"]
 Sides = tuple[np.ndarray, np.ndarray]

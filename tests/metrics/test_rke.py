@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from divmetrics.declare import METRICS
-from divmetrics.engine import score
+from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, UsageError
-from divmetrics.pool import FAKE, REAL, Pool, Splits
-from divmetrics.summaries import Rows
+from divmetrics.records.declare import METRICS
+from divmetrics.scoring.score import score
 
 rke, ratio = METRICS["rke"], METRICS["rke_ratio"]
 

@@ -7,12 +7,12 @@ import torch
 from scipy.spatial.distance import cdist
 from sklearn.datasets import load_digits
 
-from divmetrics.declare import METRICS
+from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, MeasureError, UsageError
-from divmetrics.pool import FAKE, REAL, Pool, Splits
-from divmetrics.summaries import Rows
-from divmetrics.transport import _dealt
-from divmetrics.transport import sinkhorn as room
+from divmetrics.metrics.transport import _dealt
+from divmetrics.metrics.transport import _sinkhorn as room
+from divmetrics.records.declare import METRICS
 
 sinkhorn = METRICS["sinkhorn"]
 DIGITS = load_digits().data

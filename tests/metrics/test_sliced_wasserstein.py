@@ -1,4 +1,4 @@
-"""Sliced Wasserstein: closed forms, POT, options, collapse, bad input. The lines: tests/transport/test_sliced.py."""
+"""Sliced Wasserstein: closed forms, POT, options, collapse, bad input. The lines: test_transport_sliced.py."""
 
 import numpy as np
 import ot
@@ -6,11 +6,11 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from divmetrics.declare import METRICS
+from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import UsageError
-from divmetrics.pool import Pool, Splits
-from divmetrics.summaries import Rows
-from divmetrics.transport import directions
+from divmetrics.metrics.transport import directions
+from divmetrics.records.declare import METRICS
 
 sliced_wasserstein = METRICS["sliced_wasserstein"]
 DIGITS = load_digits().data

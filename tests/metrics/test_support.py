@@ -5,8 +5,8 @@ import prdc
 import pytest
 from sklearn.datasets import load_digits
 
-from divmetrics.declare import METRICS
 from divmetrics.errors import TooFewSamples, UnknownName, UsageError
+from divmetrics.records.declare import METRICS
 
 NAMES = ("precision", "recall", "density", "coverage")
 Sides = tuple[np.ndarray, np.ndarray]

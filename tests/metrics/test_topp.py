@@ -5,10 +5,10 @@ import pytest
 import torch
 from scipy import stats
 
-from divmetrics.declare import METRICS
+from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import MeasureError, TooFewSamples, UsageError
-from divmetrics.pool import FAKE, REAL, Pool, Splits
-from divmetrics.summaries import Rows
+from divmetrics.records.declare import METRICS
 
 NAMES = ("topp", "topr")
 Sides = tuple[np.ndarray, np.ndarray]

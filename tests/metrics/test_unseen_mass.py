@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from divmetrics.declare import METRICS
+from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError
-from divmetrics.pool import Pool, Splits
-from divmetrics.summaries import Rows
+from divmetrics.records.declare import METRICS
 
 unseen_mass = METRICS["unseen_mass"]
 

@@ -7,10 +7,10 @@ import pytest
 from sklearn.datasets import load_digits
 from vendi_score import vendi as peer
 
-from divmetrics.declare import METRICS
+from divmetrics.arrays.splits import Pool
+from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, UsageError
-from divmetrics.pool import Pool
-from divmetrics.summaries import Rows
+from divmetrics.records.declare import METRICS
 
 vendi = METRICS["vendi"]
 DIGITS = load_digits().data

@@ -1,4 +1,4 @@
-"""2-Wasserstein distance: closed forms, POT, collapse, bad input, variance. Solver: tests/transport/test_exact.py."""
+"""2-Wasserstein distance: closed forms, POT, collapse, bad input, variance. Solver: test_transport_exact.py."""
 
 import numpy as np
 import ot
@@ -6,10 +6,10 @@ import pytest
 from scipy.spatial.distance import cdist
 from sklearn.datasets import load_digits
 
-from divmetrics.declare import METRICS
+from divmetrics.arrays.splits import Pool
+from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError
-from divmetrics.pool import Pool
-from divmetrics.summaries import Rows
+from divmetrics.records.declare import METRICS
 
 w2 = METRICS["w2"]
 DIGITS = load_digits().data

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from divmetrics.results import Mode, NullBand, Report, Result, Side, Signature, Skipped
+from divmetrics.records.results import Mode, NullBand, Report, Result, Side, Signature, Skipped
 
 LITE0 = "efficientnet-lite0"
 

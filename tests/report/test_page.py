@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from divmetrics.records.results import Mode, NullBand, Report, Result, Side, Skipped, Verdict
 from divmetrics.report.page import Grid, Page, number, of_report, printable
-from divmetrics.results import Mode, NullBand, Report, Result, Side, Skipped, Verdict
 
 
 @pytest.mark.parametrize(

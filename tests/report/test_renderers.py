@@ -8,12 +8,12 @@ from xml.etree import ElementTree
 import pytest
 
 from divmetrics.errors import UsageError
-from divmetrics.gate import judge
+from divmetrics.records.results import Report, Result
 from divmetrics.report import gated as gated_view
 from divmetrics.report import markdown, samples, table
+from divmetrics.report.gate.judge import judge
+from divmetrics.report.gate.rules import Rule, Rules
 from divmetrics.report.page import Grid, Page, of_report
-from divmetrics.results import Report, Result
-from divmetrics.rules import Rule, Rules
 
 
 def words(text: str) -> set[str]:

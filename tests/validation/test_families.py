@@ -9,8 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from divmetrics.declare import ZOO
-from divmetrics.roster import recorded
+from divmetrics.records.declare import ZOO
 from divmetrics.validation import families, ladders
 from divmetrics.validation.cards import cards
 from divmetrics.validation.families import ENOUGH, LEAST
@@ -19,6 +18,7 @@ from divmetrics.validation.recommend import seen, smallest
 from divmetrics.validation.records import LadderRow, Validation
 from divmetrics.validation.running import Key, Outcome, Runner
 from divmetrics.validation.trial import FULL, QUICK
+from divmetrics.zoo.record import recorded
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 MODELS = [model for model in families.trained() if model.target == "ring-8"][:LEAST]

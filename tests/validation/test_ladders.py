@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from divmetrics.declare import METRICS, ZOO
+from divmetrics.records.declare import METRICS, ZOO
 from divmetrics.validation import ladders
 from divmetrics.validation.cards import cards
 from divmetrics.validation.ladders import COLUMNS, CONTROL, KNOBS

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from scipy.special import rel_entr
 
-from divmetrics.classes import both_counts
-from divmetrics.declare import METRICS, Chance, Laws, Metric, Null
+from divmetrics.arrays.class_counts import both_counts
+from divmetrics.arrays.splits import Pool
+from divmetrics.arrays.summaries import ClassTally, Rows
 from divmetrics.metrics import coverage, recall
-from divmetrics.pool import Pool
-from divmetrics.summaries import ClassTally, Rows
+from divmetrics.records.declare import METRICS, Chance, Laws, Metric, Null
 from divmetrics.validation import calibration, ladders, sanity
 from divmetrics.validation.cards import cards
 from divmetrics.validation.checks import CHECKS

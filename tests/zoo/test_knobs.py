@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from divmetrics.declare import ZOO
 from divmetrics.errors import UnknownName, UsageError
-from divmetrics.targets import target
+from divmetrics.records.declare import ZOO
+from divmetrics.zoo.targets import target
 
 KNOBS = sorted({model.name.removeprefix(f"{model.target}-") for model in ZOO if model.family == "oracle"})
 N = 4000

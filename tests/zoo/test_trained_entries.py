@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from divmetrics import roster
-from divmetrics.checkpoints import Checkpoint
-from divmetrics.declare import ZOO
-from divmetrics.trained import CHECKPOINTS
+from divmetrics.records.declare import ZOO
+from divmetrics.zoo import record as roster
+from divmetrics.zoo.models.checkpoints import Checkpoint
+from divmetrics.zoo.models.entry import CHECKPOINTS
 
 TRAINED = [model.name for model in ZOO if model.train is not None]
 

@@ -8,19 +8,19 @@ one no larger (Kynkaanniemi 2019).
 product is a filter with a proven error bound (`_distances.py`), and only what it cannot decide is computed directly.
 """
 
-from divmetrics.pairs._angles import mean_angles, nearest_angles
-from divmetrics.pairs._crowding import bandwidth, effective, effective_of_splits, log_variance
-from divmetrics.pairs._discrepancy import draw_subsets, mmd2, mmd2_of_splits, mmd2_subsets, mmd2_variance
-from divmetrics.pairs._distances import Pairs, Sheet, blocks, ieee_products, lower, squared_distances
-from divmetrics.pairs._distinct import Distinct
-from divmetrics.pairs._halved import PAIRS, disjoint_variance, half_error, halved_variance, neighbour_chance
-from divmetrics.pairs._hits import Hits, hits
-from divmetrics.pairs._kernels import Gaussian, Kernel, Polynomial, split_sums, typical_distance, within
-from divmetrics.pairs._lists import Lists, deepest, depths, lists
-from divmetrics.pairs._neighbours import nearest, radii
-from divmetrics.pairs._realism import median_realism_on_splits
-from divmetrics.pairs._splits import SplitNearest, split_hits, split_nearest
-from divmetrics.pairs._support import (
+from divmetrics.arrays.pairs._angles import mean_angles, nearest_angles
+from divmetrics.arrays.pairs._crowding import bandwidth, effective, effective_of_splits, log_variance
+from divmetrics.arrays.pairs._discrepancy import draw_subsets, mmd2, mmd2_of_splits, mmd2_subsets, mmd2_variance
+from divmetrics.arrays.pairs._distances import Pairs, Sheet, blocks, ieee_products, lower, squared_distances
+from divmetrics.arrays.pairs._distinct import Distinct
+from divmetrics.arrays.pairs._halved import PAIRS, disjoint_variance, half_error, halved_variance, neighbour_chance
+from divmetrics.arrays.pairs._hits import Hits, hits
+from divmetrics.arrays.pairs._kernels import Gaussian, Kernel, Polynomial, split_sums, typical_distance, within
+from divmetrics.arrays.pairs._lists import Lists, deepest, depths, lists
+from divmetrics.arrays.pairs._neighbours import nearest, radii
+from divmetrics.arrays.pairs._realism import median_realism_on_splits
+from divmetrics.arrays.pairs._splits import SplitNearest, split_hits, split_nearest
+from divmetrics.arrays.pairs._support import (
     SUPPORT,
     Nearest,
     Ties,
@@ -31,7 +31,7 @@ from divmetrics.pairs._support import (
     realism_scores,
     support,
 )
-from divmetrics.pairs._tallies import SplitHits, mean_on_splits
+from divmetrics.arrays.pairs._tallies import SplitHits, mean_on_splits
 
 __all__ = [
     "PAIRS",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from divmetrics.arrays.pairs._distances import blocks, ieee_products
+from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import FeatureError
-from divmetrics.pairs._distances import blocks, ieee_products
-from divmetrics.pool import Pool, Splits
-from divmetrics.summaries import Rows, same_width
 
 LISTED = 48
 """Neighbours kept of each sample; with as many reals as fakes one in 10^14 samples has no real among them."""

@@ -6,12 +6,12 @@ from math import log, sqrt
 
 from torch import Tensor
 
+from divmetrics.arrays.linalg import float64
+from divmetrics.arrays.pairs._discrepancy import centred_square
+from divmetrics.arrays.pairs._kernels import Gaussian, split_sums, within
+from divmetrics.arrays.splits import Splits
+from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import UsageError
-from divmetrics.linalg import float64
-from divmetrics.pairs._discrepancy import centred_square
-from divmetrics.pairs._kernels import Gaussian, split_sums, within
-from divmetrics.pool import Splits
-from divmetrics.summaries import Rows
 
 STEP = 0.02
 """Relative step of the derivative by the bandwidth."""

@@ -11,9 +11,9 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from divmetrics.pairs._lists import Estimates, Lists
-from divmetrics.pairs._tallies import Ask, SplitHits
-from divmetrics.pool import FAKE, REAL, Pool
+from divmetrics.arrays.pairs._lists import Estimates, Lists
+from divmetrics.arrays.pairs._tallies import Ask, SplitHits
+from divmetrics.arrays.splits import FAKE, REAL, Pool
 
 ROWS = 256
 """Samples whose distances to all others are held at once."""

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from divmetrics import dist
+from divmetrics.arrays import dist
+from divmetrics.arrays.pairs._distances import centre_of, ieee_products
+from divmetrics.arrays.pairs._kernels import Factors, Kernel, SplitSums, Sums, joint, values
+from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import TooFewSamples, UsageError
-from divmetrics.pairs._distances import centre_of, ieee_products
-from divmetrics.pairs._kernels import Factors, Kernel, SplitSums, Sums, joint, values
-from divmetrics.summaries import Rows, same_width
 
 Draw = tuple[Tensor, Tensor]
 """Row numbers of one subset of the reals and one of the fakes, int64."""

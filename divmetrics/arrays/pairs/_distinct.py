@@ -8,7 +8,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from divmetrics.pairs._distances import blocks
+from divmetrics.arrays.pairs._distances import blocks
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from divmetrics.declare import Chance, Variance
-from divmetrics.pool import ABSENT, FAKE, REAL, Pool, Splits
+from divmetrics.arrays.splits import ABSENT, FAKE, REAL, Pool, Splits
+from divmetrics.records.declare import Chance, Variance
 
 PAIRS = 40
 """Pairs of halves; the error of a standard error from 40 is 11 %."""

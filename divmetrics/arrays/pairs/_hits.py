@@ -13,9 +13,9 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from divmetrics import dist
-from divmetrics.pairs._distances import Pairs, blocks, ieee_products, lower
-from divmetrics.pairs._distinct import Distinct
+from divmetrics.arrays import dist
+from divmetrics.arrays.pairs._distances import Pairs, blocks, ieee_products, lower
+from divmetrics.arrays.pairs._distinct import Distinct
 
 
 @dataclass(frozen=True, eq=False)

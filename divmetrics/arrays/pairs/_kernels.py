@@ -9,11 +9,11 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from divmetrics import dist
-from divmetrics.linalg import float64
-from divmetrics.pairs._distances import BLOCK, blocks, centre_of, ieee_products
-from divmetrics.pool import FAKE, REAL, Splits
-from divmetrics.summaries import Rows, same_width
+from divmetrics.arrays import dist
+from divmetrics.arrays.linalg import float64
+from divmetrics.arrays.pairs._distances import BLOCK, blocks, centre_of, ieee_products
+from divmetrics.arrays.splits import FAKE, REAL, Splits
+from divmetrics.arrays.summaries import Rows, same_width
 
 MANY = 1024
 """Samples from which a typical distance is taken; its error is then below 1 %."""

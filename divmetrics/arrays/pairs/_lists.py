@@ -20,9 +20,9 @@ import torch
 from scipy.special import bdtr
 from torch import Tensor
 
-from divmetrics.pairs._distances import Pairs, Sheet, ieee_products, lower
-from divmetrics.pairs._distinct import Distinct
-from divmetrics.pool import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.pairs._distances import Pairs, Sheet, ieee_products, lower
+from divmetrics.arrays.pairs._distinct import Distinct
+from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
 
 BLOCK = 2048
 """Rows and columns of a block."""

@@ -8,9 +8,9 @@ from math import inf, nan
 import torch
 from torch import Tensor
 
-from divmetrics import dist
-from divmetrics.pairs._distances import Pairs, Sheet, blocks, ieee_products, lower, squared_distances
-from divmetrics.pairs._distinct import Distinct
+from divmetrics.arrays import dist
+from divmetrics.arrays.pairs._distances import Pairs, Sheet, blocks, ieee_products, lower, squared_distances
+from divmetrics.arrays.pairs._distinct import Distinct
 
 SLACK = 4
 """Candidates kept beyond the k nearest: room for those that the float32 bounds cannot put in order."""

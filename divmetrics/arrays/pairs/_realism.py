@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from divmetrics.pairs._crowds import own_reach, whole_rows
-from divmetrics.pairs._lists import Lists, lists
-from divmetrics.pairs._splits import split_hits
-from divmetrics.pairs._tallies import SplitHits, middle
-from divmetrics.pool import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.pairs._crowds import own_reach, whole_rows
+from divmetrics.arrays.pairs._lists import Lists, lists
+from divmetrics.arrays.pairs._splits import split_hits
+from divmetrics.arrays.pairs._tallies import SplitHits, middle
+from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
 
 
 def median_realism_on_splits(pool: Pool, splits: Splits, k: int) -> Tensor:

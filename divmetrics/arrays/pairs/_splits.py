@@ -13,11 +13,11 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from divmetrics.pairs._crowds import count_crowds
-from divmetrics.pairs._lists import Lists, deepest, depths, lists
-from divmetrics.pairs._support import Ties
-from divmetrics.pairs._tallies import Ask, SplitHits, middle
-from divmetrics.pool import ABSENT, FAKE, REAL, Pool, Splits
+from divmetrics.arrays.pairs._crowds import count_crowds
+from divmetrics.arrays.pairs._lists import Lists, deepest, depths, lists
+from divmetrics.arrays.pairs._support import Ties
+from divmetrics.arrays.pairs._tallies import Ask, SplitHits, middle
+from divmetrics.arrays.splits import ABSENT, FAKE, REAL, Pool, Splits
 
 COLUMNS = 32
 """Columns of the lists that are looked at first."""

@@ -16,12 +16,12 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from divmetrics.declare import Family
+from divmetrics.arrays.pairs._distinct import Distinct
+from divmetrics.arrays.pairs._hits import Hits, hits, hits_within
+from divmetrics.arrays.pairs._neighbours import Closest, radii
+from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import TooFewSamples, UsageError
-from divmetrics.pairs._distinct import Distinct
-from divmetrics.pairs._hits import Hits, hits, hits_within
-from divmetrics.pairs._neighbours import Closest, radii
-from divmetrics.summaries import Rows, same_width
+from divmetrics.records.declare import Family
 
 Ties = Literal["open", "closed"]
 

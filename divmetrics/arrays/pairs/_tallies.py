@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from divmetrics.pool import FAKE, REAL, Splits
+from divmetrics.arrays.splits import FAKE, REAL, Splits
 
 
 @dataclass(frozen=True)

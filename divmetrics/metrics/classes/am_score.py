@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from divmetrics.classes import curvature, divergence_pulls, kl, log_predictions, settled, split_predictions
-from divmetrics.declare import About, Chance, Laws, Measured, Variance, metric
+from divmetrics.arrays.class_counts import curvature, divergence_pulls, kl, log_predictions, settled, split_predictions
+from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import FeatureError
-from divmetrics.pool import Pool, Splits
-from divmetrics.summaries import Rows, same_width
+from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
 
 
 def _resample(pool: Pool, splits: Splits) -> Tensor:

@@ -7,12 +7,12 @@ from math import inf
 import torch
 from torch import Tensor
 
-from divmetrics.classes import score_variance
-from divmetrics.declare import About, Chance, Laws, Measured, Variance, metric
+from divmetrics.arrays.class_counts import score_variance
+from divmetrics.arrays.linalg import float64
+from divmetrics.arrays.splits import Pool
+from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
-from divmetrics.linalg import float64
-from divmetrics.pool import Pool
-from divmetrics.summaries import Rows
+from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
 
 
 def split_scores(logits: Tensor, splits: int) -> Tensor:
@@ -41,7 +41,7 @@ def _score(log_p: Tensor) -> Tensor:
 def _variance(pool: Pool, *, splits: int, shuffle: bool, seed: int) -> float:
     """Of a mean over parts that share no sample. log score moves with each KL alone, for p(c) minimises their mean.
 
-    The second order, of every part's own p(c), adds up `splits` times; see divmetrics/classes.py.
+    The second order, of every part's own p(c), adds up `splits` times; see divmetrics/arrays/class_counts.py.
     """
     value = float(split_scores(_dealt(pool.fake, shuffle, seed), splits).mean())
     first, level = score_variance(float64(pool.fake.features).log_softmax(1))

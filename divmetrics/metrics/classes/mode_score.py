@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from divmetrics.classes import (
+from divmetrics.arrays.class_counts import (
     curvature,
     divergence_pulls,
     kl,
@@ -16,10 +16,10 @@ from divmetrics.classes import (
     settled,
     split_predictions,
 )
-from divmetrics.declare import About, Chance, Laws, Measured, Variance, metric
+from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import FeatureError
-from divmetrics.pool import Pool, Splits
-from divmetrics.summaries import Rows, same_width
+from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
 
 Divergence = Literal["fake_to_real", "real_to_fake"]
 

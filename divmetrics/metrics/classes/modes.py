@@ -12,11 +12,19 @@ from math import inf
 import numpy as np
 from scipy.special import bdtrc, erf, rel_entr
 
-from divmetrics.classes import both_counts, entropy, pool_counts, pool_recount, settled, shares, variance_of_mean
-from divmetrics.declare import About, Chance, Laws, Measured, Variance, metric
+from divmetrics.arrays.class_counts import (
+    both_counts,
+    entropy,
+    pool_counts,
+    pool_recount,
+    settled,
+    shares,
+    variance_of_mean,
+)
+from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.summaries import ClassTally
 from divmetrics.errors import MeasureError, UsageError
-from divmetrics.pool import Pool, Splits
-from divmetrics.summaries import ClassTally
+from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
 
 TALLY = ClassTally.on("labels", "logits")
 COST = "Instant once classes are counted: a pass over n + m labels; 199 re-splits of 10,000 labels take 0.2 s."

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from divmetrics.classes import both_counts, pool_counts, pool_recount
-from divmetrics.declare import About, Chance, Laws, Measured, Variance, metric
-from divmetrics.pool import Pool, Splits
-from divmetrics.summaries import ClassTally
+from divmetrics.arrays.class_counts import both_counts, pool_counts, pool_recount
+from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.summaries import ClassTally
+from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
 
 
 def _resample(pool: Pool, splits: Splits) -> np.ndarray:

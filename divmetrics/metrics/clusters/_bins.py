@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from divmetrics.clusters import Clusters, narrowed
+from divmetrics.arrays.clustering import Clusters, narrowed
+from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import UsageError
-from divmetrics.pool import Pool, Splits
-from divmetrics.summaries import Rows, same_width
 
 FEWEST = 10
 """Reals a bin at least, on average."""

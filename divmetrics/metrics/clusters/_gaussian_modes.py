@@ -11,10 +11,10 @@ import torch
 from scipy.special import chdtri
 from torch import Tensor
 
-from divmetrics.clusters import clusters
-from divmetrics.linalg import float64
-from divmetrics.pairs import nearest
-from divmetrics.summaries import Rows
+from divmetrics.arrays.clustering import clusters
+from divmetrics.arrays.linalg import float64
+from divmetrics.arrays.pairs import nearest
+from divmetrics.arrays.summaries import Rows
 
 LEVEL = -float(np.expm1(-4.5))
 """Share of a round Gaussian within 3 standard deviations in two dimensions, 98.89 %: the classic rule."""

@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from divmetrics.classes import recount
-from divmetrics.clusters import narrowed, threads
+from divmetrics.arrays.class_counts import recount
+from divmetrics.arrays.clustering import narrowed, threads
+from divmetrics.arrays.pairs import disjoint_variance
+from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import UsageError
-from divmetrics.pairs import disjoint_variance
-from divmetrics.pool import FAKE, REAL, Pool, Splits
-from divmetrics.summaries import Rows, same_width
 
 EDGE = 1e-10
 """How far the outermost angles stay from 0 and from a right angle, where a slope would be 0 or infinite."""

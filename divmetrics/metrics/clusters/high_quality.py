@@ -7,11 +7,11 @@ import torch
 from scipy.special import rel_entr
 from torch import Tensor
 
-from divmetrics.blobs import Blobs, blobs, fitted
-from divmetrics.declare import About, Chance, Laws, Measured, Variance, metric
+from divmetrics.arrays.splits import FAKE, Pool, Splits
+from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import UsageError
-from divmetrics.pool import FAKE, Pool, Splits
-from divmetrics.summaries import Rows, same_width
+from divmetrics.metrics.clusters._gaussian_modes import Blobs, blobs, fitted
+from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
 
 FITS = 12
 """Refits on halves of the reals behind the variance."""

@@ -6,11 +6,11 @@ from math import log
 
 import numpy as np
 
-from divmetrics.binning import binned, rebinned, reshaped
-from divmetrics.classes import jensen_shannon, settled, shares, variance_of_mean
-from divmetrics.declare import About, Chance, Laws, Measured, Variance, metric
-from divmetrics.pool import Pool, Splits
-from divmetrics.summaries import Rows
+from divmetrics.arrays.class_counts import jensen_shannon, settled, shares, variance_of_mean
+from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.summaries import Rows
+from divmetrics.metrics.clusters._bins import binned, rebinned, reshaped
+from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
 
 
 def _resample(pool: Pool, splits: Splits, *, bins: int, seed: int) -> np.ndarray:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from divmetrics.binning import binned, rebinned
-from divmetrics.classes import shares
-from divmetrics.declare import About, Chance, Laws, Measured, Variance, metric
+from divmetrics.arrays.class_counts import shares
+from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import UsageError
-from divmetrics.pool import Pool, Splits
-from divmetrics.summaries import Rows
+from divmetrics.metrics.clusters._bins import binned, rebinned
+from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
 
 
 def _scores(reals: np.ndarray, fakes: np.ndarray) -> np.ndarray:

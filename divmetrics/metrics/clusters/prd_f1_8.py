@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from divmetrics.declare import About, Chance, Laws, Measured, Variance, metric
-from divmetrics.pairs import PAIRS
-from divmetrics.pool import Pool, Splits
-from divmetrics.prd import best_f, f_on_splits, f_variance, mean_curve, thinned
-from divmetrics.summaries import Rows
+from divmetrics.arrays.pairs import PAIRS
+from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.summaries import Rows
+from divmetrics.metrics.clusters._prd_curve import best_f, f_on_splits, f_variance, mean_curve, thinned
+from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
 
 BETA = 1 / 8
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from divmetrics.pairs import Lists, deepest, depths, lists
-from divmetrics.pool import ABSENT, FAKE, REAL, Pool, Splits
+from divmetrics.arrays.pairs import Lists, deepest, depths, lists
+from divmetrics.arrays.splits import ABSENT, FAKE, REAL, Pool, Splits
 
 COLUMNS = 16
 """Columns of the lists that are looked at first: on nearly all splits the closest is among them."""

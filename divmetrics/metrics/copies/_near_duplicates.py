@@ -18,10 +18,10 @@ import torch
 from scipy.special import digamma
 from torch import Tensor
 
+from divmetrics.arrays.pairs import Distinct, Pairs, Sheet, blocks, ieee_products, lower, squared_distances
+from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import TooFewSamples, UsageError
-from divmetrics.pairs import Distinct, Pairs, Sheet, blocks, ieee_products, lower, squared_distances
-from divmetrics.pool import FAKE, REAL, Pool, Splits
-from divmetrics.summaries import Rows, same_width
 
 KEPT = 512
 """Closest pairs of a pool that re-splits look at; that none of them is of two reals has a chance of 1e-60 at n = m."""

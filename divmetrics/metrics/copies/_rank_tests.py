@@ -15,10 +15,10 @@ import numpy as np
 import scipy
 import torch
 
+from divmetrics.arrays.linalg import threads_for
+from divmetrics.arrays.pairs import nearest
+from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import TooFewSamples, UsageError
-from divmetrics.linalg import threads_for
-from divmetrics.pairs import nearest
-from divmetrics.summaries import Rows, same_width
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ import numpy as np
 from scipy import special
 from torch import Tensor
 
-from divmetrics.declare import About, Chance, Interval, Laws, Measured, metric
-from divmetrics.limits import GRID
-from divmetrics.near import Near, near, renear
-from divmetrics.pool import FAKE, Pool, Splits
-from divmetrics.summaries import Rows
+from divmetrics.arrays.share_intervals import GRID
+from divmetrics.arrays.splits import FAKE, Pool, Splits
+from divmetrics.arrays.summaries import Rows
+from divmetrics.metrics.copies._near_duplicates import Near, near, renear
+from divmetrics.records.declare import About, Chance, Interval, Laws, Measured, metric
 
 ARRIVALS = -np.log1p(-(np.arange(len(GRID)) + 0.5) / len(GRID))
 """Exponential values of equal weight: how many pairs of reals to expect within the distance of the closest."""

@@ -6,10 +6,10 @@ from typing import Any
 
 from scipy.special import ndtr
 
-from divmetrics.copying import Cells, cells_of
-from divmetrics.declare import About, Chance, Laws, Measured, Null, Variance, metric
-from divmetrics.pool import Pool
-from divmetrics.summaries import Rows
+from divmetrics.arrays.splits import Pool
+from divmetrics.arrays.summaries import Rows
+from divmetrics.metrics.copies._rank_tests import Cells, cells_of
+from divmetrics.records.declare import About, Chance, Laws, Measured, Null, Variance, metric
 
 
 def _of_pool(pool: Pool, options: dict[str, Any]) -> Cells:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from divmetrics.declare import About, Chance, Laws, Measured, Variance, metric
-from divmetrics.near import RANK, near, renear
-from divmetrics.pool import FAKE, Pool, Splits
-from divmetrics.summaries import Rows
+from divmetrics.arrays.splits import FAKE, Pool, Splits
+from divmetrics.arrays.summaries import Rows
+from divmetrics.metrics.copies._near_duplicates import RANK, near, renear
+from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
 
 
 def _resample(pool: Pool, splits: Splits, *, threshold: float | None) -> Tensor:

@@ -9,11 +9,11 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from divmetrics.declare import About, Chance, Laws, Measured, Null, Variance, metric
+from divmetrics.arrays.splits import Pool
+from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import TooFewSamples
-from divmetrics.mixtures import Mixture
-from divmetrics.pool import Pool
-from divmetrics.summaries import Rows, same_width
+from divmetrics.metrics.copies._kernel_mixture import Mixture
+from divmetrics.records.declare import About, Chance, Laws, Measured, Null, Variance, metric
 
 
 @dataclass(frozen=True, eq=False)

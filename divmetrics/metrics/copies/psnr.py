@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from divmetrics.closest import closest_of_splits, median_variance
-from divmetrics.declare import About, Chance, Laws, Measured, Variance, metric
+from divmetrics.arrays.pairs import Distinct, nearest, radii
+from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import FeatureError, TooFewSamples
-from divmetrics.pairs import Distinct, nearest, radii
-from divmetrics.pool import FAKE, REAL, Pool, Splits
-from divmetrics.summaries import Rows, same_width
+from divmetrics.metrics.copies._closest import closest_of_splits, median_variance
+from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
 
 To = Literal["any", "real", "fake"]
 

@@ -5,11 +5,11 @@ where a kernel density is surely above 0 (Kim 2023), `curve` how much of one set
 another (Alaa 2022). One pass over a pool's pairs serves all its splits: `_field.py`.
 """
 
-from divmetrics.support._dense import Band, Dense, dense, some
-from divmetrics.support._dense import interval as dense_interval
-from divmetrics.support._dense import share_on_splits as dense_on_splits
-from divmetrics.support._field import remembered
-from divmetrics.support._levels import (
+from divmetrics.metrics.densities._dense import Band, Dense, dense, some
+from divmetrics.metrics.densities._dense import interval as dense_interval
+from divmetrics.metrics.densities._dense import share_on_splits as dense_on_splits
+from divmetrics.metrics.densities._field import remembered
+from divmetrics.metrics.densities._levels import (
     alpha_on_splits,
     beta_on_splits,
     covered,
@@ -18,9 +18,9 @@ from divmetrics.support._levels import (
     integrated,
     thinned,
 )
-from divmetrics.support._soft import Soft, soft
-from divmetrics.support._soft import on_splits as soft_on_splits
-from divmetrics.support._soft import variance as soft_variance
+from divmetrics.metrics.densities._soft import Soft, soft
+from divmetrics.metrics.densities._soft import on_splits as soft_on_splits
+from divmetrics.metrics.densities._soft import variance as soft_variance
 
 __all__ = [
     "Band",

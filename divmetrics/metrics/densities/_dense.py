@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from divmetrics.arrays.distributions import student
+from divmetrics.arrays.pairs import enough_rows
+from divmetrics.arrays.share_intervals import wilson
+from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import MeasureError, UsageError
-from divmetrics.limits import wilson
-from divmetrics.pairs import enough_rows
-from divmetrics.pool import FAKE, REAL, Pool, Splits
-from divmetrics.summaries import Rows, same_width
-from divmetrics.support._field import Field, Kernel, Parts, field_of, kernel_sums, remembered
-from divmetrics.tails import student
+from divmetrics.metrics.densities._field import Field, Kernel, Parts, field_of, kernel_sums, remembered
 
 WIDTH = 32
 """Columns that wider features are projected to."""

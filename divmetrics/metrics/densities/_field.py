@@ -15,9 +15,9 @@ from weakref import WeakKeyDictionary, ref
 import torch
 from torch import Tensor
 
-from divmetrics.pairs import Distinct, Pairs, blocks, ieee_products, lower
-from divmetrics.pool import FAKE, REAL, Splits
-from divmetrics.summaries import Rows
+from divmetrics.arrays.pairs import Distinct, Pairs, blocks, ieee_products, lower
+from divmetrics.arrays.splits import FAKE, REAL, Splits
+from divmetrics.arrays.summaries import Rows
 
 SURE = 100
 """Squared distances are kept from a product where they are this many times their proven error bound."""

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from divmetrics.arrays.linalg import float64
+from divmetrics.arrays.pairs import Distinct, enough_rows, nearest, radii, squared_distances
+from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import UsageError
-from divmetrics.linalg import float64
-from divmetrics.pairs import Distinct, enough_rows, nearest, radii, squared_distances
-from divmetrics.pool import FAKE, REAL, Pool, Splits
-from divmetrics.summaries import Rows
-from divmetrics.support._field import Field, Parts, field_of
+from divmetrics.metrics.densities._field import Field, Parts, field_of
 
 NEAREST = 24
 """Neighbours kept of each row of a pool: that none of them is in a random half has a chance of 1e-7."""

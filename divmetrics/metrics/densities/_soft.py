@@ -10,12 +10,12 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from divmetrics import dist
+from divmetrics.arrays import dist
+from divmetrics.arrays.pairs import Distinct, Pairs, enough_rows, ieee_products, radii
+from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import UsageError
-from divmetrics.pairs import Distinct, Pairs, enough_rows, ieee_products, radii
-from divmetrics.pool import Pool, Splits
-from divmetrics.summaries import Rows, same_width
-from divmetrics.support._field import Kernel, Parts, field_of, kernel_sums, remembered, squares, tasks_of
+from divmetrics.metrics.densities._field import Kernel, Parts, field_of, kernel_sums, remembered, squares, tasks_of
 
 CAP = 60.0
 """Largest log-term of one pair: exp(-60) beside 1 is nothing in float64, and sums of it stay finite."""

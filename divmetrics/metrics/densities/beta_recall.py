@@ -2,10 +2,10 @@
 
 from torch import Tensor, inf, where
 
-from divmetrics.declare import About, Chance, Laws, Measured, metric
-from divmetrics.pool import Pool, Splits
-from divmetrics.summaries import Rows, same_width
-from divmetrics.support import beta_on_splits, covered, curve, from_mean, integrated, thinned
+from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.summaries import Rows, same_width
+from divmetrics.metrics.densities import beta_on_splits, covered, curve, from_mean, integrated, thinned
+from divmetrics.records.declare import About, Chance, Laws, Measured, metric
 
 
 def _resample(pool: Pool, splits: Splits, *, levels: int) -> Tensor:

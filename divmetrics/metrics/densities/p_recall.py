@@ -2,10 +2,10 @@
 
 from torch import Tensor
 
-from divmetrics.declare import About, Chance, Laws, Measured, Variance, metric
-from divmetrics.pool import Pool, Splits
-from divmetrics.summaries import Rows
-from divmetrics.support import soft, soft_on_splits, soft_variance
+from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.summaries import Rows
+from divmetrics.metrics.densities import soft, soft_on_splits, soft_variance
+from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
 
 
 def _variance(pool: Pool, *, a: float, k: int) -> float | None:

@@ -2,10 +2,10 @@
 
 from torch import Tensor
 
-from divmetrics.declare import About, Chance, Interval, Laws, Measured, metric
-from divmetrics.pool import Pool, Splits
-from divmetrics.summaries import Rows
-from divmetrics.support import Band, dense, dense_interval, dense_on_splits, some
+from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.summaries import Rows
+from divmetrics.metrics.densities import Band, dense, dense_interval, dense_on_splits, some
+from divmetrics.records.declare import About, Chance, Interval, Laws, Measured, metric
 
 
 def _interval(pool: Pool, level: float, *, alpha: float, repeats: int, seed: int) -> tuple[float, float] | None:

@@ -4,8 +4,7 @@ from typing import Any
 
 from torch import Tensor
 
-from divmetrics.declare import About, Chance, Laws, Measured, Variance, metric
-from divmetrics.pairs import (
+from divmetrics.arrays.pairs import (
     Polynomial,
     draw_subsets,
     mmd2,
@@ -14,8 +13,9 @@ from divmetrics.pairs import (
     mmd2_variance,
     split_sums,
 )
-from divmetrics.pool import Pool, Splits
-from divmetrics.summaries import Rows
+from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.summaries import Rows
+from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
 
 
 def _kernel(rows: Rows, options: dict[str, Any]) -> Polynomial:

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from divmetrics.declare import About, Chance, Laws, Measured, Variance, metric
+from divmetrics.arrays.pairs import Gaussian, mmd2, mmd2_of_splits, mmd2_variance, split_sums, typical_distance
+from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import FeatureError, UsageError
-from divmetrics.pairs import Gaussian, mmd2, mmd2_of_splits, mmd2_variance, split_sums, typical_distance
-from divmetrics.pool import Pool, Splits
-from divmetrics.summaries import Rows, same_width
+from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
 
 
 def _unit(rows: Rows) -> Rows:

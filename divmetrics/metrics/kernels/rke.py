@@ -5,10 +5,10 @@ from __future__ import annotations
 from math import inf
 from typing import Any
 
-from divmetrics.declare import About, Chance, Laws, Measured, Variance, metric
-from divmetrics.pairs import bandwidth, effective, log_variance
-from divmetrics.pool import Pool
-from divmetrics.summaries import Rows
+from divmetrics.arrays.pairs import bandwidth, effective, log_variance
+from divmetrics.arrays.splits import Pool
+from divmetrics.arrays.summaries import Rows
+from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
 
 
 def _variance(pool: Pool, **options: Any) -> float | None:

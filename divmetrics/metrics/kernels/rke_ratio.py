@@ -7,10 +7,10 @@ from typing import Any
 
 from torch import Tensor
 
-from divmetrics.declare import About, Chance, Laws, Measured, Variance, metric
-from divmetrics.pairs import bandwidth, effective, effective_of_splits, log_variance
-from divmetrics.pool import Pool, Splits
-from divmetrics.summaries import Rows, same_width
+from divmetrics.arrays.pairs import bandwidth, effective, effective_of_splits, log_variance
+from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.summaries import Rows, same_width
+from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
 
 
 def _variance(pool: Pool, **options: Any) -> float | None:

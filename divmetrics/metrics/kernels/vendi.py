@@ -6,11 +6,11 @@ from math import exp, inf
 
 import torch
 
-from divmetrics.declare import About, Chance, Laws, Variance, metric
+from divmetrics.arrays.linalg import entropy_pull, float64, spectral_entropy
+from divmetrics.arrays.splits import Pool
+from divmetrics.arrays.summaries import UnitGram
 from divmetrics.errors import UsageError
-from divmetrics.linalg import entropy_pull, float64, spectral_entropy
-from divmetrics.pool import Pool
-from divmetrics.summaries import UnitGram
+from divmetrics.records.declare import About, Chance, Laws, Variance, metric
 
 ENOUGH = 8
 """Samples, in units of the score, from which its influence function holds: below, many are directions of their own."""

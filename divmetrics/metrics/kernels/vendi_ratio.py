@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from divmetrics.declare import About, Chance, Laws, Measured, Variance, metric
+from divmetrics.arrays.linalg import Pull, each, entropy_pull, float64, gram, spectral_entropy
+from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import FeatureError, UsageError
-from divmetrics.linalg import Pull, each, entropy_pull, float64, gram, spectral_entropy
-from divmetrics.pool import Pool, Splits
-from divmetrics.summaries import Rows, same_width
+from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
 
 Kernel = Literal["anchored", "cosine"]
 HEIGHT = 0.5

@@ -10,10 +10,10 @@ import scipy
 import torch
 from torch import Tensor
 
+from divmetrics.arrays.linalg import ACCURACY, bures, bures_of_factors, each, eigenvalues, float64, gram, threads_for
+from divmetrics.arrays.splits import ABSENT, Pool, Splits
+from divmetrics.arrays.summaries import Moments, Rows, same_width
 from divmetrics.errors import TooFewSamples
-from divmetrics.linalg import ACCURACY, bures, bures_of_factors, each, eigenvalues, float64, gram, threads_for
-from divmetrics.pool import ABSENT, Pool, Splits
-from divmetrics.summaries import Moments, Rows, same_width
 
 Pulls = tuple[np.ndarray, np.ndarray]
 FULL = 1.5

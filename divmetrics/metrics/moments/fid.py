@@ -6,10 +6,10 @@ from typing import Any
 
 from torch import Tensor
 
-from divmetrics import frechet
-from divmetrics.declare import About, Chance, Laws, Measured, Variance, metric
-from divmetrics.pool import Pool, Splits
-from divmetrics.summaries import Moments
+from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.summaries import Moments
+from divmetrics.metrics.moments import _frechet as frechet
+from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
 
 
 def _variance(pool: Pool, **_: Any) -> float | None:

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from divmetrics import frechet
-from divmetrics.declare import About, Chance, Laws, Measured, Variance, metric
+from divmetrics.arrays.linalg import each
+from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import TooFewSamples, UsageError
-from divmetrics.linalg import each
-from divmetrics.pool import Pool, Splits
-from divmetrics.summaries import Rows
+from divmetrics.metrics.moments import _frechet as frechet
+from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
 
 WIDE = 64
 """Up to this width the null repeats the whole extrapolation; above, each of its draws takes three subsets of the one

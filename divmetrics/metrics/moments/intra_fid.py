@@ -9,12 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from divmetrics import frechet
-from divmetrics.declare import About, Chance, Laws, Measured, Variance, metric
+from divmetrics.arrays.linalg import each
+from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.summaries import Labelled, same_width
 from divmetrics.errors import MeasureError, TooFewSamples, UsageError
-from divmetrics.linalg import each
-from divmetrics.pool import Pool, Splits
-from divmetrics.summaries import Labelled, same_width
+from divmetrics.metrics.moments import _frechet as frechet
+from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
 
 
 def _classes(real: Labelled, fake: Labelled, options: dict[str, Any]) -> tuple[list[int], list[int]]:

@@ -10,12 +10,12 @@ import torch
 from scipy.special import ndtr, ndtri
 from torch import Tensor
 
-from divmetrics import frechet
-from divmetrics.declare import About, Chance, Interval, Laws, Measured, metric
+from divmetrics.arrays.pairs import mean_angles, nearest_angles
+from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import UsageError
-from divmetrics.pairs import mean_angles, nearest_angles
-from divmetrics.pool import Pool, Splits
-from divmetrics.summaries import Rows
+from divmetrics.metrics.moments import _frechet as frechet
+from divmetrics.records.declare import About, Chance, Interval, Laws, Measured, metric
 
 TINY = 1e-14
 """Added to the distance that is divided by, as in the competition: for all fakes copied it is 0."""

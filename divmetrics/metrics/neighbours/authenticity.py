@@ -4,10 +4,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from divmetrics.declare import About, Laws, Measured, metric
-from divmetrics.pairs import SUPPORT, ball_radii, mean_on_splits, nearest_across, neighbour_chance, split_nearest
-from divmetrics.pool import FAKE, Pool, Splits
-from divmetrics.summaries import Rows
+from divmetrics.arrays.pairs import SUPPORT, ball_radii, mean_on_splits, nearest_across, neighbour_chance, split_nearest
+from divmetrics.arrays.splits import FAKE, Pool, Splits
+from divmetrics.arrays.summaries import Rows
+from divmetrics.records.declare import About, Laws, Measured, metric
 
 
 def _resample(pool: Pool, splits: Splits) -> Tensor:

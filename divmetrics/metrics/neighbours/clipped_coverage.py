@@ -7,11 +7,11 @@ import torch
 from scipy.special import betaln, gammaln
 from torch import Tensor
 
-from divmetrics.declare import About, Chance, Interval, Laws, Measured, metric
-from divmetrics.limits import share_ends
-from divmetrics.pairs import PAIRS, SUPPORT, Ties, half_error, split_hits, support
-from divmetrics.pool import FAKE, REAL, Pool, Splits
-from divmetrics.summaries import Rows
+from divmetrics.arrays.pairs import PAIRS, SUPPORT, Ties, half_error, split_hits, support
+from divmetrics.arrays.share_intervals import share_ends
+from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.summaries import Rows
+from divmetrics.records.declare import About, Chance, Interval, Laws, Measured, metric
 
 
 @lru_cache(maxsize=64)

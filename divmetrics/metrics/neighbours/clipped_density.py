@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from divmetrics.declare import About, Chance, Interval, Laws, Measured, metric
+from divmetrics.arrays.pairs import PAIRS, SUPPORT, Ties, capped_within, half_error, split_hits, support
+from divmetrics.arrays.share_intervals import share_ends
+from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import MeasureError
-from divmetrics.limits import share_ends
-from divmetrics.pairs import PAIRS, SUPPORT, Ties, capped_within, half_error, split_hits, support
-from divmetrics.pool import FAKE, REAL, Pool, Splits
-from divmetrics.summaries import Rows
+from divmetrics.records.declare import About, Chance, Interval, Laws, Measured, metric
 
 
 def _ratios(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:

@@ -5,10 +5,10 @@ from math import inf
 import numpy as np
 from torch import Tensor
 
-from divmetrics.declare import About, Laws, Measured, metric
-from divmetrics.pairs import SUPPORT, Ties, neighbour_chance, split_hits, support
-from divmetrics.pool import FAKE, Pool, Splits
-from divmetrics.summaries import Rows
+from divmetrics.arrays.pairs import SUPPORT, Ties, neighbour_chance, split_hits, support
+from divmetrics.arrays.splits import FAKE, Pool, Splits
+from divmetrics.arrays.summaries import Rows
+from divmetrics.records.declare import About, Laws, Measured, metric
 
 
 def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:

@@ -5,10 +5,10 @@ from math import inf
 import numpy as np
 from torch import Tensor
 
-from divmetrics.declare import About, Laws, Measured, metric
-from divmetrics.pairs import SUPPORT, median_realism_on_splits, neighbour_chance, realism_scores
-from divmetrics.pool import Pool, Splits
-from divmetrics.summaries import Rows
+from divmetrics.arrays.pairs import SUPPORT, median_realism_on_splits, neighbour_chance, realism_scores
+from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.summaries import Rows
+from divmetrics.records.declare import About, Laws, Measured, metric
 
 
 def _resample(pool: Pool, splits: Splits, *, k: int) -> Tensor:

@@ -21,9 +21,9 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from divmetrics import dist
+from divmetrics.arrays import dist
+from divmetrics.arrays.summaries import Sample
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
-from divmetrics.summaries import Sample
 
 Border = Literal["valid", "reflect"]
 

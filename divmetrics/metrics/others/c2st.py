@@ -5,16 +5,15 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from math import erfc, isqrt, sqrt
-from typing import Any, Literal
-from weakref import WeakKeyDictionary
+from typing import Literal
 
 import numpy as np
 
-from divmetrics.declare import About, Chance, Laws, Measured, Null, Variance, metric
+from divmetrics.arrays.memo import once
+from divmetrics.arrays.splits import Pool
+from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import TooFewSamples
-from divmetrics.pool import Pool
-from divmetrics.summaries import Rows, same_width
-from divmetrics.support import remembered
+from divmetrics.records.declare import About, Chance, Laws, Measured, Null, Variance, metric
 
 Classifier = Literal["logistic", "knn"]
 STEPS = 200
@@ -24,8 +23,6 @@ WIDE = 256
 FITS, FITS_WIDE = 6, 3
 """Classifiers trained on halves of the training samples, for the variance that training adds; the second number where
 there are more than `WIDE` columns and each takes seconds."""
-
-_known: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,21 +143,20 @@ def _probabilities(classifier: Classifier, rows: np.ndarray, label: np.ndarray, 
     return np.asarray(model.predict_proba(others))[:, 1]
 
 
-def _remembered(real: Rows, fake: Rows, classifier: Classifier, seed: int) -> _Test:
-    found: _Test = remembered(_known, (real, fake), (classifier, seed), lambda: _test(real, fake, classifier, seed))
-    return found
+def _test_once(real: Rows, fake: Rows, classifier: Classifier, seed: int) -> _Test:
+    return once((real, fake), ("c2st", classifier, seed), lambda: _test(real, fake, classifier, seed))
 
 
 def _variance(pool: Pool, *, classifier: Classifier, seed: int) -> float | None:
     """Binomial, given the classifier, and what another training half would have learned."""
     if pool.real is None:
         return None
-    given = _remembered(pool.real, pool.fake, classifier, seed).variance
+    given = _test_once(pool.real, pool.fake, classifier, seed).variance
     return given + _Halves.of(pool.real, pool.fake, seed).learned(classifier, seed)
 
 
 def _null(pool: Pool, *, classifier: Classifier, seed: int) -> Null | None:
-    return None if pool.real is None else Null(0.5, _remembered(pool.real, pool.fake, classifier, seed).null_sd)
+    return None if pool.real is None else Null(0.5, _test_once(pool.real, pool.fake, classifier, seed).null_sd)
 
 
 def _column(test: _Test, side: int, n: int) -> list[float | None]:
@@ -201,7 +197,7 @@ def c2st(real: Rows, fake: Rows, *, classifier: Classifier = "logistic", seed: i
     `fake_probability`, None where it trained. Extras: `auc`, and `p`, the chance of so good an accuracy where reals and
     fakes are alike. Raises TooFewSamples below 4 rows.
     """
-    test = _remembered(real, fake, classifier, seed)
+    test = _test_once(real, fake, classifier, seed)
     value = sum(test.right) / 2
     return Measured(
         value,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from divmetrics.declare import About, Chance, Laws, Measured, Variance, metric
-from divmetrics.pool import Pool
-from divmetrics.ssim import SMALLEST, Border, compared
-from divmetrics.summaries import Sample
+from divmetrics.arrays.splits import Pool
+from divmetrics.arrays.summaries import Sample
+from divmetrics.metrics.others._ms_ssim import SMALLEST, Border, compared
+from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
 
 FEWEST = 8
 """Images below which nothing is known of how much they vary."""

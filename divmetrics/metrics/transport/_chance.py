@@ -7,8 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from divmetrics.pool import Pool
-from divmetrics.transport.exact import solve, transport
+from divmetrics.arrays.splits import Pool
+from divmetrics.metrics.transport._exact import solve, transport
 
 VARIANCE = "smaller of influence function and subsamples"
 """What reports call it."""

@@ -9,8 +9,8 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from divmetrics.linalg import float64, gram
-from divmetrics.summaries import Rows
+from divmetrics.arrays.linalg import float64, gram
+from divmetrics.arrays.summaries import Rows
 
 T = TypeVar("T")
 Memory = WeakKeyDictionary[Rows, WeakKeyDictionary[Rows, dict[Any, Any]]]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from divmetrics.arrays.linalg import float64
+from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
 from divmetrics.errors import MeasureError
-from divmetrics.linalg import float64
-from divmetrics.pool import FAKE, REAL, Pool, Splits
-from divmetrics.transport._costs import centred, costs
-from divmetrics.transport.sinkhorn import best_scale, check_cells, plan, settle_alone, solve_entropic
+from divmetrics.metrics.transport._costs import centred, costs
+from divmetrics.metrics.transport._sinkhorn import best_scale, check_cells, plan, settle_alone, solve_entropic
 
 FINE = 4096
 """Pooled samples up to which the kernel is float64; above, float32 halves it to 400 MB at 10,000, good to 1e-6."""

@@ -13,8 +13,8 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from divmetrics.pool import Pool, Splits
-from divmetrics.transport.exact import Plan, best_plan
+from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.metrics.transport._exact import Plan, best_plan
 
 OWN = 1.0
 """The power whose plans are found."""

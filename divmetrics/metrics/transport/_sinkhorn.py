@@ -15,10 +15,10 @@ import scipy
 import torch
 from torch import Tensor
 
+from divmetrics.arrays.linalg import float64
+from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import FeatureError, MeasureError
-from divmetrics.linalg import float64
-from divmetrics.summaries import Rows, same_width
-from divmetrics.transport._costs import Memory, centred, costs, remembered
+from divmetrics.metrics.transport._costs import Memory, centred, costs, remembered
 
 MAX_CELLS = 12_000**2
 """Largest cost matrix, in cells of 16 bytes, for its kernel lies beside it: 2.3 GB."""

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from divmetrics.dist import spread
-from divmetrics.pool import FAKE, REAL, Pool, Splits
-from divmetrics.summaries import same_width
-from divmetrics.transport._costs import centred
+from divmetrics.arrays.dist import spread
+from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.summaries import same_width
+from divmetrics.metrics.transport._costs import centred
 
 BLOCK = 2**23
 """Projected values held at a time, about 64 MB."""

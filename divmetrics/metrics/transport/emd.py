@@ -6,10 +6,10 @@ from math import inf
 
 from torch import Tensor
 
-from divmetrics.declare import About, Chance, Laws, Variance, metric
-from divmetrics.pool import Pool, Splits
-from divmetrics.summaries import Rows
-from divmetrics.transport import VARIANCE, distances_on_splits, transport, transport_variance
+from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.summaries import Rows
+from divmetrics.metrics.transport import VARIANCE, distances_on_splits, transport, transport_variance
+from divmetrics.records.declare import About, Chance, Laws, Variance, metric
 
 
 def _variance(pool: Pool) -> float | None:

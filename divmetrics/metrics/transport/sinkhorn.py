@@ -6,11 +6,11 @@ from math import inf
 
 from torch import Tensor
 
-from divmetrics.declare import About, Chance, Laws, Measured, Variance, metric
+from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import UsageError
-from divmetrics.pool import Pool, Splits
-from divmetrics.summaries import Rows
-from divmetrics.transport import VARIANCE, divergence, divergences, solve_entropic, variance
+from divmetrics.metrics.transport import VARIANCE, divergence, divergences, solve_entropic, variance
+from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
 
 LOOSE = 1e-3
 """Error of masses that does for parts of the samples, of which only the spread is read."""

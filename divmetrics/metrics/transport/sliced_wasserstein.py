@@ -6,11 +6,18 @@ from math import inf, isfinite
 
 from torch import Tensor
 
-from divmetrics.declare import About, Chance, Laws, Variance, metric
+from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import UsageError
-from divmetrics.pool import Pool, Splits
-from divmetrics.summaries import Rows
-from divmetrics.transport import VARIANCE, directions, line_costs, line_costs_on_splits, line_potentials, variance
+from divmetrics.metrics.transport import (
+    VARIANCE,
+    directions,
+    line_costs,
+    line_costs_on_splits,
+    line_potentials,
+    variance,
+)
+from divmetrics.records.declare import About, Chance, Laws, Variance, metric
 
 SOME = 100
 """Lines that do for the spread over parts of the samples."""

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from typing import Literal
 
 from divmetrics.errors import MeasureError, UnknownName, UsageError
-from divmetrics.results import Report, Result
-from divmetrics.rules import Rule, Rules
+from divmetrics.records.results import Report, Result
+from divmetrics.report.gate.rules import Rule, Rules
 
 SCHEMA = "divmetrics.gate/1"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from divmetrics.errors import UnknownName, UsageError
-from divmetrics.results import Report
+from divmetrics.records.results import Report
 
 FILES = ("divmetrics.toml", "pyproject.toml")
 LEVELS = ("error", "warn")

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from divmetrics.targets import Target
+from divmetrics.zoo.targets import Target
 
 Role = Literal["fidelity", "diversity"]
 ROLES: tuple[Role, ...] = get_args(Role)

@@ -6,7 +6,6 @@ from functools import cache
 
 import numpy as np
 
-from divmetrics.targets import Mixture, target
 from divmetrics.validation.checks._check import (
     FLAT_AT_ONE,
     TOLERANCE,
@@ -23,6 +22,7 @@ from divmetrics.validation.checks._check import (
     verdict,
 )
 from divmetrics.validation.checks.gaussians import CITE, WIDTHS, width
+from divmetrics.zoo.targets import Mixture, target
 
 SPREAD = {"d=1": 1 / 6, "d=8": 1 / 3, "d=64": 1.0}
 LINEAR = 0.95

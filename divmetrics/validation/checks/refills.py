@@ -6,9 +6,9 @@ from functools import cache
 
 import numpy as np
 
-from divmetrics.targets import Mixture, target
 from divmetrics.validation.checks._check import Check, Criterion, Curve, Drawn, Rng, Verdict, check, falls, verdict
 from divmetrics.validation.checks.mixtures import mixture
+from divmetrics.zoo.targets import Mixture, target
 
 MODES = 7
 JITTER = 0.1

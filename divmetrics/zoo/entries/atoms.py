@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from divmetrics.knobs import Recipe, Rng, knob
-from divmetrics.targets import Target
+from divmetrics.zoo.knobs import Recipe, Rng, knob
+from divmetrics.zoo.targets import Target
 
 PLACES = 1234
 """Seed of the points: they belong to the generator and stay while it draws."""

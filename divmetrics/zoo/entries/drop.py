@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from divmetrics.knobs import Recipe, healthy, kept, knob
-from divmetrics.targets import Target
+from divmetrics.zoo.knobs import Recipe, healthy, kept, knob
+from divmetrics.zoo.targets import Target
 
 
 @knob("drop", levels=(0, 0.2, 0.4, 0.6, 0.8, 0.95), text="share of the modes that are gone", cite="Raisa 2025, check 5")

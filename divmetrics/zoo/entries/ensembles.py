@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from divmetrics.knobs import Recipe, healthy, kept, knob
-from divmetrics.targets import Target
+from divmetrics.zoo.knobs import Recipe, healthy, kept, knob
+from divmetrics.zoo.targets import Target
 
 CITE = "field notes 0.8"
 LOST = (0, 0.1, 0.2, 0.3, 0.4, 0.45)

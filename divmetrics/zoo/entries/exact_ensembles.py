@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from divmetrics.diffusion import Score, averaged, ddpm, normals
-from divmetrics.ladders import Known, exact
+from divmetrics.zoo.exact import Known, exact
+from divmetrics.zoo.models.diffusion import Score, averaged, ddpm, normals
 
 CITE, STEPS = "field notes 0.8", 100
 LOST = (0, 0.1, 0.2, 0.3, 0.4, 0.45)

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from divmetrics.diffusion import ddpm, guided, normals
-from divmetrics.ladders import Known, exact
+from divmetrics.zoo.exact import Known, exact
+from divmetrics.zoo.models.diffusion import ddpm, guided, normals
 
 STEPS = 100
 

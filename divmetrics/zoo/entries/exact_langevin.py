@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from divmetrics.diffusion import annealed, langevin, normals
-from divmetrics.ladders import Known, exact
+from divmetrics.zoo.exact import Known, exact
+from divmetrics.zoo.models.diffusion import annealed, langevin, normals
 
 TARGET, CITE = "two-modes", "Song 2019, arXiv:1907.05600, section 3.2.2"
 RATE, BOX = 0.1, 8.0

@@ -3,8 +3,8 @@
 import numpy as np
 from torch import Tensor
 
-from divmetrics.diffusion import ddpm, normals
-from divmetrics.ladders import Known, exact
+from divmetrics.zoo.exact import Known, exact
+from divmetrics.zoo.models.diffusion import ddpm, normals
 
 
 @exact("steps", "grid-25", levels=(250, 50, 20, 10, 5, 3), text="steps that DDPM takes", cite="field notes 2.2")

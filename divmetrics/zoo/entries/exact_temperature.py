@@ -3,8 +3,8 @@
 import numpy as np
 from torch import Tensor
 
-from divmetrics.diffusion import ddpm, normals
-from divmetrics.ladders import Known, exact
+from divmetrics.zoo.exact import Known, exact
+from divmetrics.zoo.models.diffusion import ddpm, normals
 
 STEPS = {"grid-25": 100, "grid-25-soft": 400}
 """Of 1000; in 100 even the exact score makes modes narrow, so that the first rung is not quite healthy."""

@@ -1,8 +1,8 @@
 """Normalising flows: likelihood covers the modes and draws bridges between them, the other direction seeks one."""
 
-from divmetrics.likelihoods import Flow
-from divmetrics.trained import trained
-from divmetrics.training import Data
+from divmetrics.zoo.models.entry import trained
+from divmetrics.zoo.models.training import Data
+from divmetrics.zoo.models.vae_flow import Flow
 
 CITE = "Dinh 2016, arXiv:1605.08803"
 

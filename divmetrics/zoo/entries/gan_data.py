@@ -1,8 +1,8 @@
 """Faults of the data rather than of the training: too uniform, out of balance, too few."""
 
-from divmetrics.gans import Gan
-from divmetrics.trained import trained
-from divmetrics.training import Data
+from divmetrics.zoo.models.entry import trained
+from divmetrics.zoo.models.gans import Gan
+from divmetrics.zoo.models.training import Data
 
 CITE = "field notes 2.3 and 2.4"
 TARGET = "ring-8"

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from divmetrics.gans import Gan
-from divmetrics.trained import trained
-from divmetrics.training import Data
+from divmetrics.zoo.models.entry import trained
+from divmetrics.zoo.models.gans import Gan
+from divmetrics.zoo.models.training import Data
 
 PLAIN = Gan(
     Data("digits"), 1000, body="convolution", batch=64, latent=32, width=16, critic_width=16, rate=1e-3, ratio=0.5

@@ -1,8 +1,8 @@
 """Least squares in place of a logistic loss."""
 
-from divmetrics.gans import Gan
-from divmetrics.trained import trained
-from divmetrics.training import Data
+from divmetrics.zoo.models.entry import trained
+from divmetrics.zoo.models.gans import Gan
+from divmetrics.zoo.models.training import Data
 
 CITE = "Mao 2017, arXiv:1611.04076"
 

@@ -1,8 +1,8 @@
 """The critic is told how close the samples of a batch lie to each other."""
 
-from divmetrics.gans import Gan
-from divmetrics.trained import trained
-from divmetrics.training import Data
+from divmetrics.zoo.models.entry import trained
+from divmetrics.zoo.models.gans import Gan
+from divmetrics.zoo.models.training import Data
 
 trained(
     "ring-8-gan-minibatch",

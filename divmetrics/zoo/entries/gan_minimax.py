@@ -1,8 +1,8 @@
 """The loss of the game itself: the generator gets no gradient where the critic is sure."""
 
-from divmetrics.gans import Gan
-from divmetrics.trained import trained
-from divmetrics.training import Data
+from divmetrics.zoo.models.entry import trained
+from divmetrics.zoo.models.gans import Gan
+from divmetrics.zoo.models.training import Data
 
 CITE = "Goodfellow 2014, eq. 1"
 

@@ -1,8 +1,8 @@
 """Plain networks: with a critic that keeps up, and with one that learns too slowly, so the generator hops."""
 
-from divmetrics.gans import Gan
-from divmetrics.trained import trained
-from divmetrics.training import Data
+from divmetrics.zoo.models.entry import trained
+from divmetrics.zoo.models.gans import Gan
+from divmetrics.zoo.models.training import Data
 
 CITE = "Goodfellow 2014, arXiv:1406.2661"
 

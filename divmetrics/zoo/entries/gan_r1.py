@@ -1,8 +1,8 @@
 """A penalty on the slope of the critic at the reals."""
 
-from divmetrics.gans import Gan
-from divmetrics.trained import trained
-from divmetrics.training import Data
+from divmetrics.zoo.models.entry import trained
+from divmetrics.zoo.models.gans import Gan
+from divmetrics.zoo.models.training import Data
 
 trained(
     "ring-8-gan-r1",

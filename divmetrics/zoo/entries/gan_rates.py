@@ -1,8 +1,8 @@
 """The learning rate of the generator over that of the critic, the commonest cause of collapse."""
 
-from divmetrics.gans import Gan
-from divmetrics.trained import trained
-from divmetrics.training import Data
+from divmetrics.zoo.models.entry import trained
+from divmetrics.zoo.models.gans import Gan
+from divmetrics.zoo.models.training import Data
 
 for ratio in (0.1, 0.3, 3.0, 5.0, 10.0):
     trained(

@@ -1,8 +1,8 @@
 """Spectral norm bounds the slope of the critic."""
 
-from divmetrics.gans import Gan
-from divmetrics.trained import trained
-from divmetrics.training import Data
+from divmetrics.zoo.models.entry import trained
+from divmetrics.zoo.models.gans import Gan
+from divmetrics.zoo.models.training import Data
 
 trained(
     "ring-8-gan-spectral",

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from divmetrics.gans import Gan
-from divmetrics.trained import trained
-from divmetrics.training import Data
+from divmetrics.zoo.models.entry import trained
+from divmetrics.zoo.models.gans import Gan
+from divmetrics.zoo.models.training import Data
 
 NAME, CITE = "stacked-digits-gan", "Radford 2015, arXiv:1511.06434; Metz 2017"
 PLAIN = Gan(

@@ -1,8 +1,8 @@
 """A critic that is too strong: it is sure of everything, and the generator learns nothing from it."""
 
-from divmetrics.gans import Gan
-from divmetrics.trained import trained
-from divmetrics.training import Data
+from divmetrics.zoo.models.entry import trained
+from divmetrics.zoo.models.gans import Gan
+from divmetrics.zoo.models.training import Data
 
 trained(
     "grid-25-soft-gan-strong-critic",

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from divmetrics.gans import Gan
-from divmetrics.trained import trained
-from divmetrics.training import Data
+from divmetrics.zoo.models.entry import trained
+from divmetrics.zoo.models.gans import Gan
+from divmetrics.zoo.models.training import Data
 
 CLIPPED = Gan(Data("ring-8"), 1000, loss="wasserstein", clip=0.03, critic_steps=5, rate=5e-4)
 GRID = replace(CLIPPED, data=Data("grid-25-soft"))

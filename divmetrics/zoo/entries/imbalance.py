@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from divmetrics.knobs import Recipe, healthy, knob
-from divmetrics.targets import Target
+from divmetrics.zoo.knobs import Recipe, healthy, knob
+from divmetrics.zoo.targets import Target
 
 
 @knob("imbalance", levels=(0, 0.25, 0.5, 1, 2, 4), text="exponent a of the weights i^-a", cite="field notes 2.1 g")

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from divmetrics.knobs import Recipe, Rng, knob
-from divmetrics.targets import Target
+from divmetrics.zoo.knobs import Recipe, Rng, knob
+from divmetrics.zoo.targets import Target
 
 TRAINING = 500
 """Rows of the target's training set that are known by heart."""

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from divmetrics.declare import zoo_model
-from divmetrics.targets import Digits, target
+from divmetrics.records.declare import zoo_model
+from divmetrics.zoo.targets import Digits, target
 
 
 @zoo_model(

@@ -1,8 +1,8 @@
 """Diffusion that keeps the variance, learnt and drawn from as DDPM does."""
 
-from divmetrics.scores import ScoreModel
-from divmetrics.trained import trained
-from divmetrics.training import Data
+from divmetrics.zoo.models.entry import trained
+from divmetrics.zoo.models.score_models import ScoreModel
+from divmetrics.zoo.models.training import Data
 
 CITE = "Ho 2020, arXiv:2006.11239"
 

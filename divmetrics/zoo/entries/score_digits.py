@@ -1,8 +1,8 @@
 """Diffusion on digits: layers that see the whole image, attention between its patches, colours seen one by one."""
 
-from divmetrics.scores import ScoreModel
-from divmetrics.trained import trained
-from divmetrics.training import Data
+from divmetrics.zoo.models.entry import trained
+from divmetrics.zoo.models.score_models import ScoreModel
+from divmetrics.zoo.models.training import Data
 
 trained(
     "digits-diffusion",

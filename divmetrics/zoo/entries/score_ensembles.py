@@ -1,8 +1,8 @@
 """Score models that each miss some modes, and two ways to put them together: samples in turn, or averaged scores."""
 
-from divmetrics.scores import ScoreModel
-from divmetrics.trained import trained
-from divmetrics.training import Data
+from divmetrics.zoo.models.entry import trained
+from divmetrics.zoo.models.score_models import ScoreModel
+from divmetrics.zoo.models.training import Data
 
 DATA, CITE = Data("grid-25-soft"), "field notes 0.8"
 

@@ -1,8 +1,8 @@
 """Modes out of balance in the training set, and a loss in which they weigh the same again."""
 
-from divmetrics.scores import ScoreModel
-from divmetrics.trained import trained
-from divmetrics.training import Data
+from divmetrics.zoo.models.entry import trained
+from divmetrics.zoo.models.score_models import ScoreModel
+from divmetrics.zoo.models.training import Data
 
 DATA = Data("grid-25-soft", imbalance=1.0)
 

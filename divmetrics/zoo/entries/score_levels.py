@@ -1,8 +1,8 @@
 """Denoising score matching conditioned on the noise: with enough noise levels, and with too few to join the modes."""
 
-from divmetrics.scores import ScoreModel
-from divmetrics.trained import trained
-from divmetrics.training import Data
+from divmetrics.zoo.models.entry import trained
+from divmetrics.zoo.models.score_models import ScoreModel
+from divmetrics.zoo.models.training import Data
 
 DATA, CITE = Data("grid-25-soft"), "Song 2019, arXiv:1907.05600"
 

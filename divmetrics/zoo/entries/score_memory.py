@@ -1,8 +1,8 @@
 """Few training samples: the best score is that of the samples themselves, which are then replayed."""
 
-from divmetrics.scores import ScoreModel
-from divmetrics.trained import trained
-from divmetrics.training import Data
+from divmetrics.zoo.models.entry import trained
+from divmetrics.zoo.models.score_models import ScoreModel
+from divmetrics.zoo.models.training import Data
 
 DATA = Data("grid-25-soft", rows=60)
 

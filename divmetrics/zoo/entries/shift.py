@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from divmetrics.knobs import Recipe, Rng, knob
-from divmetrics.targets import Target
+from divmetrics.zoo.knobs import Recipe, Rng, knob
+from divmetrics.zoo.targets import Target
 
 
 @knob(

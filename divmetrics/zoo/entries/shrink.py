@@ -1,7 +1,7 @@
 """Collapse within modes: each mode is there, and too narrow."""
 
-from divmetrics.knobs import Recipe, knob
-from divmetrics.targets import Target
+from divmetrics.zoo.knobs import Recipe, knob
+from divmetrics.zoo.targets import Target
 
 
 @knob(

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from divmetrics.declare import zoo_model
-from divmetrics.targets import CATALOGUE, target
+from divmetrics.records.declare import zoo_model
+from divmetrics.zoo.targets import CATALOGUE, target
 
 
 def _sampler(name: str) -> Callable[[int, int], np.ndarray]:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from divmetrics.knobs import Recipe, healthy, knob
-from divmetrics.targets import Target
+from divmetrics.zoo.knobs import Recipe, healthy, knob
+from divmetrics.zoo.targets import Target
 
 
 @knob(

@@ -1,8 +1,8 @@
 """Variational autoencoders, from one that copies its data through to one that forgets them."""
 
-from divmetrics.likelihoods import Vae
-from divmetrics.trained import trained
-from divmetrics.training import Data
+from divmetrics.zoo.models.entry import trained
+from divmetrics.zoo.models.training import Data
+from divmetrics.zoo.models.vae_flow import Vae
 
 CITE = "Kingma 2013, arXiv:1312.6114; Higgins 2017"
 

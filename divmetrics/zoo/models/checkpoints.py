@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from divmetrics.errors import MeasureError, Unavailable
-from divmetrics.files import atomic
+from divmetrics.records.files import atomic
 
 SCHEMA = "divmetrics.checkpoint/1"
 _WAY_OUT = "train it again: divmetrics zoo train {} -o DIR."

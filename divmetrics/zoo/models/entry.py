@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from divmetrics.checkpoints import Checkpoint, halved
-from divmetrics.declare import zoo_model
 from divmetrics.errors import MeasureError, UsageError
-from divmetrics.oracle import examine
-from divmetrics.targets import target
-from divmetrics.training import Recipe, seeded, train
+from divmetrics.records.declare import zoo_model
+from divmetrics.zoo.models.checkpoints import Checkpoint, halved
+from divmetrics.zoo.models.training import Recipe, seeded, train
+from divmetrics.zoo.oracle import examine
+from divmetrics.zoo.targets import target
 
-CHECKPOINTS = Path(__file__).parent / "zoo" / "checkpoints"
+CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
 BLOCK = 4096
 
 

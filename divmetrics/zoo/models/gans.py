@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import avg_pool2d, grid_sample, interpolate, relu, softplus
 
-from divmetrics import nets
-from divmetrics.targets import target
-from divmetrics.training import Data, Learner, Recipe
+from divmetrics.zoo.models import networks as nets
+from divmetrics.zoo.models.training import Data, Learner, Recipe
+from divmetrics.zoo.targets import target
 
 Loss = Literal["minimax", "non-saturating", "least-squares", "wasserstein", "hinge"]
 Body = Literal["points", "convolution", "recurrent"]

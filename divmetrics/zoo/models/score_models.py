@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from divmetrics import nets
-from divmetrics.diffusion import Score, annealed, averaged, ddpm
-from divmetrics.targets import target
-from divmetrics.training import Learner, Recipe
+from divmetrics.zoo.models import networks as nets
+from divmetrics.zoo.models.diffusion import Score, annealed, averaged, ddpm
+from divmetrics.zoo.models.training import Learner, Recipe
+from divmetrics.zoo.targets import target
 
 QUIET, LOUD = 0.01, 20.0
 """Noise over the data's spread between which a diffusion model learns; beyond the latter all is noise."""

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from divmetrics.errors import UsageError
-from divmetrics.files import atomic
-from divmetrics.targets import target
+from divmetrics.records.files import atomic
+from divmetrics.zoo.targets import target
 
 SAVES = 20
 """How often the state is written in the course of a training."""

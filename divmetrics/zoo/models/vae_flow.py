@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from divmetrics import nets
 from divmetrics.errors import UsageError
-from divmetrics.targets import Mixture, target
-from divmetrics.training import Learner, Recipe
+from divmetrics.zoo.models import networks as nets
+from divmetrics.zoo.models.training import Learner, Recipe
+from divmetrics.zoo.targets import Mixture, target
 
 
 @dataclass(frozen=True)

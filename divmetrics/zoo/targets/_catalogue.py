@@ -8,11 +8,11 @@ from functools import cache
 import numpy as np
 
 from divmetrics.errors import UnknownName
-from divmetrics.targets._base import Target
-from divmetrics.targets._digits import Digits, mnist_digits, small_digits
-from divmetrics.targets._mixtures import Mixture, directions, even, grid, ring, subspace
-from divmetrics.targets._overlapping import Overlapping
-from divmetrics.targets._stacked import Stacked
+from divmetrics.zoo.targets._base import Target
+from divmetrics.zoo.targets._digits import Digits, mnist_digits, small_digits
+from divmetrics.zoo.targets._mixtures import Mixture, directions, even, grid, ring, subspace
+from divmetrics.zoo.targets._overlapping import Overlapping
+from divmetrics.zoo.targets._stacked import Stacked
 
 
 def _grid(name: str, sd: float, text: str, weights: np.ndarray | None = None) -> Callable[[], Target]:

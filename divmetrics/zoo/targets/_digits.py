@@ -12,8 +12,8 @@ from scipy.special import logsumexp
 from torch.nn.functional import affine_grid, grid_sample
 
 from divmetrics.errors import Unavailable
-from divmetrics.targets._base import REAL_SHARE, TRAINING_SEED, Target
-from divmetrics.targets._mixtures import even
+from divmetrics.zoo.targets._base import REAL_SHARE, TRAINING_SEED, Target
+from divmetrics.zoo.targets._mixtures import even
 
 TURN, SHIFT, STRETCH = 6.0, 0.35, 0.05
 """How far a drawn digit is moved at most: degrees, pixels of an 8 x 8 image, share of its size."""

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from scipy.special import chdtr, chdtri
 
-from divmetrics.targets._base import REAL_SHARE, Target
+from divmetrics.zoo.targets._base import REAL_SHARE, Target
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,8 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-from divmetrics.targets._base import REAL_SHARE, TRAINING_SEED, Target
-from divmetrics.targets._mixtures import Mixture
+from divmetrics.zoo.targets._base import REAL_SHARE, TRAINING_SEED, Target
+from divmetrics.zoo.targets._mixtures import Mixture
 
 CALIBRATION = 100_000
 

@@ -7,9 +7,9 @@ from functools import cached_property, reduce
 
 import numpy as np
 
-from divmetrics.targets._base import REAL_SHARE, Target
-from divmetrics.targets._digits import Digits, enlarged
-from divmetrics.targets._mixtures import even
+from divmetrics.zoo.targets._base import REAL_SHARE, Target
+from divmetrics.zoo.targets._digits import Digits, enlarged
+from divmetrics.zoo.targets._mixtures import even
 
 CHANNELS = 3
 

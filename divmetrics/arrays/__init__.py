@@ -1,0 +1,1 @@
+"""Arithmetic that several metric families share: summaries, pairs of samples, splits, clusters, linear algebra."""

@@ -1,0 +1,84 @@
+"""`once`: the one store of results that several metrics share, kept beside the sample sets they were computed from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from threading import RLock
+from typing import Any, TypeVar
+from weakref import ref
+
+T = TypeVar("T")
+_Key = tuple[tuple[int, ...], Hashable]
+
+
+@dataclass
+class _Slot:
+    """One result, or the place where it is going to be; its lock lets other threads wait for it."""
+
+    lock: Any = field(default_factory=RLock)
+    filled: bool = False
+    value: Any = None
+
+
+_lock = RLock()  # reentrant: the garbage collector may call `_forget` while this thread holds it
+_slots: dict[_Key, _Slot] = {}
+_owners: dict[int, tuple[ref[Any], set[_Key]]] = {}
+
+
+def once(owners: tuple[object, ...], key: Hashable, make: Callable[[], T]) -> T:
+    """The result of `make()`, computed at the first call for these owners and this key.
+
+    It is forgotten as soon as one of the owners is garbage collected, so `make` must not return an object that refers
+    to an owner: that owner would live as long as the process. A thread that asks while another one computes the same
+    result waits for it; an exception is raised again at every call, for nothing was kept.
+
+    Args:
+        owners: Objects compared by identity, usually the sample sets that the result was computed from.
+        key: Name of the result with all options that change it, such as `("radii", k)`.
+        make: Computes the result.
+
+    Returns:
+        The same object at every call.
+
+    Example:
+        >>> from divmetrics.arrays.summaries import Rows
+        >>> rows = Rows.from_array([[0.0], [1.0]])
+        >>> once((rows,), "width", lambda: rows.d)
+        1
+    """
+    slot = _slot(owners, key)
+    with slot.lock:
+        if not slot.filled:
+            slot.value = make()
+            slot.filled = True
+        found: T = slot.value
+        return found
+
+
+def _slot(owners: tuple[object, ...], key: Hashable) -> _Slot:
+    whole = (tuple(map(id, owners)), key)
+    with _lock:
+        if whole not in _slots:
+            for owner in owners:
+                _keys_beside(owner).add(whole)
+            _slots[whole] = _Slot()
+        return _slots[whole]
+
+
+def _keys_beside(owner: object) -> set[_Key]:
+    place = id(owner)
+    if place not in _owners:
+        _owners[place] = (ref(owner, lambda _: _forget(place)), set())
+    return _owners[place][1]
+
+
+def _forget(place: int) -> None:
+    """Drop all that stood beside the owner with this id, which is no more."""
+    with _lock:
+        _, keys = _owners.pop(place)
+        for whole in keys:
+            _slots.pop(whole, None)
+            for other in whole[0]:
+                if other != place and other in _owners:
+                    _owners[other][1].discard(whole)

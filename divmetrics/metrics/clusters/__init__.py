@@ -1,0 +1,1 @@
+"""Metrics of samples counted in clusters: bins, PRD curves, Gaussian modes."""

@@ -1,0 +1,1 @@
+"""Metrics that look for copies and repeats: near-duplicates, data copying, held-out likelihood."""

@@ -1,0 +1,1 @@
+"""Metrics of kernel matrices: maximum mean discrepancy, Vendi scores and Renyi entropies."""

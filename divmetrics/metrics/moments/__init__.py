@@ -1,0 +1,1 @@
+"""Metrics of Gaussian fits: the Frechet distance and its relatives."""

@@ -1,0 +1,1 @@
+"""Metrics of k-nearest-neighbour balls: precision, recall, density, coverage and their relatives."""

@@ -1,0 +1,1 @@
+"""Metrics of no larger family: MS-SSIM, the classifier two-sample test."""

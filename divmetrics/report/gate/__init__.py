@@ -1,0 +1,1 @@
+"""Rules over a report, and the judgement that becomes an exit code."""

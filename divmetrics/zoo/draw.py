@@ -1,0 +1,51 @@
+"""`zoo:NAME?n=5000&seed=1&level=0.4`: which samples of which zoo entry are meant."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from divmetrics.errors import UsageError
+from divmetrics.records.declare import ZOO, ZooModel
+from divmetrics.records.options import Option
+
+SCHEME = "zoo:"
+DEFAULT_N = 5000
+COMMON = {"n": Option("n", int, DEFAULT_N), "seed": Option("seed", int, 0)}
+
+
+@dataclass(frozen=True)
+class Draw:
+    """An entry of the zoo with its options, how many samples and from which seed."""
+
+    model: ZooModel
+    n: int
+    seed: int
+    options: Mapping[str, Any]
+
+    @classmethod
+    def parse(cls, text: str, **common: int | None) -> Self:
+        """`NAME[?option=value&...]`, with or without `zoo:` before it; `common` are `n` and `seed` given elsewhere.
+
+        Raises UnknownName for a name or an option that does not exist, UsageError for a malformed text.
+        """
+        path, _, query = text.removeprefix(SCHEME).partition("?")
+        model = ZOO[path]
+        given: dict[str, Any] = {}
+        for pair in filter(None, query.split("&")):
+            option, equals, value = pair.partition("=")
+            if not equals:
+                raise UsageError(f"{text!r}: {pair!r} is not an option; write {path}?option=value.")
+            given[option] = value
+        taken = {name: option.check(given.pop(name, option.default)) for name, option in COMMON.items()}
+        taken |= {name: value for name, value in common.items() if value is not None}
+        if taken["n"] < 1 or taken["seed"] < 0:
+            raise UsageError(f"{text!r}: n={taken['n']}, seed={taken['seed']}; give n of 1 and a seed of 0 at least.")
+        if model.support is not None and taken["n"] > model.support:
+            raise UsageError(f"{text!r}: {model.name} has {model.support} samples and none twice; lower n.")
+        return cls(model, taken["n"], taken["seed"], model.resolve(given))
+
+    def rows(self) -> Any:
+        """The samples in the space of the target, `[n, d]` float32."""
+        return self.model.function(self.n, self.seed, **self.options)

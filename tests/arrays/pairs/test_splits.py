@@ -1,0 +1,260 @@
+"""Counts on splits of a pool, read off neighbour lists, against the counts of the parts themselves."""
+
+import gc
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from divmetrics.arrays.pairs import (
+    SplitHits,
+    Ties,
+    ball_radii,
+    capped_within,
+    halved_variance,
+    nearest_across,
+    split_hits,
+    split_nearest,
+    support,
+)
+from divmetrics.arrays.pairs import _crowds as crowds
+from divmetrics.arrays.pairs import _lists as lists_room
+from divmetrics.arrays.pairs import _splits as splits_room
+from divmetrics.arrays.pairs._halved import as_they_are, disjoint_halves
+from divmetrics.arrays.pairs._realism import median_realism_on_splits
+from divmetrics.arrays.splits import ABSENT, FAKE, REAL, Pool, Splits
+from divmetrics.arrays.summaries import Rows
+from divmetrics.records.declare import METRICS
+
+
+def gaussian(n: int, d: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed), dtype=torch.float64).to(dtype)
+
+
+def pool_of(real: Tensor, fake: Tensor) -> Pool:
+    return Pool(Rows.from_array(real), Rows.from_array(fake))
+
+
+def tight(d: int, dtype: torch.dtype = torch.float64) -> Pool:
+    """All fakes in one cluster amid the reals: thousands in one ball, far more than are listed."""
+    return pool_of(3 * gaussian(300, d, 0, dtype), 0.01 * gaussian(300, d, 1, dtype) + 0.1)
+
+
+def shell() -> Pool:
+    """All fakes about one real, so that they lie beyond the balls of some reals and within those of others."""
+    real = gaussian(300, 4)
+    return pool_of(real, real[:1] + 1e-4 * gaussian(300, 4, 1))
+
+
+POOLS = {
+    "alike": pool_of(gaussian(300, 8), gaussian(300, 8, 1)),
+    "wide float32": pool_of(gaussian(300, 160, 0, torch.float32), 0.9 * gaussian(300, 160, 1, torch.float32)),
+    "other sizes": pool_of(gaussian(301, 8), gaussian(120, 8, 1)),
+    "tight": tight(8),
+    "tight in float32": tight(160, torch.float32),
+    "shell": shell(),
+    "apart": pool_of(gaussian(200, 4), gaussian(200, 4, 1) + 50),
+    "grid": pool_of((2 * gaussian(200, 3)).round(), (2 * gaussian(200, 3, 1)).round()),
+    "copies": pool_of(gaussian(200, 8), gaussian(200, 8)[torch.arange(200) % 7]),
+    "copies of each other": pool_of(gaussian(100, 200, 0, torch.float32), gaussian(100, 200, 0, torch.float32)),
+    "one point": pool_of(torch.ones(80, 8), torch.ones(80, 8)),
+    "huge": pool_of(1e20 * gaussian(200, 150, 0, torch.float32), 1e20 * gaussian(200, 150, 1, torch.float32)),
+    "tiny": pool_of(1e-25 * gaussian(200, 8), 1e-25 * gaussian(200, 8, 1)),
+}
+
+
+@pytest.fixture(params=POOLS, ids=lambda name: name.replace(" ", "-"))
+def pool(request: pytest.FixtureRequest) -> Pool:
+    return POOLS[request.param]
+
+
+def splits_of(pool: Pool) -> Splits:
+    dealt = (Splits.halves(pool.n, pool.m, 2, 0), Splits.permutations(pool.n, pool.m, 2, 1))
+    return Splits.of([as_they_are(pool), *dealt])
+
+
+def assert_as_parts(pool: Pool, splits: Splits, hits: SplitHits, k: int, ties: Ties, *, capped: bool = False) -> None:
+    """The counts on every split are those of its parts; all but one in a thousand where distances are float32."""
+    slack = 2e-3 if pool.real is not None and pool.real.d >= 128 else 0.0
+    for b in range(len(splits)):
+        real, fake = splits.real(b), splits.fake(b)
+        expected = support(pool.part(real), pool.part(fake), k, ties, capped=capped)
+        pairs = [(hits.in_ball[b, real], expected.fakes_in_ball), (hits.balls_over[b, fake], expected.balls_over_fake)]
+        if capped:
+            pairs.append((hits.own_over[b, real], capped_within(pool.part(real), k, ties)))
+        else:
+            pairs.append((hits.in_ball[b, fake], expected.reals_in_ball))
+            pairs.append((hits.balls_over[b, real], expected.balls_over_real))
+            radius = np.sqrt(hits.radius[b, real] * hits.scale)
+            np.testing.assert_allclose(radius, ball_radii(pool.part(real), k), rtol=1e-4)
+        for found, wanted in pairs:
+            assert np.abs(found - wanted.numpy()).sum() <= slack * max(1000, int(wanted.sum()))
+
+
+@pytest.mark.parametrize("ties", ["open", "closed"])
+def test_counts_are_those_of_the_parts(pool: Pool, ties: Ties) -> None:
+    splits = splits_of(pool)
+    assert_as_parts(pool, splits, split_hits(pool, splits, 3, ties), 3, ties)
+
+
+def test_capped_counts_are_those_of_the_parts(pool: Pool) -> None:
+    splits = splits_of(pool)
+    assert_as_parts(pool, splits, split_hits(pool, splits, 5, "closed", capped=True), 5, "closed", capped=True)
+
+
+def test_the_smallest_balls_are_those_of_the_parts(pool: Pool) -> None:
+    splits = splits_of(pool)
+    hits = split_hits(pool, splits, 3, "closed", smallest=True)
+    for b in range(len(splits)):
+        expected = support(pool.part(splits.real(b)), pool.part(splits.fake(b)), 3, "closed").least_over_fake.sqrt()
+        found = torch.from_numpy(np.sqrt(hits.smallest[b, splits.fake(b)] * hits.scale)).double()
+        same = torch.isclose(found, expected, rtol=1e-4)
+        assert same.double().mean() >= (0.99 if pool.fake.d >= 128 else 1)
+
+
+def test_nearest_ones_are_those_of_the_parts(pool: Pool) -> None:
+    splits = splits_of(pool)
+    found = split_nearest(pool, splits)
+    for b in range(len(splits)):
+        parts = [splits.real(b), splits.fake(b)]
+        real, fake = (pool.part(part) for part in parts)
+        scale = split_hits(pool, splits, 3, "open").scale
+        for part, own, nearest in zip(parts, (real, fake), nearest_across(real, fake), strict=True):
+            np.testing.assert_allclose(np.sqrt(found.other[b, part] * scale), nearest.distance, rtol=1e-3)
+            np.testing.assert_allclose(np.sqrt(found.own[b, part] * scale), ball_radii(own, 1), rtol=1e-3)
+
+
+def test_realism_on_splits_is_that_of_the_parts(pool: Pool) -> None:
+    splits = splits_of(pool)
+    found = median_realism_on_splits(pool, splits, 3)
+    for b in range(len(splits)):
+        expected = METRICS["realism"](pool.part(splits.real(b)), pool.part(splits.fake(b)))
+        assert float(found[b]) == pytest.approx(expected, rel=1e-3)
+
+
+def test_crowds_are_counted_in_whole_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    marked = []
+
+    def watched(*arguments: object) -> None:
+        marked.append(int(arguments[-1].sum()))  # type: ignore[attr-defined]
+        crowds.count_crowds(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(splits_room, "count_crowds", watched)
+    pool = tight(8)
+    split_hits(pool, Splits.halves(300, 300, 3, 0), 5, "open")
+    assert marked
+    assert marked[0] > 50, "the balls of many of 150 reals on 3 halves hold all 150 fakes"
+    marked.clear()
+    alike = pool_of(gaussian(300, 8), gaussian(300, 8, 1))
+    split_hits(alike, Splits.permutations(300, 300, 3, 0), 5, "open")
+    assert sum(marked) == 0
+
+
+def test_lists_that_are_too_short_cost_time_but_no_accuracy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ball that is not found within the lists happens once in a million; here, all the time."""
+    monkeypatch.setattr(lists_room, "ROOMY", 4)
+    monkeypatch.setattr(splits_room, "depths", lambda pool, splits, k: np.full(len(splits), 4))
+    pool = pool_of(gaussian(100, 8), gaussian(100, 8, 1))
+    splits = splits_of(pool)
+    assert_as_parts(pool, splits, split_hits(pool, splits, 3, "open"), 3, "open")
+
+
+def test_splits_for_which_lists_would_be_too_deep_are_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lists_room, "MOST", 2 * 330 * 60)
+    pool = pool_of(gaussian(300, 4), gaussian(30, 4, 1))
+    halves, dealt = Splits.halves(300, 30, 2, 0), Splits.permutations(300, 30, 2, 0)
+    found = METRICS["precision"].chance.resample(pool, Splits.of([halves, dealt]), k=5, ties="open")  # type: ignore[misc]
+    assert torch.isfinite(found).tolist() == [True, True, False, False]
+
+
+def test_halves_with_too_few_for_a_neighbour_are_unknown() -> None:
+    pool = pool_of(gaussian(6, 2), gaussian(6, 2, 1))
+    found = METRICS["recall"].chance.resample(pool, splits_of(pool), k=5, ties="open")  # type: ignore[misc]
+    assert torch.isfinite(found).tolist() == [True, False, False, True, True]
+
+
+def test_near_copies_are_listed_in_float64() -> None:
+    """Ten clusters so tight that float32 products put their members in no order."""
+    centres = gaussian(10, 200, 1, torch.float32).repeat(20, 1)
+    real, fake = (centres + 1e-4 * gaussian(200, 200, seed, torch.float32) for seed in (2, 3))
+    pool = pool_of(real, fake)
+    splits = splits_of(pool)
+    assert_as_parts(pool, splits, split_hits(pool, splits, 3, "open"), 3, "open")
+    assert lists_room.lists(pool, 1).sharp.all()
+
+
+def test_all_that_is_asked_of_a_pool_is_one_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    original = lists_room._lists
+
+    def counted(pool: Pool, depth: int) -> lists_room.Lists:
+        made.append(depth)
+        return original(pool, depth)
+
+    monkeypatch.setattr(lists_room, "_lists", counted)
+    pool = pool_of(gaussian(100, 8), gaussian(100, 8, 1))
+    for name in ("precision", "coverage", "clipped_density", "authenticity", "rarity"):
+        metric = METRICS[name]
+        if metric.chance.interval is not None:
+            low, high = metric.chance.interval.function(pool, 0.95, **metric.resolve({}))
+            assert low < high
+        else:
+            assert metric.chance.variance is not None
+            assert metric.chance.variance.function(pool, **metric.resolve({})) > 0
+    assert len(made) == 1
+
+
+def test_blocks_of_any_size_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    pools = [pool_of(gaussian(150, 8), gaussian(70, 8, 1)) for _ in range(2)]
+    splits = splits_of(pools[0])
+    expected = split_hits(pools[0], splits, 5, "open")
+    monkeypatch.setattr(lists_room, "BLOCK", 32)
+    monkeypatch.setattr(splits_room, "COLUMNS", 4)
+    found = split_hits(pools[1], splits, 5, "open")
+    assert np.array_equal(found.in_ball, expected.in_ball)
+    assert np.array_equal(found.balls_over, expected.balls_over)
+
+
+def test_memory_ends_with_the_pool() -> None:
+    gc.collect()
+    known = len(lists_room._known), len(splits_room._known)
+    pool = pool_of(gaussian(30, 4), gaussian(30, 4, 1))
+    split_hits(pool, splits_of(pool), 3, "open")
+    assert (len(lists_room._known), len(splits_room._known)) == (known[0] + 1, known[1] + 1)
+    del pool
+    gc.collect()
+    assert (len(lists_room._known), len(splits_room._known)) == known
+
+
+@pytest.mark.parametrize(("n", "m"), [(10, 8), (11, 9)])
+def test_halves_come_in_disjoint_pairs(n: int, m: int) -> None:
+    pool = pool_of(gaussian(n, 2), gaussian(m, 2))
+    first, second = disjoint_halves(pool).side.view(-1, 2, n + m).unbind(1)
+    assert not ((first != ABSENT) & (second != ABSENT)).any()
+    for side in (first, second):
+        assert ((side == REAL).sum(1) == n // 2).all()
+        assert ((side == FAKE).sum(1) == m // 2).all()
+
+
+def test_the_variance_of_a_mean_is_the_textbook_one() -> None:
+    fake = gaussian(400, 1)
+
+    def mean(splits: Splits) -> Tensor:
+        return torch.stack([fake[splits.fake(b) - 400, 0].mean() for b in range(len(splits))])
+
+    found = halved_variance(pool_of(gaussian(400, 1, 1), fake), mean)
+    assert found == pytest.approx(float(fake.var()) / 400, rel=0.3)
+
+
+def test_a_relative_variance_is_in_proportion_to_the_value() -> None:
+    """Of a value that doubles with the sample size, half-samples see half the error."""
+    fake = 1 + 0.1 * gaussian(400, 1)
+
+    def total(splits: Splits) -> Tensor:
+        return torch.stack([fake[splits.fake(b) - 400, 0].sum() for b in range(len(splits))])
+
+    pool = pool_of(gaussian(400, 1, 1), fake)
+    plain, relative = (halved_variance(pool, total, relative=relative) for relative in (False, True))
+    assert plain is not None
+    assert relative == pytest.approx(4 * plain, rel=0.01)

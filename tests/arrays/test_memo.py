@@ -1,0 +1,76 @@
+import gc
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+
+from divmetrics.arrays import memo
+from divmetrics.arrays.memo import once
+
+
+class Owner:
+    """Anything that can be referred to weakly."""
+
+
+@pytest.fixture
+def calls() -> list[str]:
+    return []
+
+
+def counted(calls: list[str], name: str = "result") -> object:
+    calls.append(name)
+    return object()
+
+
+def test_a_result_is_made_once_for_its_owners_and_key(calls: list[str]) -> None:
+    a, b = Owner(), Owner()
+    first = once((a, b), ("sum", 1), lambda: counted(calls))
+    assert once((a, b), ("sum", 1), lambda: counted(calls)) is first
+    assert once((a, b), ("sum", 2), lambda: counted(calls)) is not first
+    assert once((b, a), ("sum", 1), lambda: counted(calls)) is not first
+    assert once((a,), ("sum", 1), lambda: counted(calls)) is not first
+    assert len(calls) == 4
+
+
+@pytest.mark.parametrize("gone", [0, 1])
+def test_it_is_forgotten_with_any_of_its_owners(gone: int, calls: list[str]) -> None:
+    before = (len(memo._slots), len(memo._owners))
+    owners = [Owner(), Owner()]
+    once(tuple(owners), "result", lambda: counted(calls))
+    del owners[gone]
+    gc.collect()
+    assert len(memo._slots) == before[0]
+    owners.clear()
+    gc.collect()
+    assert (len(memo._slots), len(memo._owners)) == before
+
+
+def test_an_error_is_not_kept(calls: list[str]) -> None:
+    owner = Owner()
+
+    def fail() -> None:
+        calls.append("failed")
+        raise ValueError
+
+    for _ in range(2):
+        with pytest.raises(ValueError):  # noqa: PT011
+            once((owner,), "result", fail)
+    assert once((owner,), "result", lambda: 3) == 3
+    assert len(calls) == 2
+
+
+def test_threads_that_ask_together_share_one_computation(calls: list[str]) -> None:
+    owner, together = Owner(), Barrier(4)
+
+    def ask(_: int) -> object:
+        together.wait()
+        return once((owner,), "result", lambda: counted(calls))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(map(id, pool.map(ask, range(4))))) == 1
+    assert calls == ["result"]
+
+
+def test_a_result_may_be_made_of_another(calls: list[str]) -> None:
+    owner = Owner()
+    assert once((owner,), "outer", lambda: once((owner,), "inner", lambda: 2) + 1) == 3

@@ -1,0 +1,86 @@
+"""The demo: what its three folders hold, and that its sentences quote what was measured."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from divmetrics.cli.demo import explain, write_images
+from divmetrics.errors import UsageError
+from divmetrics.records.results import Mode, Report, Result, Side, Signature
+
+
+def images(folder: Path) -> dict[str, list[bytes]]:
+    """Class -> the pixels of its images."""
+    classes = sorted(path for path in folder.iterdir() if path.is_dir())
+    return {path.name: [Image.open(file).tobytes() for file in sorted(path.iterdir())] for path in classes}
+
+
+def test_folders(tmp_path: Path) -> None:
+    folders = {name: images(path) for name, path in write_images(tmp_path / "new").items()}
+    sizes = {name: sum(map(len, digits.values())) for name, digits in folders.items()}
+    assert sizes == {"real": 400, "healthy": 400, "collapsed": 400}
+    everything = {name: [image for digits in folder.values() for image in digits] for name, folder in folders.items()}
+    assert not set(everything["real"]) & set(everything["healthy"])
+    assert len(folders["real"]) == len(folders["healthy"]) == 10
+
+
+def test_images_are_the_digits(tmp_path: Path) -> None:
+    first = next(iter(sorted((write_images(tmp_path)["real"] / "0").iterdir())))
+    image = np.asarray(Image.open(first).convert("L"))
+    assert image.shape == (32, 32)
+    assert image[14:18, 14:18].mean() < 90, "a zero is dark in its middle"
+    assert image.max() > 200
+
+
+def test_a_folder_in_use_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").touch()
+    for wrong in (tmp_path, tmp_path / "mine.txt"):
+        with pytest.raises(UsageError, match="not an empty folder"):
+            write_images(wrong)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def report(lost: tuple[str, ...], **values: float | None) -> Report:
+    def result(name: str, value: float | None) -> Result:
+        signature = Signature(name, "pixels#1", "pooled", "none", "", "9/9", "0", "0.1.0")
+        return Result(name, "pixels", value, "higher", (0, None), {}, 9, 9, signature)
+
+    shares = {"9": 0.01, **dict.fromkeys(lost, 0.0)} if lost else {}
+    state = dict.fromkeys(shares.values(), "thinned")
+    modes = tuple(
+        Mode(int(d), d, 0.1, shares.get(d, 0.1), None, state.get(shares.get(d), "present")) for d in "0123456789"
+    )
+    metrics = {f"{name}@pixels": result(name, value) for name, value in values.items()}
+    return Report("0.1.0", "2026", Side("r", 9, None), Side("f", 9, None), metrics, modes)
+
+
+def test_three_sentences_quote_the_numbers() -> None:
+    healthy = report((), modes_found=10.0, recall=0.75, vendi=5.5, precision=0.8, inception_score=1.5)
+    collapsed = report(("2", "5"), modes_found=8.0, recall=0.25, vendi=3.25, precision=0.9, inception_score=2.5)
+    modes, diversity, fidelity = explain(healthy, collapsed)
+    assert "modes_found falls from 10 to 8; it never draws 2, 5 and draws 9 too rarely." in modes
+    assert "falls from 0.7500 to 0.2500" in diversity
+    assert "falls from 5.500 to 3.250" in diversity
+    assert "rises from 0.8000 to 0.9000" in fidelity
+    assert "inception_score rises from 1.500 to 2.500: it does not look at the reals" in fidelity
+    assert "modes_found stays at 10." in explain(healthy, healthy)[0]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
+    from divmetrics.cli._main import run
+
+    return lambda *arguments: (run([str(argument) for argument in arguments]), capsys.readouterr().out)
+
+
+@pytest.mark.slow
+def test_the_command_end_to_end(run: Callable[..., tuple[int, str]], tmp_path: Path) -> None:
+    code, out = run("demo", "-o", tmp_path / "d", "--quiet")
+    assert code == 0
+    assert "it never draws " in out
+    assert "Missing modes, " in out
+    assert f"divmetrics score {tmp_path / 'd' / 'real'} {tmp_path / 'd' / 'collapsed'}" in out
+    assert (tmp_path / "d" / "healthy" / "9").is_dir()

@@ -1,0 +1,174 @@
+"""Runs that share a cache: nothing is computed twice, and nothing changes for it."""
+
+import json
+import os
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from divmetrics.encoders._encoder import Encoder
+from divmetrics.encoders._preparing import Native
+from divmetrics.errors import SourceError
+from divmetrics.extraction import cached as caching
+from divmetrics.extraction.loop import How
+from divmetrics.extraction.store import PART, Cache
+from divmetrics.sources import Source, open_source
+
+N = PART + 90
+
+
+class Counting(nn.Module):
+    """Mean colours, and how many samples it has seen."""
+
+    seen = 0
+    breaks_at: int | None = None
+
+    def forward(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        if self.breaks_at is not None and self.seen + len(batch) > self.breaks_at:
+            raise KeyboardInterrupt
+        self.seen += len(batch)
+        return batch.mean((2, 3)), batch.amax((2, 3))
+
+
+def encoder(name: str = "mean", digest: str = "1") -> Encoder:
+    network = Counting()
+    return Encoder(name, digest, "native", ("pooled", "logits"), Native(), lambda: network)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("images")
+    rng = np.random.default_rng(0)
+    for i in range(N):
+        Image.fromarray(rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)).save(place / f"{i:04}.png")
+    (place / "0007.png").write_bytes(b"")
+    return place
+
+
+def rows(source: Source, encoders: list[Encoder], cache: Cache | None, max_skipped: float = 0.01) -> dict[str, Tensor]:
+    found: dict[str, list[Tensor]] = {}
+    places: list[int] = []
+
+    def add(name: str, layer: str, features: Tensor, index: Tensor) -> None:
+        found.setdefault(f"{name}/{layer}", []).append(features)
+        if name == encoders[0].name and layer == "pooled":
+            places.extend(index.tolist())
+
+    how = How(device="cpu", workers=0, max_skipped=max_skipped, cache=cache)
+    taken = caching.run(source, encoders, layers={"pooled"}, add=add, how=how)
+    assert taken.paths == tuple(source.path(place) for place in places)
+    assert [(skipped.path, skipped.reason) for skipped in taken.skipped] == [("0007.png", "empty file")]
+    return {name: torch.cat(parts) for name, parts in found.items()}
+
+
+def seen(of: Encoder) -> int:
+    network = of.network
+    assert isinstance(network, Counting)
+    return network.seen
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Cache:
+    return Cache(tmp_path / "cache", 10**9)
+
+
+def test_the_second_run_computes_nothing_and_says_the_same(folder: Path, cache: Cache) -> None:
+    source = open_source(folder)
+    assert isinstance(source, Source)
+    first, second = encoder(), encoder()
+    bare = rows(source, [encoder()], None)
+    assert torch.equal(rows(source, [first], cache)["mean/pooled"], bare["mean/pooled"])
+    assert torch.equal(rows(source, [second], cache)["mean/pooled"], bare["mean/pooled"])
+    assert (seen(first), seen(second)) == (N - 1, 0)
+
+
+def test_other_weights_and_other_names_share_nothing(folder: Path, cache: Cache) -> None:
+    source = open_source(folder)
+    assert isinstance(source, Source)
+    rows(source, [encoder()], cache)
+    for other in (encoder(digest="2"), encoder("mean?layer=192")):
+        rows(source, [other], cache)
+        assert seen(other) == N - 1
+
+
+def test_a_second_encoder_runs_alone(folder: Path, cache: Cache) -> None:
+    source = open_source(folder)
+    assert isinstance(source, Source)
+    rows(source, [encoder()], cache)
+    old, new = encoder(), encoder("new", "2")
+    found = rows(source, [old, new], cache)
+    assert (seen(old), seen(new)) == (0, N - 1)
+    assert torch.equal(found["mean/pooled"], found["new/pooled"])
+
+
+def test_a_changed_or_added_file_costs_its_own_part(folder: Path, cache: Cache, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for file in folder.iterdir():
+        os.link(file, copy / file.name)
+    rows(open_source(copy), [encoder()], cache)  # type: ignore[arg-type]
+    Image.new("RGB", (4, 4)).save(copy / "9999.png")
+    added = encoder()
+    source = open_source(copy)
+    assert isinstance(source, Source)
+    assert not rows(source, [added], cache)["mean/pooled"][-1].any()
+    assert seen(added) == N + 1 - PART
+    (copy / "0003.png").unlink()
+    Image.new("RGB", (4, 4), "white").save(copy / "0003.png")
+    changed = encoder()
+    assert (rows(source, [changed], None)["mean/pooled"][3] == 1).all()
+    fresh = open_source(copy)
+    assert isinstance(fresh, Source)
+    changed = encoder()
+    assert (rows(fresh, [changed], cache)["mean/pooled"][3] == 1).all()
+    assert seen(changed) == PART - 1
+
+
+def test_a_killed_run_goes_on_and_the_features_are_the_same(folder: Path, tmp_path: Path) -> None:
+    source = open_source(folder)
+    assert isinstance(source, Source)
+    bare = rows(source, [encoder()], None)["mean/pooled"]
+    moments = random.Random(0)
+    for trial in range(20):
+        cache = Cache(tmp_path / str(trial), 10**9)
+        killed, resumed = encoder(), encoder()
+        at = moments.randrange(N)
+        killed.network.breaks_at = at  # type: ignore[assignment]
+        with pytest.raises(KeyboardInterrupt):
+            rows(source, [killed], cache)
+        assert torch.equal(rows(source, [resumed], cache)["mean/pooled"], bare)
+        assert seen(resumed) == (N - 1 if at < PART else N - PART)
+
+
+def test_skipped_samples_count_whether_cached_or_not(folder: Path, cache: Cache) -> None:
+    for _ in range(2):
+        with pytest.raises(SourceError, match="max-skipped"):
+            rows(open_source(folder), [encoder()], cache, max_skipped=0.0)  # type: ignore[arg-type]
+
+
+def runs(what: str, folder: Path, scratch: Path, trials: int) -> dict[str, Any]:
+    """What `killed_runs.py` says at its end."""
+    command = [sys.executable, str(Path(__file__).parent / "killed_runs.py"), what, folder, scratch, trials]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.returncode == 0, done.stderr
+    return dict(json.loads(done.stdout))
+
+
+@pytest.mark.slow
+def test_twenty_processes_killed_at_random_and_resumed_give_the_same_features(folder: Path, tmp_path: Path) -> None:
+    found = runs("kill", folder, tmp_path, 20)
+    assert found["survived"] < 5
+    assert len(set(found["parts"])) > 5, "kills fell at different points of the work"
+
+
+@pytest.mark.slow
+def test_two_processes_share_a_cache_that_a_third_one_clears(folder: Path, tmp_path: Path) -> None:
+    assert runs("share", folder, tmp_path, 6)["trials"] == 6

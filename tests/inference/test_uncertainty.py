@@ -1,0 +1,233 @@
+"""Intervals, null bands and biases, on metrics whose chance is known."""
+
+from dataclasses import replace
+from math import inf
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+
+from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.summaries import Moments, Rows
+from divmetrics.errors import FeatureError
+from divmetrics.inference.uncertainty import Doubt, Draws, doubt, student_band
+from divmetrics.records.declare import Chance, Interval, Laws, Metric, Null, Variance
+from divmetrics.records.results import Side
+from divmetrics.scoring.collected import Collected, EncoderInfo
+from divmetrics.scoring.plan import Plan, Request, Task
+from divmetrics.scoring.sides import Sides
+
+PLAN = Plan.of("fid", "pixels")
+
+
+def gap(real: Rows, fake: Rows) -> float:
+    """Difference of the means: its variance is s²/n + s²/m, and its null is centred at 0."""
+    return float(fake.features.mean() - real.features.mean())
+
+
+def share(real: Rows, fake: Rows) -> float:
+    return float((fake.features < real.features.min() - 9).double().mean())
+
+
+def squared(fake: Rows) -> float:
+    """Square of the mean: biased upwards by s²/m."""
+    return float(fake.features.mean()) ** 2
+
+
+GAP = Metric("gap", gap, Rows.on("pooled"), Rows.on("pooled"), "lower", Laws(), "nobody")
+SHARE = Metric("share", share, Rows.on("pooled"), Rows.on("pooled"), "lower", Laws(range=(0, 1)), "nobody")
+SQUARE = Metric("square", squared, None, Rows.on("pooled"), "lower", Laws(range=(0, inf)), "nobody")
+
+
+def resampled(pool: Pool, splits: Splits) -> torch.Tensor:
+    values = pool.features()[:, 0]
+    means = [values[splits.fake(b)].mean() - values[splits.real(b)].mean() for b in range(len(splits))]
+    return torch.stack(means)
+
+
+FAST = replace(GAP, chance=Chance(resample=resampled))
+
+
+def sides(seed: int = 0, n: int = 400, m: int = 400, shift: float = 0.0) -> Sides:
+    rng = np.random.default_rng(seed)
+    values = {"real": rng.normal(size=(n, 1)), "fake": shift + rng.normal(size=(m, 1))}
+    collected = {
+        side: Collected(
+            Side(side, len(rows), None),
+            {"features": EncoderInfo("", "none", "none")},
+            {("features", "pooled", "Rows"): Rows.from_array(rows)},
+        )
+        for side, rows in values.items()
+    }
+    return Sides(collected, seed)
+
+
+def doubt_of(metric: Metric, given: Sides, plan: Plan = PLAN) -> tuple[float, Doubt]:
+    task = Task(Request(metric, {}, metric.name, explicit=True), "features", "pooled")
+    value = metric.function(*(given.summary(task, side) for side in task.request.sides))
+    return value, doubt(metric, {}, value, given.pool(task), Draws(given.seed), level=plan.ci_level, null=plan.null)
+
+
+@pytest.mark.parametrize("metric", [GAP, FAST], ids=["computed anew", "re-indexed"])
+def test_half_samples_find_the_standard_error(metric: Metric) -> None:
+    value, found = doubt_of(metric, sides())
+    draws = 20 if metric is GAP else 100
+    half = (found.ci[1] - found.ci[0]) / 2
+    assert found.method == f"{draws} half-samples"
+    assert np.mean(found.ci) == pytest.approx(value)
+    assert half == pytest.approx(stats.t.ppf(0.975, draws - 1) * (2 / 400) ** 0.5, rel=0.35 if metric is GAP else 0.15)
+
+
+def test_intervals_cover_as_often_as_they_say() -> None:
+    covered = [ci[0] <= 0.5 <= ci[1] for ci in (doubt_of(FAST, sides(seed, 60, 90, 0.5))[1].ci for seed in range(200))]
+    assert 0.91 <= np.mean(covered) <= 0.985
+
+
+@pytest.mark.parametrize(("metric", "draws"), [(GAP, 20), (FAST, 199)], ids=["few", "many"])
+def test_the_null_keeps_its_level(metric: Metric, draws: int) -> None:
+    bands = [doubt_of(metric, sides(seed, 40, 40)) for seed in range(300)]
+    p = np.array([found.null.p for _, found in bands])
+    assert bands[0][1].null.draws == draws
+    assert 0.02 <= (p <= 0.05).mean() <= 0.085  # 99 % of binomial draws
+    outside = [not found.null.low <= value <= found.null.high for value, found in bands]
+    assert 0.02 <= np.mean(outside) <= 0.085
+
+
+def test_few_draws_of_a_distance_keep_the_level_far_out() -> None:
+    """Weighted chi squares, as the null of FID, far from 0; with Student's t alone p <= .01 in 4 % of the draws."""
+    drawn = 20 + (np.random.default_rng(0).chisquare(1, (2000, 21, 5)) / np.arange(1, 6)).sum(2)
+    distance = replace(GAP, laws=Laws(range=(0, inf), scaling=2.0))
+    share = replace(GAP, laws=Laws(range=(0, 1)))
+    found = np.array(
+        [student_band(value, few, distance, 0.95) for value, few in zip(drawn[:, 0], drawn[:, 1:], strict=True)]
+    )
+    low, high, p = found.T
+    assert student_band(0.5, np.array([0.4, 0.6]), share, 0.95)[:2] == pytest.approx((-1.7, 2.7), abs=0.1), "symmetric"
+    assert 0.004 <= (p <= 0.01).mean() <= 0.024
+    assert 0.035 <= (p <= 0.05).mean() <= 0.07
+    assert (low >= 0).all()
+    assert 0.03 <= np.mean((drawn[:, 0] < low) | (drawn[:, 0] > high)) <= 0.07
+
+
+@pytest.mark.parametrize("better", ["lower", "higher"])
+def test_few_draws_of_a_share_near_its_end(better: str) -> None:
+    """25 bins of which one differs by chance, or as many that do not: p <= .01 in 3 % of draws by Student's t alone."""
+    metric = replace(SHARE, better=better)
+    drawn = np.random.default_rng(0).binomial(25, 0.04, (2000, 21)) / 25
+    drawn = drawn if better == "lower" else 1 - drawn
+    p = np.array([student_band(row[0], row[1:], metric, 0.95)[2] for row in drawn])
+    assert (p <= 0.01).mean() <= 0.014
+    assert 0.03 <= (p <= 0.05).mean() <= 0.06
+
+
+def test_a_shift_has_a_small_p_and_a_shift_to_the_good_side_has_not() -> None:
+    assert doubt_of(FAST, sides(shift=0.5))[1].null.p == pytest.approx(1 / 200)
+    assert doubt_of(GAP, sides(shift=0.5))[1].null.p < 1e-4
+    assert doubt_of(FAST, sides(shift=-0.5))[1].null.p > 0.99
+
+
+def test_a_variance_of_its_own_is_preferred_and_may_decline() -> None:
+    known = replace(GAP, chance=Chance(variance=Variance("closed form", lambda pool: 4.0)))
+    value, found = doubt_of(known, sides())
+    assert found.method == "closed form"
+    assert found.ci == pytest.approx((value - 2 * 1.95996, value + 2 * 1.95996), rel=1e-4)
+    declined = replace(GAP, chance=Chance(variance=Variance("closed form", lambda pool: None)))
+    assert doubt_of(declined, sides())[1].method == "20 half-samples"
+
+
+def test_an_interval_of_its_own_is_preferred_and_may_decline() -> None:
+    chance = Chance(
+        Variance("closed form", lambda pool: 1.0), interval=Interval("exact", lambda pool, level: (0, level))
+    )
+    _, found = doubt_of(replace(GAP, chance=chance), sides())
+    assert (found.ci, found.method) == ((0, 0.95), "exact")
+    declined = replace(chance, interval=Interval("exact", lambda pool, level: None))
+    assert doubt_of(replace(GAP, chance=declined), sides())[1].method == "closed form"
+
+
+def test_a_caveat_stands_where_an_interval_or_a_null_does() -> None:
+    metric = replace(GAP, chance=Chance(caveat="intervals are too narrow"))
+    assert doubt_of(metric, sides())[1].warnings == ("intervals are too narrow",)
+    only_null = Plan.of("fid", "pixels", ci_level=0)
+    assert doubt_of(metric, sides(), only_null)[1].warnings == ("intervals are too narrow",)
+    neither = Plan.of("fid", "pixels", ci_level=0, null=False)
+    assert doubt_of(metric, sides(), neither)[1].warnings == ()
+
+
+def test_few_degrees_of_freedom_widen_the_interval() -> None:
+    widths = []
+    for freedom in (inf, 15.0):
+        chance = Chance(Variance("closed form", lambda pool: 1.0, freedom))
+        (low, high) = doubt_of(replace(GAP, chance=chance), sides())[1].ci
+        widths.append(high - low)
+    assert widths == pytest.approx([2 * 1.96, 2 * 2.131], rel=1e-3)
+
+
+def test_a_closed_null_needs_no_draws() -> None:
+    known = replace(GAP, chance=Chance(null=lambda pool: Null(0.0, 1.0)))
+    value, found = doubt_of(known, sides(shift=3.0))
+    assert (found.null.method, found.null.draws) == ("closed form", None)
+    assert found.null.high == pytest.approx(1.95996, rel=1e-4)
+    assert found.null.p == pytest.approx(stats.norm.sf(value))
+
+
+def test_a_share_of_zero_is_not_certain() -> None:
+    value, found = doubt_of(SHARE, sides())
+    assert value == 0
+    assert found.ci[0] == 0
+    assert found.ci[1] == pytest.approx(0.0095, abs=0.002)  # Wilson's upper end at 0 of 400
+
+
+def test_the_bias_of_a_square_is_found() -> None:
+    biased = replace(SQUARE, chance=Chance(bias="1/n"))
+    plan = Plan.of("fid", "pixels", ci_level=0.9)
+    found = [doubt_of(biased, sides(seed, 10, 50), plan)[1].extras for seed in range(60)]
+    assert np.mean([entry["bias"] for entry in found]) == pytest.approx(1 / 50, rel=0.35)
+    assert np.mean([entry["debiased"] for entry in found]) == pytest.approx(0, abs=0.01)
+
+
+def test_an_excess_is_over_the_mean_of_the_null() -> None:
+    value, found = doubt_of(replace(GAP, chance=Chance(bias="null")), sides(shift=1.0))
+    assert found.extras == {"excess": pytest.approx(value - found.null.mean)}
+
+
+def test_what_is_not_wanted_is_not_made() -> None:
+    assert doubt_of(GAP, sides(), Plan.of("fid", "pixels", ci_level=0, null=True))[1].ci is None
+    assert doubt_of(GAP, sides(), Plan.of("fid", "pixels", null=False))[1].null is None
+    assert doubt_of(SQUARE, sides())[1].null is None  # one side has no null
+
+
+def test_the_level_widens_the_interval() -> None:
+    narrow, wide = (doubt_of(GAP, sides(), Plan.of("fid", "pixels", ci_level=level))[1].ci for level in (0.5, 0.99))
+    assert narrow[1] - narrow[0] < wide[1] - wide[0]
+
+
+def test_statistics_without_samples_have_no_interval_and_say_so() -> None:
+    given = sides()
+    moments = {("features", "pooled", "Moments"): Moments.from_array(np.eye(3))}
+    collected = {**given.collected, "real": replace(given.collected["real"], summaries=moments)}
+    task = Task(Request(GAP, {}, "gap", explicit=True), "features", "pooled")
+    found = doubt(GAP, {}, 1.0, Sides(collected, 0).pool(task), Draws(0), level=0.95, null=True)
+    assert (found.ci, found.null) == (None, None)
+    assert "statistics hold no samples" in found.warnings[0]
+
+
+def test_an_error_of_the_chance_is_a_warning_of_the_result() -> None:
+    def fails(pool: Pool, splits: Splits) -> torch.Tensor:
+        raise FeatureError("too few of them.")
+
+    _, found = doubt_of(replace(GAP, chance=Chance(resample=fails)), sides())
+    assert found.ci is None
+    assert "too few of them" in found.warnings[0]
+
+
+def test_equal_sizes_are_drawn_by_the_seed() -> None:
+    task = Task(Request(replace(GAP, equal_n=True), {}, "gap", explicit=True), "features", "pooled")
+    given = sides(n=100, m=30)
+    assert given.cut(task) == 30
+    assert [given.summary(task, side).n for side in ("real", "fake")] == [30, 30]
+    assert given.summary(task, "real") is given.summary(task, "real")
+    assert given.pool(task).n == 30
+    other = Sides(given.collected, 1).summary(task, "real").index
+    assert not torch.equal(given.summary(task, "real").index, other)

@@ -1,0 +1,27 @@
+import stat
+
+import pytest
+
+from divmetrics.errors import UsageError
+from divmetrics.records.files import atomic, write_text
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path) -> None:
+    target = tmp_path / "report.json"
+    write_text(target, "old")
+    with pytest.raises(KeyboardInterrupt), atomic(target) as temporary:  # noqa: PT012  the block is what fails
+        temporary.write_text("half")
+        raise KeyboardInterrupt
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_others_may_read_what_is_written(tmp_path) -> None:
+    write_text(tmp_path / "report.json", "x")
+    assert (tmp_path / "report.json").stat().st_mode & stat.S_IRGRP
+
+
+@pytest.mark.parametrize(("place", "reason"), [("absent/r.json", "does not exist"), (".", "it is a folder")])
+def test_unwritable_places_are_named(tmp_path, place: str, reason: str) -> None:
+    with pytest.raises(UsageError, match=reason):
+        write_text(tmp_path / place, "x")

@@ -1,0 +1,133 @@
+"""Rule files: what is read, and that every mistake in them is a UsageError that names the place."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from divmetrics.errors import UsageError
+from divmetrics.records.results import Report, Side
+from divmetrics.report.gate.rules import Regression, Rule, read_rules
+
+
+def written(folder: Path, text: str, name: str = "divmetrics.toml") -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def empty_report() -> Report:
+    return Report("0.1.0", "2026-01-31T12:00:00Z", Side("real/", 9, None), Side("fake/", 9, None), {})
+
+
+def test_all_keys_are_read(tmp_path: Path) -> None:
+    empty_report().save(tmp_path / "baseline.json")
+    rules = read_rules(
+        written(
+            tmp_path,
+            """
+            [gate]
+            extractor = "pixels"
+            verdict = "warn"
+            baseline = "baseline.json"
+            [gate.rules.recall]
+            level = "warn"
+            min = 0.4
+            max = 1
+            use = "ci_low"
+            [gate.rules."fid@pixels"]
+            max_regression = "10%"
+            [gate.rules."vendi:order=2"]
+            max_regression = 0.5
+            """,
+        )
+    )
+    assert rules.rules == (
+        Rule("recall", "warn", 0.4, 1.0, None, "ci_low"),
+        Rule("fid@pixels", max_regression=Regression(0.1, relative=True)),
+        Rule("vendi:order=2", max_regression=Regression(0.5, relative=False)),
+    )
+    assert (rules.extractor, rules.verdict, rules.baseline) == ("pixels", "warn", empty_report())
+    assert rules.metrics == ["recall", "fid", "vendi:order=2"]
+
+
+def test_extractors_follow_from_the_rules_where_none_is_named(tmp_path: Path) -> None:
+    text = '[gate.rules."fid@pixels"]\nmax = 1\n[gate.rules."mode_kl@labels"]\nmax = 1\n'
+    assert read_rules(written(tmp_path, text)).extractors == "pixels"
+    assert read_rules(written(tmp_path, "[gate.rules.fid]\nmax = 1\n")).extractors is None
+
+
+def test_the_baseline_lies_beside_the_rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ci").mkdir()
+    empty_report().save(tmp_path / "ci" / "b.json")
+    path = written(tmp_path / "ci", '[gate]\nbaseline = "b.json"\nrules.fid.max_regression = 1\n')
+    monkeypatch.chdir(tmp_path)
+    assert read_rules(path).baseline_path == tmp_path / "ci" / "b.json"
+
+
+def test_rules_are_found_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match="no rules here"):
+        read_rules()
+    written(tmp_path, "[project]\nname = 'x'\n", "pyproject.toml")
+    with pytest.raises(UsageError, match="no rules here"):
+        read_rules()
+    written(tmp_path, "[tool.divmetrics.gate.rules.fid]\nmax = 1\n", "pyproject.toml")
+    assert read_rules().metrics == ["fid"]
+    written(tmp_path, "[gate.rules.kid]\nmax = 1\n")
+    assert read_rules().metrics == ["kid"], "divmetrics.toml is asked first"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[gate", "is not TOML"),
+        ("[gates.rules.fid]\nmax = 1", "unknown key 'gates'. Did you mean 'gate'?"),
+        ("[gate]\nverdct = 'warn'", "unknown key 'verdct'. Did you mean 'verdict'?"),
+        ("[gate.rules.fid]\nmx = 1", "[gate.rules.fid]: unknown key 'mx'. Did you mean 'max'?"),
+        ("[gate.rules.fid]\nmin = 1\nmxa = 1", "Did you mean 'max'?"),
+        ("[gate.rules.fid]", "asks for nothing"),
+        ("[gate.rules.fid]\nlevel = 'warn'", "asks for nothing"),
+        ("[gate.rules.fid]\nmin = 2\nmax = 1", "min 2 is above max 1"),
+        ("[gate.rules.fid]\nmax_regression = 1", "max_regression of fid needs baseline"),
+        ("[gate]\nbaseline = 'b.json'\n[gate.rules.fid]\nmax = 1", "cannot read the report"),
+        ("[gate.rules.fid]\nmax = '1'", "max = '1' is not a number"),
+        ("[gate.rules.fid]\nmax = true", "max = True is not a number"),
+        ("[gate.rules.fid]\nmax = nan", "max = nan is not a number"),
+        ("[gate.rules.fid]\nmax_regression = 'ten%'", "max_regression = 'ten%'"),
+        ("[gate.rules.fid]\nmax_regression = 'nan%'", "max_regression = 'nan%'"),
+        ("[gate.rules.fid]\nmax_regression = -1", "max_regression = -1"),
+        ("[gate.rules.fid]\nmax_regression = '10'", "max_regression = '10'"),
+        ("[gate.rules.fid]\nmax = 1\nlevel = 'eror'", "unknown level 'eror'. Did you mean 'error'?"),
+        ("[gate.rules.fid]\nmax = 1\nuse = 'ci_lo'", "unknown use 'ci_lo'. Did you mean 'ci_low'?"),
+        ("[gate]\nverdict = 'errors'", "unknown verdict 'errors'. Did you mean 'error'?"),
+        ("[gate]\nverdict = true", "verdict = True is not a text"),
+        ("[gate]\nrules = 3", "gate.rules must be a table"),
+        ("[gate.rules]\nfid = 3", "must be a table"),
+        ("gate = 3", "must be a table"),
+        ("[gate]", "has no rules"),
+        ("[gate]\nverdict = 'off'", "has no rules"),
+        ("", "has no rules"),
+    ],
+)
+def test_mistakes_are_named(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(message)):
+        read_rules(written(tmp_path, text))
+
+
+def test_a_typo_beside_the_gate_table_of_pyproject_is_named(tmp_path: Path) -> None:
+    path = written(tmp_path, "[tool.divmetrics.gat.rules.fid]\nmax = 1\n", "pyproject.toml")
+    with pytest.raises(UsageError, match=r"unknown key 'gat'\. Did you mean 'gate'"):
+        read_rules(path)
+
+
+@pytest.mark.parametrize("name", ["missing.toml", "folder", "binary.toml"])
+def test_a_file_that_cannot_be_read_is_a_usage_error(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "binary.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UsageError, match="cannot read the rules"):
+        read_rules(tmp_path / name)
+
+
+def test_a_verdict_alone_is_a_rule(tmp_path: Path) -> None:
+    assert read_rules(written(tmp_path, "[gate]\nverdict = 'error'\n")).rules == ()

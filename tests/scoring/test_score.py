@@ -1,0 +1,143 @@
+"""The main road on features and on small images; the parts have tests of their own."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import divmetrics as dm
+from divmetrics.errors import FeatureError, MeasureError, MissingLayer, SourceError, UsageError
+from divmetrics.scoring import score as engine
+
+RNG = np.random.default_rng(0)
+REAL, FAKE = RNG.normal(size=(60, 6)), RNG.normal(0.3, 1.1, size=(50, 6))
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[Path, Path]:
+    """Class folders of 8 x 8 images: the fakes lack class c."""
+    for side, classes in (("real", "abc"), ("fake", "ab")):
+        for shade, name in enumerate(classes):
+            (tmp_path / side / name).mkdir(parents=True)
+            for i in range(12):
+                pixels = RNG.integers(60 * shade, 60 * shade + 60, (8, 8, 3)).astype(np.uint8)
+                Image.fromarray(pixels).save(tmp_path / side / name / f"{i}.png")
+    return tmp_path / "real", tmp_path / "fake"
+
+
+def test_features_from_arrays_and_files_score_the_same(tmp_path: Path) -> None:
+    np.save(tmp_path / "real.npy", REAL)
+    np.savez(tmp_path / "fake.npz", FAKE)
+    by_file = dm.score(tmp_path / "real.npy", str(tmp_path / "fake.npz"), metrics="default")
+    by_array = dm.score(REAL, FAKE, metrics="default")
+    assert {k: r.value for k, r in by_file.metrics.items()} == {k: r.value for k, r in by_array.metrics.items()}
+    assert by_file["fid"].value == pytest.approx(dm.metrics.fid(REAL, FAKE), rel=1e-12)
+
+
+def test_a_preset_gives_a_value_or_a_reason_for_each_of_its_metrics() -> None:
+    report = dm.score(REAL, FAKE, metrics="full")
+    for result in report.metrics.values():
+        assert result.value is not None or result.warnings
+    assert report["inception_score"].value is None
+    assert "reads logits" in report["inception_score"].warnings[0]
+    json.loads(report.to_json())
+
+
+def test_signature_says_all() -> None:
+    report = dm.score(REAL, FAKE, metrics="recall:k=3,vendi", seed=4)
+    assert str(report["recall"].signature).startswith("recall|features|pooled|none|k:3|ties:open|n:60/50|seed:4|")
+    assert "|n:-/50|" in str(report["vendi"].signature)
+    assert report["vendi"].extras["real"] == pytest.approx(dm.metrics.vendi(REAL))
+
+
+def test_folders_of_images(folders: tuple[Path, Path]) -> None:
+    report = dm.score(*folders, extractor="pixels", metrics="fid,precision,modes_found")
+    assert set(report.metrics) == {"fid@pixels", "precision@pixels", "modes_found@labels"}
+    assert report["modes_found"].value == 2
+    assert [mode.name for mode in report.modes if mode.state == "missing"] == ["c"]
+    assert report.fake.labels == {"a": 12, "b": 12}
+    assert report.samples["fake"]["path"][0] == "a/0.png"
+    assert len(report.samples["fake"]["inside"]) == 24
+    assert report.meta["extractors"]["pixels"]["preprocessing"]
+
+
+def test_unreadable_images_are_skipped_and_listed(folders: tuple[Path, Path]) -> None:
+    (folders[1] / "a" / "3.png").write_bytes(b"")
+    with pytest.raises(SourceError, match="max-skipped"):
+        dm.score(*folders, extractor="pixels", metrics="fid")
+    report = dm.score(*folders, extractor="pixels", metrics="fid,precision", max_skipped=0.1)
+    assert report.fake.n == 23
+    assert [sample.path for sample in report.fake.skipped] == ["a/3.png"]
+    assert "a/3.png" not in report.samples["fake"]["path"]
+
+
+def test_extracted_files_serve_as_either_side(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    live = dm.score(*folders, extractor="pixels", metrics="quick,modes_found")
+    files = [tmp_path / f"{side.name}.dms" for side in folders]
+    for side, file in zip(folders, files, strict=True):
+        engine.extract(side, file, extractor="pixels")
+    saved = dm.score(*files, extractor="pixels", metrics="quick,modes_found")
+    assert {k: r.value for k, r in saved.metrics.items()} == {k: r.value for k, r in live.metrics.items()}
+    assert saved.metrics["fid@pixels"].signature == live.metrics["fid@pixels"].signature
+    halved = dm.score(f"{files[0]}+{files[0]}", files[1], extractor="pixels", metrics="fid")
+    assert halved.real.n == 72
+
+
+def test_another_extractor_than_the_file_holds(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    engine.extract(folders[0], tmp_path / "r.dms", extractor="pixels")
+    with pytest.raises(SourceError, match="was extracted with pixels, not with pixels\\?size=4"):
+        dm.score(tmp_path / "r.dms", folders[1], extractor="pixels?size=4")
+    with pytest.raises(UsageError, match="--num"):
+        dm.score(tmp_path / "r.dms", folders[1], extractor="pixels", num=5)
+
+
+def test_num_draws_a_seeded_subset() -> None:
+    reports = [dm.score(REAL, FAKE, metrics="fid", num=40, seed=seed) for seed in (0, 0, 1)]
+    assert reports[0].real.n == reports[0].fake.n == 40
+    assert reports[0]["fid"].value == reports[1]["fid"].value != reports[2]["fid"].value
+
+
+def test_several_extractors_in_one_run(folders: tuple[Path, Path]) -> None:
+    report = dm.score(*folders, extractor="pixels,pixels?size=4", metrics="fid")
+    assert set(report.metrics) == {"fid@pixels", "fid@pixels?size=4"}
+
+
+@pytest.mark.parametrize(
+    ("real", "fake", "kind", "message"),
+    [
+        (REAL, FAKE[:, :5], FeatureError, "6 columns on one side and 5 on the other"),
+        (REAL, np.zeros((10, 8, 8, 3), np.uint8), SourceError, "real holds features and fake holds images"),
+        (np.array([[np.inf, 0.0]] * 9), FAKE, FeatureError, "real: 9 of 9 rows hold NaN or Inf"),
+        (REAL, FAKE[:1], MeasureError, "fake has 1"),
+    ],
+)
+def test_bad_features(real: np.ndarray, fake: np.ndarray, kind: type[Exception], message: str) -> None:
+    with pytest.raises(kind, match=message):
+        dm.score(real, fake, metrics="fid,precision")
+
+
+def test_a_named_metric_without_its_layer_fails_before_any_image_is_read(folders: tuple[Path, Path]) -> None:
+    for file in folders[1].rglob("*.png"):
+        file.write_bytes(b"not an image")
+    with pytest.raises(MissingLayer, match="inception_score reads logits"):
+        dm.score(*folders, extractor="pixels", metrics="inception_score")
+
+
+def test_constant_features_give_numbers_or_reasons() -> None:
+    report = dm.score(np.ones((30, 4)), np.ones((30, 4)), metrics="full")
+    assert report["fid"].value == pytest.approx(0.0, abs=1e-12)
+    json.loads(report.to_json())
+
+
+def test_weights_go_to_the_one_extractor() -> None:
+    with pytest.raises(UsageError, match="has no weights to replace"):
+        dm.score(REAL, FAKE, extractor="pixels", weights="w.pth")
+    with pytest.raises(UsageError, match="exactly one extractor"):
+        dm.score(REAL, FAKE, extractor="pixels,efficientnet-lite0", weights="w.pth")
+
+
+def test_unwritable_output_is_found_first(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="does not exist"):
+        engine.extract(REAL, tmp_path / "absent" / "out.dms")

@@ -1,0 +1,57 @@
+"""What is recorded of the zoo, and that it still holds."""
+
+import numpy as np
+import pytest
+
+from divmetrics.errors import Unavailable
+from divmetrics.records.declare import ZOO, ZooModel
+from divmetrics.zoo import record as roster
+
+QUICK = ["ring-8", "grid-25-drop", "modes-64d-shrink", "digits", "digits-thin"]
+
+
+def fake(name="made-up", function=None):
+    return ZooModel(name, function or ZOO["ring-8-drop"].function, "oracle", "ring-8", "a test", "none")
+
+
+def test_every_entry_has_a_record_or_says_that_it_cannot():
+    missing = [m.name for m in ZOO if m.target != "stacked-mnist" and roster.recorded(m) is None]
+    assert missing == []
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_entries_give_their_recorded_numbers(name):
+    (checked,) = roster.check([ZOO[name]])
+    assert (checked.state, checked.name) == ("same", name)
+
+
+def test_a_new_entry_is_shown_and_passes():
+    (checked,) = roster.check([fake()])
+    assert checked.state == "new"
+    assert roster.known(fake())["modes_total"] == 8
+
+
+def test_an_entry_that_moved_is_seen():
+    (checked,) = roster.check([fake("ring-8", ZOO["ring-8-drop"].function)])
+    assert checked.state == "changed"
+    assert "modes_found 8 -> 3" in checked.text
+
+
+def test_what_cannot_be_drawn_here():
+    def none(n, seed):
+        raise Unavailable("its data are not installed.")
+
+    (checked,) = roster.check([fake(function=none)])
+    assert (checked.state, checked.text) == ("unavailable", "its data are not installed.")
+    assert roster.known(fake(function=none)) is None
+
+
+def test_a_record_is_written_and_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(roster, "RECORD", tmp_path / "recorded.json")
+    roster.record(roster.check([fake()]))
+    assert next(roster.check([fake()])).state == "same"
+
+
+def test_severity_spans_the_range():
+    severities = [roster.recorded(m)["severity"] for m in ZOO if m.target in ("grid-25", "ring-8", "digits")]
+    assert all(np.histogram(severities, 5, (0, 1))[0] > 0)
