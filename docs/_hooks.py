@@ -60,7 +60,7 @@ def calibration() -> str:
 
 def _caveats() -> str:
     """What misses, in the words of its own results."""
-    lines = [f"- [{m.name}](metrics/{m.name}.md): {m.chance.caveat}." for m in METRICS if m.chance.caveat]
+    lines = [f"- [{m.name}](metrics/{m.name}.md): {m.uncertainty.caveat}." for m in METRICS if m.uncertainty.caveat]
     head = "## What misses\n\nA metric that misses says so in every result that shows its interval or its band."
     return head + "\n\n" + ("\n".join(lines) or "None.")
 
@@ -140,19 +140,23 @@ def _about(metric: Metric) -> str:
 
 def _chance(metric: Metric) -> str:
     """How the interval and the null band are found, and what the calibration run measured of them."""
-    chance, one_sample = metric.chance, metric.real is None
-    known = chance.interval or chance.variance
+    uncertainty, one_sample = metric.uncertainty, metric.real is None
+    known = uncertainty.interval or uncertainty.variance
     spread = known.method if known else "half-samples"
     null = (
-        "closed form" if chance.null else "none, it has one side" if one_sample else "permutation of the pooled samples"
+        "closed form"
+        if uncertainty.null
+        else "none, it has one side"
+        if one_sample
+        else "permutation of the pooled samples"
     )
     lines = [f"Interval: {spread}. Null band: {null}."]
     if metric.equal_n:
         lines.append(
             "Comparable at equal sizes only: the larger side is cut to a seeded subset, and the result says so."
         )
-    if chance.caveat:
-        lines.append(f"**Caveat:** {chance.caveat}. Every result that shows one of them says so.")
+    if uncertainty.caveat:
+        lines.append(f"**Caveat:** {uncertainty.caveat}. Every result that shows one of them says so.")
     measured = [text for name in ("intervals", "nulls") if (text := _measured(name, metric.name))]
     return "\n\n".join([*lines, *measured]) + "\n"
 

@@ -20,7 +20,7 @@ from divmetrics.records.declare import extractor
 
 
 class _Graph(nn.Module):
-    """Batch `[b, 3, size, size]` -> the one output of `openvino_model`, `[b, ...]`; `extraction/engines.py` compiles it anew."""
+    """Batch `[b, 3, size, size]` -> the one output of `openvino_model`, `[b, ...]`; `engines.py` compiles it anew."""
 
     def __init__(self, openvino_model: Any) -> None:
         super().__init__()

@@ -24,7 +24,7 @@ from divmetrics.arrays.share_intervals import wilson
 from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import ClassTally, Rows, Summary
 from divmetrics.errors import DivmetricsError
-from divmetrics.records.declare import Chance, Metric, Null
+from divmetrics.records.declare import Metric, Null
 from divmetrics.records.results import NullBand, finite_or_none
 
 MANY, FEW = 199, 20
@@ -42,7 +42,7 @@ SKEWNESS = 1.0
 
 
 @dataclass(frozen=True)
-class Doubt:
+class Uncertainty:
     """What is known of the chance in one number."""
 
     ci: tuple[float, float] | None = None
@@ -69,7 +69,7 @@ class Draws:
         return self._made[key]
 
 
-def doubt(
+def uncertainty_of(
     metric: Metric,
     options: Mapping[str, Any],
     value: float,
@@ -78,30 +78,30 @@ def doubt(
     *,
     level: float,
     null: bool,
-) -> Doubt:
+) -> Uncertainty:
     """Interval at `level` (0: none), null band where `null`, and bias of `value`, as far as the metric allows.
 
     `pool` holds the samples that `value` was computed from, None where only their sums were kept.
     """
     if pool is None:
-        return Doubt(warnings=("no interval and no null: statistics hold no samples to draw from",))
+        return Uncertainty(warnings=("no interval and no null: statistics hold no samples to draw from",))
     try:
-        return _doubt(metric, options, value, pool, draws, level, null)
+        return _uncertainty_of(metric, options, value, pool, draws, level, null)
     except DivmetricsError as error:
-        return Doubt(warnings=(f"no interval and no null: {error}",))
+        return Uncertainty(warnings=(f"no interval and no null: {error}",))
 
 
-def _doubt(
+def _uncertainty_of(
     metric: Metric, options: Mapping[str, Any], value: float, pool: Pool, draws: Draws, level: float, null: bool
-) -> Doubt:
-    chance = metric.chance
+) -> Uncertainty:
+    uncertainty = metric.uncertainty
     wants_null = null and pool.real is not None
-    closed = chance.null(pool, **options) if wants_null and chance.null is not None else None
+    closed = uncertainty.null(pool, **options) if wants_null and uncertainty.null is not None else None
     ci, method = _known_interval(value, pool, metric, options, level) if level else (None, None)
     deals, halves = _counts(metric, pool)
     deals = deals if wants_null and closed is None else 0
     if ci is not None or not level:
-        halves = FOR_BIAS if chance.bias == "1/n" and level else 0
+        halves = FOR_BIAS if uncertainty.bias == "1/n" and level else 0
     values = _on_splits(metric, pool, draws.of(pool, halves, deals), options) if halves + deals else np.empty(0)
     half, dealt = values[:halves], values[halves:]
     half, dealt = half[np.isfinite(half)], dealt[~np.isnan(dealt)]  # an infinite draw has its rank too
@@ -113,15 +113,15 @@ def _doubt(
     if ci is None and level and len(half) > 1:
         error = float(half.std(ddof=1)) * _from_halves(pool)
         ci, method = _interval(value, error, len(half) - 1, metric, pool, level), f"{len(half)} half-samples"
-    warnings = (chance.caveat,) if chance.caveat is not None and (ci is not None or band is not None) else ()
-    return Doubt(ci, method, band, _bias(value, half, band, chance), warnings)
+    warnings = (uncertainty.caveat,) if uncertainty.caveat is not None and (ci is not None or band is not None) else ()
+    return Uncertainty(ci, method, band, _bias(value, half, band, uncertainty.bias), warnings)
 
 
 def _known_interval(
     value: float, pool: Pool, metric: Metric, options: Mapping[str, Any], level: float
 ) -> tuple[tuple[float, float] | None, str | None]:
     """The interval that the metric itself gives, or that its own variance does, and its name; None where neither is."""
-    own, known = metric.chance.interval, metric.chance.variance
+    own, known = metric.uncertainty.interval, metric.uncertainty.variance
     if own is not None and (ends := own.function(pool, level, **options)) is not None:
         return ends, own.method
     variance = None if known is None else known.function(pool, **options)
@@ -132,10 +132,10 @@ def _known_interval(
 
 def _counts(metric: Metric, pool: Pool) -> tuple[int, int]:
     """How many re-splits and half-samples the metric takes."""
-    cheap = metric.chance.resample is not None or metric.fake.summary is ClassTally
-    deals = metric.chance.draws or (MANY if cheap else FEW)
-    if metric.chance.draws_wide is not None and pool.fake.features[0].numel() > WIDE:
-        deals = metric.chance.draws_wide
+    cheap = metric.uncertainty.resample is not None or metric.fake.summary is ClassTally
+    deals = metric.uncertainty.draws or (MANY if cheap else FEW)
+    if metric.uncertainty.draws_wide is not None and pool.fake.features[0].numel() > WIDE:
+        deals = metric.uncertainty.draws_wide
     return deals, max(12, min(HALVES, deals))
 
 
@@ -147,8 +147,8 @@ def _from_halves(pool: Pool) -> float:
 
 def _on_splits(metric: Metric, pool: Pool, splits: Splits, options: Mapping[str, Any]) -> np.ndarray:
     """The metric's value on each split `[B]`."""
-    if metric.chance.resample is not None:
-        return np.asarray(torch.as_tensor(metric.chance.resample(pool, splits, **options)).double().cpu())
+    if metric.uncertainty.resample is not None:
+        return np.asarray(torch.as_tensor(metric.uncertainty.resample(pool, splits, **options)).double().cpu())
     return np.array([_recomputed(metric, pool, splits, b, options) for b in range(len(splits))])
 
 
@@ -264,11 +264,11 @@ def _tail(value: float, mean: float, spread: float, law: Law, metric: Metric) ->
     return float(law.cdf(distance) if metric.better == "higher" else law.sf(distance))
 
 
-def _bias(value: float, half: Sequence[float] | np.ndarray, null: NullBand | None, chance: Chance) -> dict[str, Any]:
+def _bias(value: float, half: Sequence[float] | np.ndarray, null: NullBand | None, bias: str | None) -> dict[str, Any]:
     """What the sample sizes add to the value, and the value without it."""
-    if chance.bias == "1/n" and len(half):
-        bias = float(np.mean(half)) - value  # a bias of b/n is 2b/n at half the size: the difference is b/n
-        return {"bias": bias, "debiased": value - bias}
-    if chance.bias == "null" and null is not None and null.mean is not None:
+    if bias == "1/n" and len(half):
+        of_size = float(np.mean(half)) - value  # a bias of b/n is 2b/n at half the size: the difference is b/n
+        return {"bias": of_size, "debiased": value - of_size}
+    if bias == "null" and null is not None and null.mean is not None:
         return {"excess": value - null.mean}
     return {}

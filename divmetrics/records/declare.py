@@ -104,7 +104,7 @@ class Null:
 
 
 @dataclass(frozen=True)
-class Chance:
+class UncertaintySpec:
     """How a metric's interval and null band are found; everything has a default that recomputes the metric.
 
     The default draws `few` half-samples (for the interval) and re-splits (for the null) and calls the metric on each.
@@ -210,7 +210,7 @@ class Metric(_Optioned):
     """For metrics that ask whether fakes were copied: real samples that the generator was not trained on."""
     equal_n: bool = False
     """Comparable at equal sizes only: the engine then takes a seeded subset of the larger side, and says so."""
-    chance: Chance = Chance()
+    uncertainty: UncertaintySpec = UncertaintySpec()
     shared: tuple[str, ...] = ()
     """Options of a one-sample metric that, where they follow the samples, the reals' own value takes from the fakes'
     extras: two numbers are comparable under one bandwidth only."""
@@ -358,7 +358,7 @@ def metric(
     protocols: Mapping[str, Mapping[str, Any]] | None = None,
     held_out: Need | None = None,
     equal_n: bool = False,
-    chance: Chance | None = None,
+    uncertainty: UncertaintySpec | None = None,
     shared: tuple[str, ...] = (),
     smallest: int = 0,
     companion: str | None = None,
@@ -386,7 +386,7 @@ def metric(
             protocols=protocols or {},
             held_out=held_out,
             equal_n=equal_n,
-            chance=chance or Chance(),
+            uncertainty=uncertainty or UncertaintySpec(),
             shared=shared,
             smallest=smallest,
             companion=companion,

@@ -11,13 +11,13 @@ from typing import Any
 
 from divmetrics._version import __version__
 from divmetrics.errors import DivmetricsError, SourceError
-from divmetrics.inference.uncertainty import Doubt, Draws, doubt
+from divmetrics.inference.uncertainty import Draws, Uncertainty, uncertainty_of
 from divmetrics.records.declare import Family, Measured
 from divmetrics.records.results import Report, Result, Signature, finite_or_none, params_text
 from divmetrics.scoring.collected import Collected
 from divmetrics.scoring.per_sample import modes_of, samples_of
 from divmetrics.scoring.plan import FEATURES, HELD_OUT, SIDES, Plan, Refused, Request, SideName, Task
-from divmetrics.scoring.sides import Sides
+from divmetrics.scoring.task_inputs import TaskInputs
 
 Found = Measured | DivmetricsError
 """What a task came to: its value, or why there is none."""
@@ -28,7 +28,7 @@ def measure(
 ) -> Report:
     """All results of `plan` on the sides. Raises the first failure of a metric that was named explicitly."""
     given: dict[SideName, Collected] = {"real": real, "fake": fake}
-    sides = Sides(given if held_out is None else {**given, HELD_OUT: held_out}, plan.seed)
+    sides = TaskInputs(given if held_out is None else {**given, HELD_OUT: held_out}, plan.seed)
     for other in sides.collected.values():
         _check_same_encoders(real, other)
     bound = plan.bind(sides.inventory(), sides.sizes())
@@ -37,12 +37,12 @@ def measure(
     shared = _share(tasks, sides)
     found = {task.key: _timed(task, sides, shared.get(task.key, 0.0)) for task in tasks}
     measured = perf_counter()
-    doubts = _doubts(tasks, found, sides, plan)
+    uncertainties = _uncertainties(tasks, found, sides, plan)
     spent = {"metrics": round(measured - begin, 3), "chance": round(perf_counter() - measured, 3)}
     results = {
-        outcome.key: _result(outcome, sides, plan, outcome.reason, 0.0, Doubt())
+        outcome.key: _result(outcome, sides, plan, outcome.reason, 0.0, Uncertainty())
         if isinstance(outcome, Refused)
-        else _result(outcome, sides, plan, *found[outcome.key], doubts.get(outcome.key, Doubt()))
+        else _result(outcome, sides, plan, *found[outcome.key], uncertainties.get(outcome.key, Uncertainty()))
         for outcome in bound
     }
     return Report(
@@ -84,7 +84,7 @@ def _provenance(collected: Collected) -> dict[str, Any]:
     return {"engine": "+".join(engines) or "none", "extractors": encoders}
 
 
-def _share(tasks: Sequence[Task], sides: Sides) -> dict[str, float]:
+def _share(tasks: Sequence[Task], sides: TaskInputs) -> dict[str, float]:
     """Run the common pass of each family once. Task key -> its part of those seconds."""
     groups: dict[tuple[Family, str, str, int | None], list[Task]] = {}
     for task in tasks:
@@ -106,13 +106,13 @@ def _share(tasks: Sequence[Task], sides: Sides) -> dict[str, float]:
     return seconds
 
 
-def _timed(task: Task, sides: Sides, shared: float) -> tuple[Found, float]:
+def _timed(task: Task, sides: TaskInputs, shared: float) -> tuple[Found, float]:
     begin = perf_counter()
     found = _call(task, sides)
     return found, perf_counter() - begin + shared
 
 
-def _call(task: Task, sides: Sides) -> Found:
+def _call(task: Task, sides: TaskInputs) -> Found:
     """The measured value, or the failure of a metric that came from a preset."""
     request = task.request
     try:
@@ -126,7 +126,7 @@ def _call(task: Task, sides: Sides) -> Found:
     return found
 
 
-def _with_reference(found: Measured, task: Task, sides: Sides) -> Measured:
+def _with_reference(found: Measured, task: Task, sides: TaskInputs) -> Measured:
     """`found` with the same metric of the reals beside it, where they can be measured."""
     try:
         options = {**task.request.options, **{name: found.extras[name] for name in task.request.metric.shared}}
@@ -136,16 +136,16 @@ def _with_reference(found: Measured, task: Task, sides: Sides) -> Measured:
     return Measured(found.value, found.real, found.fake, {**found.extras, "real": reference})
 
 
-def _doubts(
-    tasks: Sequence[Task], found: Mapping[str, tuple[Found, float]], sides: Sides, plan: Plan
-) -> dict[str, Doubt]:
+def _uncertainties(
+    tasks: Sequence[Task], found: Mapping[str, tuple[Found, float]], sides: TaskInputs, plan: Plan
+) -> dict[str, Uncertainty]:
     """Intervals and nulls of what has a value: task key -> what is known of its chance."""
     if not plan.uncertain:
         return {}
     draws = Draws(plan.seed)
     values = {task.key: found[task.key][0] for task in tasks}
     return {
-        task.key: doubt(
+        task.key: uncertainty_of(
             task.request.metric,
             task.request.options,
             value.value,
@@ -159,13 +159,15 @@ def _doubts(
     }
 
 
-def _result(task: Task | Refused, sides: Sides, plan: Plan, found: Found, seconds: float, chance: Doubt) -> Result:
+def _result(
+    task: Task | Refused, sides: TaskInputs, plan: Plan, found: Found, seconds: float, uncertainty: Uncertainty
+) -> Result:
     request, extractor = task.request, task.extractor
     value, extras = None, {}
     warnings: tuple[str, ...] = () if isinstance(found, Measured) else (str(found),)
     if isinstance(found, Measured):
-        value, extras = finite_or_none(found.value), plain({**found.extras, **chance.extras})
-        warnings = chance.warnings if value is not None else (f"the value is {found.value}, not a finite number",)
+        value, extras = finite_or_none(found.value), plain({**found.extras, **uncertainty.extras})
+        warnings = uncertainty.warnings if value is not None else (f"the value is {found.value}, not a finite number",)
     size = sides.cut(task) if isinstance(task, Task) else None
     n = {side: size or sides[side].n for side in SIDES}
     if size is not None and value is not None:
@@ -195,10 +197,10 @@ def _result(task: Task | Refused, sides: Sides, plan: Plan, found: Found, second
         n_real=n["real"],
         n_fake=n["fake"],
         signature=signature,
-        ci=chance.ci,
-        ci_level=plan.ci_level if chance.ci is not None else None,
-        ci_method=chance.method,
-        null=chance.null,
+        ci=uncertainty.ci,
+        ci_level=plan.ci_level if uncertainty.ci is not None else None,
+        ci_method=uncertainty.method,
+        null=uncertainty.null,
         extras=extras,
         warnings=warnings,
         literature=info is not None and _as_published(request, info.protocol),
@@ -206,7 +208,7 @@ def _result(task: Task | Refused, sides: Sides, plan: Plan, found: Found, second
     )
 
 
-def _cut_note(sides: Sides, size: int) -> str:
+def _cut_note(sides: TaskInputs, size: int) -> str:
     """What was left out so that both sides are equal."""
     larger = max(SIDES, key=lambda side: sides[side].n or 0)
     return f"comparable at equal sizes only, so {size} of the {sides[larger].n} {larger} samples were drawn by the seed"

@@ -23,7 +23,7 @@ from divmetrics.scoring.collected import Collected
 from divmetrics.scoring.collector import Collector
 from divmetrics.scoring.measure import measure
 from divmetrics.scoring.plan import FEATURES, HELD_OUT, LABELS, SIDES, Plan, SideName
-from divmetrics.scoring.sides import inventory
+from divmetrics.scoring.task_inputs import inventory
 from divmetrics.sources import Source, Stream, open_source, with_labels
 
 

@@ -16,7 +16,7 @@ from divmetrics.inference.mode_table import cluster_table, mode_table
 from divmetrics.records.declare import METRICS, Measured
 from divmetrics.records.results import Mode
 from divmetrics.scoring.plan import LABELS, SIDES, Plan, SideName, Task
-from divmetrics.scoring.sides import Sides, inventory
+from divmetrics.scoring.task_inputs import TaskInputs, inventory
 
 Columns = dict[SideName, dict[str, Sequence[Any]]]
 
@@ -24,7 +24,7 @@ ALWAYS = ("precision", "coverage", "realism", "rarity", "duplicate_fraction")
 """Metrics whose columns every csv of samples holds, whatever was measured."""
 
 
-def samples_of(tasks: Sequence[Task], found: Mapping[str, Any], sides: Sides, plan: Plan) -> dict[str, Any]:
+def samples_of(tasks: Sequence[Task], found: Mapping[str, Any], sides: TaskInputs, plan: Plan) -> dict[str, Any]:
     """Side -> column -> one value a sample: what the metrics said, and with `plan.samples` all there is to say."""
     columns: Columns = {"real": {}, "fake": {}}
     for task in tasks:
@@ -38,7 +38,7 @@ def samples_of(tasks: Sequence[Task], found: Mapping[str, Any], sides: Sides, pl
     return {side: {"path": sides.collected[side].paths, **kept} for side, kept in columns.items() if kept}
 
 
-def modes_of(tasks: Sequence[Task], sides: Sides, plan: Plan) -> tuple[Mode, ...]:
+def modes_of(tasks: Sequence[Task], sides: TaskInputs, plan: Plan) -> tuple[Mode, ...]:
     """The table of modes: the classes of the samples, else clusters of the reals, else a classifier's classes.
 
     Clusters cost a while, so they are made where modes were asked for, by number, by metric or by a preset. A
@@ -55,12 +55,12 @@ def modes_of(tasks: Sequence[Task], sides: Sides, plan: Plan) -> tuple[Mode, ...
     return _class_table(counted[0], sides, plan) if counted else ()
 
 
-def _class_table(task: Task, sides: Sides, plan: Plan) -> tuple[Mode, ...]:
+def _class_table(task: Task, sides: TaskInputs, plan: Plan) -> tuple[Mode, ...]:
     real, fake = (cast("ClassTally", sides.summary(task, side)) for side in SIDES)
     return mode_table(real, fake, sides.class_names if task.extractor == LABELS else None, plan.confusion)
 
 
-def _cluster_table(extractor: str, sides: Sides, plan: Plan) -> tuple[Mode, ...]:
+def _cluster_table(extractor: str, sides: TaskInputs, plan: Plan) -> tuple[Mode, ...]:
     real, fake = (sides.collected[side].get(extractor, "pooled", Rows) for side in SIDES)
     paths = sides.collected["real"].paths or tuple(f"#{place}" for place in real.index.tolist())
     named = dict(zip(real.index.tolist(), paths, strict=True))
@@ -68,7 +68,7 @@ def _cluster_table(extractor: str, sides: Sides, plan: Plan) -> tuple[Mode, ...]
     return tuple(replace(mode, exemplars=tuple(named[place] for place in places)) for mode, places in table)
 
 
-def _pooled(sides: Sides) -> str | None:
+def _pooled(sides: TaskInputs) -> str | None:
     """The first extractor whose rows both sides hold."""
     for extractor, layers in inventory(sides.collected["fake"]).items():
         if "pooled" in layers:
@@ -100,7 +100,7 @@ def _add_columns(columns: Columns, key: str, name: str, real: Rows, fake: Rows) 
         _keep(columns, key, found)
 
 
-def _add_neighbours(columns: Columns, real: Rows, fake: Rows, sides: Sides) -> None:
+def _add_neighbours(columns: Columns, real: Rows, fake: Rows, sides: TaskInputs) -> None:
     """For each sample the nearest of the other side and its distance; for a real that is covered, by which fake."""
     of_real, of_fake = nearest_across(real, fake)
     for side, other, found in (("real", "fake", of_real), ("fake", "real", of_fake)):

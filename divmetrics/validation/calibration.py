@@ -41,7 +41,7 @@ def judge(outcomes: Mapping[Key, Outcome], metrics: Sequence[str]) -> list[Calib
     for (case, *_), members in grouped(outcomes, 1).items():
         for metric in (*metrics, VERDICT):
             found = [outcomes[cell].found.get(metric, (None, None)) for cell in members]
-            p = np.array([chance for value, chance in found if value is not None and chance is not None])
+            p = np.array([uncertainty for value, uncertainty in found if value is not None and uncertainty is not None])
             if len(p):
                 rows.append(_row(metric, str(case), p))
     return rows

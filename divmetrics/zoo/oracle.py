@@ -129,8 +129,8 @@ def _spread(target: Target, rows: np.ndarray, modes: np.ndarray) -> float | None
 def _copies(target: Target, rows: np.ndarray, training: np.ndarray) -> float:
     """Share of rows that are copies, above the share among fresh real samples, over what is left of 1."""
     real, _ = target.sample(min(len(rows), 2000), np.random.default_rng(2**31 + 4))
-    found, chance = _ratio_share(rows, training), _ratio_share(real, training)
-    return float(np.clip((found - chance) / max(1 - chance, 1e-9), 0, 1))
+    found, uncertainty = _ratio_share(rows, training), _ratio_share(real, training)
+    return float(np.clip((found - uncertainty) / max(1 - uncertainty, 1e-9), 0, 1))
 
 
 def _ratio_share(rows: np.ndarray, training: np.ndarray) -> float:

@@ -11,12 +11,12 @@ from scipy import stats
 from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Moments, Rows
 from divmetrics.errors import FeatureError
-from divmetrics.inference.uncertainty import Doubt, Draws, doubt, student_band
-from divmetrics.records.declare import Chance, Interval, Laws, Metric, Null, Variance
+from divmetrics.inference.uncertainty import Draws, Uncertainty, student_band, uncertainty_of
+from divmetrics.records.declare import Interval, Laws, Metric, Null, UncertaintySpec, Variance
 from divmetrics.records.results import Side
 from divmetrics.scoring.collected import Collected, EncoderInfo
 from divmetrics.scoring.plan import Plan, Request, Task
-from divmetrics.scoring.sides import Sides
+from divmetrics.scoring.task_inputs import TaskInputs
 
 PLAN = Plan.of("fid", "pixels")
 
@@ -46,10 +46,10 @@ def resampled(pool: Pool, splits: Splits) -> torch.Tensor:
     return torch.stack(means)
 
 
-FAST = replace(GAP, chance=Chance(resample=resampled))
+FAST = replace(GAP, uncertainty=UncertaintySpec(resample=resampled))
 
 
-def sides(seed: int = 0, n: int = 400, m: int = 400, shift: float = 0.0) -> Sides:
+def sides(seed: int = 0, n: int = 400, m: int = 400, shift: float = 0.0) -> TaskInputs:
     rng = np.random.default_rng(seed)
     values = {"real": rng.normal(size=(n, 1)), "fake": shift + rng.normal(size=(m, 1))}
     collected = {
@@ -60,18 +60,20 @@ def sides(seed: int = 0, n: int = 400, m: int = 400, shift: float = 0.0) -> Side
         )
         for side, rows in values.items()
     }
-    return Sides(collected, seed)
+    return TaskInputs(collected, seed)
 
 
-def doubt_of(metric: Metric, given: Sides, plan: Plan = PLAN) -> tuple[float, Doubt]:
+def uncertainty_in(metric: Metric, given: TaskInputs, plan: Plan = PLAN) -> tuple[float, Uncertainty]:
     task = Task(Request(metric, {}, metric.name, explicit=True), "features", "pooled")
     value = metric.function(*(given.summary(task, side) for side in task.request.sides))
-    return value, doubt(metric, {}, value, given.pool(task), Draws(given.seed), level=plan.ci_level, null=plan.null)
+    return value, uncertainty_of(
+        metric, {}, value, given.pool(task), Draws(given.seed), level=plan.ci_level, null=plan.null
+    )
 
 
 @pytest.mark.parametrize("metric", [GAP, FAST], ids=["computed anew", "re-indexed"])
 def test_half_samples_find_the_standard_error(metric: Metric) -> None:
-    value, found = doubt_of(metric, sides())
+    value, found = uncertainty_in(metric, sides())
     draws = 20 if metric is GAP else 100
     half = (found.ci[1] - found.ci[0]) / 2
     assert found.method == f"{draws} half-samples"
@@ -80,13 +82,15 @@ def test_half_samples_find_the_standard_error(metric: Metric) -> None:
 
 
 def test_intervals_cover_as_often_as_they_say() -> None:
-    covered = [ci[0] <= 0.5 <= ci[1] for ci in (doubt_of(FAST, sides(seed, 60, 90, 0.5))[1].ci for seed in range(200))]
+    covered = [
+        ci[0] <= 0.5 <= ci[1] for ci in (uncertainty_in(FAST, sides(seed, 60, 90, 0.5))[1].ci for seed in range(200))
+    ]
     assert 0.91 <= np.mean(covered) <= 0.985
 
 
 @pytest.mark.parametrize(("metric", "draws"), [(GAP, 20), (FAST, 199)], ids=["few", "many"])
 def test_the_null_keeps_its_level(metric: Metric, draws: int) -> None:
-    bands = [doubt_of(metric, sides(seed, 40, 40)) for seed in range(300)]
+    bands = [uncertainty_in(metric, sides(seed, 40, 40)) for seed in range(300)]
     p = np.array([found.null.p for _, found in bands])
     assert bands[0][1].null.draws == draws
     assert 0.02 <= (p <= 0.05).mean() <= 0.085  # 99 % of binomial draws
@@ -122,84 +126,86 @@ def test_few_draws_of_a_share_near_its_end(better: str) -> None:
 
 
 def test_a_shift_has_a_small_p_and_a_shift_to_the_good_side_has_not() -> None:
-    assert doubt_of(FAST, sides(shift=0.5))[1].null.p == pytest.approx(1 / 200)
-    assert doubt_of(GAP, sides(shift=0.5))[1].null.p < 1e-4
-    assert doubt_of(FAST, sides(shift=-0.5))[1].null.p > 0.99
+    assert uncertainty_in(FAST, sides(shift=0.5))[1].null.p == pytest.approx(1 / 200)
+    assert uncertainty_in(GAP, sides(shift=0.5))[1].null.p < 1e-4
+    assert uncertainty_in(FAST, sides(shift=-0.5))[1].null.p > 0.99
 
 
 def test_a_variance_of_its_own_is_preferred_and_may_decline() -> None:
-    known = replace(GAP, chance=Chance(variance=Variance("closed form", lambda pool: 4.0)))
-    value, found = doubt_of(known, sides())
+    known = replace(GAP, uncertainty=UncertaintySpec(variance=Variance("closed form", lambda pool: 4.0)))
+    value, found = uncertainty_in(known, sides())
     assert found.method == "closed form"
     assert found.ci == pytest.approx((value - 2 * 1.95996, value + 2 * 1.95996), rel=1e-4)
-    declined = replace(GAP, chance=Chance(variance=Variance("closed form", lambda pool: None)))
-    assert doubt_of(declined, sides())[1].method == "20 half-samples"
+    declined = replace(GAP, uncertainty=UncertaintySpec(variance=Variance("closed form", lambda pool: None)))
+    assert uncertainty_in(declined, sides())[1].method == "20 half-samples"
 
 
 def test_an_interval_of_its_own_is_preferred_and_may_decline() -> None:
-    chance = Chance(
+    uncertainty = UncertaintySpec(
         Variance("closed form", lambda pool: 1.0), interval=Interval("exact", lambda pool, level: (0, level))
     )
-    _, found = doubt_of(replace(GAP, chance=chance), sides())
+    _, found = uncertainty_in(replace(GAP, uncertainty=uncertainty), sides())
     assert (found.ci, found.method) == ((0, 0.95), "exact")
-    declined = replace(chance, interval=Interval("exact", lambda pool, level: None))
-    assert doubt_of(replace(GAP, chance=declined), sides())[1].method == "closed form"
+    declined = replace(uncertainty, interval=Interval("exact", lambda pool, level: None))
+    assert uncertainty_in(replace(GAP, uncertainty=declined), sides())[1].method == "closed form"
 
 
 def test_a_caveat_stands_where_an_interval_or_a_null_does() -> None:
-    metric = replace(GAP, chance=Chance(caveat="intervals are too narrow"))
-    assert doubt_of(metric, sides())[1].warnings == ("intervals are too narrow",)
+    metric = replace(GAP, uncertainty=UncertaintySpec(caveat="intervals are too narrow"))
+    assert uncertainty_in(metric, sides())[1].warnings == ("intervals are too narrow",)
     only_null = Plan.of("fid", "pixels", ci_level=0)
-    assert doubt_of(metric, sides(), only_null)[1].warnings == ("intervals are too narrow",)
+    assert uncertainty_in(metric, sides(), only_null)[1].warnings == ("intervals are too narrow",)
     neither = Plan.of("fid", "pixels", ci_level=0, null=False)
-    assert doubt_of(metric, sides(), neither)[1].warnings == ()
+    assert uncertainty_in(metric, sides(), neither)[1].warnings == ()
 
 
 def test_few_degrees_of_freedom_widen_the_interval() -> None:
     widths = []
     for freedom in (inf, 15.0):
-        chance = Chance(Variance("closed form", lambda pool: 1.0, freedom))
-        (low, high) = doubt_of(replace(GAP, chance=chance), sides())[1].ci
+        uncertainty = UncertaintySpec(Variance("closed form", lambda pool: 1.0, freedom))
+        (low, high) = uncertainty_in(replace(GAP, uncertainty=uncertainty), sides())[1].ci
         widths.append(high - low)
     assert widths == pytest.approx([2 * 1.96, 2 * 2.131], rel=1e-3)
 
 
 def test_a_closed_null_needs_no_draws() -> None:
-    known = replace(GAP, chance=Chance(null=lambda pool: Null(0.0, 1.0)))
-    value, found = doubt_of(known, sides(shift=3.0))
+    known = replace(GAP, uncertainty=UncertaintySpec(null=lambda pool: Null(0.0, 1.0)))
+    value, found = uncertainty_in(known, sides(shift=3.0))
     assert (found.null.method, found.null.draws) == ("closed form", None)
     assert found.null.high == pytest.approx(1.95996, rel=1e-4)
     assert found.null.p == pytest.approx(stats.norm.sf(value))
 
 
 def test_a_share_of_zero_is_not_certain() -> None:
-    value, found = doubt_of(SHARE, sides())
+    value, found = uncertainty_in(SHARE, sides())
     assert value == 0
     assert found.ci[0] == 0
     assert found.ci[1] == pytest.approx(0.0095, abs=0.002)  # Wilson's upper end at 0 of 400
 
 
 def test_the_bias_of_a_square_is_found() -> None:
-    biased = replace(SQUARE, chance=Chance(bias="1/n"))
+    biased = replace(SQUARE, uncertainty=UncertaintySpec(bias="1/n"))
     plan = Plan.of("fid", "pixels", ci_level=0.9)
-    found = [doubt_of(biased, sides(seed, 10, 50), plan)[1].extras for seed in range(60)]
+    found = [uncertainty_in(biased, sides(seed, 10, 50), plan)[1].extras for seed in range(60)]
     assert np.mean([entry["bias"] for entry in found]) == pytest.approx(1 / 50, rel=0.35)
     assert np.mean([entry["debiased"] for entry in found]) == pytest.approx(0, abs=0.01)
 
 
 def test_an_excess_is_over_the_mean_of_the_null() -> None:
-    value, found = doubt_of(replace(GAP, chance=Chance(bias="null")), sides(shift=1.0))
+    value, found = uncertainty_in(replace(GAP, uncertainty=UncertaintySpec(bias="null")), sides(shift=1.0))
     assert found.extras == {"excess": pytest.approx(value - found.null.mean)}
 
 
 def test_what_is_not_wanted_is_not_made() -> None:
-    assert doubt_of(GAP, sides(), Plan.of("fid", "pixels", ci_level=0, null=True))[1].ci is None
-    assert doubt_of(GAP, sides(), Plan.of("fid", "pixels", null=False))[1].null is None
-    assert doubt_of(SQUARE, sides())[1].null is None  # one side has no null
+    assert uncertainty_in(GAP, sides(), Plan.of("fid", "pixels", ci_level=0, null=True))[1].ci is None
+    assert uncertainty_in(GAP, sides(), Plan.of("fid", "pixels", null=False))[1].null is None
+    assert uncertainty_in(SQUARE, sides())[1].null is None  # one side has no null
 
 
 def test_the_level_widens_the_interval() -> None:
-    narrow, wide = (doubt_of(GAP, sides(), Plan.of("fid", "pixels", ci_level=level))[1].ci for level in (0.5, 0.99))
+    narrow, wide = (
+        uncertainty_in(GAP, sides(), Plan.of("fid", "pixels", ci_level=level))[1].ci for level in (0.5, 0.99)
+    )
     assert narrow[1] - narrow[0] < wide[1] - wide[0]
 
 
@@ -208,7 +214,7 @@ def test_statistics_without_samples_have_no_interval_and_say_so() -> None:
     moments = {("features", "pooled", "Moments"): Moments.from_array(np.eye(3))}
     collected = {**given.collected, "real": replace(given.collected["real"], summaries=moments)}
     task = Task(Request(GAP, {}, "gap", explicit=True), "features", "pooled")
-    found = doubt(GAP, {}, 1.0, Sides(collected, 0).pool(task), Draws(0), level=0.95, null=True)
+    found = uncertainty_of(GAP, {}, 1.0, TaskInputs(collected, 0).pool(task), Draws(0), level=0.95, null=True)
     assert (found.ci, found.null) == (None, None)
     assert "statistics hold no samples" in found.warnings[0]
 
@@ -217,7 +223,7 @@ def test_an_error_of_the_chance_is_a_warning_of_the_result() -> None:
     def fails(pool: Pool, splits: Splits) -> torch.Tensor:
         raise FeatureError("too few of them.")
 
-    _, found = doubt_of(replace(GAP, chance=Chance(resample=fails)), sides())
+    _, found = uncertainty_in(replace(GAP, uncertainty=UncertaintySpec(resample=fails)), sides())
     assert found.ci is None
     assert "too few of them" in found.warnings[0]
 
@@ -229,5 +235,5 @@ def test_equal_sizes_are_drawn_by_the_seed() -> None:
     assert [given.summary(task, side).n for side in ("real", "fake")] == [30, 30]
     assert given.summary(task, "real") is given.summary(task, "real")
     assert given.pool(task).n == 30
-    other = Sides(given.collected, 1).summary(task, "real").index
+    other = TaskInputs(given.collected, 1).summary(task, "real").index
     assert not torch.equal(given.summary(task, "real").index, other)

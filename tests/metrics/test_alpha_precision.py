@@ -10,10 +10,10 @@ from divmetrics.errors import FeatureError, TooFewSamples, UsageError
 from divmetrics.records.declare import METRICS
 
 NAMES = ("alpha_precision", "beta_recall")
-Sides = tuple[np.ndarray, np.ndarray]
+TaskInputs = tuple[np.ndarray, np.ndarray]
 
 
-def gaussians(n: int = 200, d: int = 6) -> Sides:
+def gaussians(n: int = 200, d: int = 6) -> TaskInputs:
     rng = np.random.default_rng(0)
     return rng.normal(size=(n, d)), rng.normal(size=(n, d))
 
@@ -104,7 +104,7 @@ def test_bad_input(name: str) -> None:
             METRICS[name](real[:1], fake)
 
 
-def pool_of(sides: Sides) -> Pool:
+def pool_of(sides: TaskInputs) -> Pool:
     return Pool(Rows.from_array(sides[0]), Rows.from_array(sides[1]))
 
 
@@ -117,7 +117,7 @@ def test_splits_from_one_pass_are_those_recomputed(name: str, world: str) -> Non
     anew = [metric(*(pool.part((side == which).nonzero()[:, 0]) for which in (REAL, FAKE))) for side in splits.side]
     # Where fakes are copies of others a distance from the mean is a reach, on either side of which it may be rounded
     ties = 0.01 if "cop" in world else 1e-9
-    assert metric.chance.resample(pool, splits, levels=30).numpy() == pytest.approx(anew, abs=ties)
+    assert metric.uncertainty.resample(pool, splits, levels=30).numpy() == pytest.approx(anew, abs=ties)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -126,7 +126,7 @@ def test_sparse_splits_are_found_beyond_the_neighbours_kept(name: str) -> None:
     side = torch.zeros(1, 300, dtype=torch.uint8)
     side[0, :150:40], side[0, 150::40] = REAL, FAKE
     anew = metric(*(pool.part((side[0] == which).nonzero()[:, 0]) for which in (REAL, FAKE)))
-    assert metric.chance.resample(pool, Splits(side), levels=30).item() == pytest.approx(anew, abs=1e-9)
+    assert metric.uncertainty.resample(pool, Splits(side), levels=30).item() == pytest.approx(anew, abs=1e-9)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -137,6 +137,6 @@ def test_half_samples_spread_as_fresh_draws(name: str) -> None:
         pool = pool_of((rng.normal(size=(200, 16)), 0.9 * rng.normal(size=(200, 16)) + 0.1))
         values.append(metric(pool.real, pool.fake))
         if seed < 15:
-            halves = metric.chance.resample(pool, Splits.halves(200, 200, 40, seed), levels=30)
+            halves = metric.uncertainty.resample(pool, Splits.halves(200, 200, 40, seed), levels=30)
             errors.append(halves.std().item())
     assert 0.75 < np.mean(errors) / np.std(values, ddof=1) < 1.4

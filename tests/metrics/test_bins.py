@@ -95,7 +95,7 @@ def test_resplits_fit_the_bins_again(metric: Metric) -> None:
     pool = Pool(Rows.from_array(real), Rows.from_array(fake))
     splits = Splits.permutations(200, 200, 3, 0)
     options = metric.resolve({"bins": 12})
-    found = metric.chance.resample(pool, splits, **options)
+    found = metric.uncertainty.resample(pool, splits, **options)
     for b in range(3):
         sides = [pool.part((splits.side[b] == side).nonzero()[:, 0]) for side in (REAL, FAKE)]
         assert float(found[b]) == pytest.approx(metric(*sides, bins=12))
@@ -109,7 +109,7 @@ def test_the_null_is_that_of_fresh_faithful_draws(metric: Metric) -> None:
         rng = np.random.default_rng(seed)
         pool = Pool(*(Rows.from_array(rng.normal(size=(300, 12))) for _ in range(2)))
         values.append(metric(pool.real, pool.fake))
-        nulls.append(metric.chance.resample(pool, Splits.permutations(300, 300, 12, seed), **metric.resolve({})))
+        nulls.append(metric.uncertainty.resample(pool, Splits.permutations(300, 300, 12, seed), **metric.resolve({})))
     spread = np.std(np.stack(nulls), axis=1).mean()
     assert abs(np.mean(values) - np.mean(nulls)) < 3 * spread / 12**0.5
 
@@ -122,7 +122,7 @@ def test_the_standard_error_is_that_of_fresh_draws(metric: Metric, kept: int) ->
     for seed in range(60):
         pool = Pool(*(Rows.from_array(side) for side in pair(300, kept, seed)))
         values.append(metric(pool.real, pool.fake, bins=16))
-        errors.append((metric.chance.variance.function(pool, **options) or 0.0) ** 0.5)
+        errors.append((metric.uncertainty.variance.function(pool, **options) or 0.0) ** 0.5)
     assert 0.75 < np.mean(errors) / np.std(values) < 1.6
 
 

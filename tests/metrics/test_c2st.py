@@ -10,15 +10,15 @@ from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
 from divmetrics.records.declare import METRICS
 
-Sides = tuple[np.ndarray, np.ndarray]
+TaskInputs = tuple[np.ndarray, np.ndarray]
 
 
-def gaussians(n: int = 1000, d: int = 8, shift: float = 0.0, seed: int = 0) -> Sides:
+def gaussians(n: int = 1000, d: int = 8, shift: float = 0.0, seed: int = 0) -> TaskInputs:
     rng = np.random.default_rng(seed)
     return rng.normal(size=(n, d)), rng.normal(size=(n, d)) + shift / d**0.5
 
 
-def pool_of(sides: Sides) -> Pool:
+def pool_of(sides: TaskInputs) -> Pool:
     return Pool(Rows.from_array(sides[0]), Rows.from_array(sides[1]))
 
 
@@ -87,7 +87,7 @@ def test_options_and_errors() -> None:
 def test_the_null_is_that_of_a_coin(classifier: str) -> None:
     metric = METRICS["c2st"]
     values = [metric(*gaussians(100, 4, seed=seed), classifier=classifier) for seed in range(150)]
-    null = metric.chance.null(pool_of(gaussians(100, 4)), classifier=classifier, seed=0)
+    null = metric.uncertainty.null(pool_of(gaussians(100, 4)), classifier=classifier, seed=0)
     assert null.mean == 0.5
     assert null.sd == pytest.approx(0.05)  # the root of 1 / (4 * 100)
     assert np.mean(values) == pytest.approx(0.5, abs=4 * 0.05 / 150**0.5)
@@ -101,5 +101,5 @@ def test_the_standard_error_is_the_spread_over_fresh_draws(shift: float, most: f
     for seed in range(150):
         pool = pool_of(gaussians(200, 8, shift, seed))
         values.append(metric(pool.real, pool.fake))
-        errors.append(metric.chance.variance.function(pool, **metric.resolve({})) ** 0.5)
+        errors.append(metric.uncertainty.variance.function(pool, **metric.resolve({})) ** 0.5)
     assert 0.85 < np.mean(errors) / np.std(values, ddof=1) < most

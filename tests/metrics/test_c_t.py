@@ -14,10 +14,10 @@ from divmetrics.errors import FeatureError, TooFewSamples, UsageError
 from divmetrics.records.declare import METRICS
 
 METRIC = METRICS["c_t"]
-Sides = tuple[np.ndarray, np.ndarray, np.ndarray]
+TaskInputs = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
-def gaussians(n: int = 300, d: int = 8, seed: int = 0) -> Sides:
+def gaussians(n: int = 300, d: int = 8, seed: int = 0) -> TaskInputs:
     """Training set, fakes, held-out reals, all alike."""
     rng = np.random.default_rng(seed)
     return tuple(rng.normal(size=(n, d)) for _ in range(3))
@@ -29,7 +29,7 @@ def z_of(fake: np.ndarray, held_out: np.ndarray) -> float:
     return float(norm.isf(test.pvalue))
 
 
-def pool_of(sides: Sides) -> Pool:
+def pool_of(sides: TaskInputs) -> Pool:
     train, fake, held_out = (Rows.from_array(side) for side in sides)
     return Pool(held_out, fake, fixed=train)
 
@@ -77,7 +77,7 @@ def test_copies_are_far_below_zero_and_fakes_off_the_data_far_above() -> None:
 def test_where_all_distances_are_equal_nothing_is_said() -> None:
     ones = np.ones((40, 3))
     assert METRIC(ones, ones, ones, cells=1) == 0
-    assert METRIC.chance.variance.function(pool_of((ones, ones, ones)), **METRIC.resolve({"cells": 1})) is None
+    assert METRIC.uncertainty.variance.function(pool_of((ones, ones, ones)), **METRIC.resolve({"cells": 1})) is None
 
 
 def test_options_move_the_value() -> None:
@@ -101,7 +101,7 @@ def test_null_holds_over_fresh_draws() -> None:
     for seed in range(150):
         sides = gaussians(90, 4, seed)
         values.append(METRIC(*sides))
-        deviations.append(METRIC.chance.null(pool_of(sides), **METRIC.resolve({})).sd)
+        deviations.append(METRIC.uncertainty.null(pool_of(sides), **METRIC.resolve({})).sd)
     assert abs(np.mean(values)) < 3 * np.mean(deviations) / 150**0.5
     assert np.mean(deviations) / np.std(values) == pytest.approx(1, abs=0.12)
 
@@ -115,7 +115,7 @@ def test_interval_over_fresh_draws_of_fakes_and_held_out_reals(kind: str) -> Non
         _, fake, held_out = gaussians(200, 8, seed)
         sides = train, change(fake), held_out
         values.append(METRIC(*sides))
-        variances.append(METRIC.chance.variance.function(pool_of(sides), **METRIC.resolve({})))
+        variances.append(METRIC.uncertainty.variance.function(pool_of(sides), **METRIC.resolve({})))
     assert 0.82 < np.sqrt(np.mean(variances)) / np.std(values, ddof=1) < 1.25
 
 

@@ -70,9 +70,9 @@ def test_resampling_knows_its_sides(divergence: str) -> None:
     splits = Splits.permutations(pool.n, pool.m, 3, 0)
     for b in range(3):
         real, fake = (pool.part((splits.side[b] == side).nonzero()[:, 0]) for side in (REAL, FAKE))
-        found = mode_score.chance.resample(pool, splits, divergence=divergence)[b]
+        found = mode_score.uncertainty.resample(pool, splits, divergence=divergence)[b]
         assert float(found) == pytest.approx(mode_score(real, fake, divergence=divergence))
-        assert float(am_score.chance.resample(pool, splits)[b]) == pytest.approx(am_score(real, fake))
+        assert float(am_score.uncertainty.resample(pool, splits)[b]) == pytest.approx(am_score(real, fake))
 
 
 CASES = [
@@ -93,7 +93,7 @@ def test_the_standard_error_is_that_of_fresh_draws(metric: Metric, options: dict
         real, fake = (torch.from_numpy(logits(300, shares_of, rng)) for shares_of in (EVEN, shares))
         pool = Pool(Rows.from_array(real) if metric.real else None, Rows.from_array(fake))
         values.append(metric(*([real] if metric.real else []), fake, **options))
-        errors.append(metric.chance.variance.function(pool, **options) ** 0.5)
+        errors.append(metric.uncertainty.variance.function(pool, **options) ** 0.5)
     assert 0.8 < np.mean(errors) / np.std(values) < 1.3
 
 
@@ -106,7 +106,7 @@ def test_a_class_of_which_the_largest_probabilities_decide(metric: Metric, optio
         real, fake = (rng.integers(0, classes, 300) for classes in (4, 3))
         sides = [torch.from_numpy(20 * np.eye(4)[c] + rng.normal(scale=4, size=(300, 4))) for c in (real, fake)]
         values.append(metric(*sides, **options))
-        errors.append(metric.chance.variance.function(Pool(*map(Rows.from_array, sides)), **options) ** 0.5)
+        errors.append(metric.uncertainty.variance.function(Pool(*map(Rows.from_array, sides)), **options) ** 0.5)
     spread = np.std(np.log(values) if metric is mode_score else values)
     errors = np.array(errors) / (np.array(values) if metric is mode_score else 1)
     assert 0.75 < np.mean(errors) / spread < 1.4

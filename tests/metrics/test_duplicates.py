@@ -103,7 +103,7 @@ def test_resampling_knows_its_sides(metric: Metric, world: str) -> None:
     pool = Pool(*(Rows.from_array(side) for side in WORLDS[world]))
     splits = Splits.permutations(pool.n, pool.m, 8, 0)
     for threshold in (None, 0.05):
-        found = metric.chance.resample(pool, splits, threshold=threshold)
+        found = metric.uncertainty.resample(pool, splits, threshold=threshold)
         for b in range(8):
             sides = [pool.part((splits.side[b] == side).nonzero()[:, 0]) for side in (REAL, FAKE)]
             assert float(found[b]) == pytest.approx(metric(*sides, threshold=threshold))
@@ -115,7 +115,7 @@ def test_faithful_samples_are_at_the_null() -> None:
     for seed in range(50):
         pool = Pool(*(Rows.from_array(side) for side in gaussians(150, 6, seed)))
         value = duplicates(pool.real, pool.fake)
-        dealt = duplicates.chance.resample(pool, Splits.permutations(150, 150, 99, seed), threshold=None).numpy()
+        dealt = duplicates.uncertainty.resample(pool, Splits.permutations(150, 150, 99, seed), threshold=None).numpy()
         p.append((1 + (dealt >= value).sum()) / 100)
     assert (np.array(p) <= 0.1).sum() <= 12
 
@@ -129,9 +129,9 @@ def test_the_standard_error_is_that_of_fresh_draws(metric: Metric, count: int) -
         pool = Pool(Rows.from_array(rng.normal(size=(400, 16))), Rows.from_array(atoms(count, 400, 16, rng)))
         values.append(metric(pool.real, pool.fake))
         if metric is duplicates:
-            errors.append(metric.chance.variance.function(pool, threshold=None) ** 0.5)
+            errors.append(metric.uncertainty.variance.function(pool, threshold=None) ** 0.5)
         else:
-            errors.append(metric.chance.interval.function(pool, 0.95, threshold=None))
+            errors.append(metric.uncertainty.interval.function(pool, 0.95, threshold=None))
     if metric is duplicates:
         assert 0.8 < np.mean(errors) / np.std(values) < 1.3
     else:  # far from normal: what counts is that it covers
@@ -147,7 +147,7 @@ def test_few_pairs_leave_much_open() -> None:
         pool = Pool(*(Rows.from_array(rng.normal(size=(150, 4))) for _ in range(2)))
         if np.isfinite(value := birthday(pool.real, pool.fake)):
             values.append(value)
-            held.append(birthday.chance.interval.function(pool, 0.95, threshold=None))
+            held.append(birthday.uncertainty.interval.function(pool, 0.95, threshold=None))
     low, high = np.array(held).T
     truth = np.mean(values)
     assert 0.85 < ((low <= truth) & (truth <= high)).mean() <= 1

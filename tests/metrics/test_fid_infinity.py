@@ -68,12 +68,14 @@ def test_splits(d: int) -> None:
     real, fake = drawn(n, m, d)
     pool = pooled(real, fake)
     identity = Splits(torch.tensor([[REAL] * n + [FAKE] * m], dtype=torch.uint8))
-    found = float(infinity.chance.resample(pool, identity, **infinity.resolve({}))[0])
+    found = float(infinity.uncertainty.resample(pool, identity, **infinity.resolve({}))[0])
     value = infinity(real, fake)
     if d == 4:
         assert found == pytest.approx(value, rel=1e-9)
     else:
-        many = [float(infinity.chance.resample(pool, identity, **infinity.resolve({"seed": s}))[0]) for s in range(20)]
+        many = [
+            float(infinity.uncertainty.resample(pool, identity, **infinity.resolve({"seed": s}))[0]) for s in range(20)
+        ]
         assert np.mean(many) == pytest.approx(np.mean([infinity(real, fake, seed=s) for s in range(20)]), rel=0.02)
         assert np.std(many) > 0
 
@@ -83,7 +85,7 @@ def test_standard_errors(scale: float) -> None:
     found = []
     for seed in range(40):
         pool = pooled(*drawn(200, 150, 6, seed, scale))
-        variance = infinity.chance.variance.function(pool, **infinity.resolve({}))
+        variance = infinity.uncertainty.variance.function(pool, **infinity.resolve({}))
         found.append((infinity(pool.real, pool.fake), variance**0.5))
     values, estimated = np.array(found).T
     assert 0.75 < np.sqrt(np.mean(estimated**2)) / values.std(ddof=1) < 1.35  # 40 draws know an sd to 11 %
@@ -97,4 +99,4 @@ def test_bad_input_is_one_sentence() -> None:
         infinity(real, fake, shuffles=0)
     with pytest.raises(TooFewSamples, match="at least 4 rows per side, got 20 and 3"):
         infinity(real, fake[:3])
-    assert infinity.chance.variance.function(pooled(*drawn(20, 20, 30)), **infinity.resolve({})) is None
+    assert infinity.uncertainty.variance.function(pooled(*drawn(20, 20, 30)), **infinity.resolve({})) is None

@@ -69,8 +69,8 @@ def test_the_null_and_the_interval_fit_fresh_draws() -> None:
     options = FLD.resolve({})
     draws = [world(seed, 400) for seed in range(40)]
     spread = np.std([FLD(*draw, **options) for draw in draws], ddof=1)
-    nulls = [FLD.chance.null(pool(draw), **options) for draw in draws[:10]]
-    errors = [FLD.chance.variance.function(pool(draw), **options) ** 0.5 for draw in draws[:10]]
+    nulls = [FLD.uncertainty.null(pool(draw), **options) for draw in draws[:10]]
+    errors = [FLD.uncertainty.variance.function(pool(draw), **options) ** 0.5 for draw in draws[:10]]
     assert all(null.mean == 0 for null in nulls)
     assert 0.8 < np.mean([null.sd for null in nulls]) / spread < 1.8
     assert 0.8 < np.mean(errors) / spread < 1.8

@@ -108,7 +108,7 @@ def test_the_null_keeps_its_level() -> None:
         rng = np.random.default_rng(seed)
         pool = Pool(Rows.from_array(modes(300, 16, rng)), Rows.from_array(modes(300, 16, rng)))
         options = high_quality.resolve({"count": 6})
-        dealt = np.asarray(high_quality.chance.resample(pool, Splits.permutations(300, 300, 99, seed), **options))
+        dealt = np.asarray(high_quality.uncertainty.resample(pool, Splits.permutations(300, 300, 99, seed), **options))
         p.append((1 + (dealt <= high_quality(pool.real, pool.fake, count=6)).sum()) / 100)
     assert (np.array(p) <= 0.1).sum() <= 12
 
@@ -122,7 +122,7 @@ def test_the_standard_error_is_that_of_fresh_draws(junk: float) -> None:
         fake[rng.random(300) < junk] *= 2
         pool = Pool(Rows.from_array(real), Rows.from_array(fake))
         values.append(high_quality(real, fake, count=6))
-        errors.append(high_quality.chance.variance.function(pool, **high_quality.resolve({"count": 6})) ** 0.5)
+        errors.append(high_quality.uncertainty.variance.function(pool, **high_quality.resolve({"count": 6})) ** 0.5)
     assert 0.75 < np.mean(errors) / np.std(values) < 1.4
 
 

@@ -81,9 +81,9 @@ def test_splits_are_the_metric_on_their_rows() -> None:
     identity = Splits(torch.tensor([[REAL] * 150 + [FAKE] * 120], dtype=torch.uint8))
     splits = Splits.of([identity, Splits.halves(150, 120, 1, 0), Splits.permutations(150, 120, 2, 0)])
     expected = [intra(pool.part(splits.real(b)), pool.part(splits.fake(b))) for b in range(len(splits))]
-    assert intra.chance.resample(pool, splits, **options).tolist() == pytest.approx(expected)
+    assert intra.uncertainty.resample(pool, splits, **options).tolist() == pytest.approx(expected)
     lonely = pooled(only(drawn(), np.arange(4)), only(drawn(seed=1), np.arange(4)))
-    assert intra.chance.resample(lonely, Splits.halves(4, 4, 1, 0), **options).isnan().all()
+    assert intra.uncertainty.resample(lonely, Splits.halves(4, 4, 1, 0), **options).isnan().all()
 
 
 @pytest.mark.parametrize("scale", [1.0, 0.7])
@@ -92,7 +92,7 @@ def test_standard_errors(scale: float) -> None:
     for seed in range(30):
         real, fake = drawn(300, seed=seed), drawn(300, seed=seed + 100, scale=scale)
         found.append(
-            (intra(real, fake), intra.chance.variance.function(pooled(real, fake), **intra.resolve({})) ** 0.5)
+            (intra(real, fake), intra.uncertainty.variance.function(pooled(real, fake), **intra.resolve({})) ** 0.5)
         )
     values, estimated = np.array(found).T
     assert 0.7 < np.sqrt(np.mean(estimated**2)) / values.std(ddof=1) < 1.45  # 30 draws know an sd to 13 %
@@ -107,4 +107,4 @@ def test_bad_input_is_one_sentence() -> None:
     with pytest.raises(FeatureError, match="4 columns on one side and 3"):
         intra(real, (fake[0][:, :3], fake[1]))
     small = pooled(only(real, np.arange(15)), only(fake, np.arange(15)))
-    assert intra.chance.variance.function(small, **intra.resolve({})) is None
+    assert intra.uncertainty.variance.function(small, **intra.resolve({})) is None

@@ -212,11 +212,11 @@ def pool_of(metric: Metric) -> Pool:
     return Pool(parts.get("real"), parts["fake"])
 
 
-@pytest.mark.parametrize("metric", [m for m in METRICS if m.chance.resample is not None], ids=lambda m: m.name)
+@pytest.mark.parametrize("metric", [m for m in METRICS if m.uncertainty.resample is not None], ids=lambda m: m.name)
 def test_resampling_the_sides_as_they_are_gives_the_value(metric: Metric) -> None:
     pool = pool_of(metric)
     side = torch.cat([torch.full((pool.n,), REAL, dtype=torch.uint8), torch.full((pool.m,), FAKE, dtype=torch.uint8)])
-    (found,) = metric.chance.resample(pool, Splits(side[None]), **metric.resolve({})).tolist()
+    (found,) = metric.uncertainty.resample(pool, Splits(side[None]), **metric.resolve({})).tolist()
     given = {"real": pool.fixed or pool.real, "fake": pool.fake, "held_out": pool.real}
     summaries = [
         rows if isinstance(rows, need.summary) else need.summary.of(rows.features, rows.index)
@@ -225,9 +225,9 @@ def test_resampling_the_sides_as_they_are_gives_the_value(metric: Metric) -> Non
     assert found == pytest.approx(metric(*summaries), rel=1e-5, abs=1e-7)
 
 
-@pytest.mark.parametrize("metric", [m for m in METRICS if m.chance.variance is not None], ids=lambda m: m.name)
+@pytest.mark.parametrize("metric", [m for m in METRICS if m.uncertainty.variance is not None], ids=lambda m: m.name)
 def test_a_variance_is_positive_or_declined(metric: Metric) -> None:
-    found = metric.chance.variance.function(pool_of(metric), **metric.resolve({}))
+    found = metric.uncertainty.variance.function(pool_of(metric), **metric.resolve({}))
     assert found is None or found > 0
 
 

@@ -5,17 +5,17 @@ import pytest
 import torch
 from torchmetrics.image.mifid import _mifid_compute
 
-from divmetrics.arrays.pairs import _angles as angles
+from divmetrics.arrays.pairs import _cosine_nearest as angles
 from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, UsageError
 from divmetrics.records.declare import METRICS
 
 mifid, fid = METRICS["mifid"], METRICS["fid"]
-Sides = tuple[np.ndarray, np.ndarray]
+TaskInputs = tuple[np.ndarray, np.ndarray]
 
 
-def drawn(n: int = 80, m: int = 60, d: int = 6, seed: int = 0) -> Sides:
+def drawn(n: int = 80, m: int = 60, d: int = 6, seed: int = 0) -> TaskInputs:
     rng = np.random.RandomState(seed)
     return np.abs(rng.randn(n, d)), np.abs(0.8 * rng.randn(m, d))
 
@@ -81,7 +81,7 @@ def test_splits_are_the_metric_on_their_rows(monkeypatch: pytest.MonkeyPatch, ta
     identity = Splits(torch.tensor([[REAL] * 80 + [FAKE] * 60], dtype=torch.uint8))
     splits = Splits.of([identity, Splits.halves(80, 60, 2, 0), Splits.permutations(80, 60, 2, 0)])
     expected = [mifid(pool.part(splits.real(b)), pool.part(splits.fake(b)), tau=tau) for b in range(len(splits))]
-    assert mifid.chance.resample(pool, splits, tau=tau).tolist() == pytest.approx(expected, rel=1e-9)
+    assert mifid.uncertainty.resample(pool, splits, tau=tau).tolist() == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("tau", [0.0, 1.0])
@@ -89,7 +89,7 @@ def test_standard_errors(tau: float) -> None:
     found = []
     for seed in range(40):
         pool = pooled(*drawn(200, 150, 6, seed))
-        low, high = mifid.chance.interval.function(pool, 0.95, tau=tau)
+        low, high = mifid.uncertainty.interval.function(pool, 0.95, tau=tau)
         found.append((mifid(pool.real, pool.fake, tau=tau), (high - low) / (2 * 1.96)))
     values, estimated = np.array(found).T
     assert 0.75 < np.sqrt(np.mean(estimated**2)) / values.std(ddof=1) < 1.35  # 40 draws know an sd to 11 %
@@ -100,7 +100,7 @@ def test_a_distance_near_tau_leaves_both_values_open() -> None:
     pools = [pooled(*drawn(200, 150, 6, seed)) for seed in range(40)]
     tau = float(np.median([mifid.measure(pool.real, pool.fake).extras["distance"] for pool in pools]))
     truth = np.mean([mifid(pool.real, pool.fake, tau=tau) for pool in pools])
-    ends = np.array([mifid.chance.interval.function(pool, 0.95, tau=tau) for pool in pools])
+    ends = np.array([mifid.uncertainty.interval.function(pool, 0.95, tau=tau) for pool in pools])
     assert ((ends[:, 0] <= truth) & (truth <= ends[:, 1])).mean() > 0.85
 
 

@@ -14,10 +14,10 @@ from divmetrics.records.declare import METRICS, Metric
 
 mmd = METRICS["mmd_rbf"]
 CMMD = mmd.protocols["cmmd-2024"]
-Sides = tuple[np.ndarray, np.ndarray]
+TaskInputs = tuple[np.ndarray, np.ndarray]
 
 
-def gaussians(n: int = 200, d: int = 16, shift: float = 0.3, seed: int = 0) -> Sides:
+def gaussians(n: int = 200, d: int = 16, shift: float = 0.3, seed: int = 0) -> TaskInputs:
     rng = np.random.RandomState(seed)
     return rng.randn(n, d), rng.randn(n, d) + shift
 
@@ -121,12 +121,12 @@ def test_splits_are_the_metric_on_their_rows(name: str, given: dict[str, Any]) -
     real, fake = gaussians(60)
     pool = Pool(Rows.from_array(real), Rows.from_array(fake[:40]))
     options = metric.resolve(given)
-    found = metric.chance.resample(pool, identity(pool), **options)
+    found = metric.uncertainty.resample(pool, identity(pool), **options)
     assert float(found[0]) == pytest.approx(metric(real, fake[:40], **given), abs=1e-11)
     splits = Splits.of([Splits.halves(60, 40, 2, 0), Splits.permutations(60, 40, 2, 0)])
     options |= {"sigma": mmd.measure(real, fake[:40], **given).extras["sigma"]} if name == "mmd_rbf" else {}
     expected = [metric(pool.part(splits.real(b)), pool.part(splits.fake(b)), **options) for b in range(len(splits))]
-    assert metric.chance.resample(pool, splits, **options).tolist() == pytest.approx(expected, abs=1e-11)
+    assert metric.uncertainty.resample(pool, splits, **options).tolist() == pytest.approx(expected, abs=1e-11)
 
 
 def errors(metric: Metric, shift: float, **given: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -135,7 +135,7 @@ def errors(metric: Metric, shift: float, **given: Any) -> tuple[np.ndarray, np.n
     for seed in range(40):
         real, fake = gaussians(150, 8, shift, seed)
         pool = Pool(Rows.from_array(real), Rows.from_array(fake[:100]))
-        variance = metric.chance.variance.function(pool, **metric.resolve(given))
+        variance = metric.uncertainty.variance.function(pool, **metric.resolve(given))
         found.append((metric(pool.real, pool.fake, **given), variance**0.5))
     values, estimated = np.array(found).T
     return values, estimated
@@ -152,13 +152,13 @@ def test_null_of_subsets_is_as_wide_as_their_means_are() -> None:
     kid, given = METRICS["kid"], {"subsets": 4, "subset_size": 40}
     values = [kid(*gaussians(150, 8, 0.0, seed), **given) for seed in range(60)]
     pool = Pool(*(Rows.from_array(side) for side in gaussians(150, 8, 0.0)))
-    null = kid.chance.resample(pool, Splits.permutations(150, 150, 199, 0), **kid.resolve(given))
+    null = kid.uncertainty.resample(pool, Splits.permutations(150, 150, 199, 0), **kid.resolve(given))
     assert float(null.std()) == pytest.approx(np.std(values), rel=0.35)
 
 
 def test_few_rows_have_no_variance() -> None:
     pool = Pool(*(Rows.from_array(side[:3]) for side in gaussians()))
-    assert mmd.chance.variance.function(pool, **mmd.resolve({})) is None
+    assert mmd.uncertainty.variance.function(pool, **mmd.resolve({})) is None
 
 
 def test_bad_input_is_one_sentence() -> None:

@@ -111,7 +111,7 @@ def test_resampling_knows_its_sides(metric: Metric) -> None:
     rng = np.random.default_rng(0)
     pool = pool_of(rng.integers(0, 9, 70), rng.integers(2, 12, 50))
     splits = Splits.of([Splits.permutations(70, 50, 4, 0), Splits.halves(70, 50, 4, 0)])
-    found = metric.chance.resample(pool, splits, **metric.resolve({}))
+    found = metric.uncertainty.resample(pool, splits, **metric.resolve({}))
     for b in range(8):
         sides = [pool.whole.features[splits.side[b] == side] for side in (REAL, FAKE)]
         assert float(found[b]) == pytest.approx(metric(*sides))
@@ -134,7 +134,7 @@ def test_the_standard_error_is_that_of_fresh_draws(metric: Metric, world: str) -
         rng = np.random.default_rng(seed)
         real, fake = (rng.choice(len(shares), 300, p=shares) for shares in SHARES[world])
         values.append(metric(real, fake))
-        variance = metric.chance.variance.function(pool_of(real, fake), **metric.resolve({}))
+        variance = metric.uncertainty.variance.function(pool_of(real, fake), **metric.resolve({}))
         errors.append((variance or 0.0) ** 0.5)
     if metric is modes_found and world != "many":
         assert np.std(values) < 0.1

@@ -150,13 +150,13 @@ def test_interval_of_pairs_that_share_images(n: int, pairs: int, alone: float) -
 
 def test_variance_is_that_of_the_pairs_compared() -> None:
     images = Sample.from_array(noise(9, 0.0, side=161))
-    found = METRIC.chance.variance.function(Pool(None, images), pairs=6, border="valid", seed=3)
+    found = METRIC.uncertainty.variance.function(Pool(None, images), pairs=6, border="valid", seed=3)
     assert 0 < found == compared(images, 6, 3, "valid").variance < 0.01
 
 
 def test_of_a_handful_nothing_is_known() -> None:
     pool = Pool(None, Sample.from_array(noise(4, 0.5)))
-    assert METRIC.chance.variance.function(pool, **METRIC.resolve({})) == 0.25
+    assert METRIC.uncertainty.variance.function(pool, **METRIC.resolve({})) == 0.25
 
 
 def test_bad_input_is_one_sentence() -> None:

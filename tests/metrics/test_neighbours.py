@@ -13,15 +13,15 @@ from divmetrics.errors import MeasureError, TooFewSamples, UsageError
 from divmetrics.records.declare import METRICS
 
 NAMES = ("clipped_density", "clipped_coverage", "sym_precision", "sym_recall", "authenticity", "realism", "rarity")
-Sides = tuple[np.ndarray, np.ndarray]
+TaskInputs = tuple[np.ndarray, np.ndarray]
 
 
-def gaussians(n: int = 300, d: int = 8, m: int | None = None, seed: int = 0) -> Sides:
+def gaussians(n: int = 300, d: int = 8, m: int | None = None, seed: int = 0) -> TaskInputs:
     rng = np.random.default_rng(seed)
     return rng.normal(size=(n, d)), rng.normal(size=(m or n, d))
 
 
-def shifted(n: int = 300, d: int = 8) -> Sides:
+def shifted(n: int = 300, d: int = 8) -> TaskInputs:
     real, fake = gaussians(n, d, n - 50)
     return real, 0.8 * fake + 0.3
 
@@ -30,7 +30,7 @@ WORLDS = {"alike": gaussians(), "shifted": shifted(), "wide": shifted(200, 300),
 
 
 @pytest.fixture(params=WORLDS)
-def sides(request: pytest.FixtureRequest) -> Sides:
+def sides(request: pytest.FixtureRequest) -> TaskInputs:
     return WORLDS[request.param]
 
 
@@ -39,7 +39,7 @@ def kth(rows: np.ndarray, k: int) -> np.ndarray:
     return np.sort(cdist(rows, rows), axis=1)[:, k]
 
 
-def test_sym_precision_is_the_smaller_of_two_shares(sides: Sides) -> None:
+def test_sym_precision_is_the_smaller_of_two_shares(sides: TaskInputs) -> None:
     real, fake = sides
     between = cdist(real, fake)
     precision = (between < kth(real, 5)[:, None]).any(0).mean()
@@ -49,13 +49,13 @@ def test_sym_precision_is_the_smaller_of_two_shares(sides: Sides) -> None:
     assert found.extras == pytest.approx({"precision": precision, "complement": complement})
 
 
-def test_sym_recall_is_the_smaller_of_recall_and_coverage(sides: Sides) -> None:
+def test_sym_recall_is_the_smaller_of_recall_and_coverage(sides: TaskInputs) -> None:
     recall, coverage = (METRICS[name](*sides) for name in ("recall", "coverage"))
     assert METRICS["sym_recall"](*sides) == pytest.approx(min(recall, coverage))
 
 
 @pytest.mark.parametrize("k", [2, 5])
-def test_clipped_density_by_its_formula(sides: Sides, k: int) -> None:
+def test_clipped_density_by_its_formula(sides: TaskInputs, k: int) -> None:
     real, fake = sides
     radii = kth(real, k)
     radii = np.minimum(radii, np.median(radii))
@@ -114,7 +114,7 @@ def test_clipped_coverage_is_free_of_the_sizes() -> None:
     assert METRICS["coverage"](*gaussians(600, 4, 60)) < 0.5
 
 
-def test_authenticity_by_its_formula(sides: Sides) -> None:
+def test_authenticity_by_its_formula(sides: TaskInputs) -> None:
     real, fake = sides
     between = cdist(real, fake)
     nearest = between.argmin(0)
@@ -134,7 +134,7 @@ def test_copies_are_not_authentic_whatever_the_sizes() -> None:
 
 
 @pytest.mark.parametrize("k", [1, 3])
-def test_realism_by_its_formula(sides: Sides, k: int) -> None:
+def test_realism_by_its_formula(sides: TaskInputs, k: int) -> None:
     real, fake = sides
     radii = kth(real, k)
     small = radii <= np.median(radii)
@@ -163,7 +163,7 @@ def test_reals_that_repeat_themselves_have_no_realism_to_give_but_to_copies() ->
 
 
 @pytest.mark.parametrize("k", [1, 3])
-def test_rarity_by_its_formula(sides: Sides, k: int) -> None:
+def test_rarity_by_its_formula(sides: TaskInputs, k: int) -> None:
     real, fake = sides
     radii = kth(real, k)
     least = np.where(cdist(real, fake) <= radii[:, None], radii[:, None], inf).min(0)
@@ -251,13 +251,13 @@ def test_standard_errors_are_the_spread_over_fresh_draws() -> None:
             metric = METRICS[name]
             assert pool.real is not None
             values[name].append(metric(pool.real, pool.fake))
-            if metric.chance.interval is not None:
-                low, high = metric.chance.interval.function(pool, 0.95, **metric.resolve({})) or (0.0, 0.0)
+            if metric.uncertainty.interval is not None:
+                low, high = metric.uncertainty.interval.function(pool, 0.95, **metric.resolve({})) or (0.0, 0.0)
                 assert low <= values[name][-1] <= high
                 variances[name].append(((high - low) / (2 * 1.96)) ** 2)
             else:
-                assert metric.chance.variance is not None
-                variances[name].append(metric.chance.variance.function(pool, **metric.resolve({})) or 0.0)
+                assert metric.uncertainty.variance is not None
+                variances[name].append(metric.uncertainty.variance.function(pool, **metric.resolve({})) or 0.0)
     ratios = {name: float(np.sqrt(np.mean(variances[name])) / np.std(values[name], ddof=1)) for name in CHANCE}
     assert all(0.7 < ratio < 1.45 for ratio in ratios.values()), ratios
 
@@ -266,6 +266,6 @@ def test_re_splits_show_the_null() -> None:
     """Coverage is known in closed form, so the deals must find it."""
     pool = Pool(*(Rows.from_array(side) for side in gaussians(400, 8)))
     metric = METRICS["coverage"]
-    assert metric.chance.resample is not None
-    found = metric.chance.resample(pool, Splits.permutations(400, 400, 60, 0), **metric.resolve({}))
+    assert metric.uncertainty.resample is not None
+    found = metric.uncertainty.resample(pool, Splits.permutations(400, 400, 60, 0), **metric.resolve({}))
     assert float(found.mean()) == pytest.approx(0.9692, abs=0.005)

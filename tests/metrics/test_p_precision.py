@@ -10,10 +10,10 @@ from divmetrics.errors import TooFewSamples, UsageError
 from divmetrics.records.declare import METRICS
 
 NAMES = ("p_precision", "p_recall")
-Sides = tuple[np.ndarray, np.ndarray]
+TaskInputs = tuple[np.ndarray, np.ndarray]
 
 
-def gaussians(n: int = 300, d: int = 8, seed: int = 0) -> Sides:
+def gaussians(n: int = 300, d: int = 8, seed: int = 0) -> TaskInputs:
     rng = np.random.default_rng(seed)
     return rng.normal(size=(n, d)), rng.normal(size=(n, d))
 
@@ -85,7 +85,7 @@ def test_options_move_the_value(name: str) -> None:
         metric(sides[0], sides[1][:4])
 
 
-def pool_of(sides: Sides) -> Pool:
+def pool_of(sides: TaskInputs) -> Pool:
     return Pool(Rows.from_array(sides[0]), Rows.from_array(sides[1]))
 
 
@@ -97,7 +97,7 @@ def as_given(pool: Pool) -> Splits:
 @pytest.mark.parametrize("world", WORLDS)
 def test_splits_from_one_pass_are_those_recomputed(name: str, world: str) -> None:
     metric, pool = METRICS[name], pool_of(WORLDS[world])
-    resample, options = metric.chance.resample, metric.resolve({})
+    resample, options = metric.uncertainty.resample, metric.resolve({})
     assert resample(pool, as_given(pool), **options).item() == pytest.approx(metric(*WORLDS[world]), rel=1e-6, abs=1e-9)
     splits = Splits.of([Splits.halves(pool.n, pool.m, 6, 0), Splits.permutations(pool.n, pool.m, 6, 1)])
     anew = [metric(*(pool.part((side == which).nonzero()[:, 0]) for which in (REAL, FAKE))) for side in splits.side]
@@ -111,7 +111,7 @@ def test_the_standard_error_is_the_spread_over_fresh_draws(name: str) -> None:
         real, fake = gaussians(300, 16, seed)
         pool = pool_of((real, 0.8 * fake + 0.1))
         values.append(metric(pool.real, pool.fake))
-        errors.append(metric.chance.variance.function(pool, **metric.resolve({})) ** 0.5)
+        errors.append(metric.uncertainty.variance.function(pool, **metric.resolve({})) ** 0.5)
     assert 0.8 < np.mean(errors) / np.std(values, ddof=1) < 1.35
 
 
@@ -121,5 +121,5 @@ def test_a_jackknife_written_out() -> None:
     left_out = [by_formula(fake, np.delete(real, i, 0)).mean() for i in range(60)]
     jackknife = 59 / 60 * np.square(left_out - np.mean(left_out)).sum()
     metric = METRICS["p_precision"]
-    found = metric.chance.variance.function(pool_of((real, fake)), **metric.resolve({}))
+    found = metric.uncertainty.variance.function(pool_of((real, fake)), **metric.resolve({}))
     assert found == pytest.approx(jackknife + by_formula(fake, real).var(ddof=1) / 60, rel=0.02)

@@ -77,5 +77,5 @@ def test_halves_find_the_spread_over_fresh_draws() -> None:
     draws = [(mixture(10, 300, 2 * i), mixture(8, 300, 2 * i + 1)) for i in range(40)]
     spread = np.std([F8(*draw, **options) for draw in draws], ddof=1)
     pools = [Pool(*(Rows.from_array(side) for side in draw)) for draw in draws[:10]]
-    found = [F8.chance.resample(pool, Splits.halves(300, 300, 50, 0), **options).std(ddof=1) for pool in pools]
+    found = [F8.uncertainty.resample(pool, Splits.halves(300, 300, 50, 0), **options).std(ddof=1) for pool in pools]
     assert 0.75 < np.mean(found) / spread < 1.3

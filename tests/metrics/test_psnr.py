@@ -12,10 +12,10 @@ from divmetrics.errors import FeatureError, TooFewSamples, UsageError
 from divmetrics.records.declare import METRICS
 
 METRIC = METRICS["psnr"]
-Sides = tuple[np.ndarray, np.ndarray]
+TaskInputs = tuple[np.ndarray, np.ndarray]
 
 
-def digits(n: int = 150) -> Sides:
+def digits(n: int = 150) -> TaskInputs:
     """Images `[n, 1, 8, 8]` in [0, 1]."""
     images = np.random.default_rng(0).permutation(load_digits().images)[:, None] / 16
     return images[:n], images[n : 2 * n]
@@ -36,7 +36,7 @@ def brute_force(real: np.ndarray, fake: np.ndarray) -> dict[str, np.ndarray]:
     return {side: -10 * np.log10(squared / fake.shape[1]) for side, squared in nearest.items()}
 
 
-def pool_of(sides: Sides) -> Pool:
+def pool_of(sides: TaskInputs) -> Pool:
     return Pool(*(Rows.from_array(side) for side in sides))
 
 
@@ -98,7 +98,7 @@ def test_splits_are_measured_as_their_samples(to: str) -> None:
     fake[5:10] = fake[10:15]
     pool = pool_of((real, fake[:60]))
     splits = Splits.of([Splits.halves(80, 60, 5, 0), Splits.permutations(80, 60, 5, 1)])
-    found = METRIC.chance.resample(pool, splits, to=to)
+    found = METRIC.uncertainty.resample(pool, splits, to=to)
     whole = torch.cat([pool.real.features, pool.fake.features])
     expected = [METRIC(whole[splits.side[b] == REAL], whole[splits.side[b] == FAKE], to=to) for b in range(len(splits))]
     assert found.tolist() == pytest.approx(expected, rel=1e-5)
@@ -112,7 +112,7 @@ def test_interval_over_fresh_draws(to: str, kind: str) -> None:
         real, fake = smooth(seed), smooth(1000 + seed, spread=0.014 if kind == "shrunken" else 0.02)
         sides = real, fake + (0.02 if kind == "shift" else 0)
         values.append(METRIC(*sides, to=to))
-        variances.append(METRIC.chance.variance.function(pool_of(sides), to=to))
+        variances.append(METRIC.uncertainty.variance.function(pool_of(sides), to=to))
     assert 0.82 < np.sqrt(np.mean(variances)) / np.std(values, ddof=1) < 1.3
 
 
@@ -120,7 +120,7 @@ def test_null_p_values_are_level() -> None:
     reached = []
     for seed in range(60):
         pool = pool_of((smooth(seed, 60), smooth(1000 + seed, 60)))
-        dealt = METRIC.chance.resample(pool, Splits.permutations(60, 60, 49, seed), to="any")
+        dealt = METRIC.uncertainty.resample(pool, Splits.permutations(60, 60, 49, seed), to="any")
         value = METRIC(pool.real, pool.fake)
         reached.append((1 + int((dealt >= value).sum())) / 50)
     assert 3 <= sum(p <= 0.2 for p in reached) <= 22  # 12 of 60; beyond 3 sd
@@ -129,8 +129,8 @@ def test_null_p_values_are_level() -> None:
 
 def test_where_all_are_copies_nothing_is_known_of_the_chance() -> None:
     real, _ = digits(40)
-    assert METRIC.chance.variance.function(pool_of((real, real)), to="any") is None
-    assert METRIC.chance.variance.function(pool_of((real, real[:5])), to="any") is None
+    assert METRIC.uncertainty.variance.function(pool_of((real, real)), to="any") is None
+    assert METRIC.uncertainty.variance.function(pool_of((real, real[:5])), to="any") is None
 
 
 def test_bad_input_is_one_sentence() -> None:

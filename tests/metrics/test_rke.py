@@ -84,7 +84,7 @@ def test_splits_are_the_metric_on_their_rows() -> None:
     identity = Splits(torch.tensor([[REAL] * 60 + [FAKE] * 40], dtype=torch.uint8))
     splits = Splits.of([identity, Splits.halves(60, 40, 2, 0), Splits.permutations(60, 40, 2, 0)])
     expected = [ratio(pool.part(splits.real(b)), pool.part(splits.fake(b)), sigma=sigma) for b in range(len(splits))]
-    assert ratio.chance.resample(pool, splits, sigma=None).tolist() == pytest.approx(expected, rel=1e-9)
+    assert ratio.uncertainty.resample(pool, splits, sigma=None).tolist() == pytest.approx(expected, rel=1e-9)
 
 
 def estimated(name: str, seed: int, **given: Any) -> tuple[float, float]:
@@ -93,7 +93,7 @@ def estimated(name: str, seed: int, **given: Any) -> tuple[float, float]:
     metric = METRICS[name]
     pool = Pool(None if name == "rke" else Rows.from_array(real), Rows.from_array(fake))
     value = metric(fake, **given) if name == "rke" else metric(real, fake, **given)
-    return value, metric.chance.variance.function(pool, **metric.resolve(given)) ** 0.5
+    return value, metric.uncertainty.variance.function(pool, **metric.resolve(given)) ** 0.5
 
 
 @pytest.mark.parametrize("given", [{}, {"sigma": 1.5}], ids=str)
@@ -112,8 +112,8 @@ def test_bad_input_is_one_sentence() -> None:
     with pytest.raises(FeatureError, match="2 columns on one side and 1"):
         ratio(rows, rows[:, :1])
     few = Pool(Rows.from_array(rows[:3]), Rows.from_array(rows[:3]))
-    assert rke.chance.variance.function(Pool(None, few.fake), sigma=None) is None
-    assert ratio.chance.variance.function(few, sigma=None) is None
+    assert rke.uncertainty.variance.function(Pool(None, few.fake), sigma=None) is None
+    assert ratio.uncertainty.variance.function(few, sigma=None) is None
 
 
 def test_the_reals_beside_it_are_measured_at_the_bandwidth_of_the_fakes() -> None:

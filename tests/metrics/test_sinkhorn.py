@@ -10,8 +10,8 @@ from sklearn.datasets import load_digits
 from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, MeasureError, UsageError
-from divmetrics.metrics.transport import _dealt
 from divmetrics.metrics.transport import _sinkhorn as room
+from divmetrics.metrics.transport import _sinkhorn_on_splits as on_splits
 from divmetrics.records.declare import METRICS
 
 sinkhorn = METRICS["sinkhorn"]
@@ -125,18 +125,20 @@ def whole(of: Pool) -> Splits:
 @pytest.mark.parametrize("kind", ["gaussian", "digits", "apart"])
 @pytest.mark.parametrize("fine", [4096, 0])
 def test_splits_hold_the_value_itself(kind: str, fine: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_dealt, "FINE", fine)  # 0: in float32
+    monkeypatch.setattr(on_splits, "FINE", fine)  # 0: in float32
     of, options = pool(kind), sinkhorn.resolve({})
-    found = sinkhorn.chance.resample(of, whole(of), **options)
+    found = sinkhorn.uncertainty.resample(of, whole(of), **options)
     assert float(found[0]) == pytest.approx(sinkhorn(of.real, of.fake), rel=1e-5)
 
 
 def test_splits_hold_what_each_split_alone_gives(monkeypatch: pytest.MonkeyPatch) -> None:
     of, options = pool("digits"), sinkhorn.resolve({})
     splits = Splits.of([Splits.permutations(300, 300, 3, 0), Splits.halves(300, 300, 2, 0)])
-    together = sinkhorn.chance.resample(of, splits, **options)
-    monkeypatch.setattr(_dealt, "ROUNDS", 12)  # the sides by themselves converge, the sides together do not
-    assert torch.allclose(together, sinkhorn.chance.resample(of, splits, **options), rtol=1e-5)
+    together = sinkhorn.uncertainty.resample(of, splits, **options)
+    monkeypatch.setattr(
+        on_splits, "ROUNDS", 12
+    )  # the sides by themselves converge, the sides together do not
+    assert torch.allclose(together, sinkhorn.uncertainty.resample(of, splits, **options), rtol=1e-5)
     epsilon = sinkhorn.measure(of.real, of.fake).extras["epsilon"]
     for b in range(len(splits)):
         sides = [of.features()[places] for places in (splits.real(b), splits.fake(b))]
@@ -147,7 +149,7 @@ def test_splits_hold_what_each_split_alone_gives(monkeypatch: pytest.MonkeyPatch
 def test_the_variance_is_that_of_fresh_draws(kind: str) -> None:
     centres = 4 * np.random.default_rng(5).normal(size=(5, 16))
     values, errors, options = [], [], sinkhorn.resolve({})
-    assert sinkhorn.chance.variance is not None
+    assert sinkhorn.uncertainty.variance is not None
     for seed in range(40):
         rng = np.random.default_rng(seed)
         real, fake = rng.normal(size=(2, 200, 16))
@@ -158,5 +160,5 @@ def test_the_variance_is_that_of_fresh_draws(kind: str) -> None:
         of = Pool(Rows.from_array(real), Rows.from_array(fake))
         values.append(sinkhorn(of.real, of.fake))
         if seed < 5:
-            errors.append(sinkhorn.chance.variance.function(of, **options) ** 0.5)
+            errors.append(sinkhorn.uncertainty.variance.function(of, **options) ** 0.5)
     assert 0.75 < np.mean(errors) / np.std(values, ddof=1) < 1.35

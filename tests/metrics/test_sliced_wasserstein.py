@@ -63,7 +63,7 @@ def test_splits_hold_what_each_split_alone_gives(sizes: tuple[int, int]) -> None
     pool, options = Pool(Rows.from_array(REAL[:n]), Rows.from_array(FAKE[:m])), {"projections": 40, "p": 2.0, "seed": 0}
     whole = Splits(torch.tensor([1] * n + [2] * m, dtype=torch.uint8)[None])
     splits = Splits.of([whole, Splits.permutations(n, m, 3, 0), Splits.halves(n, m, 2, 0)])
-    found = sliced_wasserstein.chance.resample(pool, splits, **options)
+    found = sliced_wasserstein.uncertainty.resample(pool, splits, **options)
     assert float(found[0]) == pytest.approx(sliced_wasserstein(pool.real, pool.fake, **options), rel=1e-9)
     for b in range(len(splits)):
         alone = [pool.part(places).features for places in (splits.real(b), splits.fake(b))]
@@ -79,5 +79,5 @@ def test_the_variance_is_that_of_fresh_draws(p: float) -> None:
         pool = Pool(Rows.from_array(real), Rows.from_array(fake))
         values.append(sliced_wasserstein(pool.real, pool.fake, **options))
         if seed < 10:
-            errors.append(sliced_wasserstein.chance.variance.function(pool, **options) ** 0.5)
+            errors.append(sliced_wasserstein.uncertainty.variance.function(pool, **options) ** 0.5)
     assert 0.75 < np.mean(errors) / np.std(values, ddof=1) < 1.3

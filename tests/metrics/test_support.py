@@ -9,25 +9,25 @@ from divmetrics.errors import TooFewSamples, UnknownName, UsageError
 from divmetrics.records.declare import METRICS
 
 NAMES = ("precision", "recall", "density", "coverage")
-Sides = tuple[np.ndarray, np.ndarray]
+TaskInputs = tuple[np.ndarray, np.ndarray]
 
 
-def gaussians(n: int = 1000, d: int = 64) -> Sides:
+def gaussians(n: int = 1000, d: int = 64) -> TaskInputs:
     rng = np.random.RandomState(0)
     return rng.randn(n, d), rng.randn(n, d)
 
 
-def digits() -> Sides:
+def digits() -> TaskInputs:
     rows = load_digits().data
     return rows[:898], rows[898:1796]
 
 
-def wide(n: int = 400, d: int = 256) -> Sides:
+def wide(n: int = 400, d: int = 256) -> TaskInputs:
     real, fake = gaussians(n, d)
     return real, 0.9 * fake + 0.1
 
 
-def values(sides: Sides, **options: object) -> list[float]:
+def values(sides: TaskInputs, **options: object) -> list[float]:
     return [METRICS[name](*sides, **options) for name in NAMES]
 
 

@@ -11,10 +11,10 @@ from divmetrics.errors import MeasureError, TooFewSamples, UsageError
 from divmetrics.records.declare import METRICS
 
 NAMES = ("topp", "topr")
-Sides = tuple[np.ndarray, np.ndarray]
+TaskInputs = tuple[np.ndarray, np.ndarray]
 
 
-def gaussians(n: int = 500, d: int = 8) -> Sides:
+def gaussians(n: int = 500, d: int = 8) -> TaskInputs:
     """The arrays that top-pr was run on, see `ORIGINAL`."""
     rng = np.random.RandomState(0)
     return rng.randn(n, d), rng.randn(n, d)
@@ -53,7 +53,7 @@ def by_definition(
     return of_fake.all(0).sum() / of_fake[1].sum(), of_real.all(0).sum() / of_real[0].sum()
 
 
-def shifted() -> Sides:
+def shifted() -> TaskInputs:
     real, fake = gaussians()
     return real, fake + 0.7
 
@@ -64,7 +64,7 @@ def shifted() -> Sides:
 ORIGINAL = {"alike": (0.966, 0.914, 0.027), "apart": (0.172, 0.171, 0.018), "shrunken": (1.0, 0.070, 0.007)}
 
 
-def of_original(name: str) -> Sides:
+def of_original(name: str) -> TaskInputs:
     rng = np.random.RandomState(0)
     for world, (size, shift) in {"alike": (1, 0), "apart": (1, 1), "shrunken": (0.5, 0)}.items():
         real, fake = rng.randn(500, 8), size * rng.randn(500, 8) + shift
@@ -138,7 +138,7 @@ def test_copies_have_the_value_of_their_originals() -> None:
     assert METRICS["topr"](np.ones((40, 3)), np.ones((40, 3))) == 1
 
 
-def pool_of(sides: Sides) -> Pool:
+def pool_of(sides: TaskInputs) -> Pool:
     return Pool(Rows.from_array(sides[0]), Rows.from_array(sides[1]))
 
 
@@ -148,11 +148,11 @@ def test_splits_from_one_pass_are_those_recomputed(name: str, d: int) -> None:
     metric, pool = METRICS[name], pool_of(gaussians(200, d))
     options = metric.resolve({})
     given = Splits(torch.tensor([[REAL] * pool.n + [FAKE] * pool.m], dtype=torch.uint8))
-    assert metric.chance.resample(pool, given, **options).item() == metric(pool.real, pool.fake)
+    assert metric.uncertainty.resample(pool, given, **options).item() == metric(pool.real, pool.fake)
     splits = Splits.of([Splits.halves(pool.n, pool.m, 4, 0), Splits.permutations(pool.n, pool.m, 4, 1)])
     anew = [metric(*(pool.part((side == which).nonzero()[:, 0]) for which in (REAL, FAKE))) for side in splits.side]
     # A sample whose density is the level may lie on either side of an interpolated one
-    assert metric.chance.resample(pool, splits, **options).numpy() == pytest.approx(anew, abs=0.011)
+    assert metric.uncertainty.resample(pool, splits, **options).numpy() == pytest.approx(anew, abs=0.011)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -163,7 +163,7 @@ def test_the_standard_error_is_near_the_spread_over_fresh_draws(name: str) -> No
         pool = pool_of((rng.normal(size=(250, 8)), rng.normal(size=(250, 8)) + 0.3))
         values.append(metric(pool.real, pool.fake))
         if seed < 12:
-            low, high = metric.chance.interval.function(pool, 0.95, **metric.resolve({}))
+            low, high = metric.uncertainty.interval.function(pool, 0.95, **metric.resolve({}))
             assert low < values[-1] <= high
             errors.append((high - low) / (2 * stats.t.ppf(0.975, 15)))
     assert 0.7 < np.mean(errors) / np.std(values, ddof=1) < 1.5

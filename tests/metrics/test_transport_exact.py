@@ -14,9 +14,10 @@ from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, MeasureError
 from divmetrics.metrics.transport import _exact as exact
-from divmetrics.metrics.transport import _replanned, distances_on_splits, solve, transport, wasserstein
+from divmetrics.metrics.transport import _exact_on_splits as on_splits
+from divmetrics.metrics.transport import distances_on_splits, solve, transport, wasserstein
 from divmetrics.metrics.transport._exact import best_plan
-from divmetrics.metrics.transport._prices import near_prices
+from divmetrics.metrics.transport._warm_start_duals import near_prices
 
 
 def sides(n: int, m: int, d: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -44,7 +45,9 @@ def test_re_splits_share_their_plans(monkeypatch: pytest.MonkeyPatch) -> None:
     parts = [(pool.part(splits.real(b)).features, pool.part(splits.fake(b)).features) for b in range(6)]
     exact_1, exact_2 = ([wasserstein(*part, p) for part in parts] for p in (1, 2))
     solved: list[float] = []
-    monkeypatch.setattr(_replanned, "best_plan", lambda real, fake, p: solved.append(p) or best_plan(real, fake, p))
+    monkeypatch.setattr(
+        on_splits, "best_plan", lambda real, fake, p: solved.append(p) or best_plan(real, fake, p)
+    )
     first, second = (distances_on_splits(pool, splits, p).numpy() for p in (1.0, 2.0))
     assert first == pytest.approx(exact_1, rel=1e-9)
     assert second[0] == pytest.approx(exact_2[0], rel=1e-9)

@@ -65,9 +65,9 @@ def test_chance() -> None:
         sides = [torch.from_numpy(zipf(300, rng)) for _ in range(2)]
         pool = Pool(*(Rows(side, torch.arange(300)) for side in sides))
         values.append(unseen_mass(*sides))
-        errors.append(unseen_mass.chance.variance.function(pool) ** 0.5)
+        errors.append(unseen_mass.uncertainty.variance.function(pool) ** 0.5)
     assert 0.85 < np.mean(errors) / np.std(values) < 1.2
-    dealt = unseen_mass.chance.resample(pool, Splits.permutations(300, 300, 199, 0))
+    dealt = unseen_mass.uncertainty.resample(pool, Splits.permutations(300, 300, 199, 0))
     assert np.mean(dealt) == pytest.approx(np.mean(values), abs=0.03)
 
 

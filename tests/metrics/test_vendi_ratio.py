@@ -13,7 +13,7 @@ from divmetrics.errors import FeatureError, UsageError
 from divmetrics.records.declare import METRICS
 
 ratio, vendi = METRICS["vendi_ratio"], METRICS["vendi"]
-Sides = tuple[np.ndarray, np.ndarray]
+TaskInputs = tuple[np.ndarray, np.ndarray]
 
 
 def modes(kept: int, n: int = 300, d: int = 16, seed: int = 0, shrink: float = 1.0, offset: float = 5.0) -> np.ndarray:
@@ -23,7 +23,7 @@ def modes(kept: int, n: int = 300, d: int = 16, seed: int = 0, shrink: float = 1
     return offset + shrink * (centres[rng.randint(kept, size=n)] + 0.3 * rng.randn(n, d))
 
 
-def lifted(real: np.ndarray, fake: np.ndarray) -> Sides:
+def lifted(real: np.ndarray, fake: np.ndarray) -> TaskInputs:
     """The anchored kernel as rows of which vendi takes the cosine."""
     scale = np.sqrt(np.square(real - real.mean(0)).sum(1).mean())
     return tuple(np.pad((rows - real.mean(0)) / scale, ((0, 0), (0, 1)), constant_values=0.5) for rows in (real, fake))
@@ -84,7 +84,7 @@ def test_splits_are_the_metric_on_their_rows(kernel: str) -> None:
     identity = Splits(torch.tensor([[REAL] * 60 + [FAKE] * 40], dtype=torch.uint8))
     splits = Splits.of([identity, Splits.halves(60, 40, 2, 0), Splits.permutations(60, 40, 2, 0)])
     expected = [ratio(pool.part(splits.real(b)), pool.part(splits.fake(b)), **options) for b in range(len(splits))]
-    assert ratio.chance.resample(pool, splits, **options).tolist() == pytest.approx(expected, rel=1e-9)
+    assert ratio.uncertainty.resample(pool, splits, **options).tolist() == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("given", [{}, {"order": 2}, {"kernel": "cosine"}], ids=str)
@@ -93,7 +93,7 @@ def test_standard_errors(given: dict[str, Any], offset: float) -> None:
     found = []
     for seed in range(40):
         real, fake = modes(10, 200, 6, seed), modes(7, 200, 6, seed + 500, 0.8, 5.0 + offset)
-        variance = ratio.chance.variance.function(pooled(real, fake), **ratio.resolve(given))
+        variance = ratio.uncertainty.variance.function(pooled(real, fake), **ratio.resolve(given))
         found.append((ratio(real, fake, **given), variance**0.5))
     values, estimated = np.array(found).T
     assert 0.75 < np.sqrt(np.mean(estimated**2)) / values.std(ddof=1) < 1.35  # 40 draws know an sd to 11 %
@@ -109,5 +109,5 @@ def test_bad_input_is_one_sentence() -> None:
         ratio(real, 0 * fake, kernel="cosine")
     with pytest.raises(FeatureError, match="16 columns on one side and 15"):
         ratio(real, fake[:, 1:])
-    assert ratio.chance.variance.function(pooled(real, fake), order=0, kernel="anchored") is None
-    assert ratio.chance.variance.function(pooled(real[:20], fake[:20]), order=1, kernel="anchored") is None
+    assert ratio.uncertainty.variance.function(pooled(real, fake), order=0, kernel="anchored") is None
+    assert ratio.uncertainty.variance.function(pooled(real[:20], fake[:20]), order=1, kernel="anchored") is None

@@ -155,8 +155,8 @@ names = st.lists(
 
 @settings(deadline=None, derandomize=True)
 @given(names, st.randoms(use_true_random=False))
-def test_order_and_digest_do_not_depend_on_the_order_of_listing(found, chance: random.Random):
-    shuffled = chance.sample(found, len(found))
+def test_order_and_digest_do_not_depend_on_the_order_of_listing(found, uncertainty: random.Random):
+    shuffled = uncertainty.sample(found, len(found))
     first = image_files("x", Memory({name: name.encode() for name in found}))
     second = image_files("x", Memory({name: name.encode() for name in shuffled}))
     assert first.files == second.files == tuple(sorted(found))

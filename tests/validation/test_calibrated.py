@@ -40,7 +40,7 @@ def test_too_narrow_is_a_miss_and_chance_is_not() -> None:
 @pytest.mark.parametrize("name", sorted(measured("intervals")))
 def test_intervals_that_miss_have_a_caveat(name: str) -> None:
     if misses(measured("intervals")[name]):
-        assert METRICS[name].chance.caveat, f"{name} was measured to miss: declare Chance(caveat=...) with what it does"
+        assert METRICS[name].uncertainty.caveat, f"{name} was measured to miss: declare a caveat"
 
 
 @pytest.mark.parametrize("name", sorted(measured("nulls")) or ["none yet"])
@@ -49,7 +49,9 @@ def test_nulls_that_miss_have_a_caveat(name: str) -> None:
     for row in measured("nulls").get(name, ()):
         for tail in (0.01, 0.05):
             too_often = binom.sf(round(row[f"p<={tail}"] * row["draws"]) - 1, row["draws"], tail) < 0.005
-            assert not too_often or METRICS[name].chance.caveat, f"{name} calls alike sets different: declare a caveat"
+            assert not too_often or METRICS[name].uncertainty.caveat, (
+                f"{name} calls alike sets different: declare a caveat"
+            )
 
 
 def test_a_caveat_is_one_sentence_without_its_full_stop_and_stands_on_the_pages(
@@ -65,7 +67,7 @@ def test_a_caveat_is_one_sentence_without_its_full_stop_and_stands_on_the_pages(
     spec.loader.exec_module(hooks)
     table = hooks.calibration()
     for record in METRICS:
-        if caveat := record.chance.caveat:
+        if caveat := record.uncertainty.caveat:
             assert not caveat.endswith(".")
             assert caveat in hooks.page(record)
             assert caveat in table

@@ -11,7 +11,7 @@ from divmetrics.arrays.class_counts import both_counts
 from divmetrics.arrays.splits import Pool
 from divmetrics.arrays.summaries import ClassTally, Rows
 from divmetrics.metrics import coverage, recall
-from divmetrics.records.declare import METRICS, Chance, Laws, Metric, Null
+from divmetrics.records.declare import METRICS, Laws, Metric, Null, UncertaintySpec
 from divmetrics.validation import calibration, ladders, sanity
 from divmetrics.validation.cards import cards
 from divmetrics.validation.checks import CHECKS
@@ -57,7 +57,7 @@ def _planted() -> Iterator[None]:
             "higher",
             unit,
             "planted",
-            chance=Chance(null=as_if_sizes_were_equal),
+            uncertainty=UncertaintySpec(null=as_if_sizes_were_equal),
         ),
         Metric("unconditional_kl", unconditional_kl, tally, tally, "lower", Laws(range=(0, np.inf)), "planted"),
         Metric(

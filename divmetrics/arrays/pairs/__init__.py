@@ -8,17 +8,31 @@ one no larger (Kynkaanniemi 2019).
 product is a filter with a proven error bound (`_distances.py`), and only what it cannot decide is computed directly.
 """
 
-from divmetrics.arrays.pairs._angles import mean_angles, nearest_angles
-from divmetrics.arrays.pairs._crowding import bandwidth, effective, effective_of_splits, log_variance
-from divmetrics.arrays.pairs._discrepancy import draw_subsets, mmd2, mmd2_of_splits, mmd2_subsets, mmd2_variance
-from divmetrics.arrays.pairs._distances import Pairs, Sheet, blocks, ieee_products, lower, squared_distances
+from divmetrics.arrays.pairs._cosine_nearest import mean_angles, nearest_angles
+from divmetrics.arrays.pairs._distances import (
+    BoundedMatrix,
+    Pairs,
+    blocks,
+    ieee_products,
+    lower_bounds,
+    squared_distances,
+)
 from divmetrics.arrays.pairs._distinct import Distinct
-from divmetrics.arrays.pairs._halved import PAIRS, disjoint_variance, half_error, halved_variance, neighbour_chance
+from divmetrics.arrays.pairs._half_sample_variance import (
+    PAIRS,
+    disjoint_variance,
+    half_error,
+    halved_variance,
+    neighbour_uncertainty,
+)
 from divmetrics.arrays.pairs._hits import Hits, hits
 from divmetrics.arrays.pairs._kernels import Gaussian, Kernel, Polynomial, split_sums, typical_distance, within
 from divmetrics.arrays.pairs._lists import Lists, deepest, depths, lists
+from divmetrics.arrays.pairs._mmd import draw_subsets, mmd2, mmd2_of_splits, mmd2_subsets, mmd2_variance
 from divmetrics.arrays.pairs._neighbours import nearest, radii
 from divmetrics.arrays.pairs._realism import median_realism_on_splits
+from divmetrics.arrays.pairs._renyi_entropy import bandwidth, effective, effective_of_splits, log_variance
+from divmetrics.arrays.pairs._split_counts import SplitHits, mean_on_splits
 from divmetrics.arrays.pairs._splits import SplitNearest, split_hits, split_nearest
 from divmetrics.arrays.pairs._support import (
     SUPPORT,
@@ -31,11 +45,11 @@ from divmetrics.arrays.pairs._support import (
     realism_scores,
     support,
 )
-from divmetrics.arrays.pairs._tallies import SplitHits, mean_on_splits
 
 __all__ = [
     "PAIRS",
     "SUPPORT",
+    "BoundedMatrix",
     "Distinct",
     "Gaussian",
     "Hits",
@@ -44,7 +58,6 @@ __all__ = [
     "Nearest",
     "Pairs",
     "Polynomial",
-    "Sheet",
     "SplitHits",
     "SplitNearest",
     "Ties",
@@ -65,7 +78,7 @@ __all__ = [
     "ieee_products",
     "lists",
     "log_variance",
-    "lower",
+    "lower_bounds",
     "mean_angles",
     "mean_on_splits",
     "median_realism_on_splits",
@@ -76,7 +89,7 @@ __all__ = [
     "nearest",
     "nearest_across",
     "nearest_angles",
-    "neighbour_chance",
+    "neighbour_uncertainty",
     "radii",
     "realism_scores",
     "split_hits",

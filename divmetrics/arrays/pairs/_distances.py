@@ -85,12 +85,12 @@ def _product_precision(*wanted: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, eq=False)
-class Sheet:
+class BoundedMatrix:
     """A set ready for products, centred and in a working precision, and what rounding can do to each row."""
 
     rows: Tensor  # [u, d] float32 or float64
     low: Tensor  # [u] same dtype, (1 - bound) |row|²
-    doubt: Tensor  # [u] float64, 2 bound |row|²
+    error_bound: Tensor  # [u] float64, 2 bound |row|²
 
     @classmethod
     def of(cls, features: Tensor, centre: Tensor, dtype: torch.dtype) -> Self:
@@ -109,10 +109,10 @@ class Sheet:
     @property
     def usable(self) -> bool:
         """Whether squares stay far from overflow and underflow."""
-        return 1e-30 < float(self.doubt.max()) < 1e25
+        return 1e-30 < float(self.error_bound.max()) < 1e25
 
 
-def lower(left: Sheet, right: Sheet, rows: slice | Tensor, columns: slice) -> Tensor:
+def lower_bounds(left: BoundedMatrix, right: BoundedMatrix, rows: slice | Tensor, columns: slice) -> Tensor:
     """Lower bounds of the squared distances of a block `[rows, columns]`, in the sheets' precision.
 
     Adding the doubts of the row and of the column to one gives an upper bound.
@@ -128,36 +128,36 @@ class Pairs:
     left: Tensor  # [u, d]
     right: Tensor  # [v, d]
 
-    def _sheets(self, dtype: torch.dtype) -> tuple[Sheet, Sheet]:
+    def _matrices(self, dtype: torch.dtype) -> tuple[BoundedMatrix, BoundedMatrix]:
         centre = centre_of(self.left, self.right)
-        left = Sheet.of(self.left, centre, dtype)
-        return left, left if self.right is self.left else Sheet.of(self.right, centre, dtype)
+        left = BoundedMatrix.of(self.left, centre, dtype)
+        return left, left if self.right is self.left else BoundedMatrix.of(self.right, centre, dtype)
 
     @cached_property
-    def sharp(self) -> tuple[Sheet, Sheet]:
+    def float64(self) -> tuple[BoundedMatrix, BoundedMatrix]:
         """Both sides in float64."""
-        return self._sheets(torch.float64)
+        return self._matrices(torch.float64)
 
     @cached_property
-    def rough(self) -> tuple[Sheet, Sheet]:
-        """Both sides in float32 where that pays and holds, else `sharp`."""
+    def float32(self) -> tuple[BoundedMatrix, BoundedMatrix]:
+        """Both sides in float32 where that pays and holds, else `float64`."""
         if self.left.shape[1] >= WIDE:
-            sheets = self._sheets(torch.float32)
-            if all(sheet.usable for sheet in sheets):
-                return sheets
-        return self.sharp
+            matrices = self._matrices(torch.float32)
+            if all(matrix.usable for matrix in matrices):
+                return matrices
+        return self.float64
 
     def settle(
         self, rows: slice, columns: slice, i: Tensor, j: Tensor, low: Tensor, unsure: Callable[[Tensor, Tensor], Tensor]
     ) -> Tensor:
         """Squared distances `[p]` float64 of the pairs (i, j) of a block: exact where that matters, else a lower bound.
 
-        `low` is the block's `lower` of `rough`; `unsure(least, most)` says for which pairs the bounds do not suffice.
+        `low` holds the block's `lower_bounds` of `float32`; `unsure(least, most)` says where bounds do not do.
         """
-        least, most = _bounds(self.rough, rows, columns, i, j, low)
+        least, most = _bounds(self.float32, rows, columns, i, j, low)
         undecided = unsure(least, most)
         if low.dtype == torch.float32 and int(undecided.sum()) > FEW * low.numel():
-            least, most = _bounds(self.sharp, rows, columns, i, j, lower(*self.sharp, rows, columns))
+            least, most = _bounds(self.float64, rows, columns, i, j, lower_bounds(*self.float64, rows, columns))
             undecided = unsure(least, most)
         at = undecided.nonzero()[:, 0]
         least[at] = squared_distances(self.left[rows], self.right[columns], i[at], j[at])
@@ -165,8 +165,8 @@ class Pairs:
 
 
 def _bounds(
-    sheets: tuple[Sheet, Sheet], rows: slice, columns: slice, i: Tensor, j: Tensor, low: Tensor
+    matrices: tuple[BoundedMatrix, BoundedMatrix], rows: slice, columns: slice, i: Tensor, j: Tensor, low: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Lower and upper bounds `[p]` float64 of the pairs (i, j) of a block whose lower bounds are `low`."""
     least = low[i, j].double()
-    return least, least + sheets[0].doubt[rows][i] + sheets[1].doubt[columns][j]
+    return least, least + matrices[0].error_bound[rows][i] + matrices[1].error_bound[columns][j]

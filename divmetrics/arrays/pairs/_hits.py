@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from divmetrics.arrays import dist
-from divmetrics.arrays.pairs._distances import Pairs, blocks, ieee_products, lower
+from divmetrics.arrays.pairs._distances import Pairs, blocks, ieee_products, lower_bounds
 from divmetrics.arrays.pairs._distinct import Distinct
 
 
@@ -37,7 +37,7 @@ class Watcher(Protocol):
     """Sees every block of pairs that this rank goes through."""
 
     def look(self, rows: slice, columns: slice, low: Tensor) -> None:
-        """`low` are the `lower` bounds of the block."""
+        """`low` are the `lower_bounds` bounds of the block."""
 
 
 def hits(
@@ -121,8 +121,8 @@ class Block:
     @classmethod
     def of(cls, pairs: Pairs, rows: slice, columns: slice, radii: tuple[Tensor, Tensor], closed: Tensor) -> Block:
         """Look at the block `[rows, columns]` of `pairs`; squared `radii` of its rows and of its columns."""
-        low = lower(*pairs.rough, rows, columns)
-        doubts = pairs.rough[0].doubt[rows], pairs.rough[1].doubt[columns]
+        low = lower_bounds(*pairs.float32, rows, columns)
+        doubts = pairs.float32[0].error_bound[rows], pairs.float32[1].error_bound[columns]
         undecided = torch.zeros_like(low, dtype=torch.bool)
         safe = []
         for own, other, lows, doubtful in ((0, 1, low, undecided), (1, 0, low.T, undecided.T)):

@@ -2,7 +2,7 @@
 
 Each pooled sample keeps its nearest reals and its nearest fakes, so many of each that the ball of a side to which only
 a share of them belongs is found within the lists, but for one chance in a million. What lies beyond is known to lie
-beyond (`reach`), and is looked up again where it matters (`_crowds.py`).
+beyond (`reach`), and is looked up again where it matters (`_dense_balls.py`).
 
 Distances are estimates, for replicates: float64 products below `WIDE` columns, float32 ones from there on, except where
 neighbours are so close that float32 could not tell them. Copies of a row are at exactly 0, and all are kept as float32,
@@ -20,7 +20,7 @@ import torch
 from scipy.special import bdtr
 from torch import Tensor
 
-from divmetrics.arrays.pairs._distances import Pairs, Sheet, ieee_products, lower
+from divmetrics.arrays.pairs._distances import BoundedMatrix, Pairs, ieee_products, lower_bounds
 from divmetrics.arrays.pairs._distinct import Distinct
 from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
 
@@ -47,7 +47,7 @@ class Lists:
     reach: np.ndarray  # [N, 2] float32, up to which squared distance all reals, all fakes are listed
     depth: int  # listed of each side
     scale: float
-    sharp: np.ndarray  # [N] bool, listed in float64
+    in_float64: np.ndarray  # [N] bool, listed in float64
 
 
 _known: WeakKeyDictionary[Pool, Lists] = WeakKeyDictionary()
@@ -87,32 +87,32 @@ def deepest(pool: Pool) -> int:
 class Estimates:
     """Squared distances of a pool's samples, a block at a time: estimates in units of `scale`, 0 between copies."""
 
-    sheet: Sheet  # [N, d]
+    matrix: BoundedMatrix  # [N, d]
     place: Tensor | None  # [N] int64, equal for copies; None where there are none
     scale: float
 
     @classmethod
-    def of(cls, pool: Pool, *, sharp: bool = False) -> Self:
-        """In float32 where that pays and holds, unless `sharp`."""
+    def of(cls, pool: Pool, *, in_float64: bool = False) -> Self:
+        """In float32 where that pays and holds, unless `in_float64`."""
         features = pool.features()
         pairs = Pairs(features, features)
-        sheet = pairs.sharp[0] if sharp else pairs.rough[0]
-        norms = sheet.low.double() + sheet.doubt / 2
+        matrix = pairs.float64[0] if in_float64 else pairs.float32[0]
+        norms = matrix.low.double() + matrix.error_bound / 2
         points = Distinct.of(features)
-        # `lower` of this sheet is no bound but the distance itself: bounds would bring the outer samples closer.
-        sheet = replace(sheet, low=norms.to(sheet.low.dtype))
-        return cls(sheet, points.place if len(points.rows) < len(features) else None, float(norms.mean()) or 1.0)
+        # Here `lower_bounds` gives no bound but the distance itself: bounds would bring the outer samples closer.
+        matrix = replace(matrix, low=norms.to(matrix.low.dtype))
+        return cls(matrix, points.place if len(points.rows) < len(features) else None, float(norms.mean()) or 1.0)
 
     @property
     def close(self) -> Tensor:
         """Squared distance `[N]` below which rounding may confuse the neighbours of each sample; 0 in float64."""
-        rough = self.sheet.rows.dtype == torch.float32
-        return SHARP * self.sheet.doubt / self.scale * rough
+        rough = self.matrix.rows.dtype == torch.float32
+        return SHARP * self.matrix.error_bound / self.scale * rough
 
     def block(self, rows: Tensor, columns: slice) -> Tensor:
         """`[len(rows), columns]` float32, inf between a sample and itself."""
         with ieee_products(rows.device):
-            found = lower(self.sheet, self.sheet, rows, columns).mul_(1 / self.scale).clamp_(min=TINY).float()
+            found = lower_bounds(self.matrix, self.matrix, rows, columns).mul_(1 / self.scale).clamp_(min=TINY).float()
         if self.place is not None:
             found[self.place[rows][:, None] == self.place[columns]] = 0
         own = ((rows >= columns.start) & (rows < columns.stop)).nonzero()[:, 0]
@@ -123,7 +123,7 @@ class Estimates:
 def _lists(pool: Pool, depth: int) -> Lists:
     growing = _Growing.of(pool, max(depth, ROOMY))
     estimates = Estimates.of(pool)
-    every = torch.arange(pool.n + pool.m, device=estimates.sheet.rows.device)
+    every = torch.arange(pool.n + pool.m, device=estimates.matrix.rows.device)
     for own, rows in growing.parts:
         for other, columns in growing.parts:
             if rows.start <= columns.start:  # each block serves twice, for its rows and for its columns
@@ -134,7 +134,7 @@ def _lists(pool: Pool, depth: int) -> Lists:
     close = growing.nearest() < estimates.close
     if bool(close.any()):
         scale = estimates.scale
-        estimates = replace(Estimates.of(pool, sharp=True), scale=scale)
+        estimates = replace(Estimates.of(pool, in_float64=True), scale=scale)
         for few in torch.split(close.nonzero()[:, 0], BLOCK):
             growing.forget(few)
             for side, columns in growing.parts:
@@ -184,7 +184,7 @@ class _Growing:
         """Squared distance `[N]` of the nearest sample listed."""
         return torch.cat(self.squared, 1).amin(1)
 
-    def merged(self, scale: float, sharp: Tensor) -> Lists:
+    def merged(self, scale: float, in_float64: Tensor) -> Lists:
         """Both lists of each sample as one, ascending."""
         total = self.n + self.m
         squared, order = torch.cat(self.squared, 1).sort(dim=1, stable=True)
@@ -195,4 +195,4 @@ class _Growing:
             if 0 < self.squared[side].shape[1] < size:
                 reach[:, side] = self.squared[side].amax(1).cpu()
         depth = max(part.shape[1] for part in self.squared)
-        return Lists(index.cpu().numpy(), squared.cpu().numpy(), reach.numpy(), depth, scale, sharp.cpu().numpy())
+        return Lists(index.cpu().numpy(), squared.cpu().numpy(), reach.numpy(), depth, scale, in_float64.cpu().numpy())

@@ -9,7 +9,14 @@ import torch
 from torch import Tensor
 
 from divmetrics.arrays import dist
-from divmetrics.arrays.pairs._distances import Pairs, Sheet, blocks, ieee_products, lower, squared_distances
+from divmetrics.arrays.pairs._distances import (
+    BoundedMatrix,
+    Pairs,
+    blocks,
+    ieee_products,
+    lower_bounds,
+    squared_distances,
+)
 from divmetrics.arrays.pairs._distinct import Distinct
 
 SLACK = 4
@@ -29,14 +36,14 @@ def radii(points: Distinct, ks: Sequence[int]) -> Tensor:
     needs = torch.tensor(list(ks), device=device) - (points.copies[:, None] - 1)  # [u, K] to find beyond own copies
     found = torch.full(needs.shape, nan, dtype=torch.float64, device=device)
     with ieee_products(device):
-        sheet = pairs.rough[0]
-        if sheet.rows.dtype == torch.float32:
-            low, index = _shortlists(sheet, min(max(ks) + SLACK, u))
+        matrix = pairs.float32[0]
+        if matrix.rows.dtype == torch.float32:
+            low, index = _shortlists(matrix, min(max(ks) + SLACK, u))
             every = torch.arange(u, device=device)
-            found = _by_rows(every, found, lambda r: _settle(points, sheet, r, low[r], index[r], needs[r]))
+            found = _by_rows(every, found, lambda r: _settle(points, matrix, r, low[r], index[r], needs[r]))
         rest = found.isnan().any(1).nonzero()[:, 0]
         if len(rest):
-            found[rest] = _by_rows(rest, found, lambda r: _whole_rows(points, pairs.sharp[0], r, needs[r]))
+            found[rest] = _by_rows(rest, found, lambda r: _whole_rows(points, pairs.float64[0], r, needs[r]))
     return found
 
 
@@ -50,13 +57,13 @@ def _by_rows(rows: Tensor, like: Tensor, function: Callable[[Tensor], Tensor]) -
     return dist.spread(len(rows), share)
 
 
-def _shortlists(sheet: Sheet, length: int) -> tuple[Tensor, Tensor]:
+def _shortlists(matrix: BoundedMatrix, length: int) -> tuple[Tensor, Tensor]:
     """The `length` smallest lower bounds of each row, ascending, and whose they are, both `[u, length]`.
 
     Each block serves twice, for its rows and for its columns.
     """
-    u, device = len(sheet.rows), sheet.rows.device
-    low = torch.full((u, length), inf, dtype=sheet.rows.dtype, device=device)
+    u, device = len(matrix.rows), matrix.rows.device
+    low = torch.full((u, length), inf, dtype=matrix.rows.dtype, device=device)
     index = torch.zeros(u, length, dtype=torch.int64, device=device)
 
     def merge(rows: slice, block: Tensor, start: int) -> None:
@@ -66,7 +73,7 @@ def _shortlists(sheet: Sheet, length: int) -> tuple[Tensor, Tensor]:
     tasks = [(rows, columns) for rows in blocks(u) for columns in blocks(u) if rows.start <= columns.start]
     for task in dist.shard(len(tasks)):
         rows, columns = tasks[task]
-        block = lower(sheet, sheet, rows, columns)
+        block = lower_bounds(matrix, matrix, rows, columns)
         if rows == columns:
             block.fill_diagonal_(inf)
         else:
@@ -82,24 +89,24 @@ def _shortest(length: int, low: list[Tensor], index: list[Tensor]) -> tuple[Tens
     return best.values, torch.cat(index, 1).gather(1, best.indices)
 
 
-def _whole_rows(points: Distinct, sheet: Sheet, rows: Tensor, needs: Tensor) -> Tensor:
+def _whole_rows(points: Distinct, matrix: BoundedMatrix, rows: Tensor, needs: Tensor) -> Tensor:
     """Radii `[r, K]` of `rows` from lists as long as it takes to hold all that the bounds cannot exclude."""
-    low = lower(sheet, sheet, rows, slice(None))
+    low = lower_bounds(matrix, matrix, rows, slice(None))
     low[torch.arange(len(rows), device=rows.device), rows] = inf
     u = low.shape[1]
     some = low.topk(min(max(1, int(needs.max())), u), largest=False)
-    high = some.values + sheet.doubt[rows][:, None] + sheet.doubt[some.indices]
+    high = some.values + matrix.error_bound[rows][:, None] + matrix.error_bound[some.indices]
     ceiling = _kth(high, points.copies[some.indices], needs).amax(1)
     longest = int((low <= ceiling[:, None]).sum(1).max()) + 1
     full = low.topk(min(longest, u), largest=False)
-    return _settle(points, sheet, rows, full.values, full.indices, needs)
+    return _settle(points, matrix, rows, full.values, full.indices, needs)
 
 
-def _settle(points: Distinct, sheet: Sheet, rows: Tensor, low: Tensor, index: Tensor, needs: Tensor) -> Tensor:
+def _settle(points: Distinct, matrix: BoundedMatrix, rows: Tensor, low: Tensor, index: Tensor, needs: Tensor) -> Tensor:
     """Radii `[r, K]` from ascending shortlists `low`, `index` `[r, m]`; NaN where a list is too short to prove one."""
     copies = points.copies[index]
     low = low.double()
-    high = low + sheet.doubt[rows][:, None] + sheet.doubt[index]
+    high = low + matrix.error_bound[rows][:, None] + matrix.error_bound[index]
     floor, ceiling = _kth(low, copies, needs), _kth(high, copies, needs)  # [r, K], the radius lies between
     proven = (ceiling <= low[:, -1:]).all(1)  # what is not on the list is at least as far as its last
     contender = ((low[:, :, None] <= ceiling[:, None]) & (high[:, :, None] >= floor[:, None])).any(2)
@@ -128,7 +135,7 @@ def nearest(queries: Tensor, base: Tensor, weights: Tensor | None = None) -> tup
 
     def of_rows(index: Tensor) -> Tensor:
         rows = slice(int(index[0]), int(index[-1]) + 1)
-        low = lower(*pairs.rough, rows, everything)
+        low = lower_bounds(*pairs.float32, rows, everything)
         scores = low if weights is None else low * weights.clamp(max=1e30).to(low.dtype)
         best = scores.argmin(1)
         ceiling = squared_distances(queries, base, index, best) * loads[best]

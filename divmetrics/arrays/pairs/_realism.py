@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from divmetrics.arrays.pairs._crowds import own_reach, whole_rows
+from divmetrics.arrays.pairs._dense_balls import own_reach, whole_rows
 from divmetrics.arrays.pairs._lists import Lists, lists
+from divmetrics.arrays.pairs._split_counts import SplitHits, middle
 from divmetrics.arrays.pairs._splits import split_hits
-from divmetrics.arrays.pairs._tallies import SplitHits, middle
 from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
 
 

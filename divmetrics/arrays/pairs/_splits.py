@@ -13,10 +13,10 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from divmetrics.arrays.pairs._crowds import count_crowds
+from divmetrics.arrays.pairs._dense_balls import count_crowds
 from divmetrics.arrays.pairs._lists import Lists, deepest, depths, lists
+from divmetrics.arrays.pairs._split_counts import Ask, SplitHits, middle
 from divmetrics.arrays.pairs._support import Ties
-from divmetrics.arrays.pairs._tallies import Ask, SplitHits, middle
 from divmetrics.arrays.splits import ABSENT, FAKE, REAL, Pool, Splits
 
 COLUMNS = 32

@@ -179,5 +179,5 @@ def enough_rows(k: int, real: int, fake: int) -> None:
         raise UsageError(f"k={k} must be at least 1.")
     side, fewest = min(("real", real), ("fake", fake), key=lambda pair: pair[1])
     if fewest <= k:
-        lower = f"Lower it with k={fewest - 1} or add" if fewest > 1 else "Add"
-        raise TooFewSamples(f"k={k} needs at least {k + 1} rows per side, {side} has {fewest}. {lower} samples.")
+        lower_bounds = f"Lower it with k={fewest - 1} or add" if fewest > 1 else "Add"
+        raise TooFewSamples(f"k={k} needs at least {k + 1} rows per side, {side} has {fewest}. {lower_bounds} samples.")

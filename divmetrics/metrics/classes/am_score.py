@@ -9,7 +9,7 @@ from divmetrics.arrays.class_counts import curvature, divergence_pulls, kl, log_
 from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import FeatureError
-from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
+from divmetrics.records.declare import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 
 def _resample(pool: Pool, splits: Splits) -> Tensor:
@@ -40,7 +40,7 @@ def _variance(pool: Pool) -> float | None:
     laws=Laws(range=(0, float("inf"))),
     cite="Zhou 2018, arXiv:1703.02000",
     minimum=lambda _: 1,
-    chance=Chance(variance=Variance("influence function", _variance), resample=_resample, bias="1/n"),
+    uncertainty=UncertaintySpec(variance=Variance("influence function", _variance), resample=_resample, bias="1/n"),
     about=About(
         formula=r"\mathrm{KL}(p^* \,\|\, p) + \mathbb{E}_y\, H(p(c \mid y))",
         sees="Classes that are rarer than among the reals, and predictions that are not sharp.",

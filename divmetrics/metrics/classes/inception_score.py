@@ -12,7 +12,7 @@ from divmetrics.arrays.linalg import float64
 from divmetrics.arrays.splits import Pool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
-from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
+from divmetrics.records.declare import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 
 def split_scores(logits: Tensor, splits: int) -> Tensor:
@@ -56,7 +56,7 @@ def _variance(pool: Pool, *, splits: int, shuffle: bool, seed: int) -> float:
     cite="Salimans 2016, arXiv:1606.03498",
     minimum=lambda options: int(options["splits"]),
     protocols={"inception-2015": {"splits": 10}},
-    chance=Chance(variance=Variance("influence function", _variance), bias="1/n"),
+    uncertainty=UncertaintySpec(variance=Variance("influence function", _variance), bias="1/n"),
     about=About(
         formula=r"\exp \mathbb{E}_y\, \mathrm{KL}(p(c \mid y) \,\|\, p(c))",
         sees="Classes that are missing or rare, and predictions that are not sharp.",

@@ -19,7 +19,7 @@ from divmetrics.arrays.class_counts import (
 from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import FeatureError
-from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
+from divmetrics.records.declare import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 Divergence = Literal["fake_to_real", "real_to_fake"]
 
@@ -64,7 +64,7 @@ def _variance(pool: Pool, *, divergence: Divergence) -> float | None:
     laws=Laws(range=(0, float("inf"))),
     cite="Che 2017, arXiv:1612.02136",
     minimum=lambda _: 1,
-    chance=Chance(variance=Variance("influence function", _variance), resample=_resample, bias="1/n"),
+    uncertainty=UncertaintySpec(variance=Variance("influence function", _variance), resample=_resample, bias="1/n"),
     about=About(
         formula=r"\exp(\mathbb{E}_y\, \mathrm{KL}(p(c \mid y) \,\|\, p^*) - \mathrm{KL}(p \,\|\, p^*))",
         sees="What the inception score of one split sees, for it is the same number. With `real_to_fake` also classes "

@@ -24,7 +24,7 @@ from divmetrics.arrays.class_counts import (
 from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import ClassTally
 from divmetrics.errors import MeasureError, UsageError
-from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
+from divmetrics.records.declare import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 TALLY = ClassTally.on("labels", "logits")
 COST = "Instant once classes are counted: a pass over n + m labels; 199 re-splits of 10,000 labels take 0.2 s."
@@ -60,8 +60,8 @@ def _effective(reals: np.ndarray, fakes: np.ndarray) -> np.ndarray:
 def _found_variance(pool: Pool, *, min_count: int) -> float | None:
     """Each mode is found or not, independently but for the total, which makes this no smaller than it should be."""
     reals, fakes = pool_counts(pool)
-    chance = bdtrc(0, pool.n, reals / pool.n) * bdtrc(min_count - 1, pool.m, fakes / pool.m)
-    return float((chance * (1 - chance)).sum()) or None
+    uncertainty = bdtrc(0, pool.n, reals / pool.n) * bdtrc(min_count - 1, pool.m, fakes / pool.m)
+    return float((uncertainty * (1 - uncertainty)).sum()) or None
 
 
 def _kl_variance(pool: Pool) -> float | None:
@@ -122,7 +122,7 @@ def _check(min_count: int) -> None:
     laws=Laws(range=(0, inf), scaling=0.0),
     cite="Srivastava 2017 (VEEGAN), arXiv:1705.07761",
     minimum=lambda _: 1,
-    chance=Chance(
+    uncertainty=UncertaintySpec(
         variance=Variance("closed form", _found_variance),
         resample=lambda pool, splits, *, min_count: _found(*pool_recount(pool, splits), min_count),
     ),
@@ -162,7 +162,7 @@ def _null_floor(reals: np.ndarray, fakes: np.ndarray) -> float:
     laws=Laws(range=(0, inf), scaling=0.0, on_copies=0.0),
     cite="Srivastava 2017 (VEEGAN), arXiv:1705.07761",
     minimum=lambda _: 1,
-    chance=Chance(
+    uncertainty=UncertaintySpec(
         variance=Variance("influence function", _kl_variance),
         resample=lambda pool, splits: _kl(*pool_recount(pool, splits)),
         bias="1/n",
@@ -197,7 +197,7 @@ def mode_kl(real: ClassTally, fake: ClassTally) -> Measured:
     laws=Laws(range=(0, 1), scaling=0.0, on_copies=0.0),
     cite="Levin and Peres 2017, Markov Chains and Mixing Times, ch. 4",
     minimum=lambda _: 1,
-    chance=Chance(
+    uncertainty=UncertaintySpec(
         variance=Variance("delta method", _tv_variance),
         resample=lambda pool, splits: _tv(*pool_recount(pool, splits)),
     ),
@@ -231,7 +231,9 @@ def _effective_on(pool: Pool, splits: Splits) -> np.ndarray:
     cite="Hill 1973, doi:10.2307/1934352",
     presets=("default",),
     minimum=lambda _: 1,
-    chance=Chance(variance=Variance("influence function", _effective_variance), resample=_effective_on, bias="1/n"),
+    uncertainty=UncertaintySpec(
+        variance=Variance("influence function", _effective_variance), resample=_effective_on, bias="1/n"
+    ),
     about=About(
         formula=r"\exp(-\sum_{k \le K} \hat p_k \ln \hat p_k)",
         sees="Missing classes and imbalance, in classes: 7.2 of 10 says how many even ones would be as diverse.",

@@ -7,7 +7,7 @@ import numpy as np
 from divmetrics.arrays.class_counts import both_counts, pool_counts, pool_recount
 from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import ClassTally
-from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
+from divmetrics.records.declare import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 
 def _resample(pool: Pool, splits: Splits) -> np.ndarray:
@@ -32,7 +32,7 @@ def _variance(pool: Pool) -> float:
     role="diversity",
     cite="Good 1953, doi:10.1093/biomet/40.3-4.237",
     minimum=lambda _: 1,
-    chance=Chance(variance=Variance("closed form", _variance), resample=_resample),
+    uncertainty=UncertaintySpec(variance=Variance("closed form", _variance), resample=_resample),
     about=About(
         formula=r"f_1 / m,\quad f_1 = \#\{k : \text{class } k \text{ has exactly one fake}\}",
         sees="Whether m fakes suffice to see what the generator makes: how much of it has not come up yet.",

@@ -11,7 +11,7 @@ from divmetrics.arrays.splits import FAKE, Pool, Splits
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import UsageError
 from divmetrics.metrics.clusters._gaussian_modes import Blobs, blobs, fitted
-from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
+from divmetrics.records.declare import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 FITS = 12
 """Refits on halves of the reals behind the variance."""
@@ -70,7 +70,7 @@ def _captured(modes: Blobs, mode: Tensor, inside: Tensor, reals_inside: Tensor) 
     laws=Laws(range=(0, 1), translation=True, rotation=True, scaling=0, on_collapse="blind"),
     cite="Srivastava 2017 (VEEGAN), arXiv:1705.07761; Lin 2018 (PacGAN), arXiv:1712.04086",
     minimum=lambda _: 2,
-    chance=Chance(variance=Variance("binomial and refitted modes", _variance), resample=_resample),
+    uncertainty=UncertaintySpec(variance=Variance("binomial and refitted modes", _variance), resample=_resample),
     about=About(
         formula=r"\frac1m \#\{j : \|y_j - \mu_{k(j)}\| \le r_{k(j)}\},\quad k(j) = \arg\min_k \|y_j - \mu_k\|",
         sees="Fakes between the modes of the reals, or far from all of them.",

@@ -10,7 +10,7 @@ from divmetrics.arrays.class_counts import jensen_shannon, settled, shares, vari
 from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.metrics.clusters._bins import binned, rebinned, reshaped
-from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
+from divmetrics.records.declare import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 
 def _resample(pool: Pool, splits: Splits, *, bins: int, seed: int) -> np.ndarray:
@@ -41,7 +41,9 @@ def _variance(pool: Pool, *, bins: int, seed: int) -> float:
     laws=Laws(range=(0, log(2)), translation=True, rotation=True, scaling=0, on_copies=0),
     cite="Richardson and Weiss 2018, arXiv:1805.12462; Lin 1991, doi:10.1109/18.61115",
     minimum=lambda _: 2,
-    chance=Chance(variance=Variance("influence function and refitted bins", _variance), resample=_resample, draws=20),
+    uncertainty=UncertaintySpec(
+        variance=Variance("influence function and refitted bins", _variance), resample=_resample, draws=20
+    ),
     about=About(
         formula=r"\tfrac12 \mathrm{KL}(p \,\|\, \tfrac{p+q}2) + \tfrac12 \mathrm{KL}(q \,\|\, \tfrac{p+q}2)",
         sees="Shifts of weight between regions of the real data; a region without fakes most of all.",

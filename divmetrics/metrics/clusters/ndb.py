@@ -10,7 +10,7 @@ from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import UsageError
 from divmetrics.metrics.clusters._bins import binned, rebinned
-from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
+from divmetrics.records.declare import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 
 def _scores(reals: np.ndarray, fakes: np.ndarray) -> np.ndarray:
@@ -39,8 +39,8 @@ def _variance(pool: Pool, *, bins: int, alpha: float, seed: int) -> float | None
     assert pool.real is not None  # noqa: S101  a two-sample metric
     mean = np.sqrt(np.maximum(_scores(*binned(pool.real, pool.fake, bins, seed)) ** 2 - 1, 0))
     limit = -ndtri(alpha / 2)
-    chance = ndtr(mean - limit) + ndtr(-limit - mean)
-    return float((chance * (1 - chance)).sum() / len(mean) ** 2) or None
+    uncertainty = ndtr(mean - limit) + ndtr(-limit - mean)
+    return float((uncertainty * (1 - uncertainty)).sum() / len(mean) ** 2) or None
 
 
 @metric(
@@ -51,7 +51,7 @@ def _variance(pool: Pool, *, bins: int, alpha: float, seed: int) -> float | None
     laws=Laws(range=(0, 1), translation=True, rotation=True, scaling=0, on_copies=0),
     cite="Richardson and Weiss 2018, arXiv:1805.12462",
     minimum=lambda _: 2,
-    chance=Chance(variance=Variance("delta method", _variance), resample=_resample, draws=20),
+    uncertainty=UncertaintySpec(variance=Variance("delta method", _variance), resample=_resample, draws=20),
     about=About(
         formula=r"\frac1K \#\{k : |\hat p_k - \hat q_k| > z_{1-\alpha/2} \sqrt{P_k (1 - P_k)(1/n + 1/m)}\}",
         sees="Regions of the real data where fakes are rarer or more frequent than reals.",

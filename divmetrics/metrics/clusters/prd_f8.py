@@ -8,7 +8,7 @@ from divmetrics.arrays.pairs import PAIRS
 from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.metrics.clusters._prd_curve import best_f, f_on_splits, f_variance, mean_curve, thinned
-from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
+from divmetrics.records.declare import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 BETA = 8.0
 
@@ -29,7 +29,7 @@ def _variance(pool: Pool, *, clusters: int, runs: int, angles: int, seed: int) -
     laws=Laws(range=(0, 1), row_order=False, on_copies=1),
     cite="Sajjadi 2018, arXiv:1806.00035",
     minimum=lambda _: 2,
-    chance=Chance(Variance("disjoint halves and clusterings", _variance, PAIRS), _resample),
+    uncertainty=UncertaintySpec(Variance("disjoint halves and clusterings", _variance, PAIRS), _resample),
     equal_n=True,
     about=About(
         formula=r"\max_\lambda \frac{(1 + 8^2)\,\alpha\beta}{8^2\alpha + \beta},\;"

@@ -18,7 +18,15 @@ import torch
 from scipy.special import digamma
 from torch import Tensor
 
-from divmetrics.arrays.pairs import Distinct, Pairs, Sheet, blocks, ieee_products, lower, squared_distances
+from divmetrics.arrays.pairs import (
+    BoundedMatrix,
+    Distinct,
+    Pairs,
+    blocks,
+    ieee_products,
+    lower_bounds,
+    squared_distances,
+)
 from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import TooFewSamples, UsageError
@@ -102,12 +110,12 @@ def _growth(degrees: Tensor) -> float:
     return min(1.0, max(0.0, log((most + 0.5) / (least + 0.5)) / climb))
 
 
-def _upper(pairs: Pairs, sheet: Sheet) -> Iterator[tuple[slice, slice, Tensor]]:
+def _upper(pairs: Pairs, matrix: BoundedMatrix) -> Iterator[tuple[slice, slice, Tensor]]:
     """Lower bounds of all pairs i < j, block by block; inf elsewhere."""
     for rows in blocks(len(pairs.left)):
         for columns in blocks(len(pairs.left)):
             if rows.start <= columns.start:
-                yield rows, columns, _triangle(rows, columns, lower(sheet, sheet, rows, columns))
+                yield rows, columns, _triangle(rows, columns, lower_bounds(matrix, matrix, rows, columns))
 
 
 def _triangle(rows: slice, columns: slice, low: Tensor) -> Tensor:
@@ -123,7 +131,7 @@ def _pairs_of(points: Distinct, keep: int) -> tuple[Tensor, Tensor, Tensor, floa
     i = j = torch.empty(0, dtype=torch.int64, device=device)
     squared, edge = torch.empty(0, dtype=torch.float64, device=device), inf
     with ieee_products(device):
-        for rows, columns, low in _upper(pairs, pairs.rough[0]):
+        for rows, columns, low in _upper(pairs, pairs.float32[0]):
             at, to = _contenders(pairs, rows, columns, low, edge, keep)
             if not len(at):
                 continue
@@ -142,12 +150,12 @@ def _contenders(
     pairs: Pairs, rows: slice, columns: slice, low: Tensor, edge: float, keep: int
 ) -> tuple[Tensor, Tensor]:
     """Places in a block of all pairs that can be among the `keep` closest and closer than `edge`."""
-    for sheet in (pairs.rough[0], pairs.sharp[0]):
-        if low.dtype != sheet.rows.dtype:
-            low = _triangle(rows, columns, lower(sheet, sheet, rows, columns))
+    for matrix in (pairs.float32[0], pairs.float64[0]):
+        if low.dtype != matrix.rows.dtype:
+            low = _triangle(rows, columns, lower_bounds(matrix, matrix, rows, columns))
         at, to = (low < edge).nonzero(as_tuple=True)
         if len(at) > 4 * keep:
-            high = low.double() + sheet.doubt[rows][:, None] + sheet.doubt[columns]
+            high = low.double() + matrix.error_bound[rows][:, None] + matrix.error_bound[columns]
             edge = min(edge, float(high.flatten().topk(keep, largest=False).values.max()))
             at, to = (low <= edge).nonzero(as_tuple=True)
         if len(at) <= 4 * keep:
@@ -163,7 +171,7 @@ def _within(points: Distinct, limits: Sequence[float]) -> Near:
     partner = torch.zeros(u, dtype=torch.int64, device=device)
     group = np.arange(u)
     with ieee_products(device):
-        for rows, columns, low in _upper(pairs, pairs.rough[0]):
+        for rows, columns, low in _upper(pairs, pairs.float32[0]):
             i, j = (low <= bounds[-1]).nonzero(as_tuple=True)
             if not len(i):
                 continue

@@ -12,7 +12,7 @@ from divmetrics.arrays.share_intervals import GRID
 from divmetrics.arrays.splits import FAKE, Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.metrics.copies._near_duplicates import Near, near, renear
-from divmetrics.records.declare import About, Chance, Interval, Laws, Measured, metric
+from divmetrics.records.declare import About, Interval, Laws, Measured, UncertaintySpec, metric
 
 ARRIVALS = -np.log1p(-(np.arange(len(GRID)) + 0.5) / len(GRID))
 """Exponential values of equal weight: how many pairs of reals to expect within the distance of the closest."""
@@ -83,7 +83,7 @@ def _inverse(rates: np.ndarray) -> float:
     laws=Laws(range=(1, inf), translation=True, rotation=True, scaling=0),
     cite="Arora and Zhang 2017, arXiv:1706.08224",
     minimum=lambda _: 2,
-    chance=Chance(interval=Interval("exact, of a Poisson number", _interval), resample=_resample),
+    uncertainty=UncertaintySpec(interval=Interval("exact, of a Poisson number", _interval), resample=_resample),
     about=About(
         formula=r"\frac{m(m-1)}{2\, \#\{i < j : \|y_i - y_j\| \le t\}},\quad t = \min_{i<j} \|x_i - x_j\|",
         sees="Samples that come again and again: few fixed outputs, or modes shrunk to points.",

@@ -8,8 +8,8 @@ from scipy.special import ndtr
 
 from divmetrics.arrays.splits import Pool
 from divmetrics.arrays.summaries import Rows
-from divmetrics.metrics.copies._rank_tests import Cells, cells_of
-from divmetrics.records.declare import About, Chance, Laws, Measured, Null, Variance, metric
+from divmetrics.metrics.copies._data_copying_test import Cells, cells_of
+from divmetrics.records.declare import About, Laws, Measured, Null, UncertaintySpec, Variance, metric
 
 
 def _of_pool(pool: Pool, options: dict[str, Any]) -> Cells:
@@ -37,7 +37,7 @@ def _null(pool: Pool, **options: Any) -> Null:
     cite="Meehan 2020, arXiv:2004.05675",
     presets=("default",),
     minimum=lambda options: int(options["smallest"]) + 1,
-    chance=Chance(variance=Variance("delete-one jackknife", _variance), null=_null),
+    uncertainty=UncertaintySpec(variance=Variance("delete-one jackknife", _variance), null=_null),
     about=About(
         formula=r"\sum_c \frac{n_c}{n} \frac{U_c - m_c n_c/2}{\sqrt{m_c n_c (m_c + n_c + 1)/12}}, "
         r"\quad U_c = \#\{d(\text{fake}, T) > d(\text{held-out}, T)\}",

@@ -8,7 +8,7 @@ from torch import Tensor
 from divmetrics.arrays.splits import FAKE, Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.metrics.copies._near_duplicates import RANK, near, renear
-from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
+from divmetrics.records.declare import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 
 def _resample(pool: Pool, splits: Splits, *, threshold: float | None) -> Tensor:
@@ -44,7 +44,7 @@ def _variance(pool: Pool, *, threshold: float | None) -> float:
     laws=Laws(range=(0, 1), translation=True, rotation=True, scaling=0),
     cite="Arora and Zhang 2017, arXiv:1706.08224",
     minimum=lambda _: 2,
-    chance=Chance(variance=Variance("jackknife and compound Poisson", _variance), resample=_resample),
+    uncertainty=UncertaintySpec(variance=Variance("jackknife and compound Poisson", _variance), resample=_resample),
     about=About(
         formula=r"\frac1m \#\{i : \exists j \ne i : \|y_i - y_j\| \le t\},\quad t = \min_{i<j} \|x_i - x_j\|",
         sees="Samples that come again and again, and which they are.",

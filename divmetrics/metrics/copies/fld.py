@@ -13,7 +13,7 @@ from divmetrics.arrays.splits import Pool
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import TooFewSamples
 from divmetrics.metrics.copies._kernel_mixture import Mixture
-from divmetrics.records.declare import About, Chance, Laws, Measured, Null, Variance, metric
+from divmetrics.records.declare import About, Laws, Measured, Null, UncertaintySpec, Variance, metric
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +89,7 @@ def _null(pool: Pool, *, seed: int) -> Null | None:
     role="copies",
     cite="Jiralerspong 2023, arXiv:2302.04440",
     minimum=lambda _: 4,
-    chance=Chance(
+    uncertainty=UncertaintySpec(
         variance=Variance("jackknife and influence of the centres", _variance),
         null=_null,
         caveat="how much hangs on single centres is known roughly, so that the interval and the null band are 0.9 "

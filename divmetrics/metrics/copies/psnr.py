@@ -12,8 +12,8 @@ from divmetrics.arrays.pairs import Distinct, nearest, radii
 from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import FeatureError, TooFewSamples
-from divmetrics.metrics.copies._closest import closest_of_splits, median_variance
-from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
+from divmetrics.metrics.copies._nearest_on_splits import closest_of_splits, median_variance
+from divmetrics.records.declare import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 To = Literal["any", "real", "fake"]
 
@@ -44,7 +44,7 @@ def _variance(pool: Pool, *, to: To) -> float | None:
     better="lower",
     laws=Laws(range=(0, MOST), on_copies=MOST),
     cite="ITU-T 2000, Recommendation J.144; Arora 2018, arXiv:1706.08224",
-    chance=Chance(variance=Variance("second-order jackknife", _variance), resample=_resample),
+    uncertainty=UncertaintySpec(variance=Variance("second-order jackknife", _variance), resample=_resample),
     companion="pixels?size=32",
     about=About(
         formula=r"\operatorname{median}_j \max_{x \in X \cup Y \setminus y_j} -10 \log_{10} \mathrm{MSE}(y_j, x)",

@@ -15,7 +15,7 @@ from weakref import WeakKeyDictionary, ref
 import torch
 from torch import Tensor
 
-from divmetrics.arrays.pairs import Distinct, Pairs, blocks, ieee_products, lower
+from divmetrics.arrays.pairs import Distinct, Pairs, blocks, ieee_products, lower_bounds
 from divmetrics.arrays.splits import FAKE, REAL, Splits
 from divmetrics.arrays.summaries import Rows
 
@@ -59,9 +59,9 @@ def squares(pairs: Pairs, rows: slice, columns: slice) -> Tensor:
 
     In float32 the worst-case error is 1 %, the usual one some 1e-6: it is proven for the sum of all roundings alike.
     """
-    left, right = pairs.rough
-    low = lower(left, right, rows, columns)
-    doubt = left.doubt[rows].to(low.dtype)[:, None] + right.doubt[columns].to(low.dtype)
+    left, right = pairs.float32
+    low = lower_bounds(left, right, rows, columns)
+    doubt = left.error_bound[rows].to(low.dtype)[:, None] + right.error_bound[columns].to(low.dtype)
     i, j = (low < SURE * doubt).nonzero(as_tuple=True)
     exact = None
     if len(i):

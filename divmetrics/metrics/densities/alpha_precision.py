@@ -5,7 +5,7 @@ from torch import Tensor, searchsorted
 from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.metrics.densities import alpha_on_splits, curve, from_mean, integrated, thinned
-from divmetrics.records.declare import About, Chance, Laws, Measured, metric
+from divmetrics.records.declare import About, Laws, Measured, UncertaintySpec, metric
 
 
 def _resample(pool: Pool, splits: Splits, *, levels: int) -> Tensor:
@@ -20,7 +20,7 @@ def _resample(pool: Pool, splits: Splits, *, levels: int) -> Tensor:
     laws=Laws(range=(0, 1), translation=True, rotation=True, scaling=0, on_collapse="worse"),
     role="fidelity",
     cite="Alaa 2022, arXiv:2102.08921",
-    chance=Chance(resample=_resample),
+    uncertainty=UncertaintySpec(resample=_resample),
     about=About(
         formula=r"1-\frac2L\sum_{\alpha}\Bigl|\tfrac1m\sum_j 1[|y_j-\bar x|\le q_\alpha(|x-\bar x|)]-\alpha\Bigr|",
         sees="Fakes too far out, and fakes too near the mean of the reals: a curve above the diagonal costs as much.",

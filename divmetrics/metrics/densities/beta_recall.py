@@ -5,7 +5,7 @@ from torch import Tensor, inf, where
 from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.metrics.densities import beta_on_splits, covered, curve, from_mean, integrated, thinned
-from divmetrics.records.declare import About, Chance, Laws, Measured, metric
+from divmetrics.records.declare import About, Laws, Measured, UncertaintySpec, metric
 
 
 def _resample(pool: Pool, splits: Splits, *, levels: int) -> Tensor:
@@ -20,7 +20,7 @@ def _resample(pool: Pool, splits: Splits, *, levels: int) -> Tensor:
     laws=Laws(range=(0, 1), translation=True, rotation=True, scaling=0, on_collapse="worse"),
     cite="Alaa 2022, arXiv:2102.08921",
     equal_n=True,
-    chance=Chance(resample=_resample),
+    uncertainty=UncertaintySpec(resample=_resample),
     about=About(
         formula=r"1-\frac2L\sum_{\beta}\Bigl|\tfrac1n\sum_i 1[|x_i-y_{*}|\le\mathrm{NND}_1(x_i),\,"
         r"|y_{*}-\bar y|\le q_\beta(|y-\bar y|)]-\beta\Bigr|,\;y_{*}\text{ nearest to }x_i",

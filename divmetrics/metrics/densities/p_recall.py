@@ -5,7 +5,7 @@ from torch import Tensor
 from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.metrics.densities import soft, soft_on_splits, soft_variance
-from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
+from divmetrics.records.declare import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 
 def _variance(pool: Pool, *, a: float, k: int) -> float | None:
@@ -24,7 +24,7 @@ def _resample(pool: Pool, splits: Splits, *, a: float, k: int) -> Tensor:
     laws=Laws(range=(0, 1), translation=True, rotation=True, scaling=0, on_copies=1, on_collapse="worse"),
     cite="Park and Kim 2023, arXiv:2309.01590",
     minimum=lambda options: int(options["k"]) + 1,
-    chance=Chance(Variance("delete-one jackknife", _variance), _resample),
+    uncertainty=UncertaintySpec(Variance("delete-one jackknife", _variance), _resample),
     about=About(
         formula=r"\frac1n\sum_i\Bigl(1-\prod_j\min\bigl(1,\tfrac{|x_i-y_j|}{R}\bigr)\Bigr),"
         r"\;R=\tfrac am\sum_j\mathrm{NND}_k(y_j)",

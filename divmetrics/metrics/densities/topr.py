@@ -5,7 +5,7 @@ from torch import Tensor
 from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.metrics.densities import Band, dense, dense_interval, dense_on_splits, some
-from divmetrics.records.declare import About, Chance, Interval, Laws, Measured, metric
+from divmetrics.records.declare import About, Interval, Laws, Measured, UncertaintySpec, metric
 
 
 def _interval(pool: Pool, level: float, *, alpha: float, repeats: int, seed: int) -> tuple[float, float] | None:
@@ -27,7 +27,7 @@ def _resample(pool: Pool, splits: Splits, *, alpha: float, repeats: int, seed: i
     cite="Kim 2023, arXiv:2306.08013",
     minimum=lambda _: 12,
     equal_n=True,
-    chance=Chance(
+    uncertainty=UncertaintySpec(
         interval=Interval("bootstrap, as a share", _interval),
         resample=_resample,
         draws=16,

@@ -15,7 +15,7 @@ from divmetrics.arrays.pairs import (
 )
 from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows
-from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
+from divmetrics.records.declare import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 
 def _kernel(rows: Rows, options: dict[str, Any]) -> Polynomial:
@@ -60,7 +60,7 @@ def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
     protocols={
         "inception-2015": {"degree": 3, "gamma": None, "coef0": 1.0, "subsets": 100, "subset_size": 1000},
     },
-    chance=Chance(variance=Variance("U-statistic theory", _variance), resample=_resample),
+    uncertainty=UncertaintySpec(variance=Variance("U-statistic theory", _variance), resample=_resample),
     about=About(
         formula=r"\frac{\sum_{i \ne j} k(x_i, x_j)}{n(n-1)} + \frac{\sum_{i \ne j} k(y_i, y_j)}{m(m-1)} "
         r"- \frac{2}{nm} \sum_{ij} k(x_i, y_j), \quad k(x, y) = (x \cdot y / d + 1)^3",

@@ -12,7 +12,7 @@ from divmetrics.arrays.pairs import Gaussian, mmd2, mmd2_of_splits, mmd2_varianc
 from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import FeatureError, UsageError
-from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
+from divmetrics.records.declare import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 
 def _unit(rows: Rows) -> Rows:
@@ -63,7 +63,7 @@ def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
     cite="Gretton 2012, JMLR 13; Jayasumana 2024 (CMMD), arXiv:2401.09603",
     minimum=lambda options: 2 if options["unbiased"] else 1,
     protocols={"cmmd-2024": {"sigma": 10.0, "normalise": True, "unbiased": False, "scale": 1000.0}},
-    chance=Chance(variance=Variance("U-statistic theory", _variance), resample=_resample),
+    uncertainty=UncertaintySpec(variance=Variance("U-statistic theory", _variance), resample=_resample),
     about=About(
         formula=r"\frac{\sum_{i \ne j} k(x_i, x_j)}{n(n-1)} + \frac{\sum_{i \ne j} k(y_i, y_j)}{m(m-1)} "
         r"- \frac{2}{nm} \sum_{ij} k(x_i, y_j), \quad k(x, y) = e^{-|x - y|^2 / 2\sigma^2}",

@@ -8,7 +8,7 @@ from typing import Any
 from divmetrics.arrays.pairs import bandwidth, effective, log_variance
 from divmetrics.arrays.splits import Pool
 from divmetrics.arrays.summaries import Rows
-from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
+from divmetrics.records.declare import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 
 def _variance(pool: Pool, **options: Any) -> float | None:
@@ -27,7 +27,7 @@ def _variance(pool: Pool, **options: Any) -> float | None:
     minimum=lambda _: 1,
     equal_n=True,
     shared=("sigma",),
-    chance=Chance(variance=Variance("U-statistic theory", _variance)),
+    uncertainty=UncertaintySpec(variance=Variance("U-statistic theory", _variance)),
     about=About(
         formula=r"1 \Big/ \frac{1}{n^2} \sum_{ij} k(y_i, y_j)^2, \quad k(x, y) = e^{-|x - y|^2 / 2\sigma^2}",
         sees="Dropped and thinned modes that lie farther apart than sigma; near-duplicates.",

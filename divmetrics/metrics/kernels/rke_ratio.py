@@ -10,7 +10,7 @@ from torch import Tensor
 from divmetrics.arrays.pairs import bandwidth, effective, effective_of_splits, log_variance
 from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows, same_width
-from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
+from divmetrics.records.declare import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 
 def _variance(pool: Pool, **options: Any) -> float | None:
@@ -38,7 +38,7 @@ def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
     cite="Jalali 2023, arXiv:2301.11780",
     minimum=lambda _: 1,
     equal_n=True,
-    chance=Chance(variance=Variance("U-statistic theory", _variance), resample=_resample),
+    uncertainty=UncertaintySpec(variance=Variance("U-statistic theory", _variance), resample=_resample),
     about=About(
         formula=r"\sum_{ij} k(x_i, x_j)^2 \Big/ \sum_{ij} k(y_i, y_j)^2, \quad k(x, y) = e^{-|x - y|^2 / 2\sigma^2}",
         sees="Dropped modes, shrunken modes, duplicates: all that brings fakes nearer to each other than reals are.",

@@ -10,7 +10,7 @@ from divmetrics.arrays.linalg import entropy_pull, float64, spectral_entropy
 from divmetrics.arrays.splits import Pool
 from divmetrics.arrays.summaries import UnitGram
 from divmetrics.errors import UsageError
-from divmetrics.records.declare import About, Chance, Laws, Variance, metric
+from divmetrics.records.declare import About, Laws, UncertaintySpec, Variance, metric
 
 ENOUGH = 8
 """Samples, in units of the score, from which its influence function holds: below, many are directions of their own."""
@@ -34,7 +34,7 @@ def _score(fake: UnitGram, order: float) -> float:
     cite="Friedman and Dieng 2023, arXiv:2210.02410; Pasarkar and Dieng 2024, arXiv:2310.12952",
     minimum=lambda _: 1,
     equal_n=True,
-    chance=Chance(variance=Variance("influence function", _variance)),
+    uncertainty=UncertaintySpec(variance=Variance("influence function", _variance)),
     about=About(
         formula=r"\exp\left(-\sum_i \lambda_i \ln \lambda_i\right), \quad \lambda = \mathrm{eig}(K / n), "
         r"\quad K_{ij} = \cos(y_i, y_j)",

@@ -14,7 +14,7 @@ from divmetrics.arrays.linalg import Pull, each, entropy_pull, float64, gram, sp
 from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import FeatureError, UsageError
-from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
+from divmetrics.records.declare import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 Kernel = Literal["anchored", "cosine"]
 HEIGHT = 0.5
@@ -101,7 +101,9 @@ def _resample(pool: Pool, splits: Splits, *, order: float, kernel: Kernel) -> Te
     cite="Friedman and Dieng 2023, arXiv:2210.02410",
     minimum=lambda _: 1,
     equal_n=True,
-    chance=Chance(variance=Variance("influence function", _variance), resample=_resample, draws=12, draws_wide=6),
+    uncertainty=UncertaintySpec(
+        variance=Variance("influence function", _variance), resample=_resample, draws=12, draws_wide=6
+    ),
     about=About(
         formula=r"\mathrm{VS}(Y) / \mathrm{VS}(X), \quad k(x, y) = \cos(\phi(x), \phi(y)), "
         r"\quad \phi(x) = ((x - \mu_r) / s_r, 1/2)",

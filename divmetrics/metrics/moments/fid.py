@@ -9,7 +9,7 @@ from torch import Tensor
 from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Moments
 from divmetrics.metrics.moments import _frechet as frechet
-from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
+from divmetrics.records.declare import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 
 def _variance(pool: Pool, **_: Any) -> float | None:
@@ -32,7 +32,7 @@ def _resample(pool: Pool, splits: Splits, **_: Any) -> Tensor:
     presets=("quick", "default"),
     protocols={"inception-2015": {}},
     # 20, for each is an eigenvalue problem of its own: 0.4 s at d=1280
-    chance=Chance(
+    uncertainty=UncertaintySpec(
         variance=Variance("influence function", _variance), resample=_resample, draws=20, draws_wide=8, bias="1/n"
     ),
     about=About(

@@ -17,7 +17,7 @@ from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import TooFewSamples, UsageError
 from divmetrics.metrics.moments import _frechet as frechet
-from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
+from divmetrics.records.declare import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 WIDE = 64
 """Up to this width the null repeats the whole extrapolation; above, each of its draws takes three subsets of the one
@@ -109,7 +109,9 @@ def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
     role="distance",
     cite="Chong and Forsyth 2020, arXiv:1911.07023",
     minimum=lambda _: 4,
-    chance=Chance(variance=Variance("influence function", _variance), resample=_resample, draws=12, draws_wide=5),
+    uncertainty=UncertaintySpec(
+        variance=Variance("influence function", _variance), resample=_resample, draws=12, draws_wide=5
+    ),
     about=About(
         formula=r"\mathrm{FID}_m - \frac{1}{m} \frac{\sum_i \mathrm{FID}_{m_i} - \mathrm{FID}_m}{\sum_i 1/m_i - 1/m}",
         sees="What FID sees, without the bias that small sets of fakes have.",

@@ -14,7 +14,7 @@ from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Labelled, same_width
 from divmetrics.errors import MeasureError, TooFewSamples, UsageError
 from divmetrics.metrics.moments import _frechet as frechet
-from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
+from divmetrics.records.declare import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 
 def _classes(real: Labelled, fake: Labelled, options: dict[str, Any]) -> tuple[list[int], list[int]]:
@@ -84,7 +84,9 @@ def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
     role="distance",
     cite="Miyato and Koyama 2018, arXiv:1802.05637",
     minimum=lambda options: int(options["min_count"]),
-    chance=Chance(variance=Variance("influence function", _variance), resample=_resample, draws=20, bias="1/n"),
+    uncertainty=UncertaintySpec(
+        variance=Variance("influence function", _variance), resample=_resample, draws=20, bias="1/n"
+    ),
     about=About(
         formula=r"\frac{1}{K} \sum_c \mathrm{FID}(X_c, Y_c)",
         sees="What FID sees, within each class: a class drawn from one template, classes drawn in place of each other.",

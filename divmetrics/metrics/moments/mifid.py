@@ -15,7 +15,7 @@ from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import UsageError
 from divmetrics.metrics.moments import _frechet as frechet
-from divmetrics.records.declare import About, Chance, Interval, Laws, Measured, metric
+from divmetrics.records.declare import About, Interval, Laws, Measured, UncertaintySpec, metric
 
 TINY = 1e-14
 """Added to the distance that is divided by, as in the competition: for all fakes copied it is 0."""
@@ -74,7 +74,9 @@ def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
     role="distance",
     cite="Bai 2021, arXiv:2106.03062",
     protocols={"inception-2015": {"tau": 0.1}},
-    chance=Chance(interval=Interval("influence function", _interval), resample=_resample, draws=20, draws_wide=8),
+    uncertainty=UncertaintySpec(
+        interval=Interval("influence function", _interval), resample=_resample, draws=20, draws_wide=8
+    ),
     about=About(
         formula=r"\mathrm{FID} / \bar m \text{ if } \bar m < \tau \text{ else FID}, \quad "
         r"\bar m = \frac{1}{m} \sum_j \min_i (1 - |\cos(y_j, x_i)|)",

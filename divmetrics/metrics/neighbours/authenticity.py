@@ -4,7 +4,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from divmetrics.arrays.pairs import SUPPORT, ball_radii, mean_on_splits, nearest_across, neighbour_chance, split_nearest
+from divmetrics.arrays.pairs import (
+    SUPPORT,
+    ball_radii,
+    mean_on_splits,
+    nearest_across,
+    neighbour_uncertainty,
+    split_nearest,
+)
 from divmetrics.arrays.splits import FAKE, Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.records.declare import About, Laws, Measured, metric
@@ -26,7 +33,7 @@ def _resample(pool: Pool, splits: Splits) -> Tensor:
     cite="Alaa 2022, arXiv:2102.08921",
     presets=("default",),
     family=SUPPORT,
-    chance=neighbour_chance(_resample),
+    uncertainty=neighbour_uncertainty(_resample),
     about=About(
         formula=r"\frac1m\sum_j\mathbf 1\bigl[\mathrm{NND}_1(x_{i(j)})<|y_j-x_{i(j)}|\bigr],\;i(j)=\arg\min_i|y_j-x_i|",
         sees="Fakes that copy reals, exactly or nearly.",

@@ -11,7 +11,7 @@ from divmetrics.arrays.pairs import PAIRS, SUPPORT, Ties, half_error, split_hits
 from divmetrics.arrays.share_intervals import share_ends
 from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
 from divmetrics.arrays.summaries import Rows
-from divmetrics.records.declare import About, Chance, Interval, Laws, Measured, metric
+from divmetrics.records.declare import About, Interval, Laws, Measured, UncertaintySpec, metric
 
 
 @lru_cache(maxsize=64)
@@ -20,8 +20,8 @@ def _expected(n: int, m: int, k: int) -> np.ndarray:
     s, j = np.arange(m + 1)[:, None], np.arange(min(k, m + 1))
     # The ball of a real is a Beta(k, n - k) of the mass, so c is beta-binomial. Only c < k falls short of 1.
     chosen = gammaln(s + 1) - gammaln(j + 1) - gammaln((s - j).clip(0) + 1)
-    chance = np.exp(chosen + betaln(k + j, (n - k + s - j).clip(1)) - betaln(k, n - k))
-    short: np.ndarray = (np.where(j <= s, chance, 0) * (1 - j / k)).sum(1)
+    uncertainty = np.exp(chosen + betaln(k + j, (n - k + s - j).clip(1)) - betaln(k, n - k))
+    short: np.ndarray = (np.where(j <= s, uncertainty, 0) * (1 - j / k)).sum(1)
     return 1 - short
 
 
@@ -72,7 +72,7 @@ def _interval(
     cite="Salvy 2026, arXiv:2507.01761",
     family=SUPPORT,
     minimum=lambda options: int(options["k"]) + 1,
-    chance=Chance(interval=Interval("half-samples of the mean share", _interval), resample=_resample),
+    uncertainty=UncertaintySpec(interval=Interval("half-samples of the mean share", _interval), resample=_resample),
     about=About(
         formula=r"\frac1m f^{-1}\Bigl(\frac1n\sum_i\frac{\min(k,c_i)}k\Bigr),\;"
         r"f(s)=\frac1k\sum_j\min(j,k)\tbinom sj\frac{B(k+j,n-k+s-j)}{B(k,n-k)}",

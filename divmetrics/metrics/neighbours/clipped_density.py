@@ -10,7 +10,7 @@ from divmetrics.arrays.share_intervals import share_ends
 from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import MeasureError
-from divmetrics.records.declare import About, Chance, Interval, Laws, Measured, metric
+from divmetrics.records.declare import About, Interval, Laws, Measured, UncertaintySpec, metric
 
 
 def _ratios(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
@@ -59,7 +59,9 @@ def _scores(real: Rows, fake: Rows, *, k: int, ties: Ties) -> tuple[Tensor, floa
     presets=("quick", "default"),
     family=SUPPORT,
     minimum=lambda options: int(options["k"]) + 1,
-    chance=Chance(interval=Interval("half-samples of the unclipped ratio", _interval), resample=_resample),
+    uncertainty=UncertaintySpec(
+        interval=Interval("half-samples of the unclipped ratio", _interval), resample=_resample
+    ),
     about=About(
         formula=r"\min\Bigl(1,\frac{\frac1m\sum_j\min(1,c(y_j)/k)}{\frac1n\sum_i\min(1,c_{-i}(x_i)/k)}\Bigr),\;"
         r"c(y)=\#\{i:|y-x_i|\le\min(\mathrm{NND}_k(x_i),\mathrm{median})\}",

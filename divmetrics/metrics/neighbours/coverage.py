@@ -4,7 +4,7 @@ from math import prod
 
 from torch import Tensor
 
-from divmetrics.arrays.pairs import SUPPORT, Ties, neighbour_chance, split_hits, support
+from divmetrics.arrays.pairs import SUPPORT, Ties, neighbour_uncertainty, split_hits, support
 from divmetrics.arrays.splits import REAL, Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.records.declare import About, Laws, Measured, metric
@@ -25,7 +25,7 @@ def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
     family=SUPPORT,
     minimum=lambda options: int(options["k"]) + 1,
     equal_n=True,
-    chance=neighbour_chance(_resample),
+    uncertainty=neighbour_uncertainty(_resample),
     about=About(
         formula=r"\frac1n\sum_i\mathbf 1\bigl[\min_j|x_i-y_j|<\mathrm{NND}_k(x_i)\bigr]",
         sees="Dropped, thinned and shrunken modes: reals that have no fake near them.",

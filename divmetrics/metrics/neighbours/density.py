@@ -4,7 +4,7 @@ from math import inf
 
 from torch import Tensor
 
-from divmetrics.arrays.pairs import SUPPORT, Ties, neighbour_chance, split_hits, support
+from divmetrics.arrays.pairs import SUPPORT, Ties, neighbour_uncertainty, split_hits, support
 from divmetrics.arrays.splits import FAKE, Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.records.declare import About, Laws, Measured, metric
@@ -24,7 +24,7 @@ def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
     cite="Naeem 2020, arXiv:2002.09797",
     family=SUPPORT,
     minimum=lambda options: int(options["k"]) + 1,
-    chance=neighbour_chance(_resample, relative=True),
+    uncertainty=neighbour_uncertainty(_resample, relative=True),
     about=About(
         formula=r"\frac1{km}\sum_j\sum_i\mathbf 1\bigl[|y_j-x_i|<\mathrm{NND}_k(x_i)\bigr]",
         sees="Fakes off the manifold of the reals, and fakes that crowd where reals are densest (far above 1).",

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from divmetrics.arrays.pairs import SUPPORT, Ties, neighbour_chance, split_hits, support
+from divmetrics.arrays.pairs import SUPPORT, Ties, neighbour_uncertainty, split_hits, support
 from divmetrics.arrays.splits import FAKE, Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.records.declare import About, Laws, Measured, metric
@@ -23,7 +23,7 @@ def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
     presets=("quick", "default"),
     family=SUPPORT,
     minimum=lambda options: int(options["k"]) + 1,
-    chance=neighbour_chance(_resample),
+    uncertainty=neighbour_uncertainty(_resample),
     about=About(
         formula=r"\frac1m\sum_j\mathbf 1\bigl[\exists i:|y_j-x_i|<\mathrm{NND}_k(x_i)\bigr]",
         sees="Fakes off the manifold of the reals.",

@@ -5,7 +5,7 @@ from math import inf
 import numpy as np
 from torch import Tensor
 
-from divmetrics.arrays.pairs import SUPPORT, Ties, neighbour_chance, split_hits, support
+from divmetrics.arrays.pairs import SUPPORT, Ties, neighbour_uncertainty, split_hits, support
 from divmetrics.arrays.splits import FAKE, Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.records.declare import About, Laws, Measured, metric
@@ -28,7 +28,7 @@ def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
     cite="Han 2022, arXiv:2206.08549",
     family=SUPPORT,
     minimum=lambda options: int(options["k"]) + 1,
-    chance=neighbour_chance(_resample),
+    uncertainty=neighbour_uncertainty(_resample),
     about=About(
         formula=r"\operatorname{mean}_{j\text{ inside}}\;\min\{\mathrm{NND}_k(x_i):|y_j-x_i|\le\mathrm{NND}_k(x_i)\}",
         sees="Whether fakes reach the sparse outskirts of the reals or keep to their dense middle.",

@@ -5,7 +5,7 @@ from math import inf
 import numpy as np
 from torch import Tensor
 
-from divmetrics.arrays.pairs import SUPPORT, median_realism_on_splits, neighbour_chance, realism_scores
+from divmetrics.arrays.pairs import SUPPORT, median_realism_on_splits, neighbour_uncertainty, realism_scores
 from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.records.declare import About, Laws, Measured, metric
@@ -24,7 +24,7 @@ def _resample(pool: Pool, splits: Splits, *, k: int) -> Tensor:
     cite="Kynkaanniemi 2019, arXiv:1904.06991",
     family=SUPPORT,
     minimum=lambda options: int(options["k"]) + 1,
-    chance=neighbour_chance(_resample, draws=24, pairs=12),
+    uncertainty=neighbour_uncertainty(_resample, draws=24, pairs=12),
     about=About(
         formula=r"\operatorname{median}_j\max_{i:\,\mathrm{NND}_k(x_i)\le\mathrm{median}}\frac{\mathrm{NND}_k(x_i)}{|y_j-x_i|}",
         sees="How far inside or outside the manifold of the reals the fakes are: above 1 inside, below 1 outside.",

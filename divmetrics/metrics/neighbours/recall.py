@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from divmetrics.arrays.pairs import SUPPORT, Ties, neighbour_chance, split_hits, support
+from divmetrics.arrays.pairs import SUPPORT, Ties, neighbour_uncertainty, split_hits, support
 from divmetrics.arrays.splits import REAL, Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.records.declare import About, Laws, Measured, metric
@@ -23,7 +23,7 @@ def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
     presets=("quick", "default"),
     family=SUPPORT,
     minimum=lambda options: int(options["k"]) + 1,
-    chance=neighbour_chance(_resample),
+    uncertainty=neighbour_uncertainty(_resample),
     about=About(
         formula=r"\frac1n\sum_i\mathbf 1\bigl[\exists j:|x_i-y_j|<\mathrm{NND}_k(y_j)\bigr]",
         sees="Dropped and shrunken modes, and fakes that repeat themselves: their balls shrink to points.",

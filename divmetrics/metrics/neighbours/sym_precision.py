@@ -2,7 +2,7 @@
 
 from torch import Tensor, minimum
 
-from divmetrics.arrays.pairs import SUPPORT, Ties, neighbour_chance, split_hits, support
+from divmetrics.arrays.pairs import SUPPORT, Ties, neighbour_uncertainty, split_hits, support
 from divmetrics.arrays.splits import FAKE, Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.records.declare import About, Laws, Measured, metric
@@ -24,7 +24,7 @@ def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
     family=SUPPORT,
     minimum=lambda options: int(options["k"]) + 1,
     equal_n=True,
-    chance=neighbour_chance(_resample),
+    uncertainty=neighbour_uncertainty(_resample),
     about=About(
         formula=r"\min\Bigl(\mathrm{precision},"
         r"\;\frac1m\sum_j\mathbf 1\bigl[\min_i|y_j-x_i|<\mathrm{NND}_k(y_j)\bigr]\Bigr)",

@@ -13,7 +13,7 @@ from divmetrics.arrays.memo import once
 from divmetrics.arrays.splits import Pool
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import TooFewSamples
-from divmetrics.records.declare import About, Chance, Laws, Measured, Null, Variance, metric
+from divmetrics.records.declare import About, Laws, Measured, Null, UncertaintySpec, Variance, metric
 
 Classifier = Literal["logistic", "knn"]
 STEPS = 200
@@ -176,7 +176,7 @@ def _column(test: _Test, side: int, n: int) -> list[float | None]:
     cite="Lopez-Paz and Oquab 2017, arXiv:1610.06545",
     minimum=lambda _: 4,
     equal_n=True,
-    chance=Chance(Variance("binomial and retrained", _variance), null=_null),
+    uncertainty=UncertaintySpec(Variance("binomial and retrained", _variance), null=_null),
     about=About(
         formula=r"\frac12\Bigl(\frac1{n'}\sum_{i\in\text{test}}1[\hat p(x_i)<\tfrac12]+"
         r"\frac1{m'}\sum_{j\in\text{test}}1[\hat p(y_j)>\tfrac12]\Bigr)",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from divmetrics.arrays.splits import Pool
 from divmetrics.arrays.summaries import Sample
 from divmetrics.metrics.others._ms_ssim import SMALLEST, Border, compared
-from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
+from divmetrics.records.declare import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 FEWEST = 8
 """Images below which nothing is known of how much they vary."""
@@ -23,7 +23,7 @@ def _variance(pool: Pool, *, pairs: int, border: Border, seed: int) -> float:
     better="lower",
     laws=Laws(range=(0, 1), row_order=False),
     cite="Odena 2017, arXiv:1610.09585; Wang 2003, doi:10.1109/ACSSC.2003.1292216",
-    chance=Chance(variance=Variance("dyadic", _variance)),
+    uncertainty=UncertaintySpec(variance=Variance("dyadic", _variance)),
     smallest=SMALLEST,
     companion="pixels?size=256",
     about=About(

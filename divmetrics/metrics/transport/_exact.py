@@ -15,7 +15,7 @@ from divmetrics.arrays.pairs import Distinct
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import MeasureError
 from divmetrics.metrics.transport._costs import Memory, centred, costs, remembered
-from divmetrics.metrics.transport._prices import near_prices
+from divmetrics.metrics.transport._warm_start_duals import near_prices
 
 MAX_CELLS = 20_000**2
 """Largest cost matrix that is built, in cells of 8 bytes: 3.2 GB."""

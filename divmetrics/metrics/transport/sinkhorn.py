@@ -10,7 +10,7 @@ from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import UsageError
 from divmetrics.metrics.transport import VARIANCE, divergence, divergences, solve_entropic, variance
-from divmetrics.records.declare import About, Chance, Laws, Measured, Variance, metric
+from divmetrics.records.declare import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 LOOSE = 1e-3
 """Error of masses that does for parts of the samples, of which only the spread is read."""
@@ -40,7 +40,9 @@ def _resample(pool: Pool, splits: Splits, *, eps: float, p: float) -> Tensor:
     laws=Laws(range=(0, inf), translation=True, rotation=True, scaling=2.0, on_copies=0.0),
     role="distance",
     cite="Genevay 2018, arXiv:1706.00292; Feydy 2019, arXiv:1810.08278",
-    chance=Chance(variance=Variance(VARIANCE, _variance), resample=_resample, draws=8, draws_wide=5, bias="null"),
+    uncertainty=UncertaintySpec(
+        variance=Variance(VARIANCE, _variance), resample=_resample, draws=8, draws_wide=5, bias="null"
+    ),
     about=About(
         formula=r"OT_\varepsilon(X, Y) - \tfrac12 OT_\varepsilon(X, X) - \tfrac12 OT_\varepsilon(Y, Y), \quad "
         r"OT_\varepsilon = \min_\pi \sum_{ij} \pi_{ij} \lVert x_i - y_j \rVert^p + \varepsilon KL(\pi \| X \otimes Y)",

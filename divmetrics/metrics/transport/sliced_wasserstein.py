@@ -17,7 +17,7 @@ from divmetrics.metrics.transport import (
     line_potentials,
     variance,
 )
-from divmetrics.records.declare import About, Chance, Laws, Variance, metric
+from divmetrics.records.declare import About, Laws, UncertaintySpec, Variance, metric
 
 SOME = 100
 """Lines that do for the spread over parts of the samples."""
@@ -49,7 +49,7 @@ def _resample(pool: Pool, splits: Splits, *, projections: int, p: float, seed: i
     role="distance",
     cite="Bonneel 2015, doi:10.1007/s10851-014-0506-3",
     minimum=lambda _: 1,
-    chance=Chance(variance=Variance(VARIANCE, _variance), resample=_resample, draws=50, bias="null"),
+    uncertainty=UncertaintySpec(variance=Variance(VARIANCE, _variance), resample=_resample, draws=50, bias="null"),
     about=About(
         formula=r"\Bigl(\mathbb E_\theta W_p^p(\theta^\top X, \theta^\top Y)\Bigr)^{1/p}",
         sees="Shifts, changed spread, dropped modes and wrong shares, as far as they show along a line.",

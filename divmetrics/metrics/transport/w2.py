@@ -9,7 +9,7 @@ from torch import Tensor
 from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.metrics.transport import VARIANCE, distances_on_splits, transport, transport_variance
-from divmetrics.records.declare import About, Chance, Laws, Variance, metric
+from divmetrics.records.declare import About, Laws, UncertaintySpec, Variance, metric
 
 
 def _variance(pool: Pool) -> float | None:
@@ -29,7 +29,7 @@ def _resample(pool: Pool, splits: Splits) -> Tensor:
     role="distance",
     cite="Villani 2009, Optimal Transport: Old and New, ch. 6; Crouse 2016, doi:10.1109/TAES.2016.140952 (the solver)",
     minimum=lambda _: 1,
-    chance=Chance(variance=Variance(VARIANCE, _variance), resample=_resample, draws=5, bias="null"),
+    uncertainty=UncertaintySpec(variance=Variance(VARIANCE, _variance), resample=_resample, draws=5, bias="null"),
     about=About(
         formula=r"\Bigl(\min_{\pi \in \Pi} \sum_{ij} \pi_{ij} \lVert x_i - y_j \rVert^2\Bigr)^{1/2}",
         sees="As `emd`, with more weight on mass that travels far: a dropped mode, a few fakes far from all reals.",

@@ -102,11 +102,11 @@ def test_radii_of_small_sets_of_whole_numbers(data: st.DataObject) -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_bounds_hold(hard: Tensor, dtype: torch.dtype) -> None:
     pairs = distances.Pairs(hard, hard.flip(0))
-    sheets = pairs._sheets(dtype)
-    if not all(sheet.usable for sheet in sheets):
+    matrices = pairs._matrices(dtype)
+    if not all(matrix.usable for matrix in matrices):
         return
-    low = distances.lower(*sheets, slice(None), slice(None)).double()
-    high = low + sheets[0].doubt[:, None] + sheets[1].doubt
+    low = distances.lower(*matrices, slice(None), slice(None)).double()
+    high = low + matrices[0].error_bound[:, None] + matrices[1].error_bound
     squared = brute(pairs.left, pairs.right)
     assert bool((low <= squared).all())
     assert bool((squared <= high).all())
@@ -131,10 +131,10 @@ def test_few_pairs_are_computed_directly(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_only_blocks_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every product is a block, and no list grows with n x n."""
     monkeypatch.setattr(distances, "BLOCK", 64)
-    largest, lower = [], distances.lower
+    largest, lower_bounds = [], distances.lower
 
     def watched(*arguments: object) -> Tensor:
-        block = lower(*arguments)  # type: ignore[arg-type]
+        block = lower_bounds(*arguments)  # type: ignore[arg-type]
         largest.append(block.numel())
         return block
 

@@ -18,10 +18,10 @@ from divmetrics.arrays.pairs import (
     split_nearest,
     support,
 )
-from divmetrics.arrays.pairs import _crowds as crowds
+from divmetrics.arrays.pairs import _dense_balls as crowds
 from divmetrics.arrays.pairs import _lists as lists_room
 from divmetrics.arrays.pairs import _splits as splits_room
-from divmetrics.arrays.pairs._halved import as_they_are, disjoint_halves
+from divmetrics.arrays.pairs._half_sample_variance import as_they_are, disjoint_halves
 from divmetrics.arrays.pairs._realism import median_realism_on_splits
 from divmetrics.arrays.splits import ABSENT, FAKE, REAL, Pool, Splits
 from divmetrics.arrays.summaries import Rows
@@ -164,13 +164,13 @@ def test_splits_for_which_lists_would_be_too_deep_are_unknown(monkeypatch: pytes
     monkeypatch.setattr(lists_room, "MOST", 2 * 330 * 60)
     pool = pool_of(gaussian(300, 4), gaussian(30, 4, 1))
     halves, dealt = Splits.halves(300, 30, 2, 0), Splits.permutations(300, 30, 2, 0)
-    found = METRICS["precision"].chance.resample(pool, Splits.of([halves, dealt]), k=5, ties="open")  # type: ignore[misc]
+    found = METRICS["precision"].uncertainty.resample(pool, Splits.of([halves, dealt]), k=5, ties="open")  # type: ignore[misc]
     assert torch.isfinite(found).tolist() == [True, True, False, False]
 
 
 def test_halves_with_too_few_for_a_neighbour_are_unknown() -> None:
     pool = pool_of(gaussian(6, 2), gaussian(6, 2, 1))
-    found = METRICS["recall"].chance.resample(pool, splits_of(pool), k=5, ties="open")  # type: ignore[misc]
+    found = METRICS["recall"].uncertainty.resample(pool, splits_of(pool), k=5, ties="open")  # type: ignore[misc]
     assert torch.isfinite(found).tolist() == [True, False, False, True, True]
 
 
@@ -181,7 +181,7 @@ def test_near_copies_are_listed_in_float64() -> None:
     pool = pool_of(real, fake)
     splits = splits_of(pool)
     assert_as_parts(pool, splits, split_hits(pool, splits, 3, "open"), 3, "open")
-    assert lists_room.lists(pool, 1).sharp.all()
+    assert lists_room.lists(pool, 1).float64.all()
 
 
 def test_all_that_is_asked_of_a_pool_is_one_product(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,12 +196,12 @@ def test_all_that_is_asked_of_a_pool_is_one_product(monkeypatch: pytest.MonkeyPa
     pool = pool_of(gaussian(100, 8), gaussian(100, 8, 1))
     for name in ("precision", "coverage", "clipped_density", "authenticity", "rarity"):
         metric = METRICS[name]
-        if metric.chance.interval is not None:
-            low, high = metric.chance.interval.function(pool, 0.95, **metric.resolve({}))
+        if metric.uncertainty.interval is not None:
+            low, high = metric.uncertainty.interval.function(pool, 0.95, **metric.resolve({}))
             assert low < high
         else:
-            assert metric.chance.variance is not None
-            assert metric.chance.variance.function(pool, **metric.resolve({})) > 0
+            assert metric.uncertainty.variance is not None
+            assert metric.uncertainty.variance.function(pool, **metric.resolve({})) > 0
     assert len(made) == 1
 
 

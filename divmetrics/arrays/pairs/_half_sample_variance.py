@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from divmetrics.arrays.splits import ABSENT, FAKE, REAL, Pool, Splits
-from divmetrics.records.declare import Chance, Variance
+from divmetrics.records.declare import UncertaintySpec, Variance
 
 PAIRS = 40
 """Pairs of halves; the error of a standard error from 40 is 11 %."""
@@ -26,9 +26,9 @@ PAIRS = 40
 _known: WeakKeyDictionary[Pool, Splits] = WeakKeyDictionary()
 
 
-def neighbour_chance(
+def neighbour_uncertainty(
     resample: Callable[..., Tensor], *, relative: bool = False, draws: int | None = None, pairs: int = PAIRS
-) -> Chance:
+) -> UncertaintySpec:
     """How sure a metric of neighbours is: halves for the interval, re-splits for the null, both by `resample`.
 
     `relative`: errors of half-samples are in proportion to the value, for one that grows with the sample size.
@@ -37,7 +37,7 @@ def neighbour_chance(
     def variance(pool: Pool, **options: Any) -> float | None:
         return halved_variance(pool, lambda splits: resample(pool, splits, **options), pairs=pairs, relative=relative)
 
-    return Chance(Variance("half-samples, single and in disjoint pairs", variance), resample, draws=draws)
+    return UncertaintySpec(Variance("half-samples, single and in disjoint pairs", variance), resample, draws=draws)
 
 
 def halved_variance(

@@ -7,8 +7,8 @@ from math import log, sqrt
 from torch import Tensor
 
 from divmetrics.arrays.linalg import float64
-from divmetrics.arrays.pairs._discrepancy import centred_square
 from divmetrics.arrays.pairs._kernels import Gaussian, split_sums, within
+from divmetrics.arrays.pairs._mmd import centred_square
 from divmetrics.arrays.splits import Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import UsageError

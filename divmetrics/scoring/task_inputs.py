@@ -1,4 +1,4 @@
-"""`Sides`: what a task reads of what was collected: summaries, classes, equal sizes, the pool behind its chance."""
+"""`TaskInputs`: what a task reads of what was collected: summaries, classes, equal sizes, the pooled samples."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
-class Sides:
+class TaskInputs:
     """The sides of one measurement. What is made of them is made once, so that metrics share their passes."""
 
     collected: Mapping[SideName, Collected]

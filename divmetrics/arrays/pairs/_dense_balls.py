@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from divmetrics.arrays.pairs._lists import Estimates, Lists
-from divmetrics.arrays.pairs._tallies import Ask, SplitHits
+from divmetrics.arrays.pairs._split_counts import Ask, SplitHits
 from divmetrics.arrays.splits import FAKE, REAL, Pool
 
 ROWS = 256
@@ -21,12 +21,12 @@ ROWS = 256
 
 def whole_rows(pool: Pool, found: Lists, places: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """`places` in pieces `[r]`, each with its squared distances `[r, N]` float32 to all, as they are in the lists."""
-    for sharp in (False, True):
-        rows = places[found.sharp[places] == sharp]
+    for in_float64 in (False, True):
+        rows = places[found.in_float64[places] == in_float64]
         if len(rows):
-            estimates = replace(Estimates.of(pool, sharp=sharp), scale=found.scale)
+            estimates = replace(Estimates.of(pool, in_float64=in_float64), scale=found.scale)
             for few in np.array_split(rows, -(-len(rows) // ROWS)):
-                on_device = torch.from_numpy(few).to(estimates.sheet.rows.device)
+                on_device = torch.from_numpy(few).to(estimates.matrix.rows.device)
                 yield few, estimates.block(on_device, slice(0, pool.n + pool.m)).cpu().numpy()
 
 
