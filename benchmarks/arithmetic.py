@@ -31,7 +31,7 @@ from vendi_score import vendi as vendi_peer
 
 from divmetrics.arrays.summaries import Moments, Rows
 from divmetrics.metrics.transport import directions
-from divmetrics.records.declare import METRICS
+from divmetrics.records.metric import METRICS
 
 PACKAGES = ["numpy", "scipy", "torch", "POT", "prdc", "pytorch-fid", "torch-fidelity", "torchmetrics", "vendi-score"]
 warnings.simplefilter("ignore")  # peers warn of each other's deprecations

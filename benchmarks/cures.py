@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from divmetrics.records.declare import ZOO, ZooModel
+from divmetrics.records.generator import ZOO, ZooModel
 from divmetrics.zoo.models.checkpoints import Checkpoint
 
 RESULTS = Path(__file__).parent / "results" / "cures.jsonl"

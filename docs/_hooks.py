@@ -11,7 +11,7 @@ from latex2mathml.converter import convert
 from mkdocs.structure.files import File, Files
 from scipy.stats import binom
 
-from divmetrics.records.declare import METRICS, Laws, Metric
+from divmetrics.records.metric import METRICS, Laws, Metric
 
 LAWS = {
     "row_order": "the order of the rows does not matter",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from divmetrics.records.declare import METRICS
+from divmetrics.records.metric import METRICS
 from divmetrics.validation.checks import CHECKS
 from divmetrics.validation.ladders import CLEAR, COLUMNS, CONTROLS, KNOBS
 from divmetrics.validation.recommend import ANSWERS, seen, sharper

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import mannwhitneyu
 
-from divmetrics.records.declare import ZOO, ZooModel
+from divmetrics.records.generator import ZOO, ZooModel
 from divmetrics.zoo import record as roster
 
 CURES = Path(__file__).parent.parent / "benchmarks" / "results" / "cures.jsonl"

@@ -32,7 +32,7 @@ def test_unknown_name_is_an_attribute_error() -> None:
         "from divmetrics.records.results import Report",
         "import divmetrics.cli",
         "import divmetrics.report.gate.judge",
-        "import divmetrics.records.declare",
+        "import divmetrics.records.metric",
     ],
 )
 def test_light_imports_load_nothing_heavy(statement: str) -> None:

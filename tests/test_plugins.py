@@ -62,7 +62,7 @@ def test_a_plugin_is_listed_and_scored_with(folder: Path) -> None:
 
 def test_a_broken_plugin_is_a_warning_that_names_its_distribution(folder: Path) -> None:
     install(folder, "divmetrics-broken", "divmetrics_broken", "raise RuntimeError('half a plug-in')\n")
-    taken = "from divmetrics.records.declare import extractor\n"
+    taken = "from divmetrics.records.extractor import extractor\n"
     taken += "extractor('pixels', modality='image', provides=('pooled',), cite='')(lambda: None)\n"
     install(folder, "divmetrics-taken", "divmetrics_taken", taken)
     listed = run(folder, "list", "extractors", "--json")
@@ -72,7 +72,7 @@ def test_a_broken_plugin_is_a_warning_that_names_its_distribution(folder: Path) 
 
 
 TEXTS = """
-from divmetrics.records.declare import extractor
+from divmetrics.records.extractor import extractor
 
 @extractor("words", modality="text", provides=("pooled",), cite="")
 def words(*, size: int = 4):

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from divmetrics.arrays.linalg import float64, gram
 from divmetrics.errors import FeatureError, UsageError
-from divmetrics.records.declare import Layer, Need
+from divmetrics.records.extractor import Layer
+from divmetrics.records.metric import Need
 
 
 @dataclass(frozen=True, eq=False)

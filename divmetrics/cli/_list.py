@@ -15,7 +15,7 @@ from divmetrics.errors import UnknownName
 from divmetrics.report.page import Grid, Page
 
 if TYPE_CHECKING:
-    from divmetrics.records.declare import Need
+    from divmetrics.records.metric import Need
     from divmetrics.records.options import Option
 
 Entry = dict[str, Any]
@@ -55,7 +55,7 @@ def show_entries(title: str, entries: list[Entry], *, as_json: bool) -> None:
 
 def zoo_entries() -> list[Entry]:
     """The generators of the zoo, each with what the oracle says of its samples."""
-    from divmetrics.records.declare import ZOO
+    from divmetrics.records.generator import ZOO
     from divmetrics.zoo import record as roster
 
     return [
@@ -77,7 +77,7 @@ def zoo_entries() -> list[Entry]:
 
 
 def _metrics() -> list[Entry]:
-    from divmetrics.records.declare import METRICS
+    from divmetrics.records.metric import METRICS
 
     return [
         {
@@ -94,7 +94,7 @@ def _metrics() -> list[Entry]:
 
 
 def _extractors() -> list[Entry]:
-    from divmetrics.records.declare import EXTRACTORS
+    from divmetrics.records.extractor import EXTRACTORS
 
     return [
         {
@@ -110,7 +110,7 @@ def _extractors() -> list[Entry]:
 
 
 def _presets() -> list[Entry]:
-    from divmetrics.records.declare import METRICS
+    from divmetrics.records.metric import METRICS
     from divmetrics.scoring.plan import PRESETS
 
     members = {preset: [m.name for m in METRICS if preset == "full" or preset in m.presets] for preset in PRESETS}

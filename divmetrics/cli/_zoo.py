@@ -14,7 +14,7 @@ from divmetrics.errors import UsageError
 from divmetrics.records.files import check_writable
 
 if TYPE_CHECKING:
-    from divmetrics.records.declare import ZooModel
+    from divmetrics.records.generator import ZooModel
     from divmetrics.zoo.record import Checked
 
 FAILED = 1
@@ -70,7 +70,7 @@ def sample(name: str, count: int | None, seed: int | None, output: str) -> None:
 @debug_option
 def train(name: str, output: str, seed: int, quiet: bool) -> None:
     """Train NAME from scratch, as its checkpoint was made; a run that was killed goes on from what is in DIR."""
-    from divmetrics.records.declare import ZOO
+    from divmetrics.records.generator import ZOO
 
     model = ZOO[name]
     if model.train is None:
@@ -113,7 +113,7 @@ def _untrained(checked: Checked, models: list[ZooModel]) -> bool:
 
 
 def _chosen(names: tuple[str, ...], only: str | None) -> list[Any]:
-    from divmetrics.records.declare import ZOO
+    from divmetrics.records.generator import ZOO
     from divmetrics.zoo.targets import target
 
     if only is not None:

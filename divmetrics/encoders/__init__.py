@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any
 
 from divmetrics.encoders._encoder import Encoder
-from divmetrics.records.declare import EXTRACTORS, Spec
+from divmetrics.records.extractor import EXTRACTORS, Spec
 
 
 def load_encoder(spec: str) -> Encoder:

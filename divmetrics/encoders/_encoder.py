@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor, nn
 
-from divmetrics.records.declare import Layer
+from divmetrics.records.extractor import Layer
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from divmetrics.encoders._encoder import Encoder
 from divmetrics.encoders._preparing import IMAGENET_MEAN, IMAGENET_STD, Fit, Published
 from divmetrics.encoders._state_dicts import fill, read_state, state_digest
 from divmetrics.errors import Unavailable, UnknownName, UsageError
-from divmetrics.records.declare import Layer
+from divmetrics.records.extractor import Layer
 
 RANDOM = "random"
 """What `weights` is called where the network is to be drawn by `seed`."""

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from divmetrics.encoders._encoder import Encoder
 from divmetrics.encoders._foreign import Pooled, encoder, timm_network
 from divmetrics.encoders._preparing import CLIP_MEAN, CLIP_STD, Fit, Published
-from divmetrics.records.declare import extractor
+from divmetrics.records.extractor import extractor
 
 CITE = "Radford 2021, arXiv:2103.00020"
 

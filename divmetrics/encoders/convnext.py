@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from divmetrics.encoders._encoder import Encoder
 from divmetrics.encoders._foreign import encoder, timm_network, timm_pooled, timm_preparer
-from divmetrics.records.declare import extractor
+from divmetrics.records.extractor import extractor
 
 
 @extractor("convnext", modality="image", provides=("pooled", "logits"), cite="Liu 2022, arXiv:2201.03545")

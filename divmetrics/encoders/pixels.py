@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from divmetrics.encoders._encoder import Encoder
 from divmetrics.encoders._preparing import Bicubic, Native
 from divmetrics.errors import UsageError
-from divmetrics.records.declare import extractor
+from divmetrics.records.extractor import extractor
 
 
 class _Pixels(nn.Module):

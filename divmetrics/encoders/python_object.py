@@ -17,7 +17,7 @@ from divmetrics.encoders._foreign import IMAGENET, drawn, foreign, own_preparer
 from divmetrics.encoders._preparing import Interpolation
 from divmetrics.encoders._state_dicts import state_digest
 from divmetrics.errors import UsageError
-from divmetrics.records.declare import extractor
+from divmetrics.records.extractor import extractor
 
 
 class _Function(nn.Module):

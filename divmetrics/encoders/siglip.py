@@ -5,7 +5,7 @@ from __future__ import annotations
 from divmetrics.encoders._encoder import Encoder
 from divmetrics.encoders._foreign import Pooled, Timm, encoder, timm_network
 from divmetrics.encoders._preparing import Published
-from divmetrics.records.declare import extractor
+from divmetrics.records.extractor import extractor
 
 
 @extractor("siglip", modality="image", provides=("pooled",), cite="Zhai 2023, arXiv:2303.15343")

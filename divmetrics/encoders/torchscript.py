@@ -12,7 +12,7 @@ from divmetrics.encoders._encoder import Encoder
 from divmetrics.encoders._foreign import IMAGENET, foreign, own_preparer
 from divmetrics.encoders._preparing import Interpolation
 from divmetrics.errors import Unavailable
-from divmetrics.records.declare import extractor
+from divmetrics.records.extractor import extractor
 
 
 @extractor("torchscript", modality="image", provides=("pooled", "logits"), cite="docs.pytorch.org, torch.jit.save")

@@ -12,7 +12,7 @@ from divmetrics.encoders._foreign import RANDOM, Pooled, check_seed, drawn, enco
 from divmetrics.encoders._preparing import Published
 from divmetrics.encoders._state_dicts import fill, read_state, state_digest
 from divmetrics.errors import UnknownName, UsageError
-from divmetrics.records.declare import extractor
+from divmetrics.records.extractor import extractor
 
 
 @extractor(

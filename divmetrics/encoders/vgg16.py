@@ -5,7 +5,7 @@ from __future__ import annotations
 from divmetrics.encoders._encoder import Encoder
 from divmetrics.encoders._foreign import encoder, timm_network, timm_pooled
 from divmetrics.encoders._preparing import Published
-from divmetrics.records.declare import extractor
+from divmetrics.records.extractor import extractor
 
 CITE = "Simonyan 2014, arXiv:1409.1556; as an encoder for metrics: Kynkaanniemi 2019, arXiv:1904.06991"
 

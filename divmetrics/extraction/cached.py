@@ -14,7 +14,7 @@ from torch import Tensor
 from divmetrics.encoders._encoder import Encoder
 from divmetrics.extraction import loop as extract
 from divmetrics.extraction.store import PART, Part
-from divmetrics.records.declare import Layer
+from divmetrics.records.extractor import Layer
 from divmetrics.records.results import Skipped
 from divmetrics.sources import Source
 

@@ -25,7 +25,7 @@ from divmetrics.encoders._encoder import Encoder
 from divmetrics.encoders._openvino_silent import openvino_silent
 from divmetrics.errors import Unavailable
 from divmetrics.extraction.loading import check_size
-from divmetrics.records.declare import Layer
+from divmetrics.records.extractor import Layer
 
 Precision = Literal["float32", "fast"]
 Wait = Callable[[], tuple[Tensor, ...]]

@@ -24,7 +24,7 @@ from divmetrics.extraction.device_images import check_decoder, on_device
 from divmetrics.extraction.engines import Network, Precision, exact_float32, fast_type, memory_named
 from divmetrics.extraction.loading import named_if_a_worker_dies
 from divmetrics.extraction.store import Cache
-from divmetrics.records.declare import Layer
+from divmetrics.records.extractor import Layer
 from divmetrics.records.results import Skipped
 from divmetrics.sources import Source, Stream
 

@@ -25,7 +25,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from divmetrics.errors import UsageError
-from divmetrics.records.declare import Layer
+from divmetrics.records.extractor import Layer
 from divmetrics.records.files import atomic
 
 PART = 512

@@ -24,7 +24,7 @@ from divmetrics.arrays.share_intervals import wilson
 from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import ClassTally, Rows, Summary
 from divmetrics.errors import DivmetricsError
-from divmetrics.records.declare import Metric, Null
+from divmetrics.records.metric import Metric, Null
 from divmetrics.records.results import NullBand, finite_or_none
 
 MANY, FEW = 199, 20

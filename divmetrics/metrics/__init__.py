@@ -1,6 +1,6 @@
 """Metrics, one idea a file. `divmetrics.metrics.recall(real, fake, k=5)` works on any `[n, d]` arrays or tensors."""
 
-from divmetrics.records.declare import METRICS, Metric
+from divmetrics.records.metric import METRICS, Metric
 
 
 def __getattr__(name: str) -> Metric:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
 from divmetrics.errors import UnknownName, UsageError
 
@@ -22,6 +23,7 @@ class Named(Protocol):
 
 
 T = TypeVar("T", bound=Named)
+P = ParamSpec("P")
 
 
 class Registry(Generic[T]):
@@ -77,3 +79,17 @@ def load_plugins() -> None:
         except Exception as error:  # a stranger's import may fail in any way; ours must go on
             owner = entry.dist.name if entry.dist else "an unknown distribution"
             warnings.warn(f"plug-in {entry.name!r} of {owner} was not loaded: {error!r}", stacklevel=2)
+
+
+def declares(record: Callable[P, T], registry: Registry[T]) -> Callable[P, Callable[[Callable[..., Any]], T]]:
+    """Decorator that turns a function into a `record` in `registry`; it takes the record's other fields."""
+
+    def decorator(*fields: P.args, **named: P.kwargs) -> Callable[[Callable[..., Any]], T]:
+        def declare(function: Callable[..., Any]) -> T:
+            made: T = replace(record(*fields, **named), function=function)  # type: ignore[type-var]
+            registry.add(made)
+            return made
+
+        return declare
+
+    return decorator

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from divmetrics.arrays.summaries import SUMMARIES, Rows, Sample, Summary
 from divmetrics.errors import MissingLayer, SourceError
-from divmetrics.records.declare import Layer
+from divmetrics.records.extractor import Layer
 from divmetrics.records.files import atomic
 from divmetrics.records.results import Side
 

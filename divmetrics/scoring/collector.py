@@ -17,7 +17,7 @@ from divmetrics.arrays.summaries import Sample, Summary, as_rows, check_finite
 from divmetrics.encoders._encoder import Encoder
 from divmetrics.extraction import cached as caching
 from divmetrics.extraction import loop as extract
-from divmetrics.records.declare import Layer
+from divmetrics.records.extractor import Layer
 from divmetrics.records.results import Side, Skipped
 from divmetrics.scoring.collected import Collected, EncoderInfo
 from divmetrics.scoring.plan import FEATURES

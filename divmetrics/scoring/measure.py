@@ -12,7 +12,7 @@ from typing import Any
 from divmetrics._version import __version__
 from divmetrics.errors import DivmetricsError, SourceError
 from divmetrics.inference.uncertainty import Draws, Uncertainty, uncertainty_of
-from divmetrics.records.declare import Family, Measured
+from divmetrics.records.metric import Family, Measured
 from divmetrics.records.results import Report, Result, Signature, finite_or_none, params_text
 from divmetrics.scoring.collected import Collected
 from divmetrics.scoring.per_sample import modes_of, samples_of

@@ -16,7 +16,7 @@ from divmetrics.encoders._encoder import Encoder
 from divmetrics.errors import MeasureError, SourceError, UsageError
 from divmetrics.extraction.loop import How
 from divmetrics.extraction.store import Cache
-from divmetrics.records.declare import Layer, Spec
+from divmetrics.records.extractor import Layer, Spec
 from divmetrics.records.results import Report
 from divmetrics.scoring import collected as store
 from divmetrics.scoring.collected import Collected

@@ -13,7 +13,7 @@ from divmetrics.arrays.pairs import nearest_across
 from divmetrics.arrays.summaries import ClassTally, Rows
 from divmetrics.errors import DivmetricsError, MissingLayer
 from divmetrics.inference.mode_table import cluster_table, mode_table
-from divmetrics.records.declare import METRICS, Measured
+from divmetrics.records.metric import METRICS, Measured
 from divmetrics.records.results import Mode
 from divmetrics.scoring.plan import LABELS, SIDES, Plan, SideName, Task
 from divmetrics.scoring.task_inputs import TaskInputs, inventory

@@ -9,7 +9,8 @@ from typing import Any, Literal, Self
 
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import DivmetricsError, FeatureError, MissingLayer, TooFewSamples, UnknownName, UsageError
-from divmetrics.records.declare import EXTRACTORS, METRICS, Layer, Metric, Need, Spec
+from divmetrics.records.extractor import EXTRACTORS, Layer, Spec
+from divmetrics.records.metric import METRICS, Metric, Need
 
 SideName = Literal["real", "fake", "held_out"]
 SIDES: tuple[SideName, SideName] = ("real", "fake")

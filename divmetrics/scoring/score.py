@@ -11,8 +11,9 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from divmetrics.errors import UsageError
-from divmetrics.records.declare import METRICS, Spec
+from divmetrics.records.extractor import Spec
 from divmetrics.records.files import check_writable
+from divmetrics.records.metric import METRICS
 from divmetrics.records.results import Report, Side
 from divmetrics.scoring.collected import Collected
 from divmetrics.scoring.foreign_statistics import read_statistics

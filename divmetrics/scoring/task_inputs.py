@@ -13,7 +13,7 @@ from torch import Tensor
 from divmetrics.arrays.splits import Pool
 from divmetrics.arrays.summaries import ClassTally, Labelled, Rows, Summary
 from divmetrics.errors import MissingLayer
-from divmetrics.records.declare import Layer
+from divmetrics.records.extractor import Layer
 from divmetrics.records.results import Side
 from divmetrics.scoring.collected import Collected
 from divmetrics.scoring.plan import HELD_OUT, LABELS, SideName, Task

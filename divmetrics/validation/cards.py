@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from divmetrics.records.declare import METRICS, Metric
+from divmetrics.records.metric import METRICS, Metric
 from divmetrics.validation.checks import CHECKS
 from divmetrics.validation.ladders import CLEAR, COLUMNS, CONTROLS
 from divmetrics.validation.records import CalibrationRow, Card, LadderRow, SanityRow

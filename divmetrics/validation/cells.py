@@ -9,7 +9,7 @@ import numpy as np
 
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import DivmetricsError, UsageError
-from divmetrics.records.declare import Layer
+from divmetrics.records.extractor import Layer
 from divmetrics.records.results import Side
 from divmetrics.scoring.collected import Collected, EncoderInfo
 from divmetrics.scoring.measure import measure

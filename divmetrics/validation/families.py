@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from divmetrics.records.declare import ZOO, ZooModel
+from divmetrics.records.generator import ZOO, ZooModel
 
 LEAST = 5
 """Models of a ladder at least; a tau over fewer is chance."""

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from divmetrics.records.declare import METRICS, ZOO, Metric, ZooModel
+from divmetrics.records.generator import ZOO, ZooModel
+from divmetrics.records.metric import METRICS, Metric
 from divmetrics.validation.cells import side, values
 from divmetrics.validation.families import ENOUGH, families, weights
 from divmetrics.validation.records import LadderRow, Rung

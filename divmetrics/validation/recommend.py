@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import combinations
 from math import inf
 
-from divmetrics.records.declare import METRICS, Metric
+from divmetrics.records.metric import METRICS, Metric
 from divmetrics.validation.ladders import CLEAR, COLUMNS
 from divmetrics.validation.records import LadderRow
 

@@ -24,7 +24,7 @@ from rich.progress import track
 
 import divmetrics
 from divmetrics.extraction.store import Cache
-from divmetrics.records.declare import METRICS
+from divmetrics.records.metric import METRICS
 from divmetrics.validation.cells import Found
 
 ASIDE = {"cli", "report", "__main__.py"}

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from divmetrics.records.declare import METRICS, Metric
+from divmetrics.records.metric import METRICS, Metric
 from divmetrics.validation.cells import Found, side, values
 from divmetrics.validation.checks import CHECKS, ROLES, Check, Curve, Role
 from divmetrics.validation.records import SanityRow

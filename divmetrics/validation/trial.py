@@ -9,7 +9,7 @@ from typing import Any
 
 from divmetrics._version import __version__
 from divmetrics.errors import UnknownName, UsageError
-from divmetrics.records.declare import METRICS
+from divmetrics.records.metric import METRICS
 from divmetrics.validation import calibration, families, ladders, sanity
 from divmetrics.validation.cards import cards
 from divmetrics.validation.cells import names

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from divmetrics.errors import UsageError
-from divmetrics.records.declare import ZOO, ZooModel
+from divmetrics.records.generator import ZOO, ZooModel
 from divmetrics.records.options import Option
 
 SCHEME = "zoo:"

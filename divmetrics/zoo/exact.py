@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from divmetrics.errors import UsageError
-from divmetrics.records.declare import zoo_model
+from divmetrics.records.generator import zoo_model
 from divmetrics.zoo.models.diffusion import Score, mixture_score
 from divmetrics.zoo.targets import Mixture, target
 
@@ -68,7 +68,7 @@ def exact(
             target=target_name,
             knob=text,
             cite=cite,
-            levels=levels if len(levels) > 1 else (),
+            levels=tuple(levels) if len(levels) > 1 else (),
         )(graded if len(levels) > 1 else lambda n, seed: rows(n, seed, middle))
         return sample
 

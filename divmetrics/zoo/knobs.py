@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from divmetrics.errors import UsageError
-from divmetrics.records.declare import zoo_model
+from divmetrics.records.generator import zoo_model
 from divmetrics.zoo.targets import CATALOGUE, OVERLAPPING, Target, target
 
 OUTSIDE = -1

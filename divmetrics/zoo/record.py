@@ -12,8 +12,8 @@ from safetensors import safe_open
 
 from divmetrics import zoo
 from divmetrics.errors import DivmetricsError, Unavailable
-from divmetrics.records.declare import ZooModel
 from divmetrics.records.files import write_text
+from divmetrics.records.generator import ZooModel
 from divmetrics.zoo.oracle import Oracle, examine
 from divmetrics.zoo.targets import target
 

@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from divmetrics.records.declare import EXTRACTORS, METRICS
+from divmetrics.records.extractor import EXTRACTORS
+from divmetrics.records.metric import METRICS
 
 
 def test_metrics_as_json(call: Callable[..., object]) -> None:

@@ -70,7 +70,7 @@ def test_check(call):
 
 
 def test_check_finds_what_moved(call, monkeypatch):
-    from divmetrics.records.declare import ZOO
+    from divmetrics.records.generator import ZOO
     from divmetrics.zoo import record as roster
 
     moved = {**roster.recorded(ZOO["ring-8"]), "severity": 0.5}

@@ -5,7 +5,7 @@ import pytest
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from divmetrics.records.declare import ZOO
+from divmetrics.records.generator import ZOO
 from divmetrics.zoo.models.entry import trained
 from divmetrics.zoo.models.gans import Gan
 from divmetrics.zoo.models.training import Data

@@ -14,7 +14,7 @@ from divmetrics.encoders import load_encoder
 from divmetrics.encoders._state_dicts import read_state
 from divmetrics.encoders.efficientnet_lite0 import SHA256, _shipped
 from divmetrics.errors import Unavailable
-from divmetrics.records.declare import EXTRACTORS
+from divmetrics.records.extractor import EXTRACTORS
 
 PHOTOGRAPHS = dict(zip(("china", "flower"), load_sample_images().images, strict=True))
 """A tower of the Summer Palace by a lake; a flower."""

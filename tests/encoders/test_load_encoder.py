@@ -5,7 +5,7 @@ import pytest
 
 from divmetrics.encoders import load_encoder
 from divmetrics.errors import UnknownName, UsageError
-from divmetrics.records.declare import EXTRACTORS
+from divmetrics.records.extractor import EXTRACTORS
 
 
 def test_an_encoder_is_called_as_it_was_asked_for_and_loaded_once() -> None:

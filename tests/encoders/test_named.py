@@ -12,7 +12,7 @@ from torchvision.transforms import InterpolationMode
 from divmetrics.encoders import load_encoder
 from divmetrics.encoders._preparing import CLIP_MEAN, CLIP_STD, IMAGENET_MEAN, IMAGENET_STD
 from divmetrics.encoders.dinov2 import at_grid
-from divmetrics.records.declare import EXTRACTORS
+from divmetrics.records.extractor import EXTRACTORS
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (300, 260, 3), dtype=np.uint8)
 BICUBIC, BILINEAR = InterpolationMode.BICUBIC, InterpolationMode.BILINEAR

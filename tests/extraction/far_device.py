@@ -22,7 +22,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
 from divmetrics.extraction import loop as extract
-from divmetrics.records.declare import METRICS
+from divmetrics.records.metric import METRICS
 from divmetrics.scoring import score as engine
 
 

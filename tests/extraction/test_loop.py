@@ -23,7 +23,7 @@ from divmetrics.errors import SourceError, Unavailable, UsageError
 from divmetrics.extraction import loading
 from divmetrics.extraction import loop as extract
 from divmetrics.extraction.loop import Extracted, How
-from divmetrics.records.declare import Layer
+from divmetrics.records.extractor import Layer
 from divmetrics.records.results import Skipped
 from divmetrics.sources import Source, Stream, UnreadableSample
 

@@ -12,7 +12,7 @@ from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Moments, Rows
 from divmetrics.errors import FeatureError
 from divmetrics.inference.uncertainty import Draws, Uncertainty, student_band, uncertainty_of
-from divmetrics.records.declare import Interval, Laws, Metric, Null, UncertaintySpec, Variance
+from divmetrics.records.metric import Interval, Laws, Metric, Null, UncertaintySpec, Variance
 from divmetrics.records.results import Side
 from divmetrics.scoring.collected import Collected, EncoderInfo
 from divmetrics.scoring.plan import Plan, Request, Task
@@ -35,9 +35,27 @@ def squared(fake: Rows) -> float:
     return float(fake.features.mean()) ** 2
 
 
-GAP = Metric("gap", gap, Rows.on("pooled"), Rows.on("pooled"), "lower", Laws(), "nobody")
-SHARE = Metric("share", share, Rows.on("pooled"), Rows.on("pooled"), "lower", Laws(range=(0, 1)), "nobody")
-SQUARE = Metric("square", squared, None, Rows.on("pooled"), "lower", Laws(range=(0, inf)), "nobody")
+GAP = Metric(
+    "gap", function=gap, real=Rows.on("pooled"), fake=Rows.on("pooled"), better="lower", laws=Laws(), cite="nobody"
+)
+SHARE = Metric(
+    "share",
+    function=share,
+    real=Rows.on("pooled"),
+    fake=Rows.on("pooled"),
+    better="lower",
+    laws=Laws(range=(0, 1)),
+    cite="nobody",
+)
+SQUARE = Metric(
+    "square",
+    function=squared,
+    real=None,
+    fake=Rows.on("pooled"),
+    better="lower",
+    laws=Laws(range=(0, inf)),
+    cite="nobody",
+)
 
 
 def resampled(pool: Pool, splits: Splits) -> torch.Tensor:

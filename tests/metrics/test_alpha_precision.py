@@ -7,7 +7,7 @@ import torch
 from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
-from divmetrics.records.declare import METRICS
+from divmetrics.records.metric import METRICS
 
 NAMES = ("alpha_precision", "beta_recall")
 TaskInputs = tuple[np.ndarray, np.ndarray]

@@ -12,7 +12,7 @@ from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, UsageError
 from divmetrics.metrics.clusters._bins import binned
-from divmetrics.records.declare import METRICS, Metric
+from divmetrics.records.metric import METRICS, Metric
 
 ndb, mode_js = METRICS["ndb"], METRICS["mode_js"]
 BOTH = pytest.mark.parametrize("metric", [ndb, mode_js], ids=lambda metric: metric.name)

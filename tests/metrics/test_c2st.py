@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 from divmetrics.arrays.splits import Pool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
-from divmetrics.records.declare import METRICS
+from divmetrics.records.metric import METRICS
 
 TaskInputs = tuple[np.ndarray, np.ndarray]
 

@@ -11,7 +11,7 @@ from sklearn.decomposition import PCA
 from divmetrics.arrays.splits import Pool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
-from divmetrics.records.declare import METRICS
+from divmetrics.records.metric import METRICS
 
 METRIC = METRICS["c_t"]
 TaskInputs = tuple[np.ndarray, np.ndarray, np.ndarray]

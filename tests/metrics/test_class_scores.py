@@ -8,7 +8,7 @@ from scipy.special import rel_entr, softmax
 from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, UsageError
-from divmetrics.records.declare import METRICS, Metric
+from divmetrics.records.metric import METRICS, Metric
 
 inception_score, mode_score, am_score = (METRICS[name] for name in ("inception_score", "mode_score", "am_score"))
 

@@ -11,7 +11,7 @@ from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
 from divmetrics.metrics.copies._near_duplicates import near
-from divmetrics.records.declare import METRICS, Metric
+from divmetrics.records.metric import METRICS, Metric
 
 duplicates, birthday = METRICS["duplicate_fraction"], METRICS["birthday_support"]
 BOTH = pytest.mark.parametrize("metric", [duplicates, birthday], ids=lambda metric: metric.name)

@@ -8,7 +8,7 @@ from scipy.spatial.distance import cdist
 from sklearn.datasets import load_digits
 
 from divmetrics.errors import FeatureError
-from divmetrics.records.declare import METRICS
+from divmetrics.records.metric import METRICS
 
 emd = METRICS["emd"]
 DIGITS = load_digits().data

@@ -13,7 +13,7 @@ from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Moments, Rows
 from divmetrics.errors import FeatureError, TooFewSamples
 from divmetrics.metrics.moments import _frechet as frechet
-from divmetrics.records.declare import METRICS
+from divmetrics.records.metric import METRICS
 
 fid = METRICS["fid"]
 DIGITS = load_digits().data

@@ -10,7 +10,7 @@ from divmetrics.arrays.splits import Pool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
 from divmetrics.metrics.copies._kernel_mixture import Mixture
-from divmetrics.records.declare import METRICS
+from divmetrics.records.metric import METRICS
 
 FLD = METRICS["fld"]
 MIDDLES = 2 * np.random.default_rng(0).normal(size=(5, 8))

@@ -8,7 +8,7 @@ from scipy.special import rel_entr
 from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, UsageError
-from divmetrics.records.declare import METRICS
+from divmetrics.records.metric import METRICS
 
 high_quality = METRICS["high_quality"]
 LEVEL = 1 - np.exp(-4.5)

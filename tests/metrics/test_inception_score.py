@@ -7,7 +7,7 @@ from torch_fidelity.metric_isc import isc_features_to_metric
 
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
 from divmetrics.metrics.classes.inception_score import split_scores
-from divmetrics.records.declare import METRICS
+from divmetrics.records.metric import METRICS
 
 inception_score = METRICS["inception_score"]
 LOGITS = np.random.RandomState(0).randn(1000, 10) * 3

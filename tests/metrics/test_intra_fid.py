@@ -7,7 +7,7 @@ import torch
 from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
 from divmetrics.arrays.summaries import Labelled
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
-from divmetrics.records.declare import METRICS
+from divmetrics.records.metric import METRICS
 
 intra, fid = METRICS["intra_fid"], METRICS["fid"]
 Side = tuple[np.ndarray, np.ndarray]

@@ -10,7 +10,7 @@ from divmetrics.arrays.pairs import Polynomial, draw_subsets, mmd2, mmd2_subsets
 from divmetrics.arrays.pairs import _distances as distances
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
-from divmetrics.records.declare import METRICS
+from divmetrics.records.metric import METRICS
 
 kid = METRICS["kid"]
 

@@ -15,7 +15,7 @@ import torch
 
 from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
 from divmetrics.arrays.summaries import ClassTally, Labelled, Rows
-from divmetrics.records.declare import METRICS, Laws, Metric
+from divmetrics.records.metric import METRICS, Laws, Metric
 
 N, D = 120, 8
 TIGHT = 0.02
@@ -190,7 +190,15 @@ def liar(law: str) -> Metric:
     def function(real: Rows, fake: Rows) -> float:
         return float((real.features[0, 0] - 2) ** 2 + 100 * fake.features.std())
 
-    return Metric("liar", function, Rows.on("pooled"), Rows.on("pooled"), "higher", laws, "nobody")
+    return Metric(
+        "liar",
+        function=function,
+        real=Rows.on("pooled"),
+        fake=Rows.on("pooled"),
+        better="higher",
+        laws=laws,
+        cite="nobody",
+    )
 
 
 @pytest.mark.parametrize("law", sorted(CHECKS))

@@ -9,7 +9,7 @@ from divmetrics.arrays.pairs import _cosine_nearest as angles
 from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, UsageError
-from divmetrics.records.declare import METRICS
+from divmetrics.records.metric import METRICS
 
 mifid, fid = METRICS["mifid"], METRICS["fid"]
 TaskInputs = tuple[np.ndarray, np.ndarray]

@@ -10,7 +10,7 @@ from divmetrics.arrays.pairs import Gaussian, Polynomial, typical_distance, with
 from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
-from divmetrics.records.declare import METRICS, Metric
+from divmetrics.records.metric import METRICS, Metric
 
 mmd = METRICS["mmd_rbf"]
 CMMD = mmd.protocols["cmmd-2024"]

@@ -10,7 +10,7 @@ from scipy.stats import entropy
 from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, MeasureError, UsageError
-from divmetrics.records.declare import METRICS, Metric
+from divmetrics.records.metric import METRICS, Metric
 
 modes_found, mode_kl, mode_tv, effective_modes = (
     METRICS[name] for name in ("modes_found", "mode_kl", "mode_tv", "effective_modes")

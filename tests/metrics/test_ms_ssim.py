@@ -12,7 +12,7 @@ from divmetrics.arrays.splits import Pool
 from divmetrics.arrays.summaries import Sample
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
 from divmetrics.metrics.others._ms_ssim import SMALLEST, WEIGHTS, Compared, compared, ms_ssim
-from divmetrics.records.declare import METRICS
+from divmetrics.records.metric import METRICS
 
 METRIC = METRICS["ms_ssim"]
 

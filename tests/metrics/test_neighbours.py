@@ -10,7 +10,7 @@ from scipy.spatial.distance import cdist
 from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import MeasureError, TooFewSamples, UsageError
-from divmetrics.records.declare import METRICS
+from divmetrics.records.metric import METRICS
 
 NAMES = ("clipped_density", "clipped_coverage", "sym_precision", "sym_recall", "authenticity", "realism", "rarity")
 TaskInputs = tuple[np.ndarray, np.ndarray]

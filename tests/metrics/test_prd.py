@@ -8,7 +8,7 @@ from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import UsageError
 from divmetrics.metrics.clusters._prd_curve import best_f, curve
-from divmetrics.records.declare import METRICS
+from divmetrics.records.metric import METRICS
 
 F8, F1_8 = METRICS["prd_f8"], METRICS["prd_f1_8"]
 

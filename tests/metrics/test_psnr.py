@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits
 from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
-from divmetrics.records.declare import METRICS
+from divmetrics.records.metric import METRICS
 
 METRIC = METRICS["psnr"]
 TaskInputs = tuple[np.ndarray, np.ndarray]

@@ -9,7 +9,7 @@ import torch
 from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, UsageError
-from divmetrics.records.declare import METRICS
+from divmetrics.records.metric import METRICS
 from divmetrics.scoring.score import score
 
 rke, ratio = METRICS["rke"], METRICS["rke_ratio"]

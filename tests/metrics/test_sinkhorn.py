@@ -12,7 +12,7 @@ from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, MeasureError, UsageError
 from divmetrics.metrics.transport import _sinkhorn as room
 from divmetrics.metrics.transport import _sinkhorn_on_splits as on_splits
-from divmetrics.records.declare import METRICS
+from divmetrics.records.metric import METRICS
 
 sinkhorn = METRICS["sinkhorn"]
 DIGITS = load_digits().data
@@ -135,9 +135,7 @@ def test_splits_hold_what_each_split_alone_gives(monkeypatch: pytest.MonkeyPatch
     of, options = pool("digits"), sinkhorn.resolve({})
     splits = Splits.of([Splits.permutations(300, 300, 3, 0), Splits.halves(300, 300, 2, 0)])
     together = sinkhorn.uncertainty.resample(of, splits, **options)
-    monkeypatch.setattr(
-        on_splits, "ROUNDS", 12
-    )  # the sides by themselves converge, the sides together do not
+    monkeypatch.setattr(on_splits, "ROUNDS", 12)  # the sides by themselves converge, the sides together do not
     assert torch.allclose(together, sinkhorn.uncertainty.resample(of, splits, **options), rtol=1e-5)
     epsilon = sinkhorn.measure(of.real, of.fake).extras["epsilon"]
     for b in range(len(splits)):

@@ -10,7 +10,7 @@ from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import UsageError
 from divmetrics.metrics.transport import directions
-from divmetrics.records.declare import METRICS
+from divmetrics.records.metric import METRICS
 
 sliced_wasserstein = METRICS["sliced_wasserstein"]
 DIGITS = load_digits().data

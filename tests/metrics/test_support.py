@@ -6,7 +6,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 from divmetrics.errors import TooFewSamples, UnknownName, UsageError
-from divmetrics.records.declare import METRICS
+from divmetrics.records.metric import METRICS
 
 NAMES = ("precision", "recall", "density", "coverage")
 TaskInputs = tuple[np.ndarray, np.ndarray]

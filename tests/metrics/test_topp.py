@@ -8,7 +8,7 @@ from scipy import stats
 from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import MeasureError, TooFewSamples, UsageError
-from divmetrics.records.declare import METRICS
+from divmetrics.records.metric import METRICS
 
 NAMES = ("topp", "topr")
 TaskInputs = tuple[np.ndarray, np.ndarray]

@@ -45,9 +45,7 @@ def test_re_splits_share_their_plans(monkeypatch: pytest.MonkeyPatch) -> None:
     parts = [(pool.part(splits.real(b)).features, pool.part(splits.fake(b)).features) for b in range(6)]
     exact_1, exact_2 = ([wasserstein(*part, p) for part in parts] for p in (1, 2))
     solved: list[float] = []
-    monkeypatch.setattr(
-        on_splits, "best_plan", lambda real, fake, p: solved.append(p) or best_plan(real, fake, p)
-    )
+    monkeypatch.setattr(on_splits, "best_plan", lambda real, fake, p: solved.append(p) or best_plan(real, fake, p))
     first, second = (distances_on_splits(pool, splits, p).numpy() for p in (1.0, 2.0))
     assert first == pytest.approx(exact_1, rel=1e-9)
     assert second[0] == pytest.approx(exact_2[0], rel=1e-9)

@@ -7,7 +7,7 @@ import torch
 from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError
-from divmetrics.records.declare import METRICS
+from divmetrics.records.metric import METRICS
 
 unseen_mass = METRICS["unseen_mass"]
 

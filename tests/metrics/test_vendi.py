@@ -10,7 +10,7 @@ from vendi_score import vendi as peer
 from divmetrics.arrays.splits import Pool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, UsageError
-from divmetrics.records.declare import METRICS
+from divmetrics.records.metric import METRICS
 
 vendi = METRICS["vendi"]
 DIGITS = load_digits().data

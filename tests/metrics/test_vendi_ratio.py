@@ -10,7 +10,7 @@ import torch
 from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, UsageError
-from divmetrics.records.declare import METRICS
+from divmetrics.records.metric import METRICS
 
 ratio, vendi = METRICS["vendi_ratio"], METRICS["vendi"]
 TaskInputs = tuple[np.ndarray, np.ndarray]

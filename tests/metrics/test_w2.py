@@ -9,7 +9,7 @@ from sklearn.datasets import load_digits
 from divmetrics.arrays.splits import Pool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError
-from divmetrics.records.declare import METRICS
+from divmetrics.records.metric import METRICS
 
 w2 = METRICS["w2"]
 DIGITS = load_digits().data

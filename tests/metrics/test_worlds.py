@@ -11,7 +11,7 @@ RANK = """
 import json, sys
 import torch
 from torch import distributed as td
-from divmetrics.records.declare import METRICS
+from divmetrics.records.metric import METRICS
 from divmetrics.arrays.pairs import _distances, nearest
 from divmetrics.arrays.summaries import Rows
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from divmetrics.errors import UnknownName, UsageError
 from divmetrics.records import registry
-from divmetrics.records.declare import METRICS, Measured, Spec
+from divmetrics.records.extractor import Spec
+from divmetrics.records.metric import METRICS, Measured
 from divmetrics.records.options import Option
 from divmetrics.records.registry import Registry
 

@@ -1,7 +1,7 @@
 import pytest
 
 from divmetrics.errors import FeatureError, MissingLayer, TooFewSamples, UnknownName, UsageError
-from divmetrics.records.declare import METRICS
+from divmetrics.records.metric import METRICS
 from divmetrics.scoring.plan import Plan, Refused, Task
 
 IMAGES = {"real": {"net": ["pooled", "logits"]}, "fake": {"net": ["pooled", "logits"]}}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from scipy.stats import binom
 
-from divmetrics.records.declare import METRICS
+from divmetrics.records.metric import METRICS
 
 ROOT = Path(__file__).parent.parent.parent
 

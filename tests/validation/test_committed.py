@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from divmetrics.records.declare import METRICS
+from divmetrics.records.metric import METRICS
 from divmetrics.validation.ladders import COLUMNS, KNOBS
 from divmetrics.validation.recommend import sharper, smallest, uncovered
 from divmetrics.validation.records import Validation

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from divmetrics.records.declare import ZOO
+from divmetrics.records.generator import ZOO
 from divmetrics.validation import families, ladders
 from divmetrics.validation.cards import cards
 from divmetrics.validation.families import ENOUGH, LEAST

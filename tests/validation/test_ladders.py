@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from divmetrics.records.declare import METRICS, ZOO
+from divmetrics.records.generator import ZOO
+from divmetrics.records.metric import METRICS
 from divmetrics.validation import ladders
 from divmetrics.validation.cards import cards
 from divmetrics.validation.ladders import COLUMNS, CONTROL, KNOBS

@@ -11,7 +11,7 @@ from divmetrics.arrays.class_counts import both_counts
 from divmetrics.arrays.splits import Pool
 from divmetrics.arrays.summaries import ClassTally, Rows
 from divmetrics.metrics import coverage, recall
-from divmetrics.records.declare import METRICS, Laws, Metric, Null, UncertaintySpec
+from divmetrics.records.metric import METRICS, Laws, Metric, Null, UncertaintySpec
 from divmetrics.validation import calibration, ladders, sanity
 from divmetrics.validation.cards import cards
 from divmetrics.validation.checks import CHECKS
@@ -48,20 +48,43 @@ def as_if_sizes_were_equal(pool: Pool) -> Null:
 def _planted() -> Iterator[None]:
     unit, tally = Laws(range=(0, 1)), ClassTally.on("logits")
     records = [
-        Metric("swapped_recall", swapped_recall, POOLED, POOLED, "higher", unit, "planted"),
+        Metric(
+            "swapped_recall",
+            function=swapped_recall,
+            real=POOLED,
+            fake=POOLED,
+            better="higher",
+            laws=unit,
+            cite="planted",
+        ),
         Metric(
             "raw_coverage",
-            raw_coverage,
-            POOLED,
-            POOLED,
-            "higher",
-            unit,
-            "planted",
+            function=raw_coverage,
+            real=POOLED,
+            fake=POOLED,
+            better="higher",
+            laws=unit,
+            cite="planted",
             uncertainty=UncertaintySpec(null=as_if_sizes_were_equal),
         ),
-        Metric("unconditional_kl", unconditional_kl, tally, tally, "lower", Laws(range=(0, np.inf)), "planted"),
         Metric(
-            "mean_kernel", mean_kernel, POOLED, POOLED, "lower", Laws(range=(0, np.inf)), "planted", role="distance"
+            "unconditional_kl",
+            function=unconditional_kl,
+            real=tally,
+            fake=tally,
+            better="lower",
+            laws=Laws(range=(0, np.inf)),
+            cite="planted",
+        ),
+        Metric(
+            "mean_kernel",
+            function=mean_kernel,
+            real=POOLED,
+            fake=POOLED,
+            better="lower",
+            laws=Laws(range=(0, np.inf)),
+            cite="planted",
+            role="distance",
         ),
     ]
     METRICS.load()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from divmetrics.errors import UnknownName, UsageError
-from divmetrics.records.declare import ZOO
+from divmetrics.records.generator import ZOO
 from divmetrics.zoo.targets import target
 
 KNOBS = sorted({model.name.removeprefix(f"{model.target}-") for model in ZOO if model.family == "oracle"})

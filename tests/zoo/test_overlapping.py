@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from divmetrics.records.declare import ZOO
+from divmetrics.records.generator import ZOO
 from divmetrics.zoo.oracle import judge
 from divmetrics.zoo.targets import OVERLAPPING, REAL_SHARE, target
 

@@ -4,14 +4,21 @@ import numpy as np
 import pytest
 
 from divmetrics.errors import Unavailable
-from divmetrics.records.declare import ZOO, ZooModel
+from divmetrics.records.generator import ZOO, ZooModel
 from divmetrics.zoo import record as roster
 
 QUICK = ["ring-8", "grid-25-drop", "modes-64d-shrink", "digits", "digits-thin"]
 
 
 def fake(name="made-up", function=None):
-    return ZooModel(name, function or ZOO["ring-8-drop"].function, "oracle", "ring-8", "a test", "none")
+    return ZooModel(
+        name,
+        function=function or ZOO["ring-8-drop"].function,
+        family="oracle",
+        target="ring-8",
+        knob="a test",
+        cite="none",
+    )
 
 
 def test_every_entry_has_a_record_or_says_that_it_cannot():

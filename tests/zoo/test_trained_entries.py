@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from divmetrics.records.declare import ZOO
+from divmetrics.records.generator import ZOO
 from divmetrics.zoo import record as roster
 from divmetrics.zoo.models.checkpoints import Checkpoint
 from divmetrics.zoo.models.entry import CHECKPOINTS

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from divmetrics.arrays.splits import ABSENT, FAKE, REAL, Pool, Splits
-from divmetrics.records.declare import UncertaintySpec, Variance
+from divmetrics.records.metric import UncertaintySpec, Variance
 
 PAIRS = 40
 """Pairs of halves; the error of a standard error from 40 is 11 %."""

@@ -21,7 +21,7 @@ from divmetrics.arrays.pairs._hits import Hits, hits, hits_within
 from divmetrics.arrays.pairs._neighbours import Closest, radii
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import TooFewSamples, UsageError
-from divmetrics.records.declare import Family
+from divmetrics.records.metric import Family
 
 Ties = Literal["open", "closed"]
 

@@ -7,7 +7,7 @@ import numpy as np
 from divmetrics.arrays.class_counts import both_counts, pool_counts, pool_recount
 from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import ClassTally
-from divmetrics.records.declare import About, Laws, Measured, UncertaintySpec, Variance, metric
+from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 
 def _resample(pool: Pool, splits: Splits) -> np.ndarray:

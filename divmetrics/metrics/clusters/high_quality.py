@@ -11,7 +11,7 @@ from divmetrics.arrays.splits import FAKE, Pool, Splits
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import UsageError
 from divmetrics.metrics.clusters._gaussian_modes import Blobs, blobs, fitted
-from divmetrics.records.declare import About, Laws, Measured, UncertaintySpec, Variance, metric
+from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 FITS = 12
 """Refits on halves of the reals behind the variance."""

@@ -10,7 +10,7 @@ from divmetrics.arrays.class_counts import jensen_shannon, settled, shares, vari
 from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.metrics.clusters._bins import binned, rebinned, reshaped
-from divmetrics.records.declare import About, Laws, Measured, UncertaintySpec, Variance, metric
+from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 
 def _resample(pool: Pool, splits: Splits, *, bins: int, seed: int) -> np.ndarray:

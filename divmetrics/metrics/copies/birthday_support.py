@@ -12,7 +12,7 @@ from divmetrics.arrays.share_intervals import GRID
 from divmetrics.arrays.splits import FAKE, Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.metrics.copies._near_duplicates import Near, near, renear
-from divmetrics.records.declare import About, Interval, Laws, Measured, UncertaintySpec, metric
+from divmetrics.records.metric import About, Interval, Laws, Measured, UncertaintySpec, metric
 
 ARRIVALS = -np.log1p(-(np.arange(len(GRID)) + 0.5) / len(GRID))
 """Exponential values of equal weight: how many pairs of reals to expect within the distance of the closest."""

@@ -9,7 +9,7 @@ from scipy.special import ndtr
 from divmetrics.arrays.splits import Pool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.metrics.copies._data_copying_test import Cells, cells_of
-from divmetrics.records.declare import About, Laws, Measured, Null, UncertaintySpec, Variance, metric
+from divmetrics.records.metric import About, Laws, Measured, Null, UncertaintySpec, Variance, metric
 
 
 def _of_pool(pool: Pool, options: dict[str, Any]) -> Cells:

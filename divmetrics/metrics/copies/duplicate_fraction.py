@@ -8,7 +8,7 @@ from torch import Tensor
 from divmetrics.arrays.splits import FAKE, Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.metrics.copies._near_duplicates import RANK, near, renear
-from divmetrics.records.declare import About, Laws, Measured, UncertaintySpec, Variance, metric
+from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 
 def _resample(pool: Pool, splits: Splits, *, threshold: float | None) -> Tensor:

@@ -13,7 +13,7 @@ from divmetrics.arrays.splits import Pool
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import TooFewSamples
 from divmetrics.metrics.copies._kernel_mixture import Mixture
-from divmetrics.records.declare import About, Laws, Measured, Null, UncertaintySpec, Variance, metric
+from divmetrics.records.metric import About, Laws, Measured, Null, UncertaintySpec, Variance, metric
 
 
 @dataclass(frozen=True, eq=False)

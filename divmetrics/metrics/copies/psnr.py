@@ -13,7 +13,7 @@ from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import FeatureError, TooFewSamples
 from divmetrics.metrics.copies._nearest_on_splits import closest_of_splits, median_variance
-from divmetrics.records.declare import About, Laws, Measured, UncertaintySpec, Variance, metric
+from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 To = Literal["any", "real", "fake"]
 

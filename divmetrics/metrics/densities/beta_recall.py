@@ -5,7 +5,7 @@ from torch import Tensor, inf, where
 from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.metrics.densities import beta_on_splits, covered, curve, from_mean, integrated, thinned
-from divmetrics.records.declare import About, Laws, Measured, UncertaintySpec, metric
+from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, metric
 
 
 def _resample(pool: Pool, splits: Splits, *, levels: int) -> Tensor:

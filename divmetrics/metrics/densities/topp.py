@@ -5,7 +5,7 @@ from torch import Tensor
 from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.metrics.densities import Band, dense, dense_interval, dense_on_splits, some
-from divmetrics.records.declare import About, Interval, Laws, Measured, UncertaintySpec, metric
+from divmetrics.records.metric import About, Interval, Laws, Measured, UncertaintySpec, metric
 
 
 def _interval(pool: Pool, level: float, *, alpha: float, repeats: int, seed: int) -> tuple[float, float] | None:

@@ -15,7 +15,7 @@ from divmetrics.arrays.pairs import (
 )
 from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows
-from divmetrics.records.declare import About, Laws, Measured, UncertaintySpec, Variance, metric
+from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 
 def _kernel(rows: Rows, options: dict[str, Any]) -> Polynomial:

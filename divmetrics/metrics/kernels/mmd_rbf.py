@@ -12,7 +12,7 @@ from divmetrics.arrays.pairs import Gaussian, mmd2, mmd2_of_splits, mmd2_varianc
 from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import FeatureError, UsageError
-from divmetrics.records.declare import About, Laws, Measured, UncertaintySpec, Variance, metric
+from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 
 def _unit(rows: Rows) -> Rows:

@@ -8,7 +8,7 @@ from typing import Any
 from divmetrics.arrays.pairs import bandwidth, effective, log_variance
 from divmetrics.arrays.splits import Pool
 from divmetrics.arrays.summaries import Rows
-from divmetrics.records.declare import About, Laws, Measured, UncertaintySpec, Variance, metric
+from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 
 def _variance(pool: Pool, **options: Any) -> float | None:

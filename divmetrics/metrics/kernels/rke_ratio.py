@@ -10,7 +10,7 @@ from torch import Tensor
 from divmetrics.arrays.pairs import bandwidth, effective, effective_of_splits, log_variance
 from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows, same_width
-from divmetrics.records.declare import About, Laws, Measured, UncertaintySpec, Variance, metric
+from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 
 def _variance(pool: Pool, **options: Any) -> float | None:

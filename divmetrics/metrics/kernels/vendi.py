@@ -10,7 +10,7 @@ from divmetrics.arrays.linalg import entropy_pull, float64, spectral_entropy
 from divmetrics.arrays.splits import Pool
 from divmetrics.arrays.summaries import UnitGram
 from divmetrics.errors import UsageError
-from divmetrics.records.declare import About, Laws, UncertaintySpec, Variance, metric
+from divmetrics.records.metric import About, Laws, UncertaintySpec, Variance, metric
 
 ENOUGH = 8
 """Samples, in units of the score, from which its influence function holds: below, many are directions of their own."""

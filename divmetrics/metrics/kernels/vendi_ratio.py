@@ -14,7 +14,7 @@ from divmetrics.arrays.linalg import Pull, each, entropy_pull, float64, gram, sp
 from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import FeatureError, UsageError
-from divmetrics.records.declare import About, Laws, Measured, UncertaintySpec, Variance, metric
+from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 Kernel = Literal["anchored", "cosine"]
 HEIGHT = 0.5

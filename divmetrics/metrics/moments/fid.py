@@ -9,7 +9,7 @@ from torch import Tensor
 from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Moments
 from divmetrics.metrics.moments import _frechet as frechet
-from divmetrics.records.declare import About, Laws, Measured, UncertaintySpec, Variance, metric
+from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 
 def _variance(pool: Pool, **_: Any) -> float | None:

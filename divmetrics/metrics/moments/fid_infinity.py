@@ -17,7 +17,7 @@ from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import TooFewSamples, UsageError
 from divmetrics.metrics.moments import _frechet as frechet
-from divmetrics.records.declare import About, Laws, Measured, UncertaintySpec, Variance, metric
+from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 WIDE = 64
 """Up to this width the null repeats the whole extrapolation; above, each of its draws takes three subsets of the one

@@ -15,7 +15,7 @@ from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import UsageError
 from divmetrics.metrics.moments import _frechet as frechet
-from divmetrics.records.declare import About, Interval, Laws, Measured, UncertaintySpec, metric
+from divmetrics.records.metric import About, Interval, Laws, Measured, UncertaintySpec, metric
 
 TINY = 1e-14
 """Added to the distance that is divided by, as in the competition: for all fakes copied it is 0."""

@@ -14,7 +14,7 @@ from divmetrics.arrays.pairs import (
 )
 from divmetrics.arrays.splits import FAKE, Pool, Splits
 from divmetrics.arrays.summaries import Rows
-from divmetrics.records.declare import About, Laws, Measured, metric
+from divmetrics.records.metric import About, Laws, Measured, metric
 
 
 def _resample(pool: Pool, splits: Splits) -> Tensor:

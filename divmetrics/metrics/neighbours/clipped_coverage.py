@@ -11,7 +11,7 @@ from divmetrics.arrays.pairs import PAIRS, SUPPORT, Ties, half_error, split_hits
 from divmetrics.arrays.share_intervals import share_ends
 from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
 from divmetrics.arrays.summaries import Rows
-from divmetrics.records.declare import About, Interval, Laws, Measured, UncertaintySpec, metric
+from divmetrics.records.metric import About, Interval, Laws, Measured, UncertaintySpec, metric
 
 
 @lru_cache(maxsize=64)

@@ -10,7 +10,7 @@ from divmetrics.arrays.share_intervals import share_ends
 from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import MeasureError
-from divmetrics.records.declare import About, Interval, Laws, Measured, UncertaintySpec, metric
+from divmetrics.records.metric import About, Interval, Laws, Measured, UncertaintySpec, metric
 
 
 def _ratios(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:

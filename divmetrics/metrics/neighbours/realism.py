@@ -8,7 +8,7 @@ from torch import Tensor
 from divmetrics.arrays.pairs import SUPPORT, median_realism_on_splits, neighbour_uncertainty, realism_scores
 from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows
-from divmetrics.records.declare import About, Laws, Measured, metric
+from divmetrics.records.metric import About, Laws, Measured, metric
 
 
 def _resample(pool: Pool, splits: Splits, *, k: int) -> Tensor:

@@ -13,7 +13,7 @@ from divmetrics.arrays.memo import once
 from divmetrics.arrays.splits import Pool
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import TooFewSamples
-from divmetrics.records.declare import About, Laws, Measured, Null, UncertaintySpec, Variance, metric
+from divmetrics.records.metric import About, Laws, Measured, Null, UncertaintySpec, Variance, metric
 
 Classifier = Literal["logistic", "knn"]
 STEPS = 200

@@ -5,7 +5,7 @@ from __future__ import annotations
 from divmetrics.arrays.splits import Pool
 from divmetrics.arrays.summaries import Sample
 from divmetrics.metrics.others._ms_ssim import SMALLEST, Border, compared
-from divmetrics.records.declare import About, Laws, Measured, UncertaintySpec, Variance, metric
+from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 FEWEST = 8
 """Images below which nothing is known of how much they vary."""

@@ -9,7 +9,7 @@ from torch import Tensor
 from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.metrics.transport import VARIANCE, distances_on_splits, transport, transport_variance
-from divmetrics.records.declare import About, Laws, UncertaintySpec, Variance, metric
+from divmetrics.records.metric import About, Laws, UncertaintySpec, Variance, metric
 
 
 def _variance(pool: Pool) -> float | None:

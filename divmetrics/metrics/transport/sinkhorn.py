@@ -10,7 +10,7 @@ from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import UsageError
 from divmetrics.metrics.transport import VARIANCE, divergence, divergences, solve_entropic, variance
-from divmetrics.records.declare import About, Laws, Measured, UncertaintySpec, Variance, metric
+from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 LOOSE = 1e-3
 """Error of masses that does for parts of the samples, of which only the spread is read."""

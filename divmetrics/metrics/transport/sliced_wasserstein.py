@@ -17,7 +17,7 @@ from divmetrics.metrics.transport import (
     line_potentials,
     variance,
 )
-from divmetrics.records.declare import About, Laws, UncertaintySpec, Variance, metric
+from divmetrics.records.metric import About, Laws, UncertaintySpec, Variance, metric
 
 SOME = 100
 """Lines that do for the spread over parts of the samples."""

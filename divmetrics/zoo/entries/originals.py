@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from divmetrics.records.declare import zoo_model
+from divmetrics.records.generator import zoo_model
 from divmetrics.zoo.targets import Digits, target
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from divmetrics.records.declare import zoo_model
+from divmetrics.records.generator import zoo_model
 from divmetrics.zoo.targets import CATALOGUE, target
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from divmetrics.errors import MeasureError, UsageError
-from divmetrics.records.declare import zoo_model
+from divmetrics.records.generator import zoo_model
 from divmetrics.zoo.models.checkpoints import Checkpoint, halved
 from divmetrics.zoo.models.training import Recipe, seeded, train
 from divmetrics.zoo.oracle import examine

@@ -25,7 +25,7 @@ from divmetrics.arrays.pairs._half_sample_variance import as_they_are, disjoint_
 from divmetrics.arrays.pairs._realism import median_realism_on_splits
 from divmetrics.arrays.splits import ABSENT, FAKE, REAL, Pool, Splits
 from divmetrics.arrays.summaries import Rows
-from divmetrics.records.declare import METRICS
+from divmetrics.records.metric import METRICS
 
 
 def gaussian(n: int, d: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:

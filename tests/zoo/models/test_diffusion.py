@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from divmetrics.errors import UsageError
-from divmetrics.records.declare import ZOO
+from divmetrics.records.generator import ZOO
 from divmetrics.zoo.models.diffusion import averaged, ddpm, guided, mixture_score, normals
 from divmetrics.zoo.oracle import judge
 from divmetrics.zoo.targets import target

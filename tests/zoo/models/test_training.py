@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from divmetrics.errors import MeasureError, Unavailable, UsageError
-from divmetrics.records.declare import ZOO
+from divmetrics.records.generator import ZOO
 from divmetrics.zoo.models.checkpoints import Checkpoint, digest
 from divmetrics.zoo.models.entry import trained
 from divmetrics.zoo.models.gans import Gan
