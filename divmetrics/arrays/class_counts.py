@@ -13,7 +13,7 @@ from scipy.special import ndtri, rel_entr, xlogy
 from torch import Tensor
 
 from divmetrics.arrays.linalg import float64
-from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import ClassTally, Rows
 
 FEW, TAILS = 0.04, 400
@@ -34,9 +34,8 @@ def both_counts(real: ClassTally, fake: ClassTally) -> tuple[np.ndarray, np.ndar
     return real.padded(width).cpu().numpy(), fake.padded(width).cpu().numpy()
 
 
-def pool_counts(pool: Pool) -> tuple[np.ndarray, np.ndarray]:
+def pool_counts(pool: TwoSamplePool) -> tuple[np.ndarray, np.ndarray]:
     """`both_counts` of a pool of labels or logits."""
-    assert pool.real is not None  # noqa: S101  class counts are compared with those of the reals
     labels = [labels_of(pool.real), labels_of(pool.fake)]
     width = int(max(part.max() for part in labels)) + 1
     reals, fakes = (torch.bincount(part, minlength=width).numpy() for part in labels)

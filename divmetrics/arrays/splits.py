@@ -7,6 +7,7 @@ pool's samples to "real", "fake" or neither, so a metric that can re-index its o
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -20,22 +21,20 @@ from divmetrics.arrays.summaries import Rows
 ABSENT, REAL, FAKE = 0, 1, 2
 
 
-@dataclass(frozen=True, eq=False)
-class Pool:
-    """Samples of both sides, the reals first. Sample i of the pool is real i, or fake i - n.
+class Pool(ABC):
+    """The samples behind one number, those of the real side first. Sample i of the pool is real i, or fake i - n."""
 
-    For a metric that reads held-out reals these are the `real` side here, for under its null they and the fakes are
-    alike; the training set stays `fixed`. A one-sample metric has no reals.
-    """
-
-    real: Rows | None
     fake: Rows
-    fixed: Rows | None = None
+
+    @property
+    @abstractmethod
+    def sides(self) -> tuple[Rows, ...]:
+        """The sample sets that splits draw from, the fakes last."""
 
     @property
     def n(self) -> int:
-        """Number of reals."""
-        return 0 if self.real is None else self.real.n
+        """Number of real samples; 0 for a metric that reads the fakes alone."""
+        return sum(side.n for side in self.sides[:-1])
 
     @property
     def m(self) -> int:
@@ -44,20 +43,54 @@ class Pool:
 
     @cached_property
     def whole(self) -> Rows:
-        """All samples as one set, the reals first, numbered from 0."""
-        parts = [self.fake] if self.real is None else [self.real, self.fake]
+        """All samples as one set, the real ones first, numbered from 0."""
         joined = {
-            column.name: torch.cat([getattr(part, column.name) for part in parts]) for column in fields(self.fake)
+            column.name: torch.cat([getattr(side, column.name) for side in self.sides]) for column in fields(self.fake)
         }
         return replace(self.fake, **{**joined, "index": torch.arange(self.n + self.m, device=joined["index"].device)})
 
     def features(self) -> Tensor:
-        """All features `[n + m, d]`, the reals first."""
+        """All features `[n + m, d]`, the real samples first."""
         return self.whole.features
 
     def part(self, places: Tensor) -> Rows:
         """The samples at `places` `[b]` of the pool as one set."""
         return self.whole.take(places)
+
+
+@dataclass(frozen=True, eq=False)
+class OneSamplePool(Pool):
+    """The samples behind a metric that reads the fakes alone."""
+
+    fake: Rows
+
+    @property
+    def sides(self) -> tuple[Rows, ...]:
+        """The fakes."""
+        return (self.fake,)
+
+
+@dataclass(frozen=True, eq=False)
+class TwoSamplePool(Pool):
+    """The samples behind a metric that compares two sides."""
+
+    real: Rows
+    fake: Rows
+
+    @property
+    def sides(self) -> tuple[Rows, ...]:
+        """Both sides."""
+        return (self.real, self.fake)
+
+
+@dataclass(frozen=True, eq=False)
+class HeldOutPool(TwoSamplePool):
+    """The samples behind a metric that reads held-out real samples.
+
+    These are `real` here, for under the null hypothesis they and the fakes are alike; the training set is never split.
+    """
+
+    train: Rows
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,7 +21,7 @@ import torch
 
 from divmetrics.arrays.distributions import NORMAL, Law, skewed, student
 from divmetrics.arrays.share_intervals import wilson
-from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.splits import HeldOutPool, OneSamplePool, Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import ClassTally, Rows, Summary
 from divmetrics.errors import DivmetricsError
 from divmetrics.records.metric import Metric, Null
@@ -95,7 +95,7 @@ def _uncertainty_of(
     metric: Metric, options: Mapping[str, Any], value: float, pool: Pool, draws: Draws, level: float, null: bool
 ) -> Uncertainty:
     uncertainty = metric.uncertainty
-    wants_null = null and pool.real is not None
+    wants_null = null and not isinstance(pool, OneSamplePool)
     closed = uncertainty.null(pool, **options) if wants_null and uncertainty.null is not None else None
     ci, method = _known_interval(value, pool, metric, options, level) if level else (None, None)
     deals, halves = _counts(metric, pool)
@@ -155,10 +155,10 @@ def _on_splits(metric: Metric, pool: Pool, splits: Splits, options: Mapping[str,
 def _recomputed(metric: Metric, pool: Pool, splits: Splits, b: int, options: Mapping[str, Any]) -> float:
     """The metric on split `b`, from its rows; NaN where it cannot be computed on them."""
     parts = {"fake": pool.part(splits.fake(b))}
-    if pool.real is not None:
-        parts["real" if pool.fixed is None else "held_out"] = pool.part(splits.real(b))
-    if pool.fixed is not None:
-        parts["real"] = pool.fixed
+    if isinstance(pool, HeldOutPool):
+        parts |= {"real": pool.train, "held_out": pool.part(splits.real(b))}
+    elif isinstance(pool, TwoSamplePool):
+        parts["real"] = pool.part(splits.real(b))
     summaries = [_as(need.summary, parts[side]) for side, need in metric.needs.items()]
     try:
         return metric.measure(*summaries, **options).value

@@ -30,7 +30,7 @@ WIDE = 2**26
 
 
 @dataclass
-class Pool:
+class ChunkedSummaries:
     """Rows of one layer on their way into summaries, merged in pairs of equal size like the digits of a counter."""
 
     kinds: Sequence[type[Summary]]
@@ -78,7 +78,7 @@ class Collector:
         self.seconds = 0.0
         self._source = "batches"
         self._digest: str | None = None
-        self._pools: dict[tuple[str, Layer], Pool] = {}
+        self._pools: dict[tuple[str, Layer], ChunkedSummaries] = {}
         self._encoders: dict[str, EncoderInfo] = {}
         self._paths: list[str] = []
         self._labels: list[str] = []
@@ -119,7 +119,7 @@ class Collector:
             rows = rows.to(how.home)  # from the cache they come on the CPU
             check_finite(rows)
             if kinds := self.needs(extractor).get(layer):
-                pool = self._pools.setdefault((extractor, layer), Pool(tuple(kinds)))
+                pool = self._pools.setdefault((extractor, layer), ChunkedSummaries(tuple(kinds)))
                 pool.add(rows, index + first)
 
         if source.kind == "features":

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor
 
-from divmetrics.arrays.splits import Pool
+from divmetrics.arrays.splits import HeldOutPool, OneSamplePool, Pool, TwoSamplePool
 from divmetrics.arrays.summaries import ClassTally, Labelled, Rows, Summary
 from divmetrics.errors import MissingLayer
 from divmetrics.records.extractor import Layer
@@ -87,8 +87,10 @@ class TaskInputs:
         except MissingLayer:
             return None
         if HELD_OUT in parts:  # under the null of such a metric held-out reals and fakes are alike
-            return Pool(parts[HELD_OUT], parts["fake"], fixed=parts["real"])
-        return Pool(parts.get("real"), parts["fake"])
+            return HeldOutPool(parts[HELD_OUT], parts["fake"], parts["real"])
+        if "real" in parts:
+            return TwoSamplePool(parts["real"], parts["fake"])
+        return OneSamplePool(parts["fake"])
 
     def _samples(self, task: Task, side: SideName) -> Rows:
         """The samples one by one: rows, or class numbers `[n]` for a metric that counts classes."""

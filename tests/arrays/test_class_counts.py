@@ -14,7 +14,7 @@ from divmetrics.arrays.class_counts import (
     settled,
     split_predictions,
 )
-from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.splits import FAKE, REAL, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 
 
@@ -44,7 +44,7 @@ def test_jensen_shannon_of_many_counts_at_once() -> None:
 
 def test_mean_predictions_of_splits() -> None:
     rng = np.random.default_rng(0)
-    pool = Pool(*(Rows.from_array(rng.normal(size=(n, 4))) for n in (12, 9)))
+    pool = TwoSamplePool(*(Rows.from_array(rng.normal(size=(n, 4))) for n in (12, 9)))
     splits = Splits.permutations(12, 9, 3, 0)
     p = pool.features().softmax(1)
     real, fake, entropy = split_predictions(pool, splits)

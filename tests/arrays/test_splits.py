@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from divmetrics.arrays.splits import ABSENT, FAKE, REAL, Pool, Splits
+from divmetrics.arrays.splits import ABSENT, FAKE, REAL, OneSamplePool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Labelled, Rows
 
 sizes = st.integers(2, 30)
@@ -43,21 +43,21 @@ def test_the_seed_decides() -> None:
 
 
 def test_parts_of_a_pool() -> None:
-    pool = Pool(rows(4), rows(3, start=10))
+    pool = TwoSamplePool(rows(4), rows(3, start=10))
     assert pool.part(torch.tensor([5, 0, 3])).features[:, 0].tolist() == [0, 3, 11]
     assert pool.part(torch.tensor([6])).features[:, 0].tolist() == [12]
-    assert Pool(None, rows(3)).part(torch.tensor([1, 2])).features[:, 0].tolist() == [1, 2]
+    assert OneSamplePool(rows(3)).part(torch.tensor([1, 2])).features[:, 0].tolist() == [1, 2]
 
 
 def test_parts_keep_their_classes() -> None:
     real, fake = (Labelled.from_array((np.zeros((3, 2)), labels)) for labels in ([0, 1, 2], [2, 1, 0]))
-    part = Pool(real, fake).part(torch.tensor([1, 3, 5]))
+    part = TwoSamplePool(real, fake).part(torch.tensor([1, 3, 5]))
     assert isinstance(part, Labelled)
     assert part.labels.tolist() == [1, 2, 0]
 
 
 def test_class_numbers_are_a_pool_too() -> None:
-    pool = Pool(*(Rows(torch.tensor(labels), torch.arange(3)) for labels in ([0, 0, 1], [2, 2, 2])))
+    pool = TwoSamplePool(*(Rows(torch.tensor(labels), torch.arange(3)) for labels in ([0, 0, 1], [2, 2, 2])))
     assert pool.part(torch.tensor([2, 4])).features.tolist() == [1, 2]
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
 from divmetrics.records.metric import METRICS
@@ -105,7 +105,7 @@ def test_bad_input(name: str) -> None:
 
 
 def pool_of(sides: TaskInputs) -> Pool:
-    return Pool(Rows.from_array(sides[0]), Rows.from_array(sides[1]))
+    return TwoSamplePool(Rows.from_array(sides[0]), Rows.from_array(sides[1]))
 
 
 @pytest.mark.parametrize("name", NAMES)

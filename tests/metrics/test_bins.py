@@ -8,7 +8,7 @@ import torch
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import chi2_contingency
 
-from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.splits import FAKE, REAL, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, UsageError
 from divmetrics.metrics.clusters._bins import binned
@@ -92,7 +92,7 @@ def test_options_move_the_number(metric: Metric) -> None:
 @BOTH
 def test_resplits_fit_the_bins_again(metric: Metric) -> None:
     real, fake = pair(200, kept=6)
-    pool = Pool(Rows.from_array(real), Rows.from_array(fake))
+    pool = TwoSamplePool(Rows.from_array(real), Rows.from_array(fake))
     splits = Splits.permutations(200, 200, 3, 0)
     options = metric.resolve({"bins": 12})
     found = metric.uncertainty.resample(pool, splits, **options)
@@ -107,7 +107,7 @@ def test_the_null_is_that_of_fresh_faithful_draws(metric: Metric) -> None:
     values, nulls = [], []
     for seed in range(12):
         rng = np.random.default_rng(seed)
-        pool = Pool(*(Rows.from_array(rng.normal(size=(300, 12))) for _ in range(2)))
+        pool = TwoSamplePool(*(Rows.from_array(rng.normal(size=(300, 12))) for _ in range(2)))
         values.append(metric(pool.real, pool.fake))
         nulls.append(metric.uncertainty.resample(pool, Splits.permutations(300, 300, 12, seed), **metric.resolve({})))
     spread = np.std(np.stack(nulls), axis=1).mean()
@@ -120,7 +120,7 @@ def test_the_standard_error_is_that_of_fresh_draws(metric: Metric, kept: int) ->
     options = metric.resolve({"bins": 16})
     values, errors = [], []
     for seed in range(60):
-        pool = Pool(*(Rows.from_array(side) for side in pair(300, kept, seed)))
+        pool = TwoSamplePool(*(Rows.from_array(side) for side in pair(300, kept, seed)))
         values.append(metric(pool.real, pool.fake, bins=16))
         errors.append((metric.uncertainty.variance.function(pool, **options) or 0.0) ** 0.5)
     assert 0.75 < np.mean(errors) / np.std(values) < 1.6

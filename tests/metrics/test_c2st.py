@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
-from divmetrics.arrays.splits import Pool
+from divmetrics.arrays.splits import Pool, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
 from divmetrics.records.metric import METRICS
@@ -19,7 +19,7 @@ def gaussians(n: int = 1000, d: int = 8, shift: float = 0.0, seed: int = 0) -> T
 
 
 def pool_of(sides: TaskInputs) -> Pool:
-    return Pool(Rows.from_array(sides[0]), Rows.from_array(sides[1]))
+    return TwoSamplePool(Rows.from_array(sides[0]), Rows.from_array(sides[1]))
 
 
 @pytest.mark.parametrize("shift", [0.0, 1.0, 2.0, 20.0])

@@ -8,7 +8,7 @@ from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
-from divmetrics.arrays.splits import Pool
+from divmetrics.arrays.splits import HeldOutPool, Pool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
 from divmetrics.records.metric import METRICS
@@ -31,7 +31,7 @@ def z_of(fake: np.ndarray, held_out: np.ndarray) -> float:
 
 def pool_of(sides: TaskInputs) -> Pool:
     train, fake, held_out = (Rows.from_array(side) for side in sides)
-    return Pool(held_out, fake, fixed=train)
+    return HeldOutPool(held_out, fake, train)
 
 
 def test_one_cell_is_a_mann_whitney_test() -> None:

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.special import rel_entr, softmax
 
-from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.splits import FAKE, REAL, OneSamplePool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, UsageError
 from divmetrics.records.metric import METRICS, Metric
@@ -66,7 +66,7 @@ def test_worse_as_classes_are_dropped(metric: Metric) -> None:
 
 @pytest.mark.parametrize("divergence", ["fake_to_real", "real_to_fake"])
 def test_resampling_knows_its_sides(divergence: str) -> None:
-    pool = Pool(Rows.from_array(REALS), Rows.from_array(FAKES))
+    pool = TwoSamplePool(Rows.from_array(REALS), Rows.from_array(FAKES))
     splits = Splits.permutations(pool.n, pool.m, 3, 0)
     for b in range(3):
         real, fake = (pool.part((splits.side[b] == side).nonzero()[:, 0]) for side in (REAL, FAKE))
@@ -91,7 +91,11 @@ def test_the_standard_error_is_that_of_fresh_draws(metric: Metric, options: dict
     for seed in range(120):
         rng = np.random.default_rng([seed, 5])
         real, fake = (torch.from_numpy(logits(300, shares_of, rng)) for shares_of in (EVEN, shares))
-        pool = Pool(Rows.from_array(real) if metric.real else None, Rows.from_array(fake))
+        pool = (
+            TwoSamplePool(Rows.from_array(real), Rows.from_array(fake))
+            if metric.real
+            else OneSamplePool(Rows.from_array(fake))
+        )
         values.append(metric(*([real] if metric.real else []), fake, **options))
         errors.append(metric.uncertainty.variance.function(pool, **options) ** 0.5)
     assert 0.8 < np.mean(errors) / np.std(values) < 1.3
@@ -106,7 +110,9 @@ def test_a_class_of_which_the_largest_probabilities_decide(metric: Metric, optio
         real, fake = (rng.integers(0, classes, 300) for classes in (4, 3))
         sides = [torch.from_numpy(20 * np.eye(4)[c] + rng.normal(scale=4, size=(300, 4))) for c in (real, fake)]
         values.append(metric(*sides, **options))
-        errors.append(metric.uncertainty.variance.function(Pool(*map(Rows.from_array, sides)), **options) ** 0.5)
+        errors.append(
+            metric.uncertainty.variance.function(TwoSamplePool(*map(Rows.from_array, sides)), **options) ** 0.5
+        )
     spread = np.std(np.log(values) if metric is mode_score else values)
     errors = np.array(errors) / (np.array(values) if metric is mode_score else 1)
     assert 0.75 < np.mean(errors) / spread < 1.4

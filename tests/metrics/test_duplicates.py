@@ -7,7 +7,7 @@ import pytest
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import cdist, pdist
 
-from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.splits import FAKE, REAL, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
 from divmetrics.metrics.copies._near_duplicates import near
@@ -100,7 +100,7 @@ def test_threshold_moves_the_number(metric: Metric) -> None:
 @pytest.mark.parametrize("world", ["faithful", "copied atoms", "reals repeat"])
 @BOTH
 def test_resampling_knows_its_sides(metric: Metric, world: str) -> None:
-    pool = Pool(*(Rows.from_array(side) for side in WORLDS[world]))
+    pool = TwoSamplePool(*(Rows.from_array(side) for side in WORLDS[world]))
     splits = Splits.permutations(pool.n, pool.m, 8, 0)
     for threshold in (None, 0.05):
         found = metric.uncertainty.resample(pool, splits, threshold=threshold)
@@ -113,7 +113,7 @@ def test_faithful_samples_are_at_the_null() -> None:
     """One pair of the fakes on average, as of the reals; p is uniform where it can be."""
     p = []
     for seed in range(50):
-        pool = Pool(*(Rows.from_array(side) for side in gaussians(150, 6, seed)))
+        pool = TwoSamplePool(*(Rows.from_array(side) for side in gaussians(150, 6, seed)))
         value = duplicates(pool.real, pool.fake)
         dealt = duplicates.uncertainty.resample(pool, Splits.permutations(150, 150, 99, seed), threshold=None).numpy()
         p.append((1 + (dealt >= value).sum()) / 100)
@@ -126,7 +126,7 @@ def test_the_standard_error_is_that_of_fresh_draws(metric: Metric, count: int) -
     values, errors = [], []
     for seed in range(100):
         rng = np.random.default_rng([seed, 1])
-        pool = Pool(Rows.from_array(rng.normal(size=(400, 16))), Rows.from_array(atoms(count, 400, 16, rng)))
+        pool = TwoSamplePool(Rows.from_array(rng.normal(size=(400, 16))), Rows.from_array(atoms(count, 400, 16, rng)))
         values.append(metric(pool.real, pool.fake))
         if metric is duplicates:
             errors.append(metric.uncertainty.variance.function(pool, threshold=None) ** 0.5)
@@ -144,7 +144,7 @@ def test_few_pairs_leave_much_open() -> None:
     held, values = [], []
     for seed in range(120):
         rng = np.random.default_rng([seed, 3])
-        pool = Pool(*(Rows.from_array(rng.normal(size=(150, 4))) for _ in range(2)))
+        pool = TwoSamplePool(*(Rows.from_array(rng.normal(size=(150, 4))) for _ in range(2)))
         if np.isfinite(value := birthday(pool.real, pool.fake)):
             values.append(value)
             held.append(birthday.uncertainty.interval.function(pool, 0.95, threshold=None))

@@ -9,7 +9,7 @@ from torchmetrics.image.fid import _compute_fid
 
 from divmetrics.arrays import splits as pools
 from divmetrics.arrays.linalg import ACCURACY
-from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.splits import Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Moments, Rows
 from divmetrics.errors import FeatureError, TooFewSamples
 from divmetrics.metrics.moments import _frechet as frechet
@@ -99,7 +99,7 @@ def test_unequal_widths_are_refused() -> None:
 
 def split_pool(n: int, m: int, d: int, seed: int = 0, scale: float = 1.0) -> Pool:
     rng = np.random.RandomState(seed)
-    return Pool(Rows.from_array(rng.randn(n, d)), Rows.from_array(scale * rng.randn(m, d)))
+    return TwoSamplePool(Rows.from_array(rng.randn(n, d)), Rows.from_array(scale * rng.randn(m, d)))
 
 
 @pytest.mark.parametrize("exact", [True, False])
@@ -153,4 +153,4 @@ def test_too_few_rows_for_the_interval() -> None:
     assert fid.uncertainty.variance.function(split_pool(40, 40, 30)) is None
     singular = split_pool(60, 60, 4)
     flat = Rows.from_array(np.zeros((60, 4)))
-    assert fid.uncertainty.variance.function(Pool(flat, singular.fake)) is None
+    assert fid.uncertainty.variance.function(TwoSamplePool(flat, singular.fake)) is None

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import TooFewSamples, UsageError
 from divmetrics.records.metric import METRICS
@@ -18,7 +18,7 @@ def drawn(n: int, m: int, d: int, seed: int = 0, scale: float = 1.0) -> tuple[np
 
 
 def pooled(*sides: np.ndarray) -> Pool:
-    return Pool(*(Rows.from_array(side) for side in sides))
+    return TwoSamplePool(*(Rows.from_array(side) for side in sides))
 
 
 @pytest.mark.parametrize(("sides", "left"), [("fake", 1 / 600), ("both", 0.0)])

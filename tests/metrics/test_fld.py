@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from divmetrics.arrays.splits import Pool
+from divmetrics.arrays.splits import HeldOutPool, Pool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
 from divmetrics.metrics.copies._kernel_mixture import Mixture
@@ -28,7 +28,7 @@ def world(seed: int, n: int = 300, *, copied: float = 0.0, modes: int = 5) -> Se
 
 def pool(sets: Sets) -> Pool:
     train, fake, held_out = (Rows.from_array(side) for side in sets)
-    return Pool(held_out, fake, fixed=train)
+    return HeldOutPool(held_out, fake, train)
 
 
 def test_copies_are_told() -> None:

@@ -5,7 +5,7 @@ import pytest
 from scipy.spatial.distance import cdist
 from scipy.special import rel_entr
 
-from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.splits import Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, UsageError
 from divmetrics.records.metric import METRICS
@@ -106,7 +106,7 @@ def test_the_null_keeps_its_level() -> None:
     p = []
     for seed in range(50):
         rng = np.random.default_rng(seed)
-        pool = Pool(Rows.from_array(modes(300, 16, rng)), Rows.from_array(modes(300, 16, rng)))
+        pool = TwoSamplePool(Rows.from_array(modes(300, 16, rng)), Rows.from_array(modes(300, 16, rng)))
         options = high_quality.resolve({"count": 6})
         dealt = np.asarray(high_quality.uncertainty.resample(pool, Splits.permutations(300, 300, 99, seed), **options))
         p.append((1 + (dealt <= high_quality(pool.real, pool.fake, count=6)).sum()) / 100)
@@ -120,7 +120,7 @@ def test_the_standard_error_is_that_of_fresh_draws(junk: float) -> None:
         rng = np.random.default_rng([seed, 2])
         real, fake = modes(300, 16, rng), modes(300, 16, rng)
         fake[rng.random(300) < junk] *= 2
-        pool = Pool(Rows.from_array(real), Rows.from_array(fake))
+        pool = TwoSamplePool(Rows.from_array(real), Rows.from_array(fake))
         values.append(high_quality(real, fake, count=6))
         errors.append(high_quality.uncertainty.variance.function(pool, **high_quality.resolve({"count": 6})) ** 0.5)
     assert 0.75 < np.mean(errors) / np.std(values) < 1.4

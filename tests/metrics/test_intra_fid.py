@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Labelled
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
 from divmetrics.records.metric import METRICS
@@ -73,7 +73,7 @@ def test_small_classes_of_the_reals_are_left_out() -> None:
 
 
 def pooled(*sides: Side) -> Pool:
-    return Pool(*(Labelled.from_array(side) for side in sides))
+    return TwoSamplePool(*(Labelled.from_array(side) for side in sides))
 
 
 def test_splits_are_the_metric_on_their_rows() -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.splits import FAKE, REAL, HeldOutPool, OneSamplePool, Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import ClassTally, Labelled, Rows
 from divmetrics.records.metric import METRICS, Laws, Metric
 
@@ -211,13 +211,13 @@ def pool_of(metric: Metric) -> Pool:
     """The pool behind a metric's chance: held-out reals take the place of the reals where the metric reads them."""
     rng = np.random.default_rng(3)
     if metric.fake.summary is ClassTally:
-        return Pool(*(Rows(torch.from_numpy(rng.integers(0, 5, n)), torch.arange(n)) for n in (N, N)))
+        return TwoSamplePool(*(Rows(torch.from_numpy(rng.integers(0, 5, n)), torch.arange(n)) for n in (N, N)))
     world, kind = healthy(metric), metric.fake.summary.sampled_as()
     kind = Labelled if metric.fake.summary is Labelled else kind
     parts = {side: kind.from_array(part.shown_to(metric)) for side, part in world.items()}
     if "held_out" in parts:
-        return Pool(parts["held_out"], parts["fake"], fixed=parts["real"])
-    return Pool(parts.get("real"), parts["fake"])
+        return HeldOutPool(parts["held_out"], parts["fake"], parts["real"])
+    return TwoSamplePool(parts["real"], parts["fake"]) if "real" in parts else OneSamplePool(parts["fake"])
 
 
 @pytest.mark.parametrize("metric", [m for m in METRICS if m.uncertainty.resample is not None], ids=lambda m: m.name)
@@ -225,7 +225,11 @@ def test_resampling_the_sides_as_they_are_gives_the_value(metric: Metric) -> Non
     pool = pool_of(metric)
     side = torch.cat([torch.full((pool.n,), REAL, dtype=torch.uint8), torch.full((pool.m,), FAKE, dtype=torch.uint8)])
     (found,) = metric.uncertainty.resample(pool, Splits(side[None]), **metric.resolve({})).tolist()
-    given = {"real": pool.fixed or pool.real, "fake": pool.fake, "held_out": pool.real}
+    given = {"fake": pool.fake}
+    if isinstance(pool, HeldOutPool):
+        given |= {"real": pool.train, "held_out": pool.real}
+    elif isinstance(pool, TwoSamplePool):
+        given["real"] = pool.real
     summaries = [
         rows if isinstance(rows, need.summary) else need.summary.of(rows.features, rows.index)
         for rows, need in ((given[name], need) for name, need in metric.needs.items())

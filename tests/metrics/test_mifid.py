@@ -6,7 +6,7 @@ import torch
 from torchmetrics.image.mifid import _mifid_compute
 
 from divmetrics.arrays.pairs import _cosine_nearest as angles
-from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, UsageError
 from divmetrics.records.metric import METRICS
@@ -33,7 +33,7 @@ def torchmetrics_value(real: np.ndarray, fake: np.ndarray, tau: float) -> float:
 
 
 def pooled(*sides: np.ndarray) -> Pool:
-    return Pool(*(Rows.from_array(side) for side in sides))
+    return TwoSamplePool(*(Rows.from_array(side) for side in sides))
 
 
 @pytest.mark.parametrize("tau", [0.01, 0.5])

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from divmetrics.arrays.pairs import Gaussian, Polynomial, typical_distance, within
-from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
 from divmetrics.records.metric import METRICS, Metric
@@ -119,7 +119,7 @@ CASES = [("kid", {}), ("mmd_rbf", {}), ("mmd_rbf", {"sigma": 1.0, "unbiased": Fa
 def test_splits_are_the_metric_on_their_rows(name: str, given: dict[str, Any]) -> None:
     metric = METRICS[name]
     real, fake = gaussians(60)
-    pool = Pool(Rows.from_array(real), Rows.from_array(fake[:40]))
+    pool = TwoSamplePool(Rows.from_array(real), Rows.from_array(fake[:40]))
     options = metric.resolve(given)
     found = metric.uncertainty.resample(pool, identity(pool), **options)
     assert float(found[0]) == pytest.approx(metric(real, fake[:40], **given), abs=1e-11)
@@ -134,7 +134,7 @@ def errors(metric: Metric, shift: float, **given: Any) -> tuple[np.ndarray, np.n
     found = []
     for seed in range(40):
         real, fake = gaussians(150, 8, shift, seed)
-        pool = Pool(Rows.from_array(real), Rows.from_array(fake[:100]))
+        pool = TwoSamplePool(Rows.from_array(real), Rows.from_array(fake[:100]))
         variance = metric.uncertainty.variance.function(pool, **metric.resolve(given))
         found.append((metric(pool.real, pool.fake, **given), variance**0.5))
     values, estimated = np.array(found).T
@@ -151,13 +151,13 @@ def test_standard_errors_on_and_off_the_null(name: str, given: dict[str, Any], s
 def test_null_of_subsets_is_as_wide_as_their_means_are() -> None:
     kid, given = METRICS["kid"], {"subsets": 4, "subset_size": 40}
     values = [kid(*gaussians(150, 8, 0.0, seed), **given) for seed in range(60)]
-    pool = Pool(*(Rows.from_array(side) for side in gaussians(150, 8, 0.0)))
+    pool = TwoSamplePool(*(Rows.from_array(side) for side in gaussians(150, 8, 0.0)))
     null = kid.uncertainty.resample(pool, Splits.permutations(150, 150, 199, 0), **kid.resolve(given))
     assert float(null.std()) == pytest.approx(np.std(values), rel=0.35)
 
 
 def test_few_rows_have_no_variance() -> None:
-    pool = Pool(*(Rows.from_array(side[:3]) for side in gaussians()))
+    pool = TwoSamplePool(*(Rows.from_array(side[:3]) for side in gaussians()))
     assert mmd.uncertainty.variance.function(pool, **mmd.resolve({})) is None
 
 

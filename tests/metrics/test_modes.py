@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.stats import entropy
 
-from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, MeasureError, UsageError
 from divmetrics.records.metric import METRICS, Metric
@@ -103,7 +103,7 @@ def test_bad_input() -> None:
 
 
 def pool_of(real: np.ndarray, fake: np.ndarray) -> Pool:
-    return Pool(*(Rows(torch.from_numpy(side), torch.arange(len(side))) for side in (real, fake)))
+    return TwoSamplePool(*(Rows(torch.from_numpy(side), torch.arange(len(side))) for side in (real, fake)))
 
 
 @pytest.mark.parametrize("metric", FAMILY, ids=lambda metric: metric.name)

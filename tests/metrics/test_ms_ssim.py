@@ -8,7 +8,7 @@ from sklearn.datasets import load_sample_images
 from torch import Tensor
 from torchmetrics.functional.image import multiscale_structural_similarity_index_measure as peer
 
-from divmetrics.arrays.splits import Pool
+from divmetrics.arrays.splits import OneSamplePool
 from divmetrics.arrays.summaries import Sample
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
 from divmetrics.metrics.others._ms_ssim import SMALLEST, WEIGHTS, Compared, compared, ms_ssim
@@ -150,12 +150,12 @@ def test_interval_of_pairs_that_share_images(n: int, pairs: int, alone: float) -
 
 def test_variance_is_that_of_the_pairs_compared() -> None:
     images = Sample.from_array(noise(9, 0.0, side=161))
-    found = METRIC.uncertainty.variance.function(Pool(None, images), pairs=6, border="valid", seed=3)
+    found = METRIC.uncertainty.variance.function(OneSamplePool(images), pairs=6, border="valid", seed=3)
     assert 0 < found == compared(images, 6, 3, "valid").variance < 0.01
 
 
 def test_of_a_handful_nothing_is_known() -> None:
-    pool = Pool(None, Sample.from_array(noise(4, 0.5)))
+    pool = OneSamplePool(Sample.from_array(noise(4, 0.5)))
     assert METRIC.uncertainty.variance.function(pool, **METRIC.resolve({})) == 0.25
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
 
-from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.splits import Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import MeasureError, TooFewSamples, UsageError
 from divmetrics.records.metric import METRICS
@@ -246,10 +246,9 @@ def test_standard_errors_are_the_spread_over_fresh_draws() -> None:
     centres = 6 * np.eye(5, 16)
     for _ in range(30):
         real, fake = (centres[rng.integers(modes, size=160)] + rng.normal(size=(160, 16)) for modes in (5, 4))
-        pool = Pool(Rows.from_array(real), Rows.from_array(fake))
+        pool = TwoSamplePool(Rows.from_array(real), Rows.from_array(fake))
         for name in CHANCE:
             metric = METRICS[name]
-            assert pool.real is not None
             values[name].append(metric(pool.real, pool.fake))
             if metric.uncertainty.interval is not None:
                 low, high = metric.uncertainty.interval.function(pool, 0.95, **metric.resolve({})) or (0.0, 0.0)
@@ -264,7 +263,7 @@ def test_standard_errors_are_the_spread_over_fresh_draws() -> None:
 
 def test_re_splits_show_the_null() -> None:
     """Coverage is known in closed form, so the deals must find it."""
-    pool = Pool(*(Rows.from_array(side) for side in gaussians(400, 8)))
+    pool = TwoSamplePool(*(Rows.from_array(side) for side in gaussians(400, 8)))
     metric = METRICS["coverage"]
     assert metric.uncertainty.resample is not None
     found = metric.uncertainty.resample(pool, Splits.permutations(400, 400, 60, 0), **metric.resolve({}))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.splits import Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import UsageError
 from divmetrics.metrics.clusters._prd_curve import best_f, curve
@@ -76,6 +76,6 @@ def test_halves_find_the_spread_over_fresh_draws() -> None:
     options = F8.resolve({"runs": 2, "angles": 101})
     draws = [(mixture(10, 300, 2 * i), mixture(8, 300, 2 * i + 1)) for i in range(40)]
     spread = np.std([F8(*draw, **options) for draw in draws], ddof=1)
-    pools = [Pool(*(Rows.from_array(side) for side in draw)) for draw in draws[:10]]
+    pools = [TwoSamplePool(*(Rows.from_array(side) for side in draw)) for draw in draws[:10]]
     found = [F8.uncertainty.resample(pool, Splits.halves(300, 300, 50, 0), **options).std(ddof=1) for pool in pools]
     assert 0.75 < np.mean(found) / spread < 1.3

@@ -6,7 +6,7 @@ import torch
 from scipy.spatial.distance import cdist
 from sklearn.datasets import load_digits
 
-from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
 from divmetrics.records.metric import METRICS
@@ -37,7 +37,7 @@ def brute_force(real: np.ndarray, fake: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def pool_of(sides: TaskInputs) -> Pool:
-    return Pool(*(Rows.from_array(side) for side in sides))
+    return TwoSamplePool(*(Rows.from_array(side) for side in sides))
 
 
 def test_a_tenth_of_the_range_is_twenty_decibels() -> None:

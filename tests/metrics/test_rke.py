@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.splits import FAKE, REAL, OneSamplePool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, UsageError
 from divmetrics.records.metric import METRICS
@@ -79,7 +79,7 @@ def test_a_shrunken_set_fools_the_one_and_not_the_other() -> None:
 
 def test_splits_are_the_metric_on_their_rows() -> None:
     real, fake = np.random.RandomState(0).randn(2, 60, 8)
-    pool = Pool(Rows.from_array(real), Rows.from_array(fake[:40]))
+    pool = TwoSamplePool(Rows.from_array(real), Rows.from_array(fake[:40]))
     sigma = ratio.measure(real, fake[:40]).extras["sigma"]
     identity = Splits(torch.tensor([[REAL] * 60 + [FAKE] * 40], dtype=torch.uint8))
     splits = Splits.of([identity, Splits.halves(60, 40, 2, 0), Splits.permutations(60, 40, 2, 0)])
@@ -91,7 +91,9 @@ def estimated(name: str, seed: int, **given: Any) -> tuple[float, float]:
     rng = np.random.RandomState(seed)
     real, fake = rng.randn(150, 6), rng.randn(150, 6) * np.where(rng.rand(150, 1) < 0.3, 0.2, 1)
     metric = METRICS[name]
-    pool = Pool(None if name == "rke" else Rows.from_array(real), Rows.from_array(fake))
+    pool = OneSamplePool(Rows.from_array(fake))
+    if name != "rke":
+        pool = TwoSamplePool(Rows.from_array(real), Rows.from_array(fake))
     value = metric(fake, **given) if name == "rke" else metric(real, fake, **given)
     return value, metric.uncertainty.variance.function(pool, **metric.resolve(given)) ** 0.5
 
@@ -111,8 +113,8 @@ def test_bad_input_is_one_sentence() -> None:
         ratio(rows, rows, sigma=-1)
     with pytest.raises(FeatureError, match="2 columns on one side and 1"):
         ratio(rows, rows[:, :1])
-    few = Pool(Rows.from_array(rows[:3]), Rows.from_array(rows[:3]))
-    assert rke.uncertainty.variance.function(Pool(None, few.fake), sigma=None) is None
+    few = TwoSamplePool(Rows.from_array(rows[:3]), Rows.from_array(rows[:3]))
+    assert rke.uncertainty.variance.function(OneSamplePool(few.fake), sigma=None) is None
     assert ratio.uncertainty.variance.function(few, sigma=None) is None
 
 

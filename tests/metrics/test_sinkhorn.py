@@ -7,7 +7,7 @@ import torch
 from scipy.spatial.distance import cdist
 from sklearn.datasets import load_digits
 
-from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, MeasureError, UsageError
 from divmetrics.metrics.transport import _sinkhorn as room
@@ -113,9 +113,9 @@ def test_too_many_samples_and_no_convergence_are_told(monkeypatch: pytest.Monkey
 
 def pool(kind: str = "gaussian") -> Pool:
     if kind == "gaussian":
-        return Pool(*(Rows.from_array(side) for side in gaussians()))
+        return TwoSamplePool(*(Rows.from_array(side) for side in gaussians()))
     real, fake = REALS, FAKES + (5000 if kind == "apart" else 0)
-    return Pool(Rows.from_array(real), Rows.from_array(fake))
+    return TwoSamplePool(Rows.from_array(real), Rows.from_array(fake))
 
 
 def whole(of: Pool) -> Splits:
@@ -155,7 +155,7 @@ def test_the_variance_is_that_of_fresh_draws(kind: str) -> None:
             fake = fake + 1
         else:
             real, fake = real + centres[rng.integers(5, size=200)], fake + centres[rng.integers(4, size=200)]
-        of = Pool(Rows.from_array(real), Rows.from_array(fake))
+        of = TwoSamplePool(Rows.from_array(real), Rows.from_array(fake))
         values.append(sinkhorn(of.real, of.fake))
         if seed < 5:
             errors.append(sinkhorn.uncertainty.variance.function(of, **options) ** 0.5)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.splits import Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import UsageError
 from divmetrics.metrics.transport import directions
@@ -60,7 +60,10 @@ def test_options_that_cannot_be(options: dict[str, float]) -> None:
 @pytest.mark.parametrize("sizes", [(120, 120), (120, 90)])
 def test_splits_hold_what_each_split_alone_gives(sizes: tuple[int, int]) -> None:
     n, m = sizes
-    pool, options = Pool(Rows.from_array(REAL[:n]), Rows.from_array(FAKE[:m])), {"projections": 40, "p": 2.0, "seed": 0}
+    pool, options = (
+        TwoSamplePool(Rows.from_array(REAL[:n]), Rows.from_array(FAKE[:m])),
+        {"projections": 40, "p": 2.0, "seed": 0},
+    )
     whole = Splits(torch.tensor([1] * n + [2] * m, dtype=torch.uint8)[None])
     splits = Splits.of([whole, Splits.permutations(n, m, 3, 0), Splits.halves(n, m, 2, 0)])
     found = sliced_wasserstein.uncertainty.resample(pool, splits, **options)
@@ -76,7 +79,7 @@ def test_the_variance_is_that_of_fresh_draws(p: float) -> None:
     for seed in range(100):
         rng = np.random.default_rng(seed)
         real, fake = rng.normal(size=(300, 8)), 1.5 * rng.normal(size=(300, 8)) + 1
-        pool = Pool(Rows.from_array(real), Rows.from_array(fake))
+        pool = TwoSamplePool(Rows.from_array(real), Rows.from_array(fake))
         values.append(sliced_wasserstein(pool.real, pool.fake, **options))
         if seed < 10:
             errors.append(sliced_wasserstein.uncertainty.variance.function(pool, **options) ** 0.5)

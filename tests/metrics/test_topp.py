@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy import stats
 
-from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import MeasureError, TooFewSamples, UsageError
 from divmetrics.records.metric import METRICS
@@ -139,7 +139,7 @@ def test_copies_have_the_value_of_their_originals() -> None:
 
 
 def pool_of(sides: TaskInputs) -> Pool:
-    return Pool(Rows.from_array(sides[0]), Rows.from_array(sides[1]))
+    return TwoSamplePool(Rows.from_array(sides[0]), Rows.from_array(sides[1]))
 
 
 @pytest.mark.parametrize("name", NAMES)

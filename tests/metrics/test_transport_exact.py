@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import wasserstein_distance
 
-from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.splits import Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, MeasureError
 from divmetrics.metrics.transport import _exact as exact
@@ -40,7 +40,7 @@ def test_equals_pot(n: int, m: int, p: float) -> None:
 
 
 def test_re_splits_share_their_plans(monkeypatch: pytest.MonkeyPatch) -> None:
-    pool = Pool(*(Rows.from_array(side) for side in sides(120, 120, 8)))
+    pool = TwoSamplePool(*(Rows.from_array(side) for side in sides(120, 120, 8)))
     splits = Splits.permutations(120, 120, 6, 0)
     parts = [(pool.part(splits.real(b)).features, pool.part(splits.fake(b)).features) for b in range(6)]
     exact_1, exact_2 = ([wasserstein(*part, p) for part in parts] for p in (1, 2))

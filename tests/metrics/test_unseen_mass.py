@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.splits import Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError
 from divmetrics.records.metric import METRICS
@@ -63,7 +63,7 @@ def test_chance() -> None:
     for seed in range(200):
         rng = np.random.default_rng(seed)
         sides = [torch.from_numpy(zipf(300, rng)) for _ in range(2)]
-        pool = Pool(*(Rows(side, torch.arange(300)) for side in sides))
+        pool = TwoSamplePool(*(Rows(side, torch.arange(300)) for side in sides))
         values.append(unseen_mass(*sides))
         errors.append(unseen_mass.uncertainty.variance.function(pool) ** 0.5)
     assert 0.85 < np.mean(errors) / np.std(values) < 1.2

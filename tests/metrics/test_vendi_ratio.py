@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, UsageError
 from divmetrics.records.metric import METRICS
@@ -75,7 +75,7 @@ def test_options_move_the_value() -> None:
 
 
 def pooled(*sides: np.ndarray) -> Pool:
-    return Pool(*(Rows.from_array(side) for side in sides))
+    return TwoSamplePool(*(Rows.from_array(side) for side in sides))
 
 
 @pytest.mark.parametrize("kernel", ["anchored", "cosine"])

@@ -6,7 +6,7 @@ import pytest
 from scipy.spatial.distance import cdist
 from sklearn.datasets import load_digits
 
-from divmetrics.arrays.splits import Pool
+from divmetrics.arrays.splits import Pool, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError
 from divmetrics.records.metric import METRICS
@@ -69,7 +69,7 @@ def draws(kind: str, count: int, n: int = 200) -> list[Pool]:
             fake = fake + 0.5
         else:
             real, fake = real + centres[rng.integers(5, size=n)], fake + centres[rng.integers(4, size=n)]
-        found.append(Pool(Rows.from_array(real), Rows.from_array(fake)))
+        found.append(TwoSamplePool(Rows.from_array(real), Rows.from_array(fake)))
     return found
 
 
@@ -87,5 +87,5 @@ def test_the_variance_is_that_of_fresh_draws(name: str, kind: str) -> None:
 def test_copies_have_no_variance_of_their_own(name: str) -> None:
     uncertainty = METRICS[name].uncertainty
     assert uncertainty.variance is not None
-    assert uncertainty.variance.function(Pool(Rows.from_array(REAL), Rows.from_array(REAL.copy()))) is None
+    assert uncertainty.variance.function(TwoSamplePool(Rows.from_array(REAL), Rows.from_array(REAL.copy()))) is None
     assert uncertainty.bias == "null"

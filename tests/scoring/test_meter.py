@@ -7,7 +7,7 @@ import torch
 import divmetrics as dm
 from divmetrics.arrays.summaries import Moments, Rows
 from divmetrics.errors import FeatureError, SourceError, UsageError
-from divmetrics.scoring.collector import CHUNK, Pool
+from divmetrics.scoring.collector import CHUNK, ChunkedSummaries
 
 RNG = np.random.default_rng(0)
 REAL, FAKE = RNG.normal(size=(300, 6)), RNG.normal(0.3, 1.1, size=(250, 6))
@@ -75,7 +75,7 @@ def test_wrong_use_is_told() -> None:
 
 def test_pool_is_the_same_for_every_batching() -> None:
     rows, index = torch.randn(2 * CHUNK + 900, 3), torch.arange(2 * CHUNK + 900)
-    pools = [Pool((Rows, Moments)), Pool((Rows, Moments))]
+    pools = [ChunkedSummaries((Rows, Moments)), ChunkedSummaries((Rows, Moments))]
     for pool, size in zip(pools, (len(rows), 700), strict=True):
         for start in range(0, len(rows), size):
             pool.add(rows[start : start + size], index[start : start + size])

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from divmetrics.arrays.class_counts import curvature, divergence_pulls, kl, log_predictions, settled, split_predictions
-from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.splits import Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import FeatureError
 from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
@@ -17,8 +17,7 @@ def _resample(pool: Pool, splits: Splits) -> Tensor:
     return kl(real, fake) + entropy
 
 
-def _variance(pool: Pool) -> float | None:
-    assert pool.real is not None  # noqa: S101  a two-sample metric
+def _variance(pool: TwoSamplePool) -> float | None:
     reals, fakes = log_predictions(pool.real), log_predictions(pool.fake)
     p, q = fakes.exp(), reals.exp()
     fake, real = p.mean(0), q.mean(0)

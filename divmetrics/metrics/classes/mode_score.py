@@ -16,7 +16,7 @@ from divmetrics.arrays.class_counts import (
     settled,
     split_predictions,
 )
-from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.splits import Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import FeatureError
 from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
@@ -38,8 +38,7 @@ def _resample(pool: Pool, splits: Splits, *, divergence: Divergence) -> Tensor:
     return _log_score(*split_predictions(pool, splits), divergence).exp()
 
 
-def _variance(pool: Pool, *, divergence: Divergence) -> float | None:
-    assert pool.real is not None  # noqa: S101  a two-sample metric
+def _variance(pool: TwoSamplePool, *, divergence: Divergence) -> float | None:
     reals, fakes = log_predictions(pool.real), log_predictions(pool.fake)
     p, q = fakes.exp(), reals.exp()
     fake, real = p.mean(0), q.mean(0)

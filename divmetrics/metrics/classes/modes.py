@@ -21,7 +21,7 @@ from divmetrics.arrays.class_counts import (
     shares,
     variance_of_mean,
 )
-from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.splits import Splits, TwoSamplePool
 from divmetrics.arrays.summaries import ClassTally
 from divmetrics.errors import MeasureError, UsageError
 from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
@@ -57,14 +57,14 @@ def _effective(reals: np.ndarray, fakes: np.ndarray) -> np.ndarray:
     return np.where(inside.any(-1), np.exp(entropy(inside)), 0.0)
 
 
-def _found_variance(pool: Pool, *, min_count: int) -> float | None:
+def _found_variance(pool: TwoSamplePool, *, min_count: int) -> float | None:
     """Each mode is found or not, independently but for the total, which makes this no smaller than it should be."""
     reals, fakes = pool_counts(pool)
     uncertainty = bdtrc(0, pool.n, reals / pool.n) * bdtrc(min_count - 1, pool.m, fakes / pool.m)
     return float((uncertainty * (1 - uncertainty)).sum()) or None
 
 
-def _kl_variance(pool: Pool) -> float | None:
+def _kl_variance(pool: TwoSamplePool) -> float | None:
     reals, fakes = pool_counts(pool)
     inside = _inside(reals, fakes)
     if not inside.any():
@@ -76,7 +76,7 @@ def _kl_variance(pool: Pool) -> float | None:
     return settled(first, (seen.sum() - 1) / 2 * (1 / inside.sum() + 1 / pool.n) ** 2) or None
 
 
-def _effective_variance(pool: Pool) -> float | None:
+def _effective_variance(pool: TwoSamplePool) -> float | None:
     """Of the fakes' entropy, and of which classes the reals happened to show."""
     reals, fakes = pool_counts(pool)
     inside = _inside(reals, fakes)
@@ -92,7 +92,7 @@ def _effective_variance(pool: Pool) -> float | None:
     return whole**2 * settled(variance_of_mean(surprise, inside), level) + float(chosen) or None
 
 
-def _tv_variance(pool: Pool) -> float | None:
+def _tv_variance(pool: TwoSamplePool) -> float | None:
     """Of half a sum of |gap|, each gap normal: folded normals, correlated as far as their signs are settled (Price).
 
     The squared gap is too large by its variance on average, which is taken off before it is used as a mean.
@@ -218,7 +218,7 @@ def mode_tv(real: ClassTally, fake: ClassTally) -> Measured:
     return Measured(float(_tv(reals, fakes)), extras={"outside": _outside(reals, fakes)})
 
 
-def _effective_on(pool: Pool, splits: Splits) -> np.ndarray:
+def _effective_on(pool: TwoSamplePool, splits: Splits) -> np.ndarray:
     return _effective(*pool_recount(pool, splits))
 
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from divmetrics.arrays.class_counts import both_counts, pool_counts, pool_recount
-from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.splits import Splits, TwoSamplePool
 from divmetrics.arrays.summaries import ClassTally
 from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 
-def _resample(pool: Pool, splits: Splits) -> np.ndarray:
+def _resample(pool: TwoSamplePool, splits: Splits) -> np.ndarray:
     _, fakes = pool_recount(pool, splits)
     return np.asarray((fakes == 1).sum(-1) / fakes.sum(-1))
 
 
-def _variance(pool: Pool) -> float:
+def _variance(pool: TwoSamplePool) -> float:
     """Of the number of singletons, from Poisson counts: sum P(1 - P), less what their fixed total takes away."""
     _, fakes = pool_counts(pool)
     once, twice = float((fakes == 1).sum()), float((fakes == 2).sum())

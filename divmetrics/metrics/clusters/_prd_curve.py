@@ -16,7 +16,7 @@ from torch import Tensor
 from divmetrics.arrays.class_counts import recount
 from divmetrics.arrays.clustering import narrowed, threads
 from divmetrics.arrays.pairs import disjoint_variance
-from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.splits import FAKE, REAL, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import UsageError
 
@@ -61,20 +61,18 @@ def mean_curve(
 
 
 def f_on_splits(
-    pool: Pool, splits: Splits, beta: float, clusters: int, runs: int, angles: int, seed: int
+    pool: TwoSamplePool, splits: Splits, beta: float, clusters: int, runs: int, angles: int, seed: int
 ) -> np.ndarray:
     """`best_f` of the mean curve of every split, `[B]`."""
-    assert pool.real is not None  # noqa: S101  a two-sample metric
     labels = _labelled(pool.real, pool.fake, clusters, runs, seed)
     return best_f(*_curves(labels, splits, clusters, angles), beta)
 
 
-def f_variance(pool: Pool, beta: float, clusters: int, runs: int, angles: int, seed: int) -> float:
+def f_variance(pool: TwoSamplePool, beta: float, clusters: int, runs: int, angles: int, seed: int) -> float:
     """Sampling variance of `best_f`: of the counts, by disjoint halves, and of where the borders of clusters run.
 
     Other samples would have other clusters; what single clusterings give shows how much that is, if there are several.
     """
-    assert pool.real is not None  # noqa: S101  a two-sample metric
     labels = _labelled(pool.real, pool.fake, clusters, runs, seed)
     single = [best_f(*_curves(run[None], _whole(pool.n, pool.m), clusters, angles), beta)[0] for run in labels]
     borders = float(np.var(single, ddof=1)) / runs if runs > 1 else 0.0

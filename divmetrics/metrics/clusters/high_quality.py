@@ -7,7 +7,7 @@ import torch
 from scipy.special import rel_entr
 from torch import Tensor
 
-from divmetrics.arrays.splits import FAKE, Pool, Splits
+from divmetrics.arrays.splits import FAKE, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import UsageError
 from divmetrics.metrics.clusters._gaussian_modes import Blobs, blobs, fitted
@@ -27,17 +27,15 @@ def _inside(pool_real: Rows, fake: Rows, count: int | None, sigmas: float | None
     return modes, torch.cat([modes.own, modes.place(fake.features)[1]]) <= limit
 
 
-def _resample(pool: Pool, splits: Splits, *, count: int | None, sigmas: float | None, seed: int) -> Tensor:
+def _resample(pool: TwoSamplePool, splits: Splits, *, count: int | None, sigmas: float | None, seed: int) -> Tensor:
     """Modes stay as they are; reals count by their distance to their mode without them, as if they were fresh."""
-    assert pool.real is not None  # noqa: S101  a two-sample metric
     _, inside = _inside(pool.real, pool.fake, count, sigmas, seed)
     chosen = (splits.side == FAKE).double()
     return chosen @ inside.double() / chosen.sum(1)
 
 
-def _variance(pool: Pool, *, count: int | None, sigmas: float | None, seed: int) -> float | None:
+def _variance(pool: TwoSamplePool, *, count: int | None, sigmas: float | None, seed: int) -> float | None:
     """Binomial, of the fakes, and what the other half of the reals would have made of them."""
-    assert pool.real is not None  # noqa: S101  a two-sample metric
     modes, inside = _inside(pool.real, pool.fake, count, sigmas, seed)
     share = float(inside[pool.n :].double().mean())
     found = []

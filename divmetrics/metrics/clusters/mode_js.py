@@ -7,7 +7,7 @@ from math import log
 import numpy as np
 
 from divmetrics.arrays.class_counts import jensen_shannon, settled, shares, variance_of_mean
-from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.splits import Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.metrics.clusters._bins import binned, rebinned, reshaped
 from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
@@ -17,12 +17,11 @@ def _resample(pool: Pool, splits: Splits, *, bins: int, seed: int) -> np.ndarray
     return jensen_shannon(*rebinned(pool, splits, bins, seed))
 
 
-def _variance(pool: Pool, *, bins: int, seed: int) -> float:
+def _variance(pool: TwoSamplePool, *, bins: int, seed: int) -> float:
     """The chance of the counts, and that of the borders of the bins: bins of other reals may cut a tight mode in two.
 
     The spread over other bins holds counting noise as well, for the same samples fall differently: about half of it.
     """
-    assert pool.real is not None  # noqa: S101  a two-sample metric
     reals, fakes = binned(pool.real, pool.fake, bins, seed)
     q, p = shares(reals), shares(fakes)
     middle = (p + q) / 2

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from divmetrics.arrays.class_counts import shares
-from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.splits import Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import UsageError
 from divmetrics.metrics.clusters._bins import binned, rebinned
@@ -31,12 +31,11 @@ def _resample(pool: Pool, splits: Splits, *, bins: int, alpha: float, seed: int)
     return _share(*rebinned(pool, splits, bins, seed), alpha)
 
 
-def _variance(pool: Pool, *, bins: int, alpha: float, seed: int) -> float | None:
+def _variance(pool: TwoSamplePool, *, bins: int, alpha: float, seed: int) -> float | None:
     """Each bin differs or not, nearly independently, with the chance that z lies beyond the limit in a fresh draw.
 
     z itself has variance 1 about its mean, whose square is z^2 - 1 on average.
     """
-    assert pool.real is not None  # noqa: S101  a two-sample metric
     mean = np.sqrt(np.maximum(_scores(*binned(pool.real, pool.fake, bins, seed)) ** 2 - 1, 0))
     limit = -ndtri(alpha / 2)
     uncertainty = ndtr(mean - limit) + ndtr(-limit - mean)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from divmetrics.arrays.pairs import PAIRS
-from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.splits import Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.metrics.clusters._prd_curve import best_f, f_on_splits, f_variance, mean_curve, thinned
 from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
@@ -13,11 +13,11 @@ from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Va
 BETA = 1 / 8
 
 
-def _resample(pool: Pool, splits: Splits, *, clusters: int, runs: int, angles: int, seed: int) -> np.ndarray:
+def _resample(pool: TwoSamplePool, splits: Splits, *, clusters: int, runs: int, angles: int, seed: int) -> np.ndarray:
     return f_on_splits(pool, splits, BETA, clusters, runs, angles, seed)
 
 
-def _variance(pool: Pool, *, clusters: int, runs: int, angles: int, seed: int) -> float:
+def _variance(pool: TwoSamplePool, *, clusters: int, runs: int, angles: int, seed: int) -> float:
     return f_variance(pool, BETA, clusters, runs, angles, seed)
 
 

@@ -27,7 +27,7 @@ from divmetrics.arrays.pairs import (
     lower_bounds,
     squared_distances,
 )
-from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.splits import FAKE, REAL, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import TooFewSamples, UsageError
 
@@ -223,12 +223,11 @@ class _Pooled:
     edge: float
 
 
-def renear(pool: Pool, splits: Splits, threshold: float | None) -> tuple[Tensor, Tensor]:
+def renear(pool: TwoSamplePool, splits: Splits, threshold: float | None) -> tuple[Tensor, Tensor]:
     """Near pairs among the fakes of each split, and fakes with another near them, float64 `[B]` each.
 
     NaN where the closest pairs of the pool do not suffice to tell.
     """
-    assert pool.real is not None  # noqa: S101  a two-sample measure
     known = _pooled.setdefault(pool.real, WeakKeyDictionary())
     if pool.fake not in known:
         points = Distinct.of(pool.features())

@@ -9,7 +9,7 @@ from scipy import special
 from torch import Tensor
 
 from divmetrics.arrays.share_intervals import GRID
-from divmetrics.arrays.splits import FAKE, Pool, Splits
+from divmetrics.arrays.splits import FAKE, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.metrics.copies._near_duplicates import Near, near, renear
 from divmetrics.records.metric import About, Interval, Laws, Measured, UncertaintySpec, metric
@@ -20,19 +20,18 @@ SHUFFLED = GRID[(np.arange(len(GRID)) * 157) % len(GRID)]
 """Normal values of equal weight that know nothing of `ARRIVALS`."""
 
 
-def _resample(pool: Pool, splits: Splits, *, threshold: float | None) -> Tensor:
+def _resample(pool: TwoSamplePool, splits: Splits, *, threshold: float | None) -> Tensor:
     pairs, _ = renear(pool, splits, threshold)
     sizes = (splits.side == FAKE).sum(1).double()
     return sizes * (sizes - 1) / 2 / pairs
 
 
-def _interval(pool: Pool, level: float, *, threshold: float | None) -> tuple[float, float] | None:
+def _interval(pool: TwoSamplePool, level: float, *, threshold: float | None) -> tuple[float, float] | None:
     """Exact for few pairs, by the law of their number given that there are any; the value is one over it.
 
     It is Poisson about r T^g exp(sZ): T, exponential, is where the closest reals happen to lie, g how pairs grow with
     that, s the spread of the U-statistic "share of pairs that are near" (Hoeffding 1948), r unknown.
     """
-    assert pool.real is not None  # noqa: S101  a two-sample metric
     found, m = near(pool.real, pool.fake, threshold), pool.m
     if not found.pairs or m < 3:
         return None

@@ -6,23 +6,21 @@ from typing import Any
 
 from scipy.special import ndtr
 
-from divmetrics.arrays.splits import Pool
+from divmetrics.arrays.splits import HeldOutPool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.metrics.copies._data_copying_test import Cells, cells_of
 from divmetrics.records.metric import About, Laws, Measured, Null, UncertaintySpec, Variance, metric
 
 
-def _of_pool(pool: Pool, options: dict[str, Any]) -> Cells:
-    assert pool.fixed is not None  # noqa: S101  the training set
-    assert pool.real is not None  # noqa: S101  the held-out reals
-    return cells_of(pool.fixed, pool.fake, pool.real, **options)
+def _of_pool(pool: HeldOutPool, options: dict[str, Any]) -> Cells:
+    return cells_of(pool.train, pool.fake, pool.real, **options)
 
 
-def _variance(pool: Pool, **options: Any) -> float | None:
+def _variance(pool: HeldOutPool, **options: Any) -> float | None:
     return _of_pool(pool, options).variance() or None
 
 
-def _null(pool: Pool, **options: Any) -> Null:
+def _null(pool: HeldOutPool, **options: Any) -> Null:
     return Null(0.0, _of_pool(pool, options).null_sd)
 
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from divmetrics.arrays.splits import FAKE, Pool, Splits
+from divmetrics.arrays.splits import FAKE, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.metrics.copies._near_duplicates import RANK, near, renear
 from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 
-def _resample(pool: Pool, splits: Splits, *, threshold: float | None) -> Tensor:
+def _resample(pool: TwoSamplePool, splits: Splits, *, threshold: float | None) -> Tensor:
     _, touched = renear(pool, splits, threshold)
     return touched / (splits.side == FAKE).sum(1)
 
 
-def _variance(pool: Pool, *, threshold: float | None) -> float:
+def _variance(pool: TwoSamplePool, *, threshold: float | None) -> float:
     """The smaller of two estimates that are both too large where the other is right, and the chance of the limit.
 
     Delete-one jackknife: without a sample, it and those near to no other no longer count. It is twice too large where
@@ -24,7 +24,6 @@ def _variance(pool: Pool, *, threshold: float | None) -> float:
     size; too large where a few groups hold many. The limit, as a count of pairs of reals, is a first arrival, of
     standard deviation one pair.
     """
-    assert pool.real is not None  # noqa: S101  a two-sample metric
     found, m = near(pool.real, pool.fake, threshold), pool.m
     loss = (found.degree > 0).double() + found.leaning
     sizes = torch.bincount(found.group).double()

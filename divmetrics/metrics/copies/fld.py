@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor
 
-from divmetrics.arrays.splits import Pool
+from divmetrics.arrays.splits import HeldOutPool
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import TooFewSamples
 from divmetrics.metrics.copies._kernel_mixture import Mixture
@@ -66,17 +66,13 @@ def _fitted(real: Rows, fake: Rows, held_out: Rows, seed: int) -> _Fits:
     return _Fits((-of_fakes, -of_reals), (by_fakes, by_reals), fitted, real.d)
 
 
-def _variance(pool: Pool, *, seed: int) -> float | None:
-    if pool.real is None or pool.fixed is None:
-        return None
-    return _fit(pool.fixed, pool.fake, pool.real, seed).variance
+def _variance(pool: HeldOutPool, *, seed: int) -> float | None:
+    return _fit(pool.train, pool.fake, pool.real, seed).variance
 
 
-def _null(pool: Pool, *, seed: int) -> Null | None:
+def _null(pool: HeldOutPool, *, seed: int) -> Null | None:
     """Fakes that are alike are exchangeable with the reals that serve as centres, so the mean is 0."""
-    if pool.real is None or pool.fixed is None:
-        return None
-    return Null(0.0, _fit(pool.fixed, pool.fake, pool.real, seed).variance ** 0.5)
+    return Null(0.0, _fit(pool.train, pool.fake, pool.real, seed).variance ** 0.5)
 
 
 @metric(

@@ -15,7 +15,7 @@ from torch import Tensor
 from divmetrics.arrays.distributions import student
 from divmetrics.arrays.pairs import enough_rows
 from divmetrics.arrays.share_intervals import wilson
-from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.splits import FAKE, REAL, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import MeasureError, UsageError
 from divmetrics.metrics.densities._field import Field, Kernel, Parts, field_of, kernel_sums, remembered
@@ -108,9 +108,8 @@ def _field(real: Rows, fake: Rows, band: Band) -> Field:
     return field_of(real, fake, lambda features: projected(features, band.seed), ("projected", band.seed))
 
 
-def share_on_splits(pool: Pool, splits: Splits, band: Band, side: int) -> Tensor:
+def share_on_splits(pool: TwoSamplePool, splits: Splits, band: Band, side: int) -> Tensor:
     """`Dense.share` of `side` on all splits from one pass; remembered."""
-    assert pool.real is not None  # noqa: S101  two sides are declared
     real, fake = pool.real, pool.fake
     found: Dense = remembered(
         _found, (splits, real, fake), band, lambda: _dense(Parts.of(_field(real, fake, band), splits), band)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from divmetrics.arrays.linalg import float64
 from divmetrics.arrays.pairs import Distinct, enough_rows, nearest, radii, squared_distances
-from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.splits import FAKE, REAL, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import UsageError
 from divmetrics.metrics.densities._field import Field, Parts, field_of
@@ -58,7 +58,7 @@ def covered(real: Rows, fake: Rows) -> tuple[Tensor, Tensor]:
     return squared <= own, which
 
 
-def alpha_on_splits(pool: Pool, splits: Splits, levels: int) -> Tensor:
+def alpha_on_splits(pool: TwoSamplePool, splits: Splits, levels: int) -> Tensor:
     """Integrated share of fakes in the balls of the reals, on each split `[B]` float64."""
     rows = pool.features()
     sides = splits.side.T.to(rows.device)  # [n + m, B]
@@ -70,9 +70,8 @@ def alpha_on_splits(pool: Pool, splits: Splits, levels: int) -> Tensor:
     return torch.tensor(found, dtype=torch.float64)
 
 
-def beta_on_splits(pool: Pool, splits: Splits, levels: int) -> Tensor:
+def beta_on_splits(pool: TwoSamplePool, splits: Splits, levels: int) -> Tensor:
     """Integrated share of reals that a fake within the balls of the fakes covers, on each split `[B]` float64."""
-    assert pool.real is not None  # noqa: S101  two sides are declared
     parts = Parts.of(field_of(pool.real, pool.fake), splits)
     rows = parts.field.rows
     away = _from_means(rows, parts.fake)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from divmetrics.arrays import dist
 from divmetrics.arrays.pairs import Distinct, Pairs, enough_rows, ieee_products, radii
-from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.splits import Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import UsageError
 from divmetrics.metrics.densities._field import Kernel, Parts, field_of, kernel_sums, remembered, squares, tasks_of
@@ -158,9 +158,8 @@ def _outside(both: Soft, side: str) -> Tensor:
     return own.points.copies * (-sums).exp() / float(own.points.copies.sum())
 
 
-def on_splits(pool: Pool, splits: Splits, a: float, k: int) -> dict[str, Tensor]:
+def on_splits(pool: TwoSamplePool, splits: Splits, a: float, k: int) -> dict[str, Tensor]:
     """Mean of `inside` on each split `[B]` float64, of reals and of fakes, from one pass over the pool; remembered."""
-    assert pool.real is not None  # noqa: S101  two sides are declared
     real, fake = pool.real, pool.fake
     found: dict[str, Tensor] = remembered(
         _found, (splits, real, fake), ("splits", a, k), lambda: _on_splits(real, fake, splits, a, k)

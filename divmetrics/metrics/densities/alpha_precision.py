@@ -2,13 +2,13 @@
 
 from torch import Tensor, searchsorted
 
-from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.splits import Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.metrics.densities import alpha_on_splits, curve, from_mean, integrated, thinned
 from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, metric
 
 
-def _resample(pool: Pool, splits: Splits, *, levels: int) -> Tensor:
+def _resample(pool: TwoSamplePool, splits: Splits, *, levels: int) -> Tensor:
     return alpha_on_splits(pool, splits, levels)
 
 

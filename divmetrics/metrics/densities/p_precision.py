@@ -2,17 +2,17 @@
 
 from torch import Tensor
 
-from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.splits import Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.metrics.densities import soft, soft_on_splits, soft_variance
 from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 
-def _variance(pool: Pool, *, a: float, k: int) -> float | None:
-    return None if pool.real is None else soft_variance(pool.real, pool.fake, a, k, "fake")
+def _variance(pool: TwoSamplePool, *, a: float, k: int) -> float | None:
+    return soft_variance(pool.real, pool.fake, a, k, "fake")
 
 
-def _resample(pool: Pool, splits: Splits, *, a: float, k: int) -> Tensor:
+def _resample(pool: TwoSamplePool, splits: Splits, *, a: float, k: int) -> Tensor:
     return soft_on_splits(pool, splits, a, k)["fake"]
 
 

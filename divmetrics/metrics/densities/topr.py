@@ -2,18 +2,19 @@
 
 from torch import Tensor
 
-from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.splits import Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.metrics.densities import Band, dense, dense_interval, dense_on_splits, some
 from divmetrics.records.metric import About, Interval, Laws, Measured, UncertaintySpec, metric
 
 
-def _interval(pool: Pool, level: float, *, alpha: float, repeats: int, seed: int) -> tuple[float, float] | None:
-    assert pool.real is not None  # noqa: S101  a two-sample metric
+def _interval(
+    pool: TwoSamplePool, level: float, *, alpha: float, repeats: int, seed: int
+) -> tuple[float, float] | None:
     return dense_interval(pool.real, pool.fake, Band(alpha, repeats, seed), 0, level)
 
 
-def _resample(pool: Pool, splits: Splits, *, alpha: float, repeats: int, seed: int) -> Tensor:
+def _resample(pool: TwoSamplePool, splits: Splits, *, alpha: float, repeats: int, seed: int) -> Tensor:
     return dense_on_splits(pool, splits, Band(alpha, repeats, seed), 0)
 
 

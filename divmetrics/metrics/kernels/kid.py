@@ -13,7 +13,7 @@ from divmetrics.arrays.pairs import (
     mmd2_variance,
     split_sums,
 )
-from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.splits import Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
 
@@ -23,9 +23,8 @@ def _kernel(rows: Rows, options: dict[str, Any]) -> Polynomial:
     return Polynomial(options["degree"], 1 / rows.d if gamma is None else gamma, options["coef0"])
 
 
-def _variance(pool: Pool, **options: Any) -> float | None:
+def _variance(pool: TwoSamplePool, **options: Any) -> float | None:
     """That of the U-statistic; of `subsets` a share more, for their mean moves about the U-statistic."""
-    assert pool.real is not None  # noqa: S101  a two-sample metric
     kernel, subsets, size = _kernel(pool.fake, options), options["subsets"], options["subset_size"]
     whole = mmd2_variance(pool.real, pool.fake, kernel)
     of_one = mmd2_variance(pool.real, pool.fake, kernel, size) if subsets else None

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from divmetrics.arrays.pairs import Gaussian, mmd2, mmd2_of_splits, mmd2_variance, split_sums, typical_distance
-from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.splits import Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import FeatureError, UsageError
 from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
@@ -37,18 +37,16 @@ def _sides(real: Rows, fake: Rows, options: dict[str, Any]) -> tuple[Rows, Rows,
     return real, fake, _kernel(real, fake, options["sigma"])
 
 
-def _variance(pool: Pool, **options: Any) -> float | None:
+def _variance(pool: TwoSamplePool, **options: Any) -> float | None:
     """That of the U-statistic at the bandwidth found, whose own error is of smaller order."""
-    assert pool.real is not None  # noqa: S101  a two-sample metric
     found = mmd2_variance(*_sides(pool.real, pool.fake, options))
     return None if found is None else found * options["scale"] ** 2
 
 
-def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
+def _resample(pool: TwoSamplePool, splits: Splits, **options: Any) -> Tensor:
     """One bandwidth, that of the pool, which no re-split changes."""
-    assert pool.real is not None  # noqa: S101
     real, fake, kernel = _sides(pool.real, pool.fake, options)
-    sums = split_sums(Pool(real, fake).whole, kernel, splits)
+    sums = split_sums(TwoSamplePool(real, fake).whole, kernel, splits)
     found: Tensor = options["scale"] * mmd2_of_splits(sums, unbiased=options["unbiased"])
     return found
 

@@ -8,13 +8,12 @@ from typing import Any
 from torch import Tensor
 
 from divmetrics.arrays.pairs import bandwidth, effective, effective_of_splits, log_variance
-from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.splits import Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 
-def _variance(pool: Pool, **options: Any) -> float | None:
-    assert pool.real is not None  # noqa: S101  a two-sample metric
+def _variance(pool: TwoSamplePool, **options: Any) -> float | None:
     sigma = bandwidth(pool.real, options["sigma"])
     of_real, of_fake = log_variance(pool.real, sigma), log_variance(pool.fake, sigma)
     if of_real is None or of_fake is None:
@@ -22,9 +21,8 @@ def _variance(pool: Pool, **options: Any) -> float | None:
     return (of_real + of_fake) * (effective(pool.fake, sigma) / effective(pool.real, sigma)) ** 2
 
 
-def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
+def _resample(pool: TwoSamplePool, splits: Splits, **options: Any) -> Tensor:
     """At the bandwidth of the reals as they are: where reals and fakes are alike the ratio is 1 at any."""
-    assert pool.real is not None  # noqa: S101
     real, fake = effective_of_splits(pool.whole, bandwidth(pool.real, options["sigma"]), splits)
     return fake / real
 

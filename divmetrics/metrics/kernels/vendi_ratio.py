@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from divmetrics.arrays.linalg import Pull, each, entropy_pull, float64, gram, spectral_entropy
-from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.splits import Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import FeatureError, UsageError
 from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
@@ -54,9 +54,8 @@ def _lift(real: Tensor, fake: Tensor, kernel: Kernel) -> tuple[_Lifted, _Lifted]
     return lifted[0], lifted[1]
 
 
-def _variance(pool: Pool, *, order: float, kernel: Kernel) -> float | None:
+def _variance(pool: TwoSamplePool, *, order: float, kernel: Kernel) -> float | None:
     """Of the log ratio: each side's own pulls, and how reals move both scores by way of the anchor."""
-    assert pool.real is not None  # noqa: S101  a two-sample metric
     real, fake = _lift(pool.real.features, pool.fake.features, kernel)
     pulls = entropy_pull(real.units, order), entropy_pull(fake.units, order)
     scores = real.score(order), fake.score(order)

@@ -6,14 +6,13 @@ from typing import Any
 
 from torch import Tensor
 
-from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.splits import Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Moments
 from divmetrics.metrics.moments import _frechet as frechet
 from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 
-def _variance(pool: Pool, **_: Any) -> float | None:
-    assert pool.real is not None  # noqa: S101  a two-sample metric
+def _variance(pool: TwoSamplePool, **_: Any) -> float | None:
     return frechet.variance(pool.real, pool.fake)
 
 

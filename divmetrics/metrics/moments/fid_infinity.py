@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from divmetrics.arrays.linalg import each
-from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.splits import Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import TooFewSamples, UsageError
 from divmetrics.metrics.moments import _frechet as frechet
@@ -80,9 +80,8 @@ def _whole(real: Rows, fake: Rows, options: dict[str, Any]) -> _Line:
     return known[str(options)]
 
 
-def _variance(pool: Pool, **options: Any) -> float | None:
+def _variance(pool: TwoSamplePool, **options: Any) -> float | None:
     """FID's, for both move by the same influence functions, and what the choice of the subsets adds."""
-    assert pool.real is not None  # noqa: S101  a two-sample metric
     known = frechet.variance(pool.real, pool.fake)
     return None if known is None else known + _whole(pool.real, pool.fake, options).noise
 

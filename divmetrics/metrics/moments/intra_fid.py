@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from divmetrics.arrays.linalg import each
-from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.splits import Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Labelled, same_width
 from divmetrics.errors import MeasureError, TooFewSamples, UsageError
 from divmetrics.metrics.moments import _frechet as frechet
@@ -47,7 +47,7 @@ def _values(real: Labelled, fake: Labelled, kept: list[int]) -> np.ndarray:
     return each(of, len(kept))
 
 
-def _variance(pool: Pool, **options: Any) -> float | None:
+def _variance(pool: TwoSamplePool, **options: Any) -> float | None:
     """The classes are independent samples; None where one of them has too few for its influence function."""
     assert isinstance(pool.real, Labelled)  # noqa: S101  declared so
     assert isinstance(pool.fake, Labelled)  # noqa: S101

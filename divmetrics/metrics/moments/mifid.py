@@ -11,7 +11,7 @@ from scipy.special import ndtr, ndtri
 from torch import Tensor
 
 from divmetrics.arrays.pairs import mean_angles, nearest_angles
-from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.splits import Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import UsageError
 from divmetrics.metrics.moments import _frechet as frechet
@@ -33,13 +33,12 @@ def _fid(real: Rows, fake: Rows) -> float:
     return 0.0 if abs(found) <= DUST * sum(float(one.covariance.trace()) for one in fits) else found
 
 
-def _interval(pool: Pool, level: float, *, tau: float) -> tuple[float, float] | None:
+def _interval(pool: TwoSamplePool, level: float, *, tau: float) -> tuple[float, float] | None:
     """By the influence functions of FID and of the distance, of which a fake moves both at once.
 
     Where the distance may fall on either side of tau the value is one of two numbers, and what is expected is their
     mean, weighed by the chance of each, which itself is known within limits.
     """
-    assert pool.real is not None  # noqa: S101  a two-sample metric
     known, pulls = frechet.variance(pool.real, pool.fake), frechet.influence(pool.real, pool.fake)
     if known is None or pulls is None:
         return None

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from divmetrics.arrays.pairs import PAIRS, SUPPORT, Ties, half_error, split_hits, support
 from divmetrics.arrays.share_intervals import share_ends
-from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.splits import FAKE, REAL, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.records.metric import About, Interval, Laws, Measured, UncertaintySpec, metric
 
@@ -30,28 +30,27 @@ def _good(mean: float, n: int, m: int, k: int) -> float:
     return float(np.interp(mean, _expected(n, m, k), np.arange(m + 1) / m))
 
 
-def _means(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> tuple[Tensor, list[list[int]]]:
+def _means(pool: TwoSamplePool, splits: Splits, *, k: int, ties: Ties) -> tuple[Tensor, list[list[int]]]:
     """Mean of min(k, c) / k on each split `[B]`, and the sizes of its sides."""
     hits = split_hits(pool, splits, k, ties)
     sizes = [(hits.side == side).sum(1).tolist() for side in (REAL, FAKE)]
     return hits.mean(hits.in_ball.clip(max=k) / k, REAL), sizes
 
 
-def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
+def _resample(pool: TwoSamplePool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
     means, sizes = _means(pool, splits, k=k, ties=ties)
     good = [_good(mean, n, m, k) if mean == mean else mean for mean, n, m in zip(means.tolist(), *sizes, strict=True)]
     return torch.tensor(good, dtype=torch.float64)
 
 
 def _interval(
-    pool: Pool,
+    pool: TwoSamplePool,
     level: float,
     *,
     k: int,
     ties: Ties,
 ) -> tuple[float, float] | None:
     """By way of the mean, which is nearly normal; f inverted bends, and ends at 1."""
-    assert pool.real is not None  # noqa: S101  a two-sample metric
     error = half_error(pool, lambda splits: _means(pool, splits, k=k, ties=ties)[0])
     if error is None:
         return None

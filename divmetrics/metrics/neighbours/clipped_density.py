@@ -7,30 +7,29 @@ from torch import Tensor
 
 from divmetrics.arrays.pairs import PAIRS, SUPPORT, Ties, capped_within, half_error, split_hits, support
 from divmetrics.arrays.share_intervals import share_ends
-from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
+from divmetrics.arrays.splits import FAKE, REAL, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import MeasureError
 from divmetrics.records.metric import About, Interval, Laws, Measured, UncertaintySpec, metric
 
 
-def _ratios(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
+def _ratios(pool: TwoSamplePool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
     """The value before it is cut at 1, on each split."""
     hits = split_hits(pool, splits, k, ties, capped=True)
     crowd, own = hits.mean((hits.balls_over / k).clip(max=1), FAKE), hits.mean((hits.own_over / k).clip(max=1), REAL)
     return crowd / own
 
 
-def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
+def _resample(pool: TwoSamplePool, splits: Splits, **options: Any) -> Tensor:
     return _ratios(pool, splits, **options).clamp(max=1)
 
 
 def _interval(
-    pool: Pool,
+    pool: TwoSamplePool,
     level: float,
     **options: Any,
 ) -> tuple[float, float] | None:
     """Of what the cut leaves on average of the ratio, which is nearly normal: at the cap the value itself is silent."""
-    assert pool.real is not None  # noqa: S101  a two-sample metric
     error = half_error(pool, lambda splits: _ratios(pool, splits, **options))
     if error is None:
         return None

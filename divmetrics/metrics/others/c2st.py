@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from divmetrics.arrays.memo import once
-from divmetrics.arrays.splits import Pool
+from divmetrics.arrays.splits import TwoSamplePool
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import TooFewSamples
 from divmetrics.records.metric import About, Laws, Measured, Null, UncertaintySpec, Variance, metric
@@ -147,16 +147,14 @@ def _test_once(real: Rows, fake: Rows, classifier: Classifier, seed: int) -> _Te
     return once((real, fake), ("c2st", classifier, seed), lambda: _test(real, fake, classifier, seed))
 
 
-def _variance(pool: Pool, *, classifier: Classifier, seed: int) -> float | None:
+def _variance(pool: TwoSamplePool, *, classifier: Classifier, seed: int) -> float | None:
     """Binomial, given the classifier, and what another training half would have learned."""
-    if pool.real is None:
-        return None
     given = _test_once(pool.real, pool.fake, classifier, seed).variance
     return given + _Halves.of(pool.real, pool.fake, seed).learned(classifier, seed)
 
 
-def _null(pool: Pool, *, classifier: Classifier, seed: int) -> Null | None:
-    return None if pool.real is None else Null(0.5, _test_once(pool.real, pool.fake, classifier, seed).null_sd)
+def _null(pool: TwoSamplePool, *, classifier: Classifier, seed: int) -> Null | None:
+    return Null(0.5, _test_once(pool.real, pool.fake, classifier, seed).null_sd)
 
 
 def _column(test: _Test, side: int, n: int) -> list[float | None]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from divmetrics.arrays.splits import Pool
+from divmetrics.arrays.splits import TwoSamplePool
 from divmetrics.metrics.transport._exact import solve, transport
 
 VARIANCE = "smaller of influence function and subsamples"
@@ -16,9 +16,8 @@ PART, FEWEST, DRAWS = 8, 30, 40
 """One row in 8 makes a part, though 30 rows where there are so many. A variance from 40 parts is off by 22 %."""
 
 
-def transport_variance(pool: Pool, p: float) -> float | None:
+def transport_variance(pool: TwoSamplePool, p: float) -> float | None:
     """Variance of W_p from the chance of both sides, by way of W_p^p; None where the distance is 0."""
-    assert pool.real is not None  # noqa: S101  transport is between two sides
     best = transport(pool.real, pool.fake, p)
     if best.cost == 0:
         return None
@@ -26,7 +25,7 @@ def transport_variance(pool: Pool, p: float) -> float | None:
     return float(of_cost * (best.cost ** (1 / p - 1) / p) ** 2)
 
 
-def variance(pool: Pool, influence: tuple[Tensor, Tensor], cost: Callable[[Tensor, Tensor], float]) -> float:
+def variance(pool: TwoSamplePool, influence: tuple[Tensor, Tensor], cost: Callable[[Tensor, Tensor], float]) -> float:
     """Variance of a transport cost from the chance of both sides: the smaller of two estimates.
 
     `influence`: potentials `[n]` and `[m]` of the solution (del Barrio and Loubes 2019, arXiv:1705.01299): right where
@@ -34,7 +33,6 @@ def variance(pool: Pool, influence: tuple[Tensor, Tensor], cost: Callable[[Tenso
     mass must travel, the cost is a folded normal and its deviation a third below what the potentials say.
     `cost(reals, fakes)` on small parts repeats that fold; parts of a smooth cost vary more than their size explains.
     """
-    assert pool.real is not None  # noqa: S101
     first = sum(float(side.var()) / len(side) if len(side) > 1 else 0.0 for side in influence)
     second = _variance_of_parts(pool.real.features, pool.fake.features, cost)
     return min(first, second) if first > 0 else second

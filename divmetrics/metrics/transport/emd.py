@@ -6,17 +6,17 @@ from math import inf
 
 from torch import Tensor
 
-from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.splits import Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.metrics.transport import VARIANCE, distances_on_splits, transport, transport_variance
 from divmetrics.records.metric import About, Laws, UncertaintySpec, Variance, metric
 
 
-def _variance(pool: Pool) -> float | None:
+def _variance(pool: TwoSamplePool) -> float | None:
     return transport_variance(pool, 1.0)
 
 
-def _resample(pool: Pool, splits: Splits) -> Tensor:
+def _resample(pool: TwoSamplePool, splits: Splits) -> Tensor:
     return distances_on_splits(pool, splits, 1.0)
 
 

@@ -6,7 +6,7 @@ from math import inf
 
 from torch import Tensor
 
-from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.splits import Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import UsageError
 from divmetrics.metrics.transport import VARIANCE, divergence, divergences, solve_entropic, variance
@@ -16,8 +16,7 @@ LOOSE = 1e-3
 """Error of masses that does for parts of the samples, of which only the spread is read."""
 
 
-def _variance(pool: Pool, *, eps: float, p: float) -> float:
-    assert pool.real is not None  # noqa: S101  the metric reads two sides
+def _variance(pool: TwoSamplePool, *, eps: float, p: float) -> float:
     found = divergence(pool.real, pool.fake, eps, p)
 
     def of_parts(real: Tensor, fake: Tensor) -> float:
@@ -26,9 +25,8 @@ def _variance(pool: Pool, *, eps: float, p: float) -> float:
     return variance(pool, (found.real, found.fake), of_parts)
 
 
-def _resample(pool: Pool, splits: Splits, *, eps: float, p: float) -> Tensor:
+def _resample(pool: TwoSamplePool, splits: Splits, *, eps: float, p: float) -> Tensor:
     # The entropy stays that of the reals: a ruler, not a result
-    assert pool.real is not None  # noqa: S101
     return divergences(pool, splits, divergence(pool.real, pool.fake, eps, p).entropy, p)
 
 

@@ -6,7 +6,7 @@ from math import inf, isfinite
 
 from torch import Tensor
 
-from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.splits import Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import UsageError
 from divmetrics.metrics.transport import (
@@ -23,8 +23,7 @@ SOME = 100
 """Lines that do for the spread over parts of the samples."""
 
 
-def _variance(pool: Pool, *, projections: int, p: float, seed: int) -> float | None:
-    assert pool.real is not None  # noqa: S101  the metric reads two sides
+def _variance(pool: TwoSamplePool, *, projections: int, p: float, seed: int) -> float | None:
     real, fake = pool.real.features, pool.fake.features
     lines = directions(pool.fake.d, projections, seed)
     cost = float(line_costs(real, fake, lines, p).mean())

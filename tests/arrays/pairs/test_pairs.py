@@ -105,7 +105,7 @@ def test_bounds_hold(hard: Tensor, dtype: torch.dtype) -> None:
     matrices = pairs._matrices(dtype)
     if not all(matrix.usable for matrix in matrices):
         return
-    low = distances.lower(*matrices, slice(None), slice(None)).double()
+    low = distances.lower_bounds(*matrices, slice(None), slice(None)).double()
     high = low + matrices[0].error_bound[:, None] + matrices[1].error_bound
     squared = brute(pairs.left, pairs.right)
     assert bool((low <= squared).all())
@@ -131,14 +131,14 @@ def test_few_pairs_are_computed_directly(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_only_blocks_are_held(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every product is a block, and no list grows with n x n."""
     monkeypatch.setattr(distances, "BLOCK", 64)
-    largest, lower_bounds = [], distances.lower
+    largest, lower_bounds = [], distances.lower_bounds
 
     def watched(*arguments: object) -> Tensor:
         block = lower_bounds(*arguments)  # type: ignore[arg-type]
         largest.append(block.numel())
         return block
 
-    monkeypatch.setattr(neighbours, "lower", watched)
+    monkeypatch.setattr(neighbours, "lower_bounds", watched)
     exact_radii(gaussian(500, 256), [5])
     assert largest
     assert max(largest) <= 64 * 64

@@ -23,7 +23,7 @@ from divmetrics.arrays.pairs import _lists as lists_room
 from divmetrics.arrays.pairs import _splits as splits_room
 from divmetrics.arrays.pairs._half_sample_variance import as_they_are, disjoint_halves
 from divmetrics.arrays.pairs._realism import median_realism_on_splits
-from divmetrics.arrays.splits import ABSENT, FAKE, REAL, Pool, Splits
+from divmetrics.arrays.splits import ABSENT, FAKE, REAL, Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.records.metric import METRICS
 
@@ -33,7 +33,7 @@ def gaussian(n: int, d: int, seed: int = 0, dtype: torch.dtype = torch.float64) 
 
 
 def pool_of(real: Tensor, fake: Tensor) -> Pool:
-    return Pool(Rows.from_array(real), Rows.from_array(fake))
+    return TwoSamplePool(Rows.from_array(real), Rows.from_array(fake))
 
 
 def tight(d: int, dtype: torch.dtype = torch.float64) -> Pool:
@@ -74,9 +74,11 @@ def splits_of(pool: Pool) -> Splits:
     return Splits.of([as_they_are(pool), *dealt])
 
 
-def assert_as_parts(pool: Pool, splits: Splits, hits: SplitHits, k: int, ties: Ties, *, capped: bool = False) -> None:
+def assert_as_parts(
+    pool: TwoSamplePool, splits: Splits, hits: SplitHits, k: int, ties: Ties, *, capped: bool = False
+) -> None:
     """The counts on every split are those of its parts; all but one in a thousand where distances are float32."""
-    slack = 2e-3 if pool.real is not None and pool.real.d >= 128 else 0.0
+    slack = 2e-3 if pool.real.d >= 128 else 0.0
     for b in range(len(splits)):
         real, fake = splits.real(b), splits.fake(b)
         expected = support(pool.part(real), pool.part(fake), k, ties, capped=capped)
@@ -181,7 +183,7 @@ def test_near_copies_are_listed_in_float64() -> None:
     pool = pool_of(real, fake)
     splits = splits_of(pool)
     assert_as_parts(pool, splits, split_hits(pool, splits, 3, "open"), 3, "open")
-    assert lists_room.lists(pool, 1).float64.all()
+    assert lists_room.lists(pool, 1).in_float64.all()
 
 
 def test_all_that_is_asked_of_a_pool_is_one_product(monkeypatch: pytest.MonkeyPatch) -> None:
