@@ -138,17 +138,6 @@ class Measured:
     """Plain JSON beside the value: a spread over splits, the total a count is out of."""
 
 
-@dataclass(frozen=True)
-class Family:
-    """Metrics that share one expensive pass. `fill(real, fake, options)` runs it once, before the first of them asks.
-
-    `options` holds one resolved dict for each requested member; what `fill` computes is kept beside the summaries.
-    """
-
-    name: str
-    fill: Callable[[Any, Any, Sequence[Mapping[str, Any]]], None]
-
-
 @dataclass(frozen=True, kw_only=True)
 class Metric(Optioned):
     """A pure function of summaries and what there is to know about it. Call it with arrays, tensors or summaries.
@@ -168,7 +157,9 @@ class Metric(Optioned):
     """What it answers for in the report card. Left out, it is diversity where the metric gets worse when the fakes
     collapse (`laws.on_collapse`), else for fidelity."""
     presets: tuple[str, ...] = ()
-    family: Family | None = None
+    shared_pass: Callable[[Any, Any, Sequence[Mapping[str, Any]]], None] | None = None
+    """Computation that several metrics share: `(real, fake, options)`, options of each requested metric that names this
+    function. It runs once before the first of them and keeps what it computes with `arrays.memo.once`."""
     minimum: Callable[[Mapping[str, Any]], int] = lambda _: 2
     """Rows per side that the metric needs at least, given its options."""
     protocols: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from time import perf_counter
@@ -12,7 +12,7 @@ from typing import Any
 from divmetrics._version import __version__
 from divmetrics.errors import DivmetricsError, SourceError
 from divmetrics.inference.uncertainty import Draws, Uncertainty, uncertainty_of
-from divmetrics.records.metric import Family, Measured
+from divmetrics.records.metric import Measured
 from divmetrics.records.results import Report, Result, Signature, finite_or_none, params_text
 from divmetrics.scoring.collected import Collected
 from divmetrics.scoring.per_sample import modes_of, samples_of
@@ -85,16 +85,16 @@ def _provenance(collected: Collected) -> dict[str, Any]:
 
 
 def _share(tasks: Sequence[Task], sides: TaskInputs) -> dict[str, float]:
-    """Run the common pass of each family once. Task key -> its part of those seconds."""
-    groups: dict[tuple[Family, str, str, int | None], list[Task]] = {}
+    """Run each shared pass once, for all metrics that name it. Task key -> its part of those seconds."""
+    groups: dict[tuple[Callable[..., None], str, str, int | None], list[Task]] = {}
     for task in tasks:
-        if (family := task.request.metric.family) is not None:
-            groups.setdefault((family, task.extractor, task.layer, sides.cut(task)), []).append(task)
+        if (shared_pass := task.request.metric.shared_pass) is not None:
+            groups.setdefault((shared_pass, task.extractor, task.layer, sides.cut(task)), []).append(task)
     seconds: dict[str, float] = {}
-    for (family, *_), members in groups.items():
+    for (shared_pass, *_), members in groups.items():
         begin = perf_counter()
         try:
-            family.fill(
+            shared_pass(
                 sides.summary(members[0], "real"),
                 sides.summary(members[0], "fake"),
                 [task.request.options for task in members],

@@ -35,20 +35,19 @@ from divmetrics.arrays.pairs._renyi_entropy import bandwidth, effective, effecti
 from divmetrics.arrays.pairs._split_counts import SplitHits, mean_on_splits
 from divmetrics.arrays.pairs._splits import SplitNearest, split_hits, split_nearest
 from divmetrics.arrays.pairs._support import (
-    SUPPORT,
     Nearest,
     Ties,
     ball_radii,
     capped_within,
     enough_rows,
     nearest_across,
+    neighbour_pass,
     realism_scores,
     support,
 )
 
 __all__ = [
     "PAIRS",
-    "SUPPORT",
     "BoundedMatrix",
     "Distinct",
     "Gaussian",
@@ -89,6 +88,7 @@ __all__ = [
     "nearest",
     "nearest_across",
     "nearest_angles",
+    "neighbour_pass",
     "neighbour_uncertainty",
     "radii",
     "realism_scores",

@@ -21,7 +21,6 @@ from divmetrics.arrays.pairs._hits import Hits, hits, hits_within
 from divmetrics.arrays.pairs._neighbours import Closest, radii
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import TooFewSamples, UsageError
-from divmetrics.records.metric import Family
 
 Ties = Literal["open", "closed"]
 
@@ -96,12 +95,9 @@ def ball_radii(side: Rows, k: int) -> Tensor:
     return found[points.place, 0].sqrt()
 
 
-def _fill(real: Rows, fake: Rows, options: Sequence[Mapping[str, Any]]) -> None:
+def neighbour_pass(real: Rows, fake: Rows, options: Sequence[Mapping[str, Any]]) -> None:
+    """One pass over all pairs of samples for every `k` and `ties` among the options of the metrics that share it."""
     _look(real, fake, [(wanted.get("k", 1), wanted.get("ties", "open")) for wanted in options])
-
-
-SUPPORT = Family("support", _fill)
-"""The family record: one pass for every (k, ties) that its members ask for."""
 
 
 def _of(real: Rows, fake: Rows) -> _Seen:

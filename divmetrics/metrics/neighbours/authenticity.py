@@ -5,10 +5,10 @@ import torch
 from torch import Tensor
 
 from divmetrics.arrays.pairs import (
-    SUPPORT,
     ball_radii,
     mean_on_splits,
     nearest_across,
+    neighbour_pass,
     neighbour_uncertainty,
     split_nearest,
 )
@@ -32,7 +32,7 @@ def _resample(pool: Pool, splits: Splits) -> Tensor:
     role="copies",
     cite="Alaa 2022, arXiv:2102.08921",
     presets=("default",),
-    family=SUPPORT,
+    shared_pass=neighbour_pass,
     uncertainty=neighbour_uncertainty(_resample),
     about=About(
         formula=r"\frac1m\sum_j\mathbf 1\bigl[\mathrm{NND}_1(x_{i(j)})<|y_j-x_{i(j)}|\bigr],\;i(j)=\arg\min_i|y_j-x_i|",

@@ -7,7 +7,7 @@ import torch
 from scipy.special import betaln, gammaln
 from torch import Tensor
 
-from divmetrics.arrays.pairs import PAIRS, SUPPORT, Ties, half_error, split_hits, support
+from divmetrics.arrays.pairs import PAIRS, Ties, half_error, neighbour_pass, split_hits, support
 from divmetrics.arrays.share_intervals import share_ends
 from divmetrics.arrays.splits import FAKE, REAL, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
@@ -69,7 +69,7 @@ def _interval(
     better="higher",
     laws=Laws(range=(0, 1), translation=True, rotation=True, scaling=0, on_copies=1, on_collapse="worse"),
     cite="Salvy 2026, arXiv:2507.01761",
-    family=SUPPORT,
+    shared_pass=neighbour_pass,
     minimum=lambda options: int(options["k"]) + 1,
     uncertainty=UncertaintySpec(interval=Interval("half-samples of the mean share", _interval), resample=_resample),
     about=About(

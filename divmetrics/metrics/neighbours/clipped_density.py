@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from divmetrics.arrays.pairs import PAIRS, SUPPORT, Ties, capped_within, half_error, split_hits, support
+from divmetrics.arrays.pairs import PAIRS, Ties, capped_within, half_error, neighbour_pass, split_hits, support
 from divmetrics.arrays.share_intervals import share_ends
 from divmetrics.arrays.splits import FAKE, REAL, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
@@ -56,7 +56,7 @@ def _scores(real: Rows, fake: Rows, *, k: int, ties: Ties) -> tuple[Tensor, floa
     laws=Laws(range=(0, 1), translation=True, rotation=True, scaling=0, on_copies=1, on_collapse="blind"),
     cite="Salvy 2026, arXiv:2507.01761",
     presets=("quick", "default"),
-    family=SUPPORT,
+    shared_pass=neighbour_pass,
     minimum=lambda options: int(options["k"]) + 1,
     uncertainty=UncertaintySpec(
         interval=Interval("half-samples of the unclipped ratio", _interval), resample=_resample

@@ -4,7 +4,7 @@ from math import inf
 
 from torch import Tensor
 
-from divmetrics.arrays.pairs import SUPPORT, Ties, neighbour_uncertainty, split_hits, support
+from divmetrics.arrays.pairs import Ties, neighbour_pass, neighbour_uncertainty, split_hits, support
 from divmetrics.arrays.splits import FAKE, Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.records.metric import About, Laws, Measured, metric
@@ -22,7 +22,7 @@ def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
     better="higher",
     laws=Laws(range=(0, inf), translation=True, rotation=True, scaling=0, on_copies=1, on_collapse="better"),
     cite="Naeem 2020, arXiv:2002.09797",
-    family=SUPPORT,
+    shared_pass=neighbour_pass,
     minimum=lambda options: int(options["k"]) + 1,
     uncertainty=neighbour_uncertainty(_resample, relative=True),
     about=About(

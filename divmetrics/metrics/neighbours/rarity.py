@@ -5,7 +5,7 @@ from math import inf
 import numpy as np
 from torch import Tensor
 
-from divmetrics.arrays.pairs import SUPPORT, Ties, neighbour_uncertainty, split_hits, support
+from divmetrics.arrays.pairs import Ties, neighbour_pass, neighbour_uncertainty, split_hits, support
 from divmetrics.arrays.splits import FAKE, Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.records.metric import About, Laws, Measured, metric
@@ -26,7 +26,7 @@ def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
     better="higher",
     laws=Laws(range=(0, inf), translation=True, rotation=True, scaling=1, on_collapse="worse"),
     cite="Han 2022, arXiv:2206.08549",
-    family=SUPPORT,
+    shared_pass=neighbour_pass,
     minimum=lambda options: int(options["k"]) + 1,
     uncertainty=neighbour_uncertainty(_resample),
     about=About(

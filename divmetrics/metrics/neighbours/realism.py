@@ -5,7 +5,7 @@ from math import inf
 import numpy as np
 from torch import Tensor
 
-from divmetrics.arrays.pairs import SUPPORT, median_realism_on_splits, neighbour_uncertainty, realism_scores
+from divmetrics.arrays.pairs import median_realism_on_splits, neighbour_pass, neighbour_uncertainty, realism_scores
 from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.records.metric import About, Laws, Measured, metric
@@ -22,7 +22,7 @@ def _resample(pool: Pool, splits: Splits, *, k: int) -> Tensor:
     better="higher",
     laws=Laws(range=(0, inf), translation=True, rotation=True, scaling=0, on_collapse="better"),
     cite="Kynkaanniemi 2019, arXiv:1904.06991",
-    family=SUPPORT,
+    shared_pass=neighbour_pass,
     minimum=lambda options: int(options["k"]) + 1,
     uncertainty=neighbour_uncertainty(_resample, draws=24, pairs=12),
     about=About(

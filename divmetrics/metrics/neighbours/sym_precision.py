@@ -2,7 +2,7 @@
 
 from torch import Tensor, minimum
 
-from divmetrics.arrays.pairs import SUPPORT, Ties, neighbour_uncertainty, split_hits, support
+from divmetrics.arrays.pairs import Ties, neighbour_pass, neighbour_uncertainty, split_hits, support
 from divmetrics.arrays.splits import FAKE, Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.records.metric import About, Laws, Measured, metric
@@ -21,7 +21,7 @@ def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
     laws=Laws(range=(0, 1), translation=True, rotation=True, scaling=0, on_copies=1, on_collapse="worse"),
     role="fidelity",
     cite="Khayatkhoei and AbdAlmageed 2023, arXiv:2306.09618",
-    family=SUPPORT,
+    shared_pass=neighbour_pass,
     minimum=lambda options: int(options["k"]) + 1,
     equal_n=True,
     uncertainty=neighbour_uncertainty(_resample),

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from divmetrics.arrays.pairs import SUPPORT, Distinct, Hits, Ties, nearest, radii, squared_distances, support
+from divmetrics.arrays.pairs import Distinct, Hits, Ties, nearest, neighbour_pass, radii, squared_distances, support
 from divmetrics.arrays.pairs import _distances as distances
 from divmetrics.arrays.pairs import _neighbours as neighbours
 from divmetrics.arrays.pairs import _support as memory
@@ -233,7 +233,7 @@ def test_small_sets_of_whole_numbers(data: st.DataObject) -> None:
     check(*sides)
 
 
-def test_a_family_is_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_metrics_of_neighbours_share_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     passes = {"radii": 0, "hits": 0}
 
     def counted(name: str) -> object:
@@ -249,7 +249,7 @@ def test_a_family_is_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(memory, name, counted(name))
     real, fake, other = (Rows.from_array(gaussian(60, 8, seed)) for seed in range(3))
     wanted = [{"k": 3, "ties": "open"}, {"k": 5, "ties": "open"}, {"k": 5, "ties": "closed"}]
-    SUPPORT.fill(real, fake, wanted)
+    neighbour_pass(real, fake, wanted)
     assert passes == {"radii": 2, "hits": 1}
     for options in wanted:
         assert_equal(support(real, fake, **options), brute_hits(real.features, fake.features, **options))
