@@ -54,9 +54,9 @@ def show_entries(title: str, entries: list[Entry], *, as_json: bool) -> None:
 
 
 def zoo_entries() -> list[Entry]:
-    """The generators of the zoo, each with what the oracle says of its samples."""
+    """The generators of the zoo, each with the recorded numbers of its samples; none where nothing is recorded."""
     from divmetrics.records.generator import ZOO
-    from divmetrics.zoo import record as roster
+    from divmetrics.zoo.record import recorded
 
     return [
         {
@@ -69,7 +69,7 @@ def zoo_entries() -> list[Entry]:
             "trained": model.checkpoint is not None,
             "untreated": model.untreated or "",
             "size": None if model.checkpoint is None else model.checkpoint.stat().st_size,
-            "oracle": roster.known(model),
+            "oracle": recorded(model),
             "cite": model.cite,
         }
         for model in ZOO

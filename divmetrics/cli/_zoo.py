@@ -32,7 +32,7 @@ def zoo() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array and nothing else.")
 @debug_option
 def list_zoo(as_json: bool) -> None:
-    """Show all entries: family, target, what was done to it, and what the oracle says of its samples."""
+    """Show all entries: family, target, what was done to it, and what is recorded of its samples."""
     show_entries("zoo", zoo_entries(), as_json=as_json)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from safetensors import safe_open
 
 from divmetrics import zoo
-from divmetrics.errors import DivmetricsError, Unavailable
+from divmetrics.errors import Unavailable
 from divmetrics.records.files import write_text
 from divmetrics.records.generator import ZooModel
 from divmetrics.zoo.oracle import Oracle, examine
@@ -54,14 +54,6 @@ def recorded(model: ZooModel) -> Numbers | None:
         numbers: Numbers | None = json.loads(header.get("oracle", "null"))
         return numbers
     return _record().get(model.name)
-
-
-def known(model: ZooModel) -> Numbers | None:
-    """As `recorded`, or measured now where nothing is; None where its data are not installed."""
-    try:
-        return recorded(model) or measured(model).to_json()
-    except DivmetricsError:
-        return None
 
 
 def check(models: Iterable[ZooModel]) -> Iterator[Checked]:

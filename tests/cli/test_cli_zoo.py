@@ -25,6 +25,34 @@ def test_list_as_a_table(call, monkeypatch):
     assert "0.62, 3 of 8" in " ".join(done.out.split())
 
 
+@pytest.fixture
+def unrecorded(monkeypatch):
+    """An entry, available here, of which nothing is recorded and which counts how often it is sampled."""
+    from divmetrics.records.generator import ZOO, ZooModel
+
+    calls = []
+
+    def sample(n, seed):
+        calls.append(n)
+        return np.zeros((n, 2), np.float32)
+
+    model = ZooModel("ring-8-new", function=sample, family="oracle", target="ring-8", knob="a test", cite="none")
+    ZOO.load()
+    monkeypatch.setitem(ZOO._records, model.name, model)
+    return calls
+
+
+@pytest.mark.parametrize("command", [("zoo", "list"), ("list", "zoo")])
+def test_a_listing_never_computes(call, unrecorded, command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "250")
+    entries = {entry["name"]: entry for entry in json.loads(call(*command, "--json").out)}
+    assert entries["ring-8-new"]["oracle"] is None
+    assert entries["ring-8-drop"]["oracle"] is not None
+    (line,) = [line for line in call(*command).out.splitlines() if line.startswith("ring-8-new ")]
+    assert " of 8" not in line
+    assert unrecorded == []
+
+
 def test_images_go_into_class_folders(call, tmp_path):
     done = call("zoo", "sample", "digits-drop?level=0.8", "-n", 20, "--seed", 5, "-o", tmp_path / "new")
     assert (done.code, done.out) == (0, f"{tmp_path / 'new'}: 20 samples of digits-drop, seed 5.\n")

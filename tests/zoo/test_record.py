@@ -35,7 +35,7 @@ def test_entries_give_their_recorded_numbers(name):
 def test_a_new_entry_is_shown_and_passes():
     (checked,) = roster.check([fake()])
     assert checked.state == "new"
-    assert roster.known(fake())["modes_total"] == 8
+    assert checked.found["modes_total"] == 8
 
 
 def test_an_entry_that_moved_is_seen():
@@ -50,7 +50,6 @@ def test_what_cannot_be_drawn_here():
 
     (checked,) = roster.check([fake(function=none)])
     assert (checked.state, checked.text) == ("unavailable", "its data are not installed.")
-    assert roster.known(fake(function=none)) is None
 
 
 def test_a_record_is_written_and_read(tmp_path, monkeypatch):
