@@ -24,6 +24,3 @@ def load_encoder(spec: str) -> Encoder:
 def _load(name: str, *arguments: str, **options: Any) -> Encoder:
     encoder: Encoder = EXTRACTORS[name].function(*arguments, **options)
     return encoder
-
-
-EXTRACTORS.load()

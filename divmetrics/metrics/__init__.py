@@ -1,12 +1,17 @@
-"""Metrics, one idea a file. `divmetrics.metrics.recall(real, fake, k=5)` works on any `[n, d]` arrays or tensors."""
+"""Metrics, one a file, in families. `divmetrics.metrics.recall(real, fake, k=5)` takes `[n, d]` arrays or tensors."""
 
+from divmetrics.errors import UnknownName
 from divmetrics.records.metric import METRICS, Metric
 
 
 def __getattr__(name: str) -> Metric:
     if name.startswith("__"):
         raise AttributeError(name)
-    return METRICS[name]
+    try:
+        return METRICS[name]
+    except UnknownName as error:
+        raise AttributeError(str(error)) from None
 
 
-METRICS.load()
+def __dir__() -> list[str]:
+    return [metric.name for metric in METRICS]

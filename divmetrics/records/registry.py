@@ -1,4 +1,4 @@
-"""Named records of one kind, found by walking the folder of their leaves and the plug-ins."""
+"""Registries of named records: metrics, extractors and zoo entries, imported from their folders and from plug-ins."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
+from threading import RLock
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar
 
 from divmetrics.errors import UnknownName, UsageError
@@ -26,18 +27,34 @@ T = TypeVar("T", bound=Named)
 P = ParamSpec("P")
 
 
+_LOADING = RLock()
+"""Held while parts are imported; one for all registries, since a part may look up another kind while it is imported."""
+
+
 class Registry(Generic[T]):
-    """Named records of one kind. The folder that holds the leaves is walked on the first look-up, then the plug-ins."""
+    """Named records of one kind, imported on the first look-up; safe to use from several threads.
+
+    Args:
+        kind: What messages call a record: `metric`.
+        folder: Package whose public modules declare the records: `divmetrics.metrics`.
+
+    Example:
+        >>> from divmetrics.records.metric import METRICS
+        >>> METRICS["fid"].better
+        'lower'
+        >>> "fid" in METRICS
+        True
+    """
 
     def __init__(self, kind: str, folder: str) -> None:
         self.kind = kind
         self._folder = folder
         self._records: dict[str, T] = {}
-        self._loaded = False
+        self._loading = self._loaded = False
 
     def add(self, record: T) -> None:
-        """Take in a record. Raises UsageError where the name is taken."""
-        if record.name in self._records:
+        """Add a record. Raises UsageError where the name is taken."""
+        if record.name in self._records:  # without the lock: another thread may hold it and wait for this import
             raise UsageError(f"two {self.kind}s are called {record.name!r}; rename one.")
         self._records[record.name] = record
 
@@ -57,28 +74,46 @@ class Registry(Generic[T]):
         return name in self._records
 
     def load(self) -> None:
-        """Import every leaf of the folder, then the plug-ins, once; `divmetrics.metrics.fid` is then the record."""
+        """Import every public module of the folder, then the plug-ins, once.
+
+        Other threads wait until all records are there. A module that looks up records while it is being imported gets
+        those that were declared before it.
+        """
         if self._loaded:
             return
-        self._loaded = True
+        with _LOADING:
+            if self._loaded or self._loading:
+                return
+            self._loading = True
+            try:
+                self._import_folder()
+                load_plugins()
+                self._loaded = True  # last: a thread that reads the flag without the lock finds every record
+            finally:
+                self._loading = False
+
+    def _import_folder(self) -> None:
         package = importlib.import_module(self._folder)
         for module in pkgutil.walk_packages(package.__path__, prefix=f"{self._folder}."):
             if not module.name.rpartition(".")[2].startswith("_"):
                 importlib.import_module(module.name)
-        load_plugins()
-        for name, record in self._records.items():
-            setattr(package, name, record)  # the import left the module of the same name there
+
+
+def load_plugins() -> None:
+    """Import the entry points of the group `divmetrics` once; a broken one is a warning that names its distribution."""
+    with _LOADING:
+        for entry in _plugins():
+            try:
+                entry.load()
+            except Exception as error:  # a plug-in may fail in any way, and everything else goes on
+                owner = entry.dist.name if entry.dist else "an unknown distribution"
+                warnings.warn(f"plug-in {entry.name!r} of {owner} was not loaded: {error!r}", stacklevel=2)
 
 
 @cache
-def load_plugins() -> None:
-    """Import the entry points of the group `divmetrics` once; a broken one is a warning that names its distribution."""
-    for entry in entry_points(group="divmetrics"):
-        try:
-            entry.load()
-        except Exception as error:  # a stranger's import may fail in any way; ours must go on
-            owner = entry.dist.name if entry.dist else "an unknown distribution"
-            warnings.warn(f"plug-in {entry.name!r} of {owner} was not loaded: {error!r}", stacklevel=2)
+def _plugins() -> Iterator[EntryPoint]:
+    """The entry points that have not been imported yet: one iterator for the whole process."""
+    return iter(entry_points(group="divmetrics"))
 
 
 def declares(record: Callable[P, T], registry: Registry[T]) -> Callable[P, Callable[[Callable[..., Any]], T]]:
