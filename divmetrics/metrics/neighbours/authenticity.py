@@ -1,4 +1,4 @@
-"""Authenticity."""
+"""Authenticity (a test for copies of real samples)."""
 
 import numpy as np
 import torch
@@ -18,9 +18,9 @@ from divmetrics.records.metric import About, Laws, Measured, metric
 
 
 def _resample(pool: Pool, splits: Splits) -> Tensor:
-    found = split_nearest(pool, splits)
-    authentic = np.take_along_axis(found.own, found.index, 1) < found.other
-    return torch.from_numpy(mean_on_splits(found.side, authentic, FAKE))
+    nearest = split_nearest(pool, splits)
+    authentic = np.take_along_axis(nearest.own, nearest.index, 1) < nearest.other
+    return torch.from_numpy(mean_on_splits(nearest.side, authentic, FAKE))
 
 
 @metric(
@@ -36,20 +36,40 @@ def _resample(pool: Pool, splits: Splits) -> Tensor:
     uncertainty=neighbour_uncertainty(_resample),
     about=About(
         formula=r"\frac1m\sum_j\mathbf 1\bigl[\mathrm{NND}_1(x_{i(j)})<|y_j-x_{i(j)}|\bigr],\;i(j)=\arg\min_i|y_j-x_i|",
-        sees="Fakes that copy reals, exactly or nearly.",
-        blind="Quality and diversity: noise far from all reals is authentic. A tight cluster of fakes shares one "
-        "nearest real, which decides for all of them.",
-        bias="Equal distributions score about one half in few dimensions and less in many, where the nearest real is "
-        "one that is near to all; the null says what they do. It falls with the number of reals, among which "
-        "there is then a nearer one.",
-        cost="O(nmd) time in blocks, shared by all neighbour metrics; the lists of the chance take 268 MB at most.",
+        sees="Fake samples that copy real ones, exactly or nearly.",
+        blind="Quality and diversity: noise far from all real samples is authentic. A tight cluster of fake samples "
+        "shares one nearest real sample, which decides for all of them.",
+        bias="Equal distributions score about one half in few dimensions and less in many, where the nearest real "
+        "sample is one that is near to all; the null band shows what they reach. It falls as real samples are added, "
+        "since the nearest of them is then nearer.",
+        cost="O(nmd) time, in blocks, in one pass that all nearest-neighbour metrics share; the neighbour lists for "
+        "interval and null take at most 268 MB.",
     ),
 )
 def authenticity(real: Rows, fake: Rows) -> Measured:
-    """Share of fakes farther from their nearest real than that real is from its own nearest; in [0, 1], 0 for copies.
+    """Share of fake samples farther from their nearest real sample than that is from its own nearest; in [0, 1], higher
+    is better.
 
-    Higher is better. Alaa 2022, with the nearest real looked up by the fake (the authors' code indexes it wrongly).
-    Per fake: `authentic`. Raises TooFewSamples below 2 rows.
+    Copies of real samples give 0. A fake sample is authentic if its distance to the nearest real sample exceeds the
+    distance from there to the nearest other real sample. Alaa 2022; the authors' code looks the nearest real sample up
+    by the index of the fake one, which is corrected here.
+
+    Args:
+        real: Real samples, best the training data: `[n, d]` array, tensor or `Rows`, n >= 2.
+        fake: Fake samples: `[m, d]`, m >= 2, in the same feature space.
+
+    Returns:
+        The share. `measure` adds the column `authentic` of the fake side, `[m]` bool.
+
+    Raises:
+        TooFewSamples: A side has a single sample.
+        FeatureError: The two sides have different numbers of columns.
+
+    Example:
+        >>> import divmetrics as dm
+        >>> real, fake = [[0.0], [1.0], [3.0]], [[0.1], [5.5]]
+        >>> dm.metrics.authenticity(real, fake)  # 0.1 is nearer to 0 than 1 is; 5.5 is farther from 3 than 1 is
+        0.5
     """
     _, nearest = nearest_across(real, fake)
     authentic = (ball_radii(real, 1)[nearest.index] < nearest.distance).cpu()

@@ -1,4 +1,4 @@
-"""Density."""
+"""Density (real nearest-neighbour balls over each fake sample)."""
 
 from math import inf
 
@@ -27,19 +27,44 @@ def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
     uncertainty=neighbour_uncertainty(_resample, relative=True),
     about=About(
         formula=r"\frac1{km}\sum_j\sum_i\mathbf 1\bigl[|y_j-x_i|<\mathrm{NND}_k(x_i)\bigr]",
-        sees="Fakes off the manifold of the reals, and fakes that crowd where reals are densest (far above 1).",
-        blind="Dropped modes. A few reals amid all others, as many dimensions have them, carry most of it.",
-        bias="1 on average for equal distributions of any sizes. Where fakes crowd, it grows with the number of "
-        "samples.",
-        cost="O(nmd) time in blocks, shared by all neighbour metrics; the lists of the chance take 268 MB at most.",
+        sees="Fake samples off the real manifold, and fake samples that crowd where real ones are densest (far above "
+        "1).",
+        blind="Dropped modes. In many dimensions a few real samples near the centre of all others carry most of the "
+        "value.",
+        bias="1 on average for equal distributions of any sizes. Where fake samples crowd, it grows with the number "
+        "of samples.",
+        cost="O(nmd) time, in blocks, in one pass that all nearest-neighbour metrics share; the neighbour lists for "
+        "interval and null take at most 268 MB.",
     ),
 )
 def density(real: Rows, fake: Rows, *, k: int = 5, ties: Ties = "open") -> Measured:
-    """Number of real k-nearest-neighbour balls over a fake, over k, mean of the fakes; >= 0, 1 for equal distributions.
+    """Mean number of real k-nearest-neighbour balls that hold a fake sample, divided by k; >= 0, higher is better.
 
-    Higher is better, but far above 1 is fakes crowding where reals are densest. `ties="open"` counts what is nearer
-    than the k-th nearest other real (Naeem 2020), `"closed"` what is no farther.
-    Per fake: `density`. Raises TooFewSamples below k + 1 rows.
+    Equal distributions give 1 on average; a value far above 1 means that fake samples crowd where real samples are
+    densest. The ball of a real sample reaches to its k-th nearest other real sample. Naeem 2020.
+
+    Args:
+        real: Real samples: `[n, d]` array, tensor or `Rows`, n > k.
+        fake: Fake samples: `[m, d]`, m > k, in the same feature space.
+        k: Rank of the nearest neighbour that a ball reaches to, within its own set (default 5). Counts are divided by
+            it.
+        ties: `"open"` counts a distance below the radius (default; Naeem 2020), `"closed"` also one equal to it
+            (Kynkaanniemi 2019). They differ only where distances tie, as among copies.
+
+    Returns:
+        The mean. `measure` adds the column `density` of the fake side, `[m]` float64: the number for each sample over
+        k.
+
+    Raises:
+        TooFewSamples: A side has k samples or fewer.
+        UsageError: `k` is below 1, or an option has the wrong type.
+        FeatureError: The two sides have different numbers of columns.
+
+    Example:
+        >>> import divmetrics as dm
+        >>> real, fake = [[0.0], [1.0], [2.0]], [[0.1], [0.9], [2.1], [9.0]]
+        >>> dm.metrics.density(real, fake, k=1)  # (2 + 2 + 1 + 0) / 4 balls of radius 1 around 0, 1 and 2
+        1.25
     """
-    crowd = support(real, fake, k, ties).balls_over_fake.cpu().double() / k
-    return Measured(crowd.mean().item(), fake={"density": crowd})
+    balls = support(real, fake, k, ties).balls_over_fake.cpu().double() / k
+    return Measured(balls.mean().item(), fake={"density": balls})

@@ -1,4 +1,4 @@
-"""Improved precision."""
+"""Improved precision (nearest-neighbour balls of the real samples)."""
 
 from torch import Tensor
 
@@ -26,20 +26,43 @@ def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
     uncertainty=neighbour_uncertainty(_resample),
     about=About(
         formula=r"\frac1m\sum_j\mathbf 1\bigl[\exists i:|y_j-x_i|<\mathrm{NND}_k(x_i)\bigr]",
-        sees="Fakes off the manifold of the reals.",
-        blind="Dropped and shrunken modes: a collapsed generator can reach 1. One outlying real opens a ball that "
-        "holds anything.",
+        sees="Fake samples off the manifold of the real samples.",
+        blind="Dropped and shrunken modes: a collapsed generator can reach 1. One outlying real sample has a ball "
+        "large enough to hold almost anything.",
         bias="Equal distributions do not reach 1 (about .87 in 16 dimensions, .7 in 64, .48 in 1000 at k = 5); the "
-        "null says what they do.",
-        cost="O(nmd) time in blocks, shared by all neighbour metrics; the lists of the chance take 268 MB at most.",
+        "null band shows what they reach.",
+        cost="O(nmd) time, in blocks, in one pass that all nearest-neighbour metrics share; the neighbour lists for "
+        "interval and null take at most 268 MB.",
     ),
 )
 def precision(real: Rows, fake: Rows, *, k: int = 5, ties: Ties = "open") -> Measured:
-    """Share of fakes that lie in the k-nearest-neighbour ball of at least one real; in [0, 1], higher is better.
+    """Share of fake samples inside the k-nearest-neighbour ball of at least one real sample; in [0, 1], higher is
+    better.
 
-    It says how realistic the fakes are, not how diverse: a collapsed generator can reach 1. `ties="open"` counts what
-    is nearer than the k-th nearest other real (Naeem 2020), `"closed"` what is no farther (Kynkaanniemi 2019).
-    Per fake: `inside`. Raises TooFewSamples below k + 1 rows.
+    Measures fidelity and not diversity: a collapsed generator can reach 1. The ball of a real sample is centred on it
+    and reaches to its k-th nearest other real sample. Kynkaanniemi 2019, eq. 2.
+
+    Args:
+        real: Real samples: `[n, d]` array, tensor or `Rows`, n > k.
+        fake: Fake samples: `[m, d]`, m > k, in the same feature space.
+        k: Rank of the nearest neighbour that a ball reaches to, within its own set (default 5). Larger balls raise the
+            value.
+        ties: `"open"` counts a distance below the radius (default; Naeem 2020), `"closed"` also one equal to it
+            (Kynkaanniemi 2019). They differ only where distances tie, as among copies.
+
+    Returns:
+        The share. `measure` adds the column `inside` of the fake side, `[m]` bool: whether each sample is in a ball.
+
+    Raises:
+        TooFewSamples: A side has k samples or fewer.
+        UsageError: `k` is below 1, or an option has the wrong type.
+        FeatureError: The two sides have different numbers of columns.
+
+    Example:
+        >>> import divmetrics as dm
+        >>> real, fake = [[0.0], [1.0], [2.0]], [[0.1], [0.9], [2.1], [9.0]]
+        >>> dm.metrics.precision(real, fake, k=1)  # no ball of radius 1 around 0, 1 or 2 holds 9
+        0.75
     """
     inside = (support(real, fake, k, ties).balls_over_fake > 0).cpu()
     return Measured(inside.double().mean().item(), fake={"inside": inside})

@@ -1,4 +1,4 @@
-"""Realism."""
+"""Realism score."""
 
 from math import inf
 
@@ -27,20 +27,42 @@ def _resample(pool: Pool, splits: Splits, *, k: int) -> Tensor:
     uncertainty=neighbour_uncertainty(_resample, draws=24, pairs=12),
     about=About(
         formula=r"\operatorname{median}_j\max_{i:\,\mathrm{NND}_k(x_i)\le\mathrm{median}}\frac{\mathrm{NND}_k(x_i)}{|y_j-x_i|}",
-        sees="How far inside or outside the manifold of the reals the fakes are: above 1 inside, below 1 outside.",
-        blind="Dropped and shrunken modes. Copies of reals are infinitely real.",
-        bias="Small: radii and distances shrink together as the number of reals grows.",
-        cost="That of all neighbour metrics; its chance goes through all distances of the pool, so it rests on 24 "
-        "draws.",
+        sees="How far inside or outside the real manifold the fake samples are: above 1 inside, below 1 outside.",
+        blind="Dropped and shrunken modes. Copies of real samples score infinity.",
+        bias="Small: radii and distances shrink together as the number of real samples grows.",
+        cost="That of all nearest-neighbour metrics; interval and null go through all distances of the pool for each "
+        "draw, so they use 24 draws.",
     ),
 )
 def realism(real: Rows, fake: Rows, *, k: int = 3) -> Measured:
-    """Median over the fakes of their realism score, a real's radius over its distance; >= 0, higher is better.
+    """Median over the fake samples of their realism score, a real ball's radius over its distance; >= 0, higher is
+    better.
 
-    Kynkaanniemi 2019, eq. 3: the greatest ratio over the half of the reals with smaller radii, to the k-th nearest
-    other real; 1 or more is inside a ball. The median, for the score of a near-copy has no bound and would be the mean.
-    Per fake: `realism`, None where it is infinite, for a copy; the median may be infinite itself. Extras: `copies`.
-    Raises TooFewSamples below k + 1 rows.
+    The score of a fake sample is the greatest ratio of the radius of a real sample, the distance to its k-th nearest
+    other real sample, to its distance from the fake one; only real samples with radii up to the median take part. A
+    score of 1 or more means inside a ball. The median is reported, since the score of a near-copy has no bound and
+    would dominate a mean. Kynkaanniemi 2019, eq. 3.
+
+    Args:
+        real: Real samples: `[n, d]` array, tensor or `Rows`, n > k.
+        fake: Fake samples: `[m, d]`, m > k, in the same feature space.
+        k: Rank of the nearest neighbour that a ball reaches to, within its own set (default 3). Larger balls raise the
+            value.
+
+    Returns:
+        The median; infinite where half of the fake samples are copies. `measure` adds the column `realism` of the fake
+        side, a list of m numbers with None for copies of real samples, and `extras["copies"]`, their number.
+
+    Raises:
+        TooFewSamples: A side has k samples or fewer.
+        UsageError: `k` is below 1, or an option has the wrong type.
+        FeatureError: The two sides have different numbers of columns.
+
+    Example:
+        >>> import divmetrics as dm
+        >>> real, fake = [[0.0], [1.0], [3.0]], [[0.5], [2.0], [9.0]]
+        >>> dm.metrics.realism(real, fake, k=1)  # radii 1, 1 and 2, of which 2 is above the median: scores 2, 1 and 1/8
+        1.0
     """
     scores = realism_scores(real, fake, k).cpu()
     column = [score if score < inf else None for score in scores.tolist()]

@@ -1,4 +1,4 @@
-"""Improved recall."""
+"""Improved recall (nearest-neighbour balls of the fake samples)."""
 
 from torch import Tensor
 
@@ -26,19 +26,43 @@ def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
     uncertainty=neighbour_uncertainty(_resample),
     about=About(
         formula=r"\frac1n\sum_i\mathbf 1\bigl[\exists j:|x_i-y_j|<\mathrm{NND}_k(y_j)\bigr]",
-        sees="Dropped and shrunken modes, and fakes that repeat themselves: their balls shrink to points.",
-        blind="Imbalance between modes. Fakes scattered off the manifold open large balls, which recall anything.",
+        sees="Dropped and shrunken modes, and repeated fake samples, whose balls shrink to points.",
+        blind="Imbalance between modes. Fake samples scattered off the manifold have balls large enough to recall "
+        "anything.",
         bias="Equal distributions do not reach 1 (about .87 in 16 dimensions, .7 in 64, .47 in 1000 at k = 5); the "
-        "null says what they do.",
-        cost="O(nmd) time in blocks, shared by all neighbour metrics; the lists of the chance take 268 MB at most.",
+        "null band shows what they reach.",
+        cost="O(nmd) time, in blocks, in one pass that all nearest-neighbour metrics share; the neighbour lists for "
+        "interval and null take at most 268 MB.",
     ),
 )
 def recall(real: Rows, fake: Rows, *, k: int = 5, ties: Ties = "open") -> Measured:
-    """Share of reals that lie in the k-nearest-neighbour ball of at least one fake; in [0, 1], higher is better.
+    """Share of real samples inside the k-nearest-neighbour ball of at least one fake sample; in [0, 1], higher is
+    better.
 
-    It says how much of the reals the fakes span. `ties="open"` counts what is nearer than the k-th nearest other fake
-    (Naeem 2020), `"closed"` what is no farther (Kynkaanniemi 2019).
-    Per real: `recalled`. Raises TooFewSamples below k + 1 rows.
+    Measures diversity: how much of the real distribution the fake samples reach. The ball of a fake sample is centred
+    on it and reaches to its k-th nearest other fake sample. Kynkaanniemi 2019, eq. 2.
+
+    Args:
+        real: Real samples: `[n, d]` array, tensor or `Rows`, n > k.
+        fake: Fake samples: `[m, d]`, m > k, in the same feature space.
+        k: Rank of the nearest neighbour that a ball reaches to, within its own set (default 5). Larger balls raise the
+            value.
+        ties: `"open"` counts a distance below the radius (default; Naeem 2020), `"closed"` also one equal to it
+            (Kynkaanniemi 2019). They differ only where distances tie, as among copies.
+
+    Returns:
+        The share. `measure` adds the column `recalled` of the real side, `[n]` bool: whether each sample is in a ball.
+
+    Raises:
+        TooFewSamples: A side has k samples or fewer.
+        UsageError: `k` is below 1, or an option has the wrong type.
+        FeatureError: The two sides have different numbers of columns.
+
+    Example:
+        >>> import divmetrics as dm
+        >>> real, fake = [[0.0], [1.0], [2.0], [9.0]], [[0.1], [0.9], [2.1]]
+        >>> dm.metrics.recall(real, fake, k=1)  # the fake balls have radii 0.8, 0.8 and 1.2; none holds 9
+        0.75
     """
     recalled = (support(real, fake, k, ties).balls_over_real > 0).cpu()
     return Measured(recalled.double().mean().item(), real={"recalled": recalled})
