@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Self
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import scipy
@@ -20,6 +19,7 @@ import torch
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
+from divmetrics.arrays.memo import once
 from divmetrics.arrays.pairs import nearest
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import UsageError
@@ -96,15 +96,9 @@ def threads() -> ThreadpoolController:
     return ThreadpoolController()  # looking for them takes longer than a small fit
 
 
-_fits: WeakKeyDictionary[Rows, dict[tuple[int | None, int], Clusters]] = WeakKeyDictionary()
-
-
 def clusters(rows: Rows, count: int | None, seed: int) -> Clusters:
     """`Clusters.fit` of a set, remembered while the set lives."""
-    known = _fits.setdefault(rows, {})
-    if (count, seed) not in known:
-        known[count, seed] = Clusters.fit(rows.features, count, seed)
-    return known[count, seed]
+    return once((rows,), ("clusters", count, seed), lambda: Clusters.fit(rows.features, count, seed))
 
 
 def narrowed(rows: Tensor, seed: int) -> Tensor:

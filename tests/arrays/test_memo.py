@@ -1,11 +1,12 @@
 import gc
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from time import sleep
 
 import pytest
 
 from divmetrics.arrays import memo
-from divmetrics.arrays.memo import once
+from divmetrics.arrays.memo import growing, once
 
 
 class Owner:
@@ -74,3 +75,33 @@ def test_threads_that_ask_together_share_one_computation(calls: list[str]) -> No
 def test_a_result_may_be_made_of_another(calls: list[str]) -> None:
     owner = Owner()
     assert once((owner,), "outer", lambda: once((owner,), "inner", lambda: 2) + 1) == 3
+
+
+def test_a_growing_result_is_extended_by_one_thread_at_a_time() -> None:
+    owner, together = Owner(), Barrier(4)
+    inside: list[int] = []
+
+    def extend(number: int) -> None:
+        together.wait()
+        with growing((owner,), "numbers", list[int]) as numbers:
+            inside.append(number)
+            numbers.append(number)
+            assert numbers == inside  # nobody came in between
+            sleep(0.01)
+            assert numbers == inside
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(extend, range(4)))
+    with growing((owner,), "numbers", list[int]) as numbers:
+        assert sorted(numbers) == [0, 1, 2, 3]
+
+
+def test_a_growing_result_ends_with_its_owner() -> None:
+    owner = Owner()
+    before = len(memo._slots)
+    with growing((owner,), "numbers", list[int]) as numbers:
+        numbers.append(1)
+    assert len(memo._slots) == before + 1
+    del owner
+    gc.collect()
+    assert len(memo._slots) == before

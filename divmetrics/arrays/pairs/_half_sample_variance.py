@@ -11,19 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from divmetrics.arrays.memo import once
 from divmetrics.arrays.splits import ABSENT, FAKE, REAL, Pool, Splits
 from divmetrics.records.metric import UncertaintySpec, Variance
 
 PAIRS = 40
 """Pairs of halves; the error of a standard error from 40 is 11 %."""
-
-_known: WeakKeyDictionary[Pool, Splits] = WeakKeyDictionary()
 
 
 def neighbour_uncertainty(
@@ -86,14 +84,16 @@ def as_they_are(pool: Pool) -> Splits:
     return Splits(torch.tensor([REAL] * pool.n + [FAKE] * pool.m, dtype=torch.uint8)[None])
 
 
-def disjoint_halves(pool: Pool, seed: int = 0) -> Splits:
+def disjoint_halves(pool: Pool) -> Splits:
     """`2 PAIRS` half-samples, each second one of what the one before it left over; remembered beside the pool."""
-    if pool not in _known:
-        first = Splits.halves(pool.n, pool.m, PAIRS, seed).side
-        second = torch.where(first == ABSENT, as_they_are(pool).side, ABSENT)
-        for size, start in ((pool.n, 0), (pool.m, pool.n)):
-            if size % 2:  # one more was left over than drawn
-                last = second[:, start : start + size].ne(ABSENT).long().cumsum(1).argmax(1) + start
-                second[torch.arange(PAIRS), last] = ABSENT
-        _known[pool] = Splits(torch.stack([first, second], 1).flatten(0, 1))
-    return _known[pool]
+    return once((pool,), "disjoint halves", lambda: _disjoint_halves(pool))
+
+
+def _disjoint_halves(pool: Pool) -> Splits:
+    first = Splits.halves(pool.n, pool.m, PAIRS, seed=0).side
+    second = torch.where(first == ABSENT, as_they_are(pool).side, ABSENT)
+    for size, start in ((pool.n, 0), (pool.m, pool.n)):
+        if size % 2:  # one more was left over than drawn
+            last = second[:, start : start + size].ne(ABSENT).long().cumsum(1).argmax(1) + start
+            second[torch.arange(PAIRS), last] = ABSENT
+    return Splits(torch.stack([first, second], 1).flatten(0, 1))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Protocol
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
 from divmetrics.arrays import dist
 from divmetrics.arrays.linalg import float64
+from divmetrics.arrays.memo import once
 from divmetrics.arrays.pairs._distances import BLOCK, blocks, centre_of, ieee_products
 from divmetrics.arrays.splits import FAKE, REAL, Splits
 from divmetrics.arrays.summaries import Rows, same_width
@@ -112,19 +112,15 @@ class Sums:
         return float(self.left.sum())
 
 
-# Forgotten with the last user of a set: the keys are weak, the values hold no Rows.
-_own: WeakKeyDictionary[Rows, dict[Kernel, Sums]] = WeakKeyDictionary()
-_joint: WeakKeyDictionary[Rows, WeakKeyDictionary[Rows, dict[Kernel, tuple[Sums, Sums, Sums]]]] = WeakKeyDictionary()
-
-
 def within(rows: Rows, kernel: Kernel) -> Sums:
     """Sums over all pairs of two different samples of a set; remembered beside it."""
-    known = _own.setdefault(rows, {})
-    if kernel not in known:
+
+    def compute() -> Sums:
         with ieee_products(rows.features.device):
             factors = Factors.of(rows.features, centre_of(rows.features, rows.features))
-            known[kernel] = _sums(factors, factors, kernel)
-    return known[kernel]
+            return _sums(factors, factors, kernel)
+
+    return once((rows,), ("kernel sums within", kernel), compute)
 
 
 def joint(real: Rows, fake: Rows, kernel: Kernel) -> tuple[Sums, Sums, Sums]:
@@ -133,15 +129,15 @@ def joint(real: Rows, fake: Rows, kernel: Kernel) -> tuple[Sums, Sums, Sums]:
     All about one centre, so that what rounding does to a row is the same in all three and cancels in their difference.
     Raises FeatureError on different widths.
     """
-    known = _joint.setdefault(real, WeakKeyDictionary()).setdefault(fake, {})
-    if kernel not in known:
+
+    def compute() -> tuple[Sums, Sums, Sums]:
         same_width(real.d, fake.d)
         with ieee_products(real.features.device):
             centre = centre_of(real.features, fake.features)
             reals, fakes = Factors.of(real.features, centre), Factors.of(fake.features, centre)
-            own = _sums(reals, reals, kernel), _sums(fakes, fakes, kernel)
-            known[kernel] = (*own, _sums(reals, fakes, kernel))
-    return known[kernel]
+            return _sums(reals, reals, kernel), _sums(fakes, fakes, kernel), _sums(reals, fakes, kernel)
+
+    return once((real, fake), ("kernel sums within and across", kernel), compute)
 
 
 def _tasks(n: int, m: int | None) -> list[tuple[slice, slice]]:

@@ -13,13 +13,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import Self
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from scipy.special import bdtr
 from torch import Tensor
 
+from divmetrics.arrays.memo import growing
 from divmetrics.arrays.pairs._distances import BoundedMatrix, Pairs, ieee_products, lower_bounds
 from divmetrics.arrays.pairs._distinct import Distinct
 from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
@@ -50,14 +50,12 @@ class Lists:
     in_float64: np.ndarray  # [N] bool, listed in float64
 
 
-_known: WeakKeyDictionary[Pool, Lists] = WeakKeyDictionary()
-
-
 def lists(pool: Pool, depth: int) -> Lists:
     """The lists of `pool`, at least `depth` deep; remembered beside it."""
-    if pool not in _known or _known[pool].depth < min(depth, max(pool.n, pool.m)):
-        _known[pool] = _lists(pool, depth)
-    return _known[pool]
+    with growing((pool,), "neighbour lists", list[Lists]) as deepest_so_far:
+        if not deepest_so_far or deepest_so_far[0].depth < min(depth, max(pool.n, pool.m)):
+            deepest_so_far[:] = [_lists(pool, depth)]
+        return deepest_so_far[0]
 
 
 def depths(pool: Pool, splits: Splits, k: int) -> np.ndarray:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from divmetrics.arrays.memo import once
 from divmetrics.arrays.pairs._dense_balls import count_crowds
 from divmetrics.arrays.pairs._lists import Lists, deepest, depths, lists
 from divmetrics.arrays.pairs._split_counts import Ask, SplitHits, middle
@@ -21,8 +21,6 @@ from divmetrics.arrays.splits import ABSENT, FAKE, REAL, Pool, Splits
 
 COLUMNS = 32
 """Columns of the lists that are looked at first."""
-
-_known: WeakKeyDictionary[Pool, WeakKeyDictionary[Splits, dict[Ask, SplitHits]]] = WeakKeyDictionary()
 
 
 def split_hits(
@@ -34,10 +32,7 @@ def split_hits(
     than memory allows, are not usable.
     """
     ask = Ask(k, ties == "closed", capped, smallest)
-    known = _known.setdefault(pool, WeakKeyDictionary()).setdefault(splits, {})
-    if ask not in known:
-        known[ask] = _count(pool, splits, ask)
-    return known[ask]
+    return once((pool, splits), ("ball counts on splits", ask), lambda: _count(pool, splits, ask))
 
 
 def usable_lists(pool: Pool, splits: Splits, k: int) -> tuple[Lists, np.ndarray]:

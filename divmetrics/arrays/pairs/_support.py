@@ -8,14 +8,15 @@ other side, and the ball that comes closest to each fake for its size.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any, Literal
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
+from divmetrics.arrays.memo import growing, once
 from divmetrics.arrays.pairs._distinct import Distinct
 from divmetrics.arrays.pairs._hits import Hits, hits, hits_within
 from divmetrics.arrays.pairs._neighbours import Closest, radii
@@ -34,19 +35,13 @@ class Nearest:
 
 
 @dataclass(frozen=True, eq=False)
-class _Seen:
-    """What is known of two sets."""
+class _PairResults:
+    """Results of all passes over the pairs of two sets so far."""
 
     plain: dict[tuple[int, Ties], Hits] = field(default_factory=dict)
     capped: dict[tuple[int, Ties], Hits] = field(default_factory=dict)
     realism: dict[int, Tensor] = field(default_factory=dict)
     nearest: dict[str, Nearest] = field(default_factory=dict)
-
-
-# All forget a set when its last user does: the keys are weak, the values hold tensors and no Rows.
-_balls: WeakKeyDictionary[Rows, tuple[Distinct, dict[int, Tensor]]] = WeakKeyDictionary()
-_within: WeakKeyDictionary[Rows, dict[tuple[int, Ties], Tensor]] = WeakKeyDictionary()
-_seen: WeakKeyDictionary[Rows, WeakKeyDictionary[Rows, _Seen]] = WeakKeyDictionary()
 
 
 def support(real: Rows, fake: Rows, k: int, ties: Ties, *, capped: bool = False) -> Hits:
@@ -55,18 +50,20 @@ def support(real: Rows, fake: Rows, k: int, ties: Ties, *, capped: bool = False)
     `capped`: balls of the reals alone, their radii at most the median of the reals' radii.
     Raises UsageError on k < 1, TooFewSamples below k + 1 rows a side, FeatureError on different widths.
     """
-    seen = _look(real, fake, [(k, ties)])
-    return (seen.capped if capped else seen.plain)[k, ties]
+    with _pair_results(real, fake) as results:
+        _extend(results, real, fake, [(k, ties)])
+        return (results.capped if capped else results.plain)[k, ties]
 
 
 def capped_within(real: Rows, k: int, ties: Ties) -> Tensor:
     """How many capped balls of other reals hold each real, `[n]` int64; see `support`."""
-    known = _within.setdefault(real, {})
-    if (k, ties) not in known:
-        points, found = _radii(real, [k])
-        closed = torch.tensor([ties == "closed"], device=found.device)
-        known[k, ties] = hits_within(points, _capped(points, found), closed)[:, 0]
-    return known[k, ties]
+
+    def compute() -> Tensor:
+        points, squared = _radii(real, [k])
+        closed = torch.tensor([ties == "closed"], device=squared.device)
+        return hits_within(points, _capped(points, squared), closed)[:, 0]
+
+    return once((real,), ("capped balls within", k, ties), compute)
 
 
 def realism_scores(real: Rows, fake: Rows, k: int) -> Tensor:
@@ -74,8 +71,10 @@ def realism_scores(real: Rows, fake: Rows, k: int) -> Tensor:
 
     inf for a copy of one of them. Raises as `support` does.
     """
-    wanted: list[tuple[int, Ties]] = [] if k in _of(real, fake).realism else [(k, "open")]
-    return _look(real, fake, wanted).realism[k]
+    with _pair_results(real, fake) as results:
+        if k not in results.realism:
+            _extend(results, real, fake, [(k, "open")])
+        return results.realism[k]
 
 
 def nearest_across(real: Rows, fake: Rows) -> tuple[Nearest, Nearest]:
@@ -83,10 +82,10 @@ def nearest_across(real: Rows, fake: Rows) -> tuple[Nearest, Nearest]:
 
     Raises TooFewSamples below two rows a side, FeatureError on different widths.
     """
-    seen = _of(real, fake)
-    if not seen.nearest:
-        _look(real, fake, [(1, "open")])
-    return seen.nearest["real"], seen.nearest["fake"]
+    with _pair_results(real, fake) as results:
+        if not results.nearest:
+            _extend(results, real, fake, [(1, "open")])
+        return results.nearest["real"], results.nearest["fake"]
 
 
 def ball_radii(side: Rows, k: int) -> Tensor:
@@ -97,26 +96,25 @@ def ball_radii(side: Rows, k: int) -> Tensor:
 
 def neighbour_pass(real: Rows, fake: Rows, options: Sequence[Mapping[str, Any]]) -> None:
     """One pass over all pairs of samples for every `k` and `ties` among the options of the metrics that share it."""
-    _look(real, fake, [(wanted.get("k", 1), wanted.get("ties", "open")) for wanted in options])
+    with _pair_results(real, fake) as results:
+        _extend(results, real, fake, [(wanted.get("k", 1), wanted.get("ties", "open")) for wanted in options])
 
 
-def _of(real: Rows, fake: Rows) -> _Seen:
-    return _seen.setdefault(real, WeakKeyDictionary()).setdefault(fake, _Seen())
+def _pair_results(real: Rows, fake: Rows) -> AbstractContextManager[_PairResults]:
+    return growing((real, fake), "neighbour pass", _PairResults)
 
 
-def _look(real: Rows, fake: Rows, wanted: Sequence[tuple[int, Ties]]) -> _Seen:
-    """The memory of this pair of sets, `wanted` in it."""
-    seen = _of(real, fake)
-    missing = sorted({ask for ask in wanted if ask not in seen.plain})
+def _extend(results: _PairResults, real: Rows, fake: Rows, wanted: Sequence[tuple[int, Ties]]) -> None:
+    """Make one more pass for those (k, ties) of `wanted` that `results` lack."""
+    missing = sorted({pair for pair in wanted if pair not in results.plain})
     if missing:
         same_width(real.d, fake.d)
         for k, _ in missing:
             enough_rows(k, real.n, fake.n)
-        _pass(real, fake, missing, seen)
-    return seen
+        _pass(real, fake, missing, results)
 
 
-def _pass(real: Rows, fake: Rows, wanted: Sequence[tuple[int, Ties]], seen: _Seen) -> None:
+def _pass(real: Rows, fake: Rows, wanted: Sequence[tuple[int, Ties]], results: _PairResults) -> None:
     """One pass over all pairs: a column for each plain ball, one for each capped one, and the watchers."""
     ks = [k for k, _ in wanted]
     _radii(real, [1, *ks])  # the first neighbours of the reals cost nothing here and a pass later
@@ -129,13 +127,13 @@ def _pass(real: Rows, fake: Rows, wanted: Sequence[tuple[int, Ties]], seen: _See
     watchers = [*across, *(closest for closest, _ in lifts.values())]
     found = hits(reals, fakes, both, torch.cat([fake_radii, no_balls], 1), closed.repeat(2), watchers=watchers)
     for column, ask in enumerate(wanted):
-        seen.plain[ask], seen.capped[ask] = found.column(column), found.column(column + len(wanted))
-    if not seen.nearest:
+        results.plain[ask], results.capped[ask] = found.column(column), found.column(column + len(wanted))
+    if not results.nearest:
         for side, queries, base, closest in (("real", reals, fakes, across[0]), ("fake", fakes, reals, across[1])):
             squared, place = closest.found()
-            seen.nearest[side] = Nearest(base.first[place][queries.place], squared[queries.place].sqrt())
+            results.nearest[side] = Nearest(base.first[place][queries.place], squared[queries.place].sqrt())
     for k, (closest, unit) in lifts.items():
-        seen.realism[k] = (unit / closest.found()[0]).sqrt()[fakes.place]
+        results.realism[k] = (unit / closest.found()[0]).sqrt()[fakes.place]
 
 
 def _middle(points: Distinct, values: Tensor) -> tuple[Tensor, Tensor]:
@@ -160,13 +158,12 @@ def _lift(reals: Distinct, fakes: Distinct, squared: Tensor) -> tuple[Closest, f
 
 def _radii(side: Rows, ks: Sequence[int]) -> tuple[Distinct, Tensor]:
     """The distinct rows of a set and their squared radii `[u, len(ks)]`, shared by all sets it is compared with."""
-    if side not in _balls:
-        _balls[side] = (Distinct.of(side.features), {})
-    points, known = _balls[side]
-    missing = sorted(set(ks) - known.keys())
-    if missing:
-        known.update(zip(missing, radii(points, missing).unbind(1), strict=True))
-    return points, torch.stack([known[k] for k in ks], 1)
+    points = once((side,), "distinct rows", lambda: Distinct.of(side.features))
+    with growing((side,), "squared ball radii", dict[int, Tensor]) as of_k:
+        missing = sorted(set(ks) - of_k.keys())
+        if missing:
+            of_k.update(zip(missing, radii(points, missing).unbind(1), strict=True))
+        return points, torch.stack([of_k[k] for k in ks], 1)
 
 
 def enough_rows(k: int, real: int, fake: int) -> None:

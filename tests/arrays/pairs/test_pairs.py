@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from divmetrics.arrays import memo
 from divmetrics.arrays.pairs import Distinct, Hits, Ties, nearest, neighbour_pass, radii, squared_distances, support
 from divmetrics.arrays.pairs import _distances as distances
 from divmetrics.arrays.pairs import _neighbours as neighbours
@@ -260,12 +261,16 @@ def test_metrics_of_neighbours_share_one_pass(monkeypatch: pytest.MonkeyPatch) -
 
 def test_memory_ends_with_the_rows() -> None:
     real, fake = Rows.from_array(gaussian(20, 4)), Rows.from_array(gaussian(20, 4, 1))
-    known = len(memory._balls), len(memory._seen)
-    support(real, fake, 5, "open")
-    assert (len(memory._balls), len(memory._seen)) == (known[0] + 2, known[1] + 1)
-    del real, fake
     gc.collect()
-    assert (len(memory._balls), len(memory._seen)) == known
+    before = len(memo._slots)
+    support(real, fake, 5, "open")
+    assert len(memo._slots) == before + 5  # unique rows and radii of each side, the counts across
+    del fake
+    gc.collect()
+    assert len(memo._slots) == before + 2
+    del real
+    gc.collect()
+    assert len(memo._slots) == before
 
 
 def test_bad_input_is_one_sentence() -> None:

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from divmetrics.arrays import memo
 from divmetrics.arrays.pairs import (
     SplitHits,
     Ties,
@@ -220,13 +221,17 @@ def test_blocks_of_any_size_give_the_same(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_memory_ends_with_the_pool() -> None:
     gc.collect()
-    known = len(lists_room._known), len(splits_room._known)
+    before = len(memo._slots)
     pool = pool_of(gaussian(30, 4), gaussian(30, 4, 1))
-    split_hits(pool, splits_of(pool), 3, "open")
-    assert (len(lists_room._known), len(splits_room._known)) == (known[0] + 1, known[1] + 1)
+    splits = splits_of(pool)
+    split_hits(pool, splits, 3, "open")
+    assert len(memo._slots) == before + 2  # the lists of the pool, the counts on its splits
+    del splits
+    gc.collect()
+    assert len(memo._slots) == before + 1
     del pool
     gc.collect()
-    assert (len(lists_room._known), len(splits_room._known)) == known
+    assert len(memo._slots) == before
 
 
 @pytest.mark.parametrize(("n", "m"), [(10, 8), (11, 9)])
