@@ -17,24 +17,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import torch
 
 from divmetrics.arrays.distributions import NORMAL, Law, skewed, student
 from divmetrics.arrays.share_intervals import wilson
-from divmetrics.arrays.splits import HeldOutPool, OneSamplePool, Pool, Splits, TwoSamplePool
-from divmetrics.arrays.summaries import ClassTally, Rows, Summary
+from divmetrics.arrays.splits import OneSamplePool, Pool
 from divmetrics.errors import DivmetricsError
+from divmetrics.inference.replicates import Counts, SharedSplits, counts_of, draw
 from divmetrics.records.metric import Metric, Null
 from divmetrics.records.results import NullBand, finite_or_none
 
-MANY, FEW = 199, 20
-"""Re-splits for the null: of a metric that re-indexes, and of one that is computed anew on each."""
-HALVES = 100
-"""Half-samples at most; the error of a standard error from 100 is 7 %."""
 COUNTED = 50
 """From this many draws on a band is their own quantiles; below, it rests on Student's t."""
-WIDE = 256
-"""Columns beyond which a metric that decomposes matrices takes fewer draws, if it says so."""
 FOR_BIAS = 6
 """Half-samples that suffice for a bias, where none are needed for the interval."""
 SKEWNESS = 1.0
@@ -52,29 +45,12 @@ class Uncertainty:
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
-class Draws:
-    """Half-samples and re-splits of the pools of one measurement, drawn once for a pool and shared by its metrics."""
-
-    seed: int
-    _made: dict[tuple[int, ...], Splits] = field(default_factory=dict)
-
-    def of(self, pool: Pool, halves: int, deals: int) -> Splits:
-        """`halves` half-samples of `pool`, then `deals` re-splits; the same object for the same request."""
-        key = (pool.n, pool.m, halves, deals)
-        if key not in self._made:
-            parts = [Splits.halves(pool.n, pool.m, halves, self.seed)] * bool(halves)
-            parts += [Splits.permutations(pool.n, pool.m, deals, self.seed + 1)] * bool(deals)
-            self._made[key] = Splits.of(parts)
-        return self._made[key]
-
-
 def uncertainty_of(
     metric: Metric,
     options: Mapping[str, Any],
     value: float,
     pool: Pool | None,
-    draws: Draws,
+    splits: SharedSplits,
     *,
     level: float,
     null: bool,
@@ -86,25 +62,24 @@ def uncertainty_of(
     if pool is None:
         return Uncertainty(warnings=("no interval and no null: statistics hold no samples to draw from",))
     try:
-        return _uncertainty_of(metric, options, value, pool, draws, level, null)
+        return _uncertainty_of(metric, options, value, pool, splits, level, null)
     except DivmetricsError as error:
         return Uncertainty(warnings=(f"no interval and no null: {error}",))
 
 
 def _uncertainty_of(
-    metric: Metric, options: Mapping[str, Any], value: float, pool: Pool, draws: Draws, level: float, null: bool
+    metric: Metric, options: Mapping[str, Any], value: float, pool: Pool, splits: SharedSplits, level: float, null: bool
 ) -> Uncertainty:
     uncertainty = metric.uncertainty
     wants_null = null and not isinstance(pool, OneSamplePool)
     closed = uncertainty.null(pool, **options) if wants_null and uncertainty.null is not None else None
     ci, method = _known_interval(value, pool, metric, options, level) if level else (None, None)
-    deals, halves = _counts(metric, pool)
-    deals = deals if wants_null and closed is None else 0
+    counts = counts_of(metric, pool)
+    halves, deals = counts.half_samples, counts.permutations if wants_null and closed is None else 0
     if ci is not None or not level:
         halves = FOR_BIAS if uncertainty.bias == "1/n" and level else 0
-    values = _on_splits(metric, pool, draws.of(pool, halves, deals), options) if halves + deals else np.empty(0)
-    half, dealt = values[:halves], values[halves:]
-    half, dealt = half[np.isfinite(half)], dealt[~np.isnan(dealt)]  # an infinite draw has its rank too
+    replicates = draw(metric, options, pool, Counts(halves, deals), splits)
+    half, dealt = replicates.usable_half_samples, replicates.usable_permutations
     band = None
     if closed is not None:
         band = _closed_band(value, closed, metric, level or 0.95)
@@ -130,44 +105,10 @@ def _known_interval(
     return _interval(value, variance**0.5, known.freedom, metric, pool, level), known.method
 
 
-def _counts(metric: Metric, pool: Pool) -> tuple[int, int]:
-    """How many re-splits and half-samples the metric takes."""
-    cheap = metric.uncertainty.resample is not None or metric.fake.summary is ClassTally
-    deals = metric.uncertainty.draws or (MANY if cheap else FEW)
-    if metric.uncertainty.draws_wide is not None and pool.fake.features[0].numel() > WIDE:
-        deals = metric.uncertainty.draws_wide
-    return deals, max(12, min(HALVES, deals))
-
-
 def _from_halves(pool: Pool) -> float:
     """Factor from the spread over half-samples to the standard error: 1, but for odd sizes."""
     kept, whole = pool.m // 2, pool.m
     return float(np.sqrt(kept / (whole - kept)))
-
-
-def _on_splits(metric: Metric, pool: Pool, splits: Splits, options: Mapping[str, Any]) -> np.ndarray:
-    """The metric's value on each split `[B]`."""
-    if metric.uncertainty.resample is not None:
-        return np.asarray(torch.as_tensor(metric.uncertainty.resample(pool, splits, **options)).double().cpu())
-    return np.array([_recomputed(metric, pool, splits, b, options) for b in range(len(splits))])
-
-
-def _recomputed(metric: Metric, pool: Pool, splits: Splits, b: int, options: Mapping[str, Any]) -> float:
-    """The metric on split `b`, from its rows; NaN where it cannot be computed on them."""
-    parts = {"fake": pool.part(splits.fake(b))}
-    if isinstance(pool, HeldOutPool):
-        parts |= {"real": pool.train, "held_out": pool.part(splits.real(b))}
-    elif isinstance(pool, TwoSamplePool):
-        parts["real"] = pool.part(splits.real(b))
-    summaries = [_as(need.summary, parts[side]) for side, need in metric.needs.items()]
-    try:
-        return metric.measure(*summaries, **options).value
-    except DivmetricsError:
-        return np.nan
-
-
-def _as(kind: type[Summary], rows: Rows) -> Summary:
-    return rows if isinstance(rows, kind) else kind.of(rows.features, rows.index)
 
 
 def _interval(

@@ -16,6 +16,19 @@ from divmetrics.records.registry import Registry, declares
 Better = Literal["higher", "lower"]
 Role = Literal["fidelity", "diversity", "distance", "copies"]
 """What a metric is for: are samples right, is all there, both in one number, or is something copied."""
+ReplicateCost = Literal[
+    "reindexed",
+    "projected",
+    "recomputed",
+    "bootstrapped",
+    "decomposed",
+    "decomposed_repeatedly",
+    "entropic_transport",
+    "optimal_transport",
+]
+"""What the value on one more half-sample or permutation costs, cheapest first: a look into the distances or counts that
+are there, a sort along lines, clusters or classifiers fitted anew, a bootstrap, one eigenvalue problem of the features,
+several, a run of Sinkhorn iterations, an exact transport plan."""
 
 
 @dataclass(frozen=True)
@@ -100,9 +113,9 @@ class Null:
 class UncertaintySpec:
     """How a metric's interval and null band are found; everything has a default that recomputes the metric.
 
-    The default draws `few` half-samples (for the interval) and re-splits (for the null) and calls the metric on each.
-    A metric that can do better says so: a `variance` or whole `interval`, a closed-form `null`, or `resample`, which
-    computes the value on many splits of one pool from one pass over its pairs.
+    By default half-samples (for the interval) and permutations (for the null) are drawn and the metric is called on
+    each. A metric that can do better says so: a `variance` or whole `interval`, a closed-form `null`, or `resample`,
+    which computes the value on many splits of one pool from one pass over its pairs.
     """
 
     variance: Variance | None = None
@@ -110,10 +123,9 @@ class UncertaintySpec:
     """`(pool, splits, **options)` -> float64 `[len(splits)]`: the value on each split of the pool."""
     null: Callable[..., Null | None] | None = None
     """`(pool, **options)` -> closed-form null; None where it does not hold for these samples."""
-    draws: int | None = None
-    """Splits drawn for each purpose; None is 199 with `resample` or on class counts, else 20."""
-    draws_wide: int | None = None
-    """The same for features of more than 256 columns, where a decomposition a split takes long; None is `draws`."""
+    replicate_cost: ReplicateCost | None = None
+    """What one more replicate costs, from which `inference/replicates.py` decides how many are drawn; None is
+    `reindexed` with `resample` or on class counts, else `recomputed`."""
     bias: Literal["1/n", "null"] | None = None
     """`1/n`: the bias falls with the sample size and is estimated from half-samples. `null`: two samples of one
     distribution are far apart at any size, and the value's excess over the mean of the null is reported."""

@@ -11,7 +11,8 @@ from typing import Any
 
 from divmetrics._version import __version__
 from divmetrics.errors import DivmetricsError, SourceError
-from divmetrics.inference.uncertainty import Draws, Uncertainty, uncertainty_of
+from divmetrics.inference.replicates import SharedSplits
+from divmetrics.inference.uncertainty import Uncertainty, uncertainty_of
 from divmetrics.records.metric import Measured
 from divmetrics.records.results import Report, Result, Signature, finite_or_none, params_text
 from divmetrics.scoring.collected import Collected
@@ -142,7 +143,7 @@ def _uncertainties(
     """Intervals and nulls of what has a value: task key -> what is known of its chance."""
     if not plan.uncertain:
         return {}
-    draws = Draws(plan.seed)
+    splits = SharedSplits(plan.seed)
     values = {task.key: found[task.key][0] for task in tasks}
     return {
         task.key: uncertainty_of(
@@ -150,7 +151,7 @@ def _uncertainties(
             task.request.options,
             value.value,
             sides.pool(task),
-            draws,
+            splits,
             level=plan.ci_level,
             null=plan.null,
         )

@@ -11,7 +11,8 @@ from scipy import stats
 from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Moments, Rows
 from divmetrics.errors import FeatureError
-from divmetrics.inference.uncertainty import Draws, Uncertainty, student_band, uncertainty_of
+from divmetrics.inference.replicates import SharedSplits
+from divmetrics.inference.uncertainty import Uncertainty, student_band, uncertainty_of
 from divmetrics.records.metric import Interval, Laws, Metric, Null, UncertaintySpec, Variance
 from divmetrics.records.results import Side
 from divmetrics.scoring.collected import Collected, EncoderInfo
@@ -85,7 +86,7 @@ def uncertainty_in(metric: Metric, given: TaskInputs, plan: Plan = PLAN) -> tupl
     task = Task(Request(metric, {}, metric.name, explicit=True), "features", "pooled")
     value = metric.function(*(given.summary(task, side) for side in task.request.sides))
     return value, uncertainty_of(
-        metric, {}, value, given.pool(task), Draws(given.seed), level=plan.ci_level, null=plan.null
+        metric, {}, value, given.pool(task), SharedSplits(given.seed), level=plan.ci_level, null=plan.null
     )
 
 
@@ -232,7 +233,7 @@ def test_statistics_without_samples_have_no_interval_and_say_so() -> None:
     moments = {("features", "pooled", "Moments"): Moments.from_array(np.eye(3))}
     collected = {**given.collected, "real": replace(given.collected["real"], summaries=moments)}
     task = Task(Request(GAP, {}, "gap", explicit=True), "features", "pooled")
-    found = uncertainty_of(GAP, {}, 1.0, TaskInputs(collected, 0).pool(task), Draws(0), level=0.95, null=True)
+    found = uncertainty_of(GAP, {}, 1.0, TaskInputs(collected, 0).pool(task), SharedSplits(0), level=0.95, null=True)
     assert (found.ci, found.null) == (None, None)
     assert "statistics hold no samples" in found.warnings[0]
 

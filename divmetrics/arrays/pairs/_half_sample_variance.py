@@ -18,14 +18,18 @@ from torch import Tensor
 
 from divmetrics.arrays.memo import once
 from divmetrics.arrays.splits import ABSENT, FAKE, REAL, Pool, Splits
-from divmetrics.records.metric import UncertaintySpec, Variance
+from divmetrics.records.metric import ReplicateCost, UncertaintySpec, Variance
 
 PAIRS = 40
 """Pairs of halves; the error of a standard error from 40 is 11 %."""
 
 
 def neighbour_uncertainty(
-    resample: Callable[..., Tensor], *, relative: bool = False, draws: int | None = None, pairs: int = PAIRS
+    resample: Callable[..., Tensor],
+    *,
+    relative: bool = False,
+    replicate_cost: ReplicateCost | None = None,
+    pairs: int = PAIRS,
 ) -> UncertaintySpec:
     """How sure a metric of neighbours is: halves for the interval, re-splits for the null, both by `resample`.
 
@@ -35,7 +39,9 @@ def neighbour_uncertainty(
     def variance(pool: Pool, **options: Any) -> float | None:
         return halved_variance(pool, lambda splits: resample(pool, splits, **options), pairs=pairs, relative=relative)
 
-    return UncertaintySpec(Variance("half-samples, single and in disjoint pairs", variance), resample, draws=draws)
+    return UncertaintySpec(
+        Variance("half-samples, single and in disjoint pairs", variance), resample, replicate_cost=replicate_cost
+    )
 
 
 def halved_variance(

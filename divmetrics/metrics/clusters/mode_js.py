@@ -41,7 +41,9 @@ def _variance(pool: TwoSamplePool, *, bins: int, seed: int) -> float:
     cite="Richardson and Weiss 2018, arXiv:1805.12462; Lin 1991, doi:10.1109/18.61115",
     minimum=lambda _: 2,
     uncertainty=UncertaintySpec(
-        variance=Variance("influence function and refitted bins", _variance), resample=_resample, draws=20
+        variance=Variance("influence function and refitted bins", _variance),
+        resample=_resample,
+        replicate_cost="recomputed",
     ),
     about=About(
         formula=r"\tfrac12 \mathrm{KL}(p \,\|\, \tfrac{p+q}2) + \tfrac12 \mathrm{KL}(q \,\|\, \tfrac{p+q}2)",

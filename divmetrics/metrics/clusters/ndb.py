@@ -50,7 +50,11 @@ def _variance(pool: TwoSamplePool, *, bins: int, alpha: float, seed: int) -> flo
     laws=Laws(range=(0, 1), translation=True, rotation=True, scaling=0, on_copies=0),
     cite="Richardson and Weiss 2018, arXiv:1805.12462",
     minimum=lambda _: 2,
-    uncertainty=UncertaintySpec(variance=Variance("delta method", _variance), resample=_resample, draws=20),
+    uncertainty=UncertaintySpec(
+        variance=Variance("delta method", _variance),
+        resample=_resample,
+        replicate_cost="recomputed",
+    ),
     about=About(
         formula=r"\frac1K \#\{k : |\hat p_k - \hat q_k| > z_{1-\alpha/2} \sqrt{P_k (1 - P_k)(1/n + 1/m)}\}",
         sees="Regions of the real data where fakes are rarer or more frequent than reals.",

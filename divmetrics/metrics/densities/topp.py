@@ -31,7 +31,7 @@ def _resample(pool: TwoSamplePool, splits: Splits, *, alpha: float, repeats: int
     uncertainty=UncertaintySpec(
         interval=Interval("bootstrap, as a share", _interval),
         resample=_resample,
-        draws=16,
+        replicate_cost="bootstrapped",
     ),
     about=About(
         formula=r"\frac{\sum_j 1[\hat p(y_j)>c_X,\,\hat q(y_j)>c_Y]}{\sum_j 1[\hat q(y_j)>c_Y]}",

@@ -31,7 +31,7 @@ def _resample(pool: TwoSamplePool, splits: Splits, *, alpha: float, repeats: int
     uncertainty=UncertaintySpec(
         interval=Interval("bootstrap, as a share", _interval),
         resample=_resample,
-        draws=16,
+        replicate_cost="bootstrapped",
         caveat="the interval does not count what another seed would do: beyond 32 columns it draws another projection, "
         "and over seeds as well as samples intervals of 95 % held in 82 to 97 % of draws at 64 columns",
     ),

@@ -101,7 +101,7 @@ def _resample(pool: Pool, splits: Splits, *, order: float, kernel: Kernel) -> Te
     minimum=lambda _: 1,
     equal_n=True,
     uncertainty=UncertaintySpec(
-        variance=Variance("influence function", _variance), resample=_resample, draws=12, draws_wide=6
+        variance=Variance("influence function", _variance), resample=_resample, replicate_cost="decomposed_repeatedly"
     ),
     about=About(
         formula=r"\mathrm{VS}(Y) / \mathrm{VS}(X), \quad k(x, y) = \cos(\phi(x), \phi(y)), "

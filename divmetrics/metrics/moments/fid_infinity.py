@@ -109,7 +109,7 @@ def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
     cite="Chong and Forsyth 2020, arXiv:1911.07023",
     minimum=lambda _: 4,
     uncertainty=UncertaintySpec(
-        variance=Variance("influence function", _variance), resample=_resample, draws=12, draws_wide=5
+        variance=Variance("influence function", _variance), resample=_resample, replicate_cost="decomposed_repeatedly"
     ),
     about=About(
         formula=r"\mathrm{FID}_m - \frac{1}{m} \frac{\sum_i \mathrm{FID}_{m_i} - \mathrm{FID}_m}{\sum_i 1/m_i - 1/m}",

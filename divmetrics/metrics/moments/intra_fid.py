@@ -85,7 +85,7 @@ def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
     cite="Miyato and Koyama 2018, arXiv:1802.05637",
     minimum=lambda options: int(options["min_count"]),
     uncertainty=UncertaintySpec(
-        variance=Variance("influence function", _variance), resample=_resample, draws=20, bias="1/n"
+        variance=Variance("influence function", _variance), resample=_resample, replicate_cost="recomputed", bias="1/n"
     ),
     about=About(
         formula=r"\frac{1}{K} \sum_c \mathrm{FID}(X_c, Y_c)",

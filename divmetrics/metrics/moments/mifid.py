@@ -74,7 +74,7 @@ def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
     cite="Bai 2021, arXiv:2106.03062",
     protocols={"inception-2015": {"tau": 0.1}},
     uncertainty=UncertaintySpec(
-        interval=Interval("influence function", _interval), resample=_resample, draws=20, draws_wide=8
+        interval=Interval("influence function", _interval), resample=_resample, replicate_cost="decomposed"
     ),
     about=About(
         formula=r"\mathrm{FID} / \bar m \text{ if } \bar m < \tau \text{ else FID}, \quad "

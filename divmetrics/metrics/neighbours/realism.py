@@ -24,14 +24,14 @@ def _resample(pool: Pool, splits: Splits, *, k: int) -> Tensor:
     cite="Kynkaanniemi 2019, arXiv:1904.06991",
     shared_pass=neighbour_pass,
     minimum=lambda options: int(options["k"]) + 1,
-    uncertainty=neighbour_uncertainty(_resample, draws=24, pairs=12),
+    uncertainty=neighbour_uncertainty(_resample, replicate_cost="recomputed", pairs=12),
     about=About(
         formula=r"\operatorname{median}_j\max_{i:\,\mathrm{NND}_k(x_i)\le\mathrm{median}}\frac{\mathrm{NND}_k(x_i)}{|y_j-x_i|}",
         sees="How far inside or outside the real manifold the fake samples are: above 1 inside, below 1 outside.",
         blind="Dropped and shrunken modes. Copies of real samples score infinity.",
         bias="Small: radii and distances shrink together as the number of real samples grows.",
         cost="That of all nearest-neighbour metrics; interval and null go through all distances of the pool for each "
-        "draw, so they use 24 draws.",
+        "draw, so they use few draws.",
     ),
 )
 def realism(real: Rows, fake: Rows, *, k: int = 3) -> Measured:

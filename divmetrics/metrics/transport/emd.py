@@ -29,7 +29,9 @@ def _resample(pool: TwoSamplePool, splits: Splits) -> Tensor:
     role="distance",
     cite="Rubner 2000, doi:10.1023/A:1026543900054; Crouse 2016, doi:10.1109/TAES.2016.140952 (the solver)",
     minimum=lambda _: 1,
-    uncertainty=UncertaintySpec(variance=Variance(VARIANCE, _variance), resample=_resample, draws=5, bias="null"),
+    uncertainty=UncertaintySpec(
+        variance=Variance(VARIANCE, _variance), resample=_resample, replicate_cost="optimal_transport", bias="null"
+    ),
     about=About(
         formula=r"\min_{\pi \in \Pi} \sum_{ij} \pi_{ij} \lVert x_i - y_j \rVert",
         sees="Dropped modes and wrong shares, by how far mass must travel; shifts; fakes far from all reals.",

@@ -39,7 +39,7 @@ def _resample(pool: TwoSamplePool, splits: Splits, *, eps: float, p: float) -> T
     role="distance",
     cite="Genevay 2018, arXiv:1706.00292; Feydy 2019, arXiv:1810.08278",
     uncertainty=UncertaintySpec(
-        variance=Variance(VARIANCE, _variance), resample=_resample, draws=8, draws_wide=5, bias="null"
+        variance=Variance(VARIANCE, _variance), resample=_resample, replicate_cost="entropic_transport", bias="null"
     ),
     about=About(
         formula=r"OT_\varepsilon(X, Y) - \tfrac12 OT_\varepsilon(X, X) - \tfrac12 OT_\varepsilon(Y, Y), \quad "

@@ -48,7 +48,9 @@ def _resample(pool: Pool, splits: Splits, *, projections: int, p: float, seed: i
     role="distance",
     cite="Bonneel 2015, doi:10.1007/s10851-014-0506-3",
     minimum=lambda _: 1,
-    uncertainty=UncertaintySpec(variance=Variance(VARIANCE, _variance), resample=_resample, draws=50, bias="null"),
+    uncertainty=UncertaintySpec(
+        variance=Variance(VARIANCE, _variance), resample=_resample, replicate_cost="projected", bias="null"
+    ),
     about=About(
         formula=r"\Bigl(\mathbb E_\theta W_p^p(\theta^\top X, \theta^\top Y)\Bigr)^{1/p}",
         sees="Shifts, changed spread, dropped modes and wrong shares, as far as they show along a line.",

@@ -29,7 +29,9 @@ def _resample(pool: TwoSamplePool, splits: Splits) -> Tensor:
     role="distance",
     cite="Villani 2009, Optimal Transport: Old and New, ch. 6; Crouse 2016, doi:10.1109/TAES.2016.140952 (the solver)",
     minimum=lambda _: 1,
-    uncertainty=UncertaintySpec(variance=Variance(VARIANCE, _variance), resample=_resample, draws=5, bias="null"),
+    uncertainty=UncertaintySpec(
+        variance=Variance(VARIANCE, _variance), resample=_resample, replicate_cost="optimal_transport", bias="null"
+    ),
     about=About(
         formula=r"\Bigl(\min_{\pi \in \Pi} \sum_{ij} \pi_{ij} \lVert x_i - y_j \rVert^2\Bigr)^{1/2}",
         sees="As `emd`, with more weight on mass that travels far: a dropped mode, a few fakes far from all reals.",
