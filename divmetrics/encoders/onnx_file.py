@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from functools import cached_property
+import re
+from collections.abc import Hashable
+from functools import cached_property, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from torch import Tensor, nn
 
 from divmetrics.encoders._encoder import Encoder
 from divmetrics.encoders._foreign import IMAGENET, foreign, own_preparer
+from divmetrics.encoders._loaded import FileVersion, file_versions
 from divmetrics.encoders._openvino_silent import openvino_silent
 from divmetrics.encoders._preparing import Interpolation
 from divmetrics.errors import Unavailable, UsageError
@@ -38,7 +41,33 @@ class _Graph(nn.Module):
         return torch.from_numpy(found[0].copy()).to(batch.device)
 
 
-@extractor("onnx", modality="image", provides=("pooled",), cite="onnx.ai")
+@lru_cache(maxsize=16)
+def _external_data(version: tuple[FileVersion, ...]) -> tuple[Path, ...]:
+    """Files beside an ONNX file in which it keeps weights: https://onnx.ai/onnx/repo-docs/ExternalData.html.
+
+    They are read off the entries `location` of the protocol buffer (field 1, the key; field 2, the name of the file),
+    for the package `onnx` need not be installed.
+    """
+    path, found = Path(version[0][0]), set()
+    content = path.read_bytes()
+    for entry in re.finditer(rb"\n\x08location\x12([\x80-\xff]?)([\x00-\x7f])", content):
+        low, high = entry.groups()  # the length of the name, base 128
+        length = low[0] - 128 + 128 * high[0] if low else high[0]
+        found.add(path.parent / content[entry.end() : entry.end() + length].decode())
+    return tuple(sorted(file for file in found if file.is_file()))
+
+
+def _files(path: str) -> tuple[Path, ...]:
+    """The file itself and those with its external data; none where there is no such file."""
+    version = file_versions([Path(path)])
+    return (Path(path), *_external_data(version)) if version else ()
+
+
+def _content(path: str, **_: Any) -> Hashable:
+    return file_versions(_files(path))
+
+
+@extractor("onnx", modality="image", provides=("pooled",), cite="onnx.ai", content=_content)
 def onnx(
     path: str,
     *,
@@ -61,7 +90,9 @@ def onnx(
         from openvino.frontend import FrontEndManager
 
     try:
-        content = Path(path).read_bytes()
+        digest = hashlib.sha256(Path(path).read_bytes())
+        for file in _files(path)[1:]:
+            digest.update(file.read_bytes())
         frontend = FrontEndManager().load_by_framework("onnx")  # Core().read_model would try every format there is
         model = frontend.convert(frontend.load(path))
     except OSError as error:
@@ -72,8 +103,7 @@ def onnx(
     side = _fix_input(model, path, size)
     port = _port(model, path, output)
     only = openvino.Model([model.get_results()[port]], model.get_parameters(), "encoder")
-    digest = hashlib.sha256(content).hexdigest()
-    return foreign(_Graph(only), digest, own_preparer(side, mean, std, interpolation), path)
+    return foreign(_Graph(only), digest.hexdigest(), own_preparer(side, mean, std, interpolation), path)
 
 
 def _fix_input(model: Any, path: str, size: int) -> int:

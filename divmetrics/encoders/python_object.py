@@ -6,14 +6,17 @@ import hashlib
 import importlib
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from torch import Tensor, nn
 
 from divmetrics.encoders._encoder import Encoder
 from divmetrics.encoders._foreign import IMAGENET, drawn, foreign, own_preparer
+from divmetrics.encoders._loaded import FileVersion, file_versions
 from divmetrics.encoders._preparing import Interpolation
 from divmetrics.encoders._state_dicts import state_digest
 from divmetrics.errors import UsageError
@@ -31,7 +34,27 @@ class _Function(nn.Module):
         return self.function(batch)
 
 
-@extractor("python", modality="image", provides=("pooled", "logits"), cite="")
+@dataclass(frozen=True)
+class _Identity:
+    """An object that is equal to itself only."""
+
+    value: Any
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Identity) and self.value is other.value
+
+    def __hash__(self) -> int:
+        return id(self.value)
+
+
+def _content(attribute: str, **_: Any) -> Hashable:
+    """The object that the attribute is now, and its weights, if it has any."""
+    found, _module = _import(attribute)
+    weights = state_digest(found.state_dict()) if isinstance(found, nn.Module) else ""
+    return _Identity(found), weights
+
+
+@extractor("python", modality="image", provides=("pooled", "logits"), cite="", content=_content)
 def python(
     attribute: str,
     *,
@@ -67,7 +90,7 @@ def _import(attribute: str) -> tuple[Any, Any]:
     here = str(Path.cwd())
     sys.path.insert(0, here)  # as for `python -m`; the script `divmetrics` would not look here
     try:
-        found = module = importlib.import_module(name)
+        found = module = _current(importlib.import_module(name))
         for part in path.split("."):
             found = getattr(found, part)
     except (ImportError, AttributeError) as error:
@@ -75,6 +98,20 @@ def _import(attribute: str) -> tuple[Any, Any]:
     finally:
         sys.path.remove(here)
     return found, module
+
+
+_versions: dict[str, tuple[FileVersion, ...]] = {}
+"""Name of a module -> version of the file that it was executed from."""
+
+
+def _current(module: ModuleType) -> ModuleType:
+    """`module`, executed again in place if its file has been edited since this function saw it first."""
+    version = file_versions([Path(module.__file__)]) if module.__file__ and module.__name__ != "__main__" else ()
+    if _versions.setdefault(module.__name__, version) != version:
+        source = Path(str(module.__file__)).read_bytes()  # not importlib.reload: its bytecode is dated to the second
+        exec(compile(source, str(module.__file__), "exec"), module.__dict__)  # noqa: S102  it was imported before
+        _versions[module.__name__] = version
+    return module
 
 
 def _takes_nothing(found: Any) -> bool:

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any
+
 from divmetrics.encoders._encoder import Encoder
 from divmetrics.encoders._foreign import encoder, timm_network, timm_pooled, timm_preparer
+from divmetrics.encoders._loaded import file_versions
 from divmetrics.records.extractor import extractor
+
+
+def _content(model: str, **_: Any) -> Hashable:
+    """Versions of the files of a network in a local folder, `local-dir:PATH`."""
+    scheme, _colon, folder = model.partition(":")
+    return file_versions(sorted(Path(folder).iterdir())) if scheme == "local-dir" and Path(folder).is_dir() else None
 
 
 @extractor(
     "timm",
     modality="image",
     provides=("pooled", "logits"),
+    content=_content,
     cite="Wightman 2019, github.com/huggingface/pytorch-image-models",
 )
 def timm(model: str, *, weights: str | None = None, seed: int = 0) -> Encoder:

@@ -13,7 +13,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from importlib.util import find_spec
 from typing import Any, Literal
 
@@ -21,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from divmetrics.arrays import devices, dist
+from divmetrics.arrays.memo import once
 from divmetrics.encoders._encoder import Encoder
 from divmetrics.encoders._openvino_silent import openvino_silent
 from divmetrics.errors import Unavailable
@@ -220,8 +220,12 @@ def _graph_in(network: nn.Module) -> Any:
     return next((found for part in network.modules() if (found := getattr(part, "openvino_model", None))), None)
 
 
-@lru_cache(maxsize=8)
 def _compile(network: nn.Module, shape: tuple[int, ...], kind: torch.dtype | None) -> Engine:
+    """`network` compiled by OpenVINO; the compiled model is kept as long as the network lives."""
+    return once((network,), ("openvino", shape, kind), lambda: _compiled(network, shape, kind))
+
+
+def _compiled(network: nn.Module, shape: tuple[int, ...], kind: torch.dtype | None) -> Engine:
     with openvino_silent():
         openvino = importlib.import_module("openvino")
         graph = _graph_in(network)
@@ -267,7 +271,10 @@ class _Requests:
         return lambda: tuple(map(torch.cat, zip(*(wait() for wait in waits), strict=True)))
 
     def _begin(self, piece: Tensor) -> Wait:
-        request = self._idle.pop() if self._idle else self._model.create_infer_request()
+        try:
+            request = self._idle.pop()
+        except IndexError:  # not asked before: another thread may take the last one
+            request = self._model.create_infer_request()
         count, whole = len(piece), self._piece or len(piece)
         if count < whole:
             piece = torch.cat([piece, piece.new_zeros(whole - count, *piece.shape[1:])])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
@@ -25,6 +25,8 @@ class Extractor(Optioned):
     modality: Literal["image", "text", "audio", "array"]
     provides: tuple[Layer, ...]
     cite: str
+    content: Callable[..., Hashable] | None = None
+    """Called as `function` is: what the encoder depends on besides its options and the files that they name."""
 
     @property
     def argument(self) -> str | None:

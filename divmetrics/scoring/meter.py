@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from time import perf_counter
 from typing import Any, Literal, Self, cast
 
@@ -161,6 +161,11 @@ class Meter:
     def _encoders(self, source: Source | Stream) -> list[Encoder]:
         if source.kind == "features":
             return []
+        return self._loaded
+
+    @cached_property
+    def _loaded(self) -> list[Encoder]:
+        """The encoders of all that this meter is shown: a file that is overwritten meanwhile does not change them."""
         return [self._how.marked(load_encoder(text)) for text in self._specs.values()]
 
     @property

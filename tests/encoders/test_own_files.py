@@ -1,17 +1,23 @@
 """Networks of one's own: a TorchScript file, an ONNX file, a Python object."""
 
+import gc
+import os
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from importlib.util import find_spec
 from pathlib import Path
+from weakref import ref
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
+from divmetrics import Meter, Report, score
 from divmetrics.encoders import load_encoder
 from divmetrics.encoders import onnx_file as onnx_extractor
 from divmetrics.encoders._encoder import Encoder
@@ -251,6 +257,21 @@ class Holder:
 number = 3
 """
 
+SLOW = """
+import time
+from torch import nn
+from divmetrics.encoders._encoder import Encoder
+from divmetrics.encoders._preparing import Native
+
+calls = 0
+
+def whole():
+    global calls
+    calls += 1
+    time.sleep(0.2)
+    return Encoder("x", "00" * 32, "native", ("pooled",), Native(), lambda: nn.Identity())
+"""
+
 
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -307,5 +328,129 @@ def test_python_objects_that_cannot_be_used(own: str, path: str, message: str) -
 
 
 def test_importing_the_records_loads_no_foreign_library() -> None:
-    code = "import sys, divmetrics.extractors; sys.exit(bool({'timm', 'torchvision', 'openvino'} & {*sys.modules}))"
+    code = "import sys; from divmetrics.records.extractor import EXTRACTORS; EXTRACTORS.load(); "
+    code += "sys.exit(bool({'timm', 'torchvision', 'openvino'} & {*sys.modules}))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0  # noqa: S603
+
+
+def rewritten(path: Path, write: Callable[[], object]) -> None:
+    """`write()` the file anew, and see to it that the clock of the file system tells the difference."""
+    write()
+    later = path.stat().st_mtime_ns + 1_000_000
+    os.utime(path, ns=(later, later))
+
+
+def test_an_unchanged_file_is_loaded_once_and_an_overwritten_one_again(tmp_path: Path) -> None:
+    path = script(Means(), tmp_path / "net.pt")
+    first = load_encoder(f"torchscript:{path}?size=8")
+    assert load_encoder(f"torchscript:{path}?size=8").network is first.network
+    louder = Means()
+    louder.weight.data *= 10
+    rewritten(path, lambda: script(louder, path))
+    second = load_encoder(f"torchscript:{path}?size=8")
+    assert second.digest != first.digest
+    torch.testing.assert_close(features(second), 10 * features(first))
+
+
+def test_a_relative_path_names_another_file_in_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    digests = []
+    for factor in (1, 2):
+        network = Means()
+        network.weight.data *= factor
+        (tmp_path / str(factor)).mkdir()
+        script(network, tmp_path / str(factor) / "net.pt")
+        monkeypatch.chdir(tmp_path / str(factor))
+        digests.append(load_encoder("torchscript:net.pt?size=8").digest)
+    assert digests[0] != digests[1]
+
+
+def test_overwritten_weights_are_loaded_again(tmp_path: Path) -> None:
+    path = tmp_path / "w.pth"
+    spec = f"efficientnet-lite0?weights={path}"
+    state = load_encoder("efficientnet-lite0").network.state_dict()
+    torch.save(state, path)
+    first = load_encoder(spec)
+    assert load_encoder(spec).network is first.network
+    moved = {name: tensor + 1 if name == "classifier.bias" else tensor for name, tensor in state.items()}
+    rewritten(path, lambda: torch.save(moved, path))
+    second = load_encoder(spec)
+    assert second.digest != first.digest
+    torch.testing.assert_close(second.network.classifier.bias, first.network.classifier.bias + 1)
+
+
+def test_overwritten_external_data_of_an_onnx_file_are_read_again(tmp_path: Path) -> None:
+    path = write_onnx(tmp_path / "net.onnx", ["b", 3, 8, 8])
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load(path)
+    for tensor in model.graph.initializer:  # as raw bytes, which alone can lie outside
+        tensor.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(tensor), tensor.name))
+    data = tmp_path / "net.data"
+    onnx.save_model(model, path, save_as_external_data=True, location=data.name, size_threshold=0)
+    spec = f"onnx:{path}?mean=0&std=1"
+    first = load_encoder(spec)
+    assert load_encoder(spec).network is first.network
+    assert data.stat().st_size == 4  # the one factor, 1
+    rewritten(data, lambda: data.write_bytes(np.float32(5).tobytes()))
+    second = load_encoder(spec)
+    assert second.digest != first.digest
+    torch.testing.assert_close(features(second), 5 * features(first))
+
+
+def test_an_edited_python_module_is_imported_again(own: str) -> None:
+    spec = f"python:{own}:Net?size=8&mean=0&std=1"
+    first = load_encoder(spec)
+    assert load_encoder(spec).network is first.network
+    path = Path.cwd() / f"{own}.py"
+    rewritten(path, lambda: path.write_text(OWN.replace("[1.0, 2.0, 3.0]", "[5.0, 5.0, 5.0]")))
+    second = load_encoder(spec)
+    assert second.digest != first.digest
+    torch.testing.assert_close(features(second), 5 * grey_means())
+
+
+def test_a_python_object_with_other_weights_than_before_is_another_encoder(own: str) -> None:
+    spec = f"python:{own}:Holder.net?size=8&mean=0&std=1"
+    first = load_encoder(spec)
+    sys.modules[own].Holder.net.weight.data *= 5
+    assert load_encoder(spec).digest != first.digest
+    torch.testing.assert_close(features(load_encoder(spec)), 5 * grey_means() * torch.tensor([1.0, 2.0, 3.0]))
+
+
+def test_two_threads_that_ask_at_once_load_one_network(own: str) -> None:
+    (Path.cwd() / f"{own}_slow.py").write_text(SLOW)
+    with ThreadPoolExecutor(2) as threads:
+        found = list(threads.map(load_encoder, [f"python:{own}_slow:whole"] * 2))
+    assert found[0].build is found[1].build
+    assert sys.modules[f"{own}_slow"].calls == 1
+
+
+def test_only_a_handful_of_networks_stays_alive(tmp_path: Path) -> None:
+    path = script(Means(), tmp_path / "net.pt")
+    first = ref(load_encoder(f"torchscript:{path}?size=8").network)
+    accelerate(load_encoder(f"torchscript:{path}?size=8"), torch.device("cpu"), (3, 8, 8))
+    for size in range(9, 12):
+        load_encoder(f"torchscript:{path}?size={size}")
+    gc.collect()
+    assert first() is not None
+    load_encoder(f"torchscript:{path}?size=12")
+    gc.collect()
+    assert first() is None
+
+
+def test_a_score_reads_the_overwritten_network_and_a_running_meter_the_one_that_it_began_with(tmp_path: Path) -> None:
+    path = script(Means(), tmp_path / "net.pt")
+    images = np.random.default_rng(0).integers(0, 256, (2, 20, 8, 8, 3), dtype=np.uint8)
+    settings = {"metrics": "fid", "extractor": f"torchscript:{path}?size=8", "ci_level": 0.0, "null": False}
+
+    def fid(report: Report) -> float | None:
+        (result,) = report.metrics.values()
+        return result.value
+
+    meter = Meter(**settings)
+    meter.add("real", images[0])
+    before = fid(score(*images, **settings))
+    louder = Means()
+    louder.weight.data *= 10
+    rewritten(path, lambda: script(louder, path))
+    assert fid(score(*images, **settings)) == pytest.approx(100 * before)
+    meter.add("fake", images[1])
+    assert fid(meter.results()) == pytest.approx(before)
