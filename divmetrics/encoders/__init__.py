@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from divmetrics.encoders._encoder import Encoder
 from divmetrics.encoders._loaded import load_once
-from divmetrics.records.extractor import EXTRACTORS, Spec
+from divmetrics.records.extractor import Spec
 
 
 def load_encoder(spec: str) -> Encoder:
