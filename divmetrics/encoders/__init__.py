@@ -9,7 +9,7 @@ from divmetrics.encoders._loaded import load_once
 from divmetrics.records.extractor import Spec
 
 
-def load_encoder(spec: str) -> Encoder:
+def load_encoder(spec: str | Spec) -> Encoder:
     """The encoder that `NAME[:ARGUMENT][?option=value&option=value]` names.
 
     A network that was loaded before is used again, unless a file that it was loaded from has been written since.
@@ -17,7 +17,7 @@ def load_encoder(spec: str) -> Encoder:
     Raises UnknownName for a name or option that does not exist, UsageError for a malformed one, Unavailable where
     weights are missing or damaged.
     """
-    parsed = Spec.parse(spec)
+    parsed = Spec.parse(spec) if isinstance(spec, str) else spec
     record = parsed.extractor
     loaded = load_once(record.name, record.function, record.content, parsed.arguments, parsed.options)
     return replace(loaded, name=parsed.name)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import re
 import typing
-from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Any, Literal, Self, cast
 
 from divmetrics.errors import UsageError
-from divmetrics.records.options import Optioned, undeclared
+from divmetrics.records.options import Optioned, parse_query, undeclared
 from divmetrics.records.registry import Registry, declares
 
 Layer = Literal["pooled", "spatial", "logits", "labels", "pixels"]
@@ -37,15 +39,23 @@ class Extractor(Optioned):
 
 @dataclass(frozen=True)
 class Spec:
-    """An extractor as a user names it, `NAME[:ARGUMENT][?option=value&option=value]`, checked."""
+    """An extractor with its argument and options, checked: what `NAME[:ARGUMENT][?option=value&...]` means.
+
+    Two specs are equal where they mean the same: `pixels` and `pixels?size=0`.
+
+    Example:
+        >>> spec = Spec.parse("pixels").with_options(size=32)
+        >>> spec.name, spec.options
+        ('pixels?size=32', {'size': 32})
+    """
 
     extractor: Extractor
-    arguments: tuple[str, ...]
+    arguments: tuple[str, ...] = ()
     """What follows the colon, for a family; else empty."""
-    options: Mapping[str, Any]
-    """All options, resolved."""
-    given: tuple[str, ...]
-    """Names of the options that stand in the text."""
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """All options with their values."""
+    given: tuple[str, ...] = field(default=(), compare=False)
+    """Names of the options that were given, in their order."""
 
     @property
     def name(self) -> str:
@@ -54,29 +64,93 @@ class Spec:
         A path differs from machine to machine; the digest of the weights, which stands in every signature, does not.
         """
         defaults = self.extractor.options
-        telling = [n for n in self.given if self.options[n] != defaults[n].default and not self._is_path(n)]
-        query = "&".join(f"{n}={self.options[n]}" for n in telling)
+        return self._text(n for n in self.given if self.options[n] != defaults[n].default and not self._is_path(n))
+
+    def __str__(self) -> str:
+        """The spec with all the options that were given; for messages, since a path in it may not parse again."""
+        return self._text(self.given)
+
+    def _text(self, options: Iterable[str]) -> str:
+        query = "&".join(f"{option}={self.options[option]}" for option in options)
         return ":".join((self.extractor.name, *self.arguments)) + (f"?{query}" if query else "")
 
     def _is_path(self, option: str) -> bool:
         return option == "weights" and self.options[option] != "random"
 
+    def with_options(self, **options: Any) -> Self:
+        """The same extractor with more options. Raises UnknownName or UsageError where one is wrong."""
+        given = {name: self.options[name] for name in self.given} | options
+        return replace(self, options=self.extractor.resolve(given), given=tuple(given))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON; `parse_all` reads it back."""
+        given = {name: self.options[name] for name in self.given}
+        return {"name": self.extractor.name, "arguments": list(self.arguments), "options": given}
+
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Raises UnknownName for a name or an option that does not exist, UsageError for a malformed text."""
-        path, _, query = text.partition("?")
+        """Read one extractor as users write it.
+
+        Args:
+            text: `NAME[:ARGUMENT][?option=value&option=value]`.
+
+        Raises:
+            UnknownName: A name or an option does not exist.
+            UsageError: The text is malformed, or holds a path that a query cannot hold.
+        """
+        _check_weights_path(text)
+        path, given = parse_query(text)
         name, _, argument = path.partition(":")
-        record = EXTRACTORS[name]
+        return cls._of(EXTRACTORS[name], argument, given, text)
+
+    @classmethod
+    def parse_all(cls, given: ExtractorChoice) -> tuple[Self, ...]:
+        """Read one or several extractors: a comma-separated text, a `Spec`, JSON from `to_json`, or a list of those.
+
+        Raises UnknownName and UsageError as `parse` does.
+        """
+        items = [given] if isinstance(given, (str, Spec)) else given
+        specs: list[Self] = []
+        for item in items:
+            if isinstance(item, Spec):
+                specs.append(cast("Self", item))
+            elif isinstance(item, Mapping):
+                spec = cls._of(EXTRACTORS[item["name"]], ":".join(item["arguments"]), item["options"], str(item))
+                specs.append(spec)
+            else:
+                specs += map(cls.parse, _split(item))
+        return tuple(dict.fromkeys(specs))
+
+    @classmethod
+    def _of(cls, record: Extractor, argument: str, given: Mapping[str, Any], text: str) -> Self:
         if bool(argument) != (record.argument is not None):
-            wanted = f"{name}:{record.argument}" if record.argument else name
+            wanted = f"{record.name}:{record.argument}" if record.argument else record.name
+            query = text.partition("?")[2]
             raise UsageError(f"{text!r} is no extractor; write {wanted}{'?' + query if query else ''}.")
-        given = {}
-        for pair in filter(None, query.split("&")):
-            option, equals, value = pair.partition("=")
-            if not equals:
-                raise UsageError(f"{text!r}: {pair!r} is not an option; write {path}?option=value.")
-            given[option] = value
         return cls(record, (argument,) if argument else (), record.resolve(given), tuple(given))
+
+
+ExtractorChoice = str | Spec | Sequence[str | Spec | Mapping[str, Any]]
+"""One or several extractors, as users and files name them; `Spec.parse_all` reads it."""
+
+
+def _split(texts: str) -> list[str]:
+    """The items of a comma-separated text. Raises UsageError where a comma cuts the path of a weights file."""
+    items = [item.strip() for item in texts.split(",") if item.strip()]
+    for item, following in pairwise(items):
+        if "weights=" in item and re.split("[:?]", following)[0] not in EXTRACTORS:
+            _check_weights_path(f"{item},{following}")
+    return items
+
+
+def _check_weights_path(text: str) -> None:
+    """Raise UsageError where `weights=` in a query is followed by what only a path with separators can be."""
+    path, *others = text.partition("weights=")[2].split("&")
+    if "," in text.partition("weights=")[2] or (path != "random" and not all("=" in other for other in others)):
+        raise UsageError(
+            f"{text!r}: a path with a comma or & in it cannot stand in a query; give it as --weights PATH "
+            "(in Python weights=PATH)."
+        )
 
 
 EXTRACTORS: Registry[Extractor] = Registry("extractor", "divmetrics.encoders")

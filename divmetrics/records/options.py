@@ -64,6 +64,26 @@ def _wanted(kind: Any) -> str:
     return named.get(kind, str(kind))
 
 
+def parse_query(text: str) -> tuple[str, dict[str, str]]:
+    """Split `NAME?option=value&option=value` into the name and the options, which are not checked yet.
+
+    Raises:
+        UsageError: A part of the query has no equals sign.
+
+    Example:
+        >>> parse_query("pixels?size=32")
+        ('pixels', {'size': '32'})
+    """
+    name, _, query = text.partition("?")
+    given = {}
+    for pair in filter(None, query.split("&")):
+        option, equals, value = pair.partition("=")
+        if not equals:
+            raise UsageError(f"{text!r}: {pair!r} is not an option; write {name}?option=value.")
+        given[option] = value
+    return name, given
+
+
 def options_of(function: Callable[..., Any]) -> dict[str, Option]:
     """The keyword-only arguments of `function`, in their order."""
     hints = typing.get_type_hints(function)

@@ -16,7 +16,7 @@ from divmetrics.encoders._encoder import Encoder
 from divmetrics.errors import MeasureError, SourceError, UsageError
 from divmetrics.extraction.loop import How
 from divmetrics.extraction.store import Cache
-from divmetrics.records.extractor import Layer, Spec
+from divmetrics.records.extractor import ExtractorChoice, Layer, Spec
 from divmetrics.records.results import Report
 from divmetrics.scoring import collected as store
 from divmetrics.scoring.collected import Collected
@@ -48,7 +48,7 @@ class Meter:
     def __init__(
         self,
         metrics: str | Sequence[str] = "default",
-        extractor: str | Sequence[str] = "efficientnet-lite0",
+        extractor: ExtractorChoice = "efficientnet-lite0",
         *,
         seed: int = 0,
         device: str = "auto",
@@ -139,7 +139,7 @@ class Meter:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write what has been collected to `path`, whole or not at all; `load` goes on from there."""
-        request = {"extractor": list(self.plan.extractors.values()), "seed": self.plan.seed}
+        request = {"extractor": [spec.to_json() for spec in self.plan.extractors.values()], "seed": self.plan.seed}
         store.save(path, {side: self.collected(side) for side in self.filled}, request)
 
     @classmethod
@@ -166,11 +166,11 @@ class Meter:
     @cached_property
     def _loaded(self) -> list[Encoder]:
         """The encoders of all that this meter is shown: a file that is overwritten meanwhile does not change them."""
-        return [self._how.marked(load_encoder(text)) for text in self._specs.values()]
+        return [self._how.marked(load_encoder(spec)) for spec in self._specs.values()]
 
     @property
-    def _specs(self) -> dict[str, str]:
-        """All extractors to run, companions last: name in the report -> as asked for."""
+    def _specs(self) -> dict[str, Spec]:
+        """All extractors to run, companions last: name in the report -> extractor."""
         return {**self.plan.extractors, **self.plan.companions}
 
     def _forecast(self, source: Source | Collected) -> dict[str, Any]:
@@ -187,19 +187,18 @@ class Meter:
         if source.kind == "features":
             found = {FEATURES: ("pooled",)}
         else:
-            found = {name: _layers(text, source) for name, text in self._specs.items()}
+            found = {name: _layers(spec, source) for name, spec in self._specs.items()}
         return found if source.labels is None else {**found, LABELS: ("labels",)}
 
 
-def _layers(spec: str, source: Source) -> tuple[Layer, ...]:
+def _layers(spec: Spec, source: Source) -> tuple[Layer, ...]:
     """What the extractor gives of `source`; in a family, each encoder its own. UsageError where it reads others."""
-    parsed = Spec.parse(spec)
-    if parsed.extractor.modality != source.kind:
+    if spec.extractor.modality != source.kind:
         raise UsageError(
-            f"{source.name} holds {source.kind}s, and the extractor {spec} reads {parsed.extractor.modality}; choose "
-            f"one for {source.kind}s: divmetrics list extractors."
+            f"{source.name} holds {source.kind}s, and the extractor {spec.name} reads {spec.extractor.modality}; "
+            f"choose one for {source.kind}s: divmetrics list extractors."
         )
-    return load_encoder(spec).layers if parsed.arguments else parsed.extractor.provides
+    return load_encoder(spec).layers if spec.arguments else spec.extractor.provides
 
 
 def _size(source: Source | Collected) -> int | None:

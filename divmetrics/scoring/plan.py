@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, Literal, Self
 
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import DivmetricsError, FeatureError, MissingLayer, TooFewSamples, UnknownName, UsageError
-from divmetrics.records.extractor import EXTRACTORS, Layer, Spec
+from divmetrics.records.extractor import ExtractorChoice, Layer, Spec
 from divmetrics.records.metric import METRICS, Metric, Need
 
 SideName = Literal["real", "fake", "held_out"]
@@ -42,6 +43,11 @@ class Request:
     def params(self) -> dict[str, Any]:
         """The options that belong in a result; the seed has a place of its own."""
         return {name: value for name, value in self.options.items() if name != "seed"}
+
+    @cached_property
+    def companion(self) -> Spec | None:
+        """The extractor that serves the metric where none that was asked for does."""
+        return None if self.metric.companion is None else Spec.parse(self.metric.companion)
 
     @property
     def sides(self) -> tuple[SideName, ...]:
@@ -86,10 +92,10 @@ class Plan:
     """Metrics with their options, extractors, seed. `Plan.of` raises UsageError on anything that does not exist."""
 
     requests: tuple[Request, ...]
-    extractors: Mapping[str, str]
-    """Name in the report -> the extractor as it was asked for."""
+    extractors: Mapping[str, Spec]
+    """Name in the report -> the extractor."""
     seed: int
-    companions: Mapping[str, str] = field(default_factory=dict)
+    companions: Mapping[str, Spec] = field(default_factory=dict)
     """Extractors that nobody asked for and that serve only the metrics whose layer no other extractor gives."""
     ci_level: float = 0.95
     """Level of the intervals and of the null bands; 0 leaves the intervals out."""
@@ -106,7 +112,7 @@ class Plan:
     def of(
         cls,
         metrics: str | Sequence[str],
-        extractor: str | Sequence[str],
+        extractor: ExtractorChoice,
         seed: int = 0,
         *,
         ci_level: float = 0.95,
@@ -120,16 +126,16 @@ class Plan:
             raise UsageError(f"ci-level {ci_level} cannot be; give a share such as 0.95, or 0 for no intervals.")
         if modes is not None and modes < 1:
             raise UsageError(f"modes {modes} cannot be; give a number of clusters from 1 on, or auto.")
-        extractors: dict[str, str] = {}
-        for text in dict.fromkeys(as_items(extractor)):
-            if extractors.setdefault(name := Spec.parse(text).name, text) != text:
-                raise UsageError(f"{extractors[name]} and {text} would both be called {name}; score them in two runs.")
+        extractors: dict[str, Spec] = {}
+        for spec in Spec.parse_all(extractor):
+            if (other := extractors.setdefault(spec.name, spec)) != spec:
+                raise UsageError(f"{other} and {spec} would both be called {spec.name}; score them in two runs.")
         if not extractors:
             raise UsageError("no extractor was named; leave the option out for the default.")
         requests = tuple(_requests(as_items(metrics), seed))
-        given = {layer for text in extractors.values() for layer in Spec.parse(text).extractor.provides}
-        wanted = {r.metric.companion for r in requests if not given.intersection(r.metric.fake.layers)}
-        companions = {Spec.parse(text).name: text for text in sorted(filter(None, wanted))}
+        given = {layer for spec in extractors.values() for layer in spec.extractor.provides}
+        wanted = {r.companion for r in requests if not given.intersection(r.metric.fake.layers)}
+        companions = {spec.name: spec for spec in sorted(filter(None, wanted), key=str)}
         return cls(requests, extractors, seed, companions, ci_level, null, modes, samples, confusion)
 
     @property
@@ -152,10 +158,8 @@ class Plan:
 
     def _companion(self, request: Request) -> str | None:
         """The companion that serves `request`; None where the extractors that were asked for do."""
-        if request.metric.companion is None or not self.companions:
-            return None
-        name = Spec.parse(request.metric.companion).name
-        return name if name in self.companions else None
+        spec = request.companion
+        return spec.name if spec is not None and spec.name in self.companions else None
 
     def bind(self, inventory: Inventory, sizes: Mapping[SideName, int | None]) -> list[Task | Refused]:
         """For each request and extractor, in their order, the task or why there is none; a size may be unknown.
@@ -169,7 +173,8 @@ class Plan:
         left_out: list[DivmetricsError] = []
         for request in self.requests:
             for extractor in self._serving(request, inventory):
-                outcome = _bind(request, extractor, inventory, sizes)
+                spec = self.extractors.get(extractor) or self.companions.get(extractor)
+                outcome = _bind(request, extractor, spec, inventory, sizes)
                 if isinstance(outcome, Refused) and request.explicit:
                     raise outcome.reason
                 if isinstance(outcome, Refused) and request.optional and isinstance(outcome.reason, MissingLayer):
@@ -241,11 +246,15 @@ def _parse(item: str) -> tuple[Metric, dict[str, str]]:
 
 
 def _bind(
-    request: Request, extractor: str, inventory: Inventory, sizes: Mapping[SideName, int | None]
+    request: Request,
+    extractor: str,
+    spec: Spec | None,
+    inventory: Inventory,
+    sizes: Mapping[SideName, int | None],
 ) -> Task | Refused:
     try:
         _check_sizes(request, sizes)
-        _check_resize(request, extractor)
+        _check_resize(request, spec)
         return _on_first_layer(request, extractor, inventory)
     except DivmetricsError as reason:
         return Refused(request, extractor, reason)
@@ -279,16 +288,13 @@ def _on_first_layer(request: Request, extractor: str, inventory: Inventory) -> T
     )
 
 
-def _check_resize(request: Request, extractor: str) -> None:
+def _check_resize(request: Request, spec: Spec | None) -> None:
     """Refuse images that the extractor is known to make too small; their own size is known when they are read."""
-    least = request.metric.smallest
-    if not least or extractor.partition("?")[0].partition(":")[0] not in EXTRACTORS:
-        return
-    size = Spec.parse(extractor).options.get("size")
-    if isinstance(size, int) and 0 < size < least:
+    least, size = request.metric.smallest, None if spec is None else spec.options.get("size")
+    if spec is not None and isinstance(size, int) and 0 < size < least:
         raise FeatureError(
             f"{request.name} needs images of at least {least} x {least} pixels, "
-            f"{extractor} makes them {size} x {size}; use {request.metric.companion or f'size={least}'}."
+            f"{spec.name} makes them {size} x {size}; use {request.metric.companion or f'size={least}'}."
         )
 
 

@@ -11,14 +11,14 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 from divmetrics.errors import UsageError
-from divmetrics.records.extractor import Spec
+from divmetrics.records.extractor import ExtractorChoice, Spec
 from divmetrics.records.files import check_writable
 from divmetrics.records.metric import METRICS
 from divmetrics.records.results import Report, Side
 from divmetrics.scoring.collected import Collected
 from divmetrics.scoring.foreign_statistics import read_statistics
 from divmetrics.scoring.meter import Meter
-from divmetrics.scoring.plan import HELD_OUT, SideName, as_items
+from divmetrics.scoring.plan import HELD_OUT, SideName
 from divmetrics.sources import Source, Stream, labels_from_csv, open_source, subset
 
 S = TypeVar("S", bound=str)
@@ -31,7 +31,7 @@ def score(
     fake: Any,
     *,
     metrics: str | Sequence[str] = "default",
-    extractor: str | Sequence[str] = DEFAULT_EXTRACTOR,
+    extractor: ExtractorChoice = DEFAULT_EXTRACTOR,
     num: int | None = None,
     seed: int = 0,
     device: str = "auto",
@@ -70,7 +70,7 @@ def score(
     """
     meter = Meter(
         metrics,
-        _weighted(extractor, weights),
+        _specs(extractor, weights),
         seed=seed,
         device=device,
         batch_size=batch_size,
@@ -102,7 +102,7 @@ def extract(
     source: Any,
     out: str | os.PathLike[str],
     *,
-    extractor: str | Sequence[str] = DEFAULT_EXTRACTOR,
+    extractor: ExtractorChoice = DEFAULT_EXTRACTOR,
     num: int | None = None,
     seed: int = 0,
     device: str = "auto",
@@ -121,11 +121,12 @@ def extract(
     What is kept serves every metric. Options as in `score`.
     """
     check_writable(out)
-    provided = {layer for text in as_items(extractor) for layer in Spec.parse(text).extractor.provides}
+    specs = _specs(extractor, weights)
+    provided = {layer for spec in specs for layer in spec.extractor.provides}
     everything = [m.name for m in METRICS if m.companion is None or provided.intersection(m.fake.layers)]
     meter = Meter(
         everything,
-        _weighted(extractor, weights),
+        specs,
         seed=seed,
         device=device,
         batch_size=batch_size,
@@ -187,16 +188,15 @@ def _matrix(given: Any) -> Any:
         raise UsageError(f"{path} is no confusion matrix ({error}); give numbers, a row for each true class.") from None
 
 
-def _weighted(extractor: str | Sequence[str], weights: str | os.PathLike[str] | None) -> str | Sequence[str]:
-    """The extractor with `weights` as its option; only one of them can be meant."""
+def _specs(extractor: ExtractorChoice, weights: str | os.PathLike[str] | None) -> tuple[Spec, ...]:
+    """The extractors; `weights` is the option of the one it can be meant for."""
+    specs = Spec.parse_all(extractor)
     if weights is None:
-        return extractor
-    specs = [extractor] if isinstance(extractor, str) else list(extractor)
-    if len(specs) != 1 or "," in specs[0]:
+        return specs
+    if len(specs) != 1:
         raise UsageError("--weights needs exactly one extractor; write -e 'NAME?weights=PATH' for each of several.")
-    spec = Spec.parse(specs[0])
-    if "weights" not in spec.options:
-        raise UsageError(f"extractor {spec.extractor.name} has no weights to replace; leave --weights out.")
-    if "weights" in spec.given:
+    if "weights" not in specs[0].options:
+        raise UsageError(f"extractor {specs[0].extractor.name} has no weights to replace; leave --weights out.")
+    if "weights" in specs[0].given:
         raise UsageError(f"{specs[0]} names its weights already; leave --weights out.")
-    return f"{specs[0]}{'&' if spec.given else '?'}weights={os.fspath(weights)}"
+    return (specs[0].with_options(weights=os.fspath(weights)),)

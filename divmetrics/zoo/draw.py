@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from divmetrics.errors import UsageError
 from divmetrics.records.generator import ZOO, ZooModel
-from divmetrics.records.options import Option
+from divmetrics.records.options import Option, parse_query
 
 SCHEME = "zoo:"
 DEFAULT_N = 5000
@@ -30,14 +30,8 @@ class Draw:
 
         Raises UnknownName for a name or an option that does not exist, UsageError for a malformed text.
         """
-        path, _, query = text.removeprefix(SCHEME).partition("?")
-        model = ZOO[path]
-        given: dict[str, Any] = {}
-        for pair in filter(None, query.split("&")):
-            option, equals, value = pair.partition("=")
-            if not equals:
-                raise UsageError(f"{text!r}: {pair!r} is not an option; write {path}?option=value.")
-            given[option] = value
+        name, given = parse_query(text.removeprefix(SCHEME))
+        model = ZOO[name]
         taken = {name: option.check(given.pop(name, option.default)) for name, option in COMMON.items()}
         taken |= {name: value for name, value in common.items() if value is not None}
         if taken["n"] < 1 or taken["seed"] < 0:
