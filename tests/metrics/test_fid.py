@@ -108,7 +108,7 @@ def test_splits_are_the_metric_on_their_rows(
     n: int, m: int, d: int, exact: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if exact:
-        monkeypatch.setattr(frechet, "DRAWN", ACCURACY)
+        monkeypatch.setattr(frechet, "DRAW_ACCURACY", ACCURACY)
     pool = split_pool(n, m, d)
     identity = Splits(torch.tensor([[pools.REAL] * n + [pools.FAKE] * m], dtype=torch.uint8))
     splits = Splits.of([identity, Splits.halves(n, m, 2, 0), Splits.permutations(n, m, 2, 0)])

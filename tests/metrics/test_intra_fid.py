@@ -54,7 +54,7 @@ def test_a_collapsed_class_is_worse() -> None:
 def test_a_dropped_class_is_an_error_or_said() -> None:
     real, fake = drawn(), drawn(seed=1)
     dropped = only(fake, fake[1] != 2)
-    with pytest.raises(TooFewSamples, match="1 of 3 classes have fewer than 2 fakes, the first is class 2 with 0"):
+    with pytest.raises(TooFewSamples, match="1 of 3 classes have fewer than 2 fake samples, the first is class 2"):
         intra(real, dropped)
     found = intra.measure(real, dropped, missing="skip")
     assert found.extras["skipped"] == [2]

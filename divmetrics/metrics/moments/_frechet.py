@@ -1,9 +1,8 @@
-"""The Frechet distance of Gaussian fits: its terms, how sure they are, and what any split of a pool gives."""
+"""Squared Frechet distance of Gaussian fits: its two terms, influence function, variance, and values on splits."""
 
 from __future__ import annotations
 
 from hashlib import sha256
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import scipy
@@ -11,41 +10,45 @@ import torch
 from torch import Tensor
 
 from divmetrics.arrays.linalg import ACCURACY, bures, bures_of_factors, each, eigenvalues, float64, gram, threads_for
+from divmetrics.arrays.memo import once
 from divmetrics.arrays.splits import ABSENT, Pool, Splits
 from divmetrics.arrays.summaries import Moments, Rows, same_width
 from divmetrics.errors import TooFewSamples
 
-Pulls = tuple[np.ndarray, np.ndarray]
-FULL = 1.5
-"""Samples a side, in units of d, from which the influence functions hold: below, covariances are nearly singular."""
-DRAWN = 1e-3
+InfluenceFunction = tuple[np.ndarray, np.ndarray]
+"""Its values at the real samples `[n]` and at the fake samples `[m]`, each with mean 0."""
+LEAST_SAMPLES = 1.5
+"""Samples per side, in units of d, from which the influence function holds: below, covariances are nearly singular."""
+DRAW_ACCURACY = 1e-3
 """Bound on the relative error of one draw among many, whose spread is 10 %; the error itself is below 1e-5."""
 
 
-# Forgotten with the last user of a set or pool: the keys are weak, the values hold neither.
-_fits: WeakKeyDictionary[Rows, Moments] = WeakKeyDictionary()
-_pulls: WeakKeyDictionary[Rows, WeakKeyDictionary[Rows, Pulls | None]] = WeakKeyDictionary()
-_dealt: WeakKeyDictionary[Pool, dict[bytes, float]] = WeakKeyDictionary()
-
-
 def fit(rows: Rows) -> Moments:
-    """The Gaussian fit of a set, remembered beside it."""
-    if rows not in _fits:
-        _fits[rows] = fit_of(rows.features)
-    return _fits[rows]
+    """Gaussian fit (mean and covariance) of a sample set; computed once."""
+    return once((rows,), ("gaussian fit",), lambda: fit_of(rows.features))
 
 
 def fit_of(features: Tensor) -> Moments:
-    """The Gaussian fit of `[n, d]`."""
+    """Gaussian fit (mean and covariance) of features `[n, d]`."""
     return Moments.of(features, torch.arange(len(features)))
 
 
-def frechet(real: Moments, fake: Moments, *, accuracy: float = ACCURACY) -> tuple[float, float]:
+def distance(real: Moments, fake: Moments, *, accuracy: float = ACCURACY) -> float:
+    """Squared Frechet distance of two Gaussian fits: the sum of `terms`."""
+    return sum(terms(real, fake, accuracy=accuracy))
+
+
+def terms(real: Moments, fake: Moments, *, accuracy: float = ACCURACY) -> tuple[float, float]:
     """|m_r - m_f|² and tr(S_r + S_f - 2 (S_r S_f)^1/2), covariances with ddof 1. Heusel 2017, eq. 6.
 
-    `accuracy` bounds the relative error of the second term.
+    Args:
+        real: Gaussian fit of the real samples.
+        fake: Gaussian fit of the fake samples.
+        accuracy: Bound on the relative error of the second term.
 
-    Raises TooFewSamples below two rows on a side, FeatureError on different widths.
+    Raises:
+        TooFewSamples: A side has fewer than two samples.
+        FeatureError: The sides have different numbers of columns.
     """
     for side, moments in (("real", real), ("fake", fake)):
         if moments.n < 2:
@@ -57,21 +60,19 @@ def frechet(real: Moments, fake: Moments, *, accuracy: float = ACCURACY) -> tupl
     return mean_term, bures(real.covariance, fake.covariance, accuracy)
 
 
-def influence(real: Rows, fake: Rows) -> Pulls | None:
-    """How far each sample pulls the distance: its influence function at the reals `[n]` and at the fakes `[m]`.
+def influence(real: Rows, fake: Rows) -> InfluenceFunction | None:
+    """Influence function of the squared distance at each real and each fake sample; computed once.
 
-    With D = m_r - m_f and T the optimal transport map from the reals' Gaussian fit to the fakes', at a real x it is
-    2 D'(x - m_r) + (x - m_r)'(I - T)(x - m_r) less its mean; at a fake -2 D'(y - m_f) + (y - m_f)'(I - 1/T)(y - m_f).
-    None below 1.5 d samples a side or where a covariance is singular. Remembered beside the two sets.
+    With D = m_r - m_f and T the optimal transport map from the real Gaussian fit to the fake one, it is
+    2 D'(x - m_r) + (x - m_r)'(I - T)(x - m_r) less its mean at a real sample x, and
+    -2 D'(y - m_f) + (y - m_f)'(I - 1/T)(y - m_f) less its mean at a fake sample y.
+    None below 1.5 d + 2 samples per side or where a covariance is singular.
     """
-    known = _pulls.setdefault(real, WeakKeyDictionary())
-    if fake not in known:
-        known[fake] = _influence(real, fake)
-    return known[fake]
+    return once((real, fake), ("frechet influence",), lambda: _influence(real, fake))
 
 
-def _influence(real: Rows, fake: Rows) -> Pulls | None:
-    if min(real.n, fake.n) < FULL * real.d + 2:
+def _influence(real: Rows, fake: Rows) -> InfluenceFunction | None:
+    if min(real.n, fake.n) < LEAST_SAMPLES * real.d + 2:
         return None
     fits = fit(real), fit(fake)
     x, y = ((float64(side.features) - own.mean).cpu().numpy() for side, own in zip((real, fake), fits, strict=True))
@@ -93,24 +94,25 @@ def _influence(real: Rows, fake: Rows) -> Pulls | None:
 
 
 def variance(real: Rows, fake: Rows) -> float | None:
-    """Sampling variance of the distance, both sides random; None where `influence` is.
+    """Sampling variance of the squared distance, both sides random; None where `influence` is None.
 
-    Off the null the variances of the influence function rule. Where the distributions are equal they measure pairs of
-    samples instead, and those twice, so that the known variance of that part is taken off once; it is a lower bound.
+    For different distributions the first-order term, from the influence function, dominates. For equal ones it vanishes
+    in truth, and its plug-in estimate measures twice the second-order term instead; that term, known from
+    `null_variance`, is therefore subtracted once, and it is a lower bound.
     """
-    pulls = influence(real, fake)
-    if pulls is None:
+    values = influence(real, fake)
+    if values is None:
         return None
-    singles = float(pulls[0].var(ddof=1) / real.n + pulls[1].var(ddof=1) / fake.n)
-    pairs = null_variance((fit(real).covariance + fit(fake).covariance) / 2, real.n, fake.n)
-    return max(pairs, singles - pairs)
+    first_order = float(values[0].var(ddof=1) / real.n + values[1].var(ddof=1) / fake.n)
+    second_order = null_variance((fit(real).covariance + fit(fake).covariance) / 2, real.n, fake.n)
+    return max(second_order, first_order - second_order)
 
 
 def null_variance(covariance: Tensor, n: int, m: int) -> float:
-    """Variance of the distance between n and m samples of one Gaussian, to second order in 1/n + 1/m.
+    """Variance of the squared distance between n and m samples of one Gaussian, to second order in 1/n + 1/m.
 
-    The mean term is a weighted sum of chi-squares; so is the other, with the error e_ij of the covariance in its own
-    axes: sum of e_ij² / (2 (l_i + l_j)).
+    Both terms are weighted sums of chi-squares. With l the eigenvalues of the covariance and e its estimation error in
+    the eigenbasis, the second term is the sum of e_ij² / (2 (l_i + l_j)).
     """
     spectrum = np.maximum(eigenvalues(covariance), 0)
     sums = spectrum[:, None] + spectrum
@@ -120,24 +122,28 @@ def null_variance(covariance: Tensor, n: int, m: int) -> float:
 
 
 def on_splits(pool: Pool, splits: Splits) -> Tensor:
-    """The distance on each split of the pool, `[B]`; the rows are centred and cast once, and cores share the splits.
+    """Squared Frechet distance on each split of the pool, `[B]` float64.
 
-    A split that was seen before, by another metric or among others, is remembered beside the pool.
+    The rows are centred and converted once, and several cores share the splits. Each split is computed once per pool,
+    whichever metric asks for it and among whichever others.
     """
-    known = _dealt.setdefault(pool, {})
-    names = [sha256(side.numpy().tobytes()).digest() for side in splits.side]
-    new = [b for b, name in enumerate(names) if name not in known]
+    computed: dict[bytes, float] = once((pool,), ("frechet on splits",), dict)
+    digests = [sha256(side.numpy().tobytes()).digest() for side in splits.side]
+    new = [b for b, digest in enumerate(digests) if digest not in computed]
     if new:
         rows = float64(pool.features()).cpu()
         rows = rows - rows.mean(0)
         whole = gram(rows) if min(pool.n, pool.m) >= pool.fake.d else None
-        found = each(lambda i: sum(frechet(*_split_fits(rows, whole, splits, new[i]), accuracy=DRAWN)), len(new))
-        known.update(zip((names[b] for b in new), found.tolist(), strict=True))
-    return torch.tensor([known[name] for name in names], dtype=torch.float64)
+        values = each(lambda i: distance(*_split_fits(rows, whole, splits, new[i]), accuracy=DRAW_ACCURACY), len(new))
+        computed.update(zip((digests[b] for b in new), values.tolist(), strict=True))
+    return torch.tensor([computed[digest] for digest in digests], dtype=torch.float64)
 
 
 def _split_fits(rows: Tensor, whole: Tensor | None, splits: Splits, b: int) -> tuple[Moments, Moments]:
-    """Both sides of split `b`. Where nobody is absent the fakes are what the reals leave of the `whole`."""
+    """Gaussian fits of both sides of split `b`; of centred `rows` `[n + m, d]` with gram matrix `whole`, if given.
+
+    Where no sample is absent, the sums over the fake samples are the sums over all less those over the real ones.
+    """
     real = rows[splits.real(b)]
     if whole is None or bool((splits.side[b] == ABSENT).any()):
         return fit_of(real), fit_of(rows[splits.fake(b)])
@@ -146,5 +152,5 @@ def _split_fits(rows: Tensor, whole: Tensor | None, splits: Splits, b: int) -> t
 
 
 def _from_raw(n: int, total: Tensor, raw: Tensor) -> Moments:
-    """From sums of rows and of their products; the rows are centred on the pool, so nothing is lost."""
+    """Moments from the sums of n rows and of their products; no digits are lost, for the rows are centred."""
     return Moments(n, total / n, None, raw - torch.outer(total, total) / n)

@@ -1,4 +1,4 @@
-"""Frechet inception distance: how far the Gaussian fits of two feature sets are from each other."""
+"""Frechet inception distance: squared Frechet distance of Gaussian fits of the features."""
 
 from __future__ import annotations
 
@@ -35,18 +35,38 @@ def _resample(pool: Pool, splits: Splits, **_: Any) -> Tensor:
     ),
     about=About(
         formula=r"|\mu_r - \mu_f|^2 + \mathrm{tr}\left(\Sigma_r + \Sigma_f - 2(\Sigma_r \Sigma_f)^{1/2}\right)",
-        sees="Shifts, lost or added variance, lost correlations; dropped modes as they move mean and covariance.",
-        blind="All that leaves mean and covariance alone: many atoms in place of a smooth mode, copied images.",
-        bias="Upwards, d(d+5)/4 (1/n + 1/m) for whitened Gaussian features: most of a small value.",
-        cost="O((n + m) d² + d³): 0.5 s at 5,000 + 5,000 x 1280. The interval 1.5 s, each draw of the null 0.4 s.",
+        sees="Shifts, lost or added variance, lost correlations; dropped modes as far as they change mean and "
+        "covariance.",
+        blind="Everything that leaves mean and covariance alone: many atoms in place of a smooth mode, copied images.",
+        bias="Upwards, d(d+5)/4 (1/n + 1/m) for whitened Gaussian features, which is most of a small value.",
+        cost="O((n + m) d² + d³): 0.5 s at 5,000 + 5,000 x 1280. The interval takes 1.5 s, each draw of the null 0.4 "
+        "s.",
     ),
 )
 def fid(real: Moments, fake: Moments) -> Measured:
-    """Squared Frechet distance of Gaussian fits; >= 0, feature units squared; lower is better. Heusel 2017, eq. 6.
+    """Squared Frechet distance between Gaussian fits of the real and the fake samples; >= 0, feature units squared,
+    lower is better.
 
-    |m_r - m_f|^2 + tr(S_r + S_f - 2 (S_r S_f)^1/2), covariances with ddof 1. Biased upwards by about 1/n: compare only
-    values taken at the same two sample sizes. Equal sets give 0 up to round-off of either sign, below 1e-8 of the
-    traces; it is not clipped. Extras: the two terms. Raises TooFewSamples below two rows on a side.
+    |m_r - m_f|^2 + tr(S_r + S_f - 2 (S_r S_f)^1/2) with means m and covariances S (ddof 1). Heusel 2017, eq. 6. The
+    value is biased upwards by about 1/n: compare only values taken at the same two sample sizes. Equal sets give 0 up
+    to round-off of either sign, below 1e-8 of the traces, which is not clipped.
+
+    Args:
+        real: Real samples: `[n, d]` array, tensor or `Moments`, n >= 2.
+        fake: Fake samples: `[m, d]`, m >= 2, in the same feature space.
+
+    Returns:
+        The distance. `measure` adds the extras `mean_term` and `covariance_term`, which sum to it.
+
+    Raises:
+        TooFewSamples: A side has a single sample.
+        FeatureError: The two sides have different numbers of columns.
+
+    Example:
+        >>> import divmetrics as dm
+        >>> real, fake = [[0.0], [2.0]], [[1.0], [5.0]]  # means 1 and 3, variances 2 and 8
+        >>> round(dm.metrics.fid(real, fake), 6)  # (1 - 3)^2 + 2 + 8 - 2 sqrt(2 * 8)
+        6.0
     """
-    mean_term, covariance_term = frechet.frechet(real, fake)
+    mean_term, covariance_term = frechet.terms(real, fake)
     return Measured(mean_term + covariance_term, extras={"mean_term": mean_term, "covariance_term": covariance_term})

@@ -1,4 +1,4 @@
-"""FID at infinitely many fakes: the value without the part that the number of fakes adds."""
+"""FID extrapolated to infinitely many fake samples, which removes their share of its bias."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Any, Literal
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from divmetrics.arrays.linalg import each
+from divmetrics.arrays.memo import once
 from divmetrics.arrays.splits import Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import TooFewSamples, UsageError
@@ -20,35 +20,38 @@ from divmetrics.metrics.moments import _frechet as frechet
 from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 WIDE = 64
-"""Up to this width the null repeats the whole extrapolation; above, each of its draws takes three subsets of the one
-size at which a curved law gives the same line."""
+"""Up to this many columns each draw of the null repeats the whole extrapolation; above, it takes three subsets of the
+one size that gives the same line under a law with a 1/n² term."""
 
 
 @dataclass(frozen=True)
 class _Line:
-    """FID against 1/n, through the value at the full size."""
+    """Line of FID against 1/n through the value at the full size."""
 
     at_infinity: float
     slope: float
     noise: float
-    """Variance of `at_infinity` from which subsets were drawn."""
+    """Variance of `at_infinity` due to the random choice of subsets."""
 
 
 def _sizes(n: int, points: int) -> list[int]:
-    """From min(5000, n/2) to n, the full size left out: there is one subset of it."""
+    """Subset sizes, evenly spaced from min(5000, n/2) to n; n itself is left out, for it has only one subset."""
     first = min(5000, ceil(n / 2))
     return [size for size in np.linspace(first, n, points).round().astype(int).tolist() if size < n]
 
 
 def _one_size(n: int, points: int) -> int:
-    """The size whose rise over run is that of all sizes together where FID is a + b/n + c/n²."""
-    x = 1 / np.array(_sizes(n, points))
-    runs = x - 1 / n
-    return round(float(runs.sum() / (runs * x).sum()))
+    """The subset size that gives the same slope as all sizes together where FID is a + b/n + c/n²."""
+    inverse = 1 / np.array(_sizes(n, points))
+    runs = inverse - 1 / n
+    return round(float(runs.sum() / (runs * inverse).sum()))
 
 
 def _line(real: Rows, fake: Rows, sizes: Sequence[int], sides: str, seed: int, full: float) -> _Line:
-    """Subsets of the fakes of these sizes; with sides="both" of the reals too, in the same proportion."""
+    """The line through FID of subsets of the fake samples, of these sizes; `full` is FID at the full size.
+
+    With sides="both" the real samples are cut to subsets in the same proportion.
+    """
     rng = torch.Generator().manual_seed(seed)
     draws = [torch.randperm(fake.n, generator=rng)[:size] for size in sizes]
     shares = [max(2, round(real.n * size / fake.n)) for size in sizes]
@@ -57,7 +60,7 @@ def _line(real: Rows, fake: Rows, sizes: Sequence[int], sides: str, seed: int, f
 
     def at(i: int) -> float:
         fit = whole if sides == "fake" else frechet.fit_of(real.take(partners[i]).features)
-        return sum(frechet.frechet(fit, frechet.fit_of(fake.take(draws[i]).features)))
+        return frechet.distance(fit, frechet.fit_of(fake.take(draws[i]).features))
 
     rises, runs = each(at, len(sizes)) - full, 1 / np.array(sizes) - 1 / fake.n
     # A subset's variance is in proportion to its run, and the full size has none: the best line through it has the
@@ -67,35 +70,33 @@ def _line(real: Rows, fake: Rows, sizes: Sequence[int], sides: str, seed: int, f
     return _Line(full - slope / fake.n, slope, spread / float(runs.sum()) / fake.n**2)
 
 
-# Forgotten with the last user of either side: the interval asks for the line that the value lies on.
-_lines: WeakKeyDictionary[Rows, WeakKeyDictionary[Rows, dict[str, _Line]]] = WeakKeyDictionary()
-
-
 def _whole(real: Rows, fake: Rows, options: dict[str, Any]) -> _Line:
-    known = _lines.setdefault(real, WeakKeyDictionary()).setdefault(fake, {})
-    if str(options) not in known:
+    """The line of both sets as they are; computed once, for the interval asks for the one that the value lies on."""
+
+    def make() -> _Line:
         sizes = _sizes(fake.n, options["points"]) * options["shuffles"]
-        full = sum(frechet.frechet(frechet.fit(real), frechet.fit(fake)))
-        known[str(options)] = _line(real, fake, sizes, options["sides"], options["seed"], full)
-    return known[str(options)]
+        full = frechet.distance(frechet.fit(real), frechet.fit(fake))
+        return _line(real, fake, sizes, options["sides"], options["seed"], full)
+
+    return once((real, fake), ("fid_infinity line", *sorted(options.items())), make)
 
 
 def _variance(pool: TwoSamplePool, **options: Any) -> float | None:
-    """FID's, for both move by the same influence functions, and what the choice of the subsets adds."""
-    known = frechet.variance(pool.real, pool.fake)
-    return None if known is None else known + _whole(pool.real, pool.fake, options).noise
+    """Variance of FID, whose influence function it shares, plus that from the random choice of subsets."""
+    of_fid = frechet.variance(pool.real, pool.fake)
+    return None if of_fid is None else of_fid + _whole(pool.real, pool.fake, options).noise
 
 
 def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
     full = frechet.on_splits(pool, splits).tolist()
     points, exact = options["points"], pool.fake.d <= WIDE
 
-    def of(b: int) -> float:
+    def on_split(b: int) -> float:
         real, fake = pool.part(splits.real(b)), pool.part(splits.fake(b))
         sizes = _sizes(fake.n, points) * options["shuffles"] if exact else [_one_size(fake.n, points)] * 3
         return _line(real, fake, sizes, options["sides"], options["seed"], full[b]).at_infinity
 
-    return torch.from_numpy(each(of, len(splits)))
+    return torch.from_numpy(each(on_split, len(splits)))
 
 
 @metric(
@@ -113,9 +114,9 @@ def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
     ),
     about=About(
         formula=r"\mathrm{FID}_m - \frac{1}{m} \frac{\sum_i \mathrm{FID}_{m_i} - \mathrm{FID}_m}{\sum_i 1/m_i - 1/m}",
-        sees="What FID sees, without the bias that small sets of fakes have.",
+        sees="What FID sees, without the bias that small numbers of fake samples cause.",
         blind="What FID is blind to.",
-        bias="That of the reals stays unless sides=both. A straight line in 1/m holds from about m = 4 d on.",
+        bias="The share of the real samples remains unless sides=both. The line in 1/m holds from about m = 4 d on.",
         cost="As many FIDs as points, 15 by default: 4 s at 5,000 + 5,000 x 1280.",
     ),
 )
@@ -128,15 +129,36 @@ def fid_infinity(
     sides: Literal["fake", "both"] = "fake",
     seed: int = 0,
 ) -> Measured:
-    """FID extrapolated to infinitely many fakes; feature units squared; lower is better. Chong and Forsyth 2020.
+    """FID extrapolated to infinitely many fake samples; feature units squared, lower is better, may be below 0.
 
-    FID of all reals against `points` subsets of the fakes, drawn without replacement at sizes evenly spaced from
-    min(5000, m/2) to m = all, `shuffles` times; a line in 1/size gives the value at 1/size = 0. It is the best line
-    through the value at full size, the only one without error of its own: four times less noise than plain least
-    squares. The reals stay whole, so that their share of the bias remains, as published; `sides="both"` takes
-    subsets of both in proportion and removes both shares. Extras: `fid` at full size, `slope`, `noise` (sd over the
-    choice of subsets). May be below 0. Raises UsageError for `points` < 2 or `shuffles` < 1, TooFewSamples below 4
-    rows.
+    FID of all real samples against subsets of the fake ones, of sizes evenly spaced from min(5000, m/2) to m, is fitted
+    by a line in 1/size, whose value at 1/size = 0 is reported. Chong and Forsyth 2020. The line goes through the value
+    at full size, which has no error from the choice of a subset: four times less noise than plain least squares.
+
+    Args:
+        real: Real samples: `[n, d]` array, tensor or `Rows`, n >= 4.
+        fake: Fake samples: `[m, d]`, m >= 4, in the same feature space.
+        points: Number of subset sizes, the full one included; at least 2 (default 15, as published). More give less
+            noise.
+        shuffles: Subsets drawn of each size; at least 1 (default 1). More give less noise.
+        sides: `"fake"` (default, as published) keeps the real samples whole, so that their share of the bias remains;
+            `"both"` takes subsets of both sides in proportion and removes both shares.
+        seed: Seed of the subsets, which are drawn without replacement (default 0).
+
+    Returns:
+        The extrapolated value. `measure` adds the extras `fid` (at full size), `slope` (of the line in 1/size) and
+        `noise` (standard deviation due to the choice of subsets).
+
+    Raises:
+        UsageError: `points` is below 2 or `shuffles` below 1.
+        TooFewSamples: A side has fewer than 4 samples.
+        FeatureError: The two sides have different numbers of columns.
+
+    Example:
+        >>> import divmetrics as dm
+        >>> real, fake = [[0.0], [2.0], [0.0], [2.0]], 4 * [[4.0]]
+        >>> round(dm.metrics.fid_infinity(real, fake), 4)  # all subsets have the same FID, (1 - 4)^2 + 4/3: slope 0
+        10.3333
     """
     if points < 2 or shuffles < 1:
         raise UsageError(f"points={points}, shuffles={shuffles} are not possible; give 2 and 1 or more.")

@@ -1,4 +1,4 @@
-"""Intra-FID: FID class by class, for generators that are told which class to draw."""
+"""Intra-FID: mean FID within classes, for class-conditional generators."""
 
 from __future__ import annotations
 
@@ -18,52 +18,54 @@ from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Va
 
 
 def _classes(real: Labelled, fake: Labelled, options: dict[str, Any]) -> tuple[list[int], list[int]]:
-    """The classes that are compared, and those of the reals that are not."""
+    """The classes with enough samples on both sides, and the other classes of the real samples."""
     least = options["min_count"]
     width = 1 + int(max(real.labels.max(), fake.labels.max()))
-    reals, fakes = (torch.bincount(side.labels.cpu(), minlength=width) for side in (real, fake))
-    known, absent = reals >= least, ((reals >= least) & (fakes < least)).nonzero()[:, 0].tolist()
+    real_counts, fake_counts = (torch.bincount(side.labels.cpu(), minlength=width) for side in (real, fake))
+    wanted, enough = real_counts >= least, fake_counts >= least
+    absent = (wanted & ~enough).nonzero()[:, 0].tolist()
     if absent and options["missing"] == "error":
         raise TooFewSamples(
-            f"{len(absent)} of {int(known.sum())} classes have fewer than {least} fakes, the first is class "
-            f"{absent[0]} with {int(fakes[absent[0]])}. Add fakes of them, or leave them out with missing=skip."
+            f"{len(absent)} of {int(wanted.sum())} classes have fewer than {least} fake samples, the first is class "
+            f"{absent[0]} with {int(fake_counts[absent[0]])}. Add samples of them, or leave them out with missing=skip."
         )
-    both = known & (fakes >= least)
+    both = wanted & enough
     if not both.any():
         raise TooFewSamples(f"no class has {least} samples on both sides; lower min_count or add samples.")
-    return both.nonzero()[:, 0].tolist(), ((reals > 0) & ~both).nonzero()[:, 0].tolist()
+    return both.nonzero()[:, 0].tolist(), ((real_counts > 0) & ~both).nonzero()[:, 0].tolist()
 
 
 def _of_class(side: Labelled, number: int) -> Labelled:
     return side.take((side.labels == number).nonzero()[:, 0])
 
 
-def _values(real: Labelled, fake: Labelled, kept: list[int]) -> np.ndarray:
-    """FID of each of the classes `kept`."""
+def _values(real: Labelled, fake: Labelled, classes: list[int]) -> np.ndarray:
+    """FID within each of `classes`, `[K]`."""
 
-    def of(i: int) -> float:
-        return sum(frechet.frechet(*(frechet.fit_of(_of_class(side, kept[i]).features) for side in (real, fake))))
+    def within(i: int) -> float:
+        return frechet.distance(*(frechet.fit_of(_of_class(side, classes[i]).features) for side in (real, fake)))
 
-    return each(of, len(kept))
+    return each(within, len(classes))
 
 
 def _variance(pool: TwoSamplePool, **options: Any) -> float | None:
-    """The classes are independent samples; None where one of them has too few for its influence function."""
+    """Variance of the mean over independent classes; None where a class has too few samples for its own."""
     assert isinstance(pool.real, Labelled)  # noqa: S101  declared so
     assert isinstance(pool.fake, Labelled)  # noqa: S101
-    kept, _ = _classes(pool.real, pool.fake, options)
-    found = []
-    for number in kept:
-        found.append(frechet.variance(_of_class(pool.real, number), _of_class(pool.fake, number)))
-        if found[-1] is None:
+    classes, _ = _classes(pool.real, pool.fake, options)
+    total = 0.0
+    for number in classes:
+        of_class = frechet.variance(_of_class(pool.real, number), _of_class(pool.fake, number))
+        if of_class is None:
             return None
-    return sum(one for one in found if one is not None) / len(kept) ** 2
+        total += of_class
+    return total / len(classes) ** 2
 
 
 def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
-    """NaN for a split that leaves a class without samples."""
+    """The value on each split `[B]`; NaN where a split leaves a class without enough samples."""
 
-    def of(b: int) -> float:
+    def on_split(b: int) -> float:
         real, fake = (pool.part(places) for places in (splits.real(b), splits.fake(b)))
         assert isinstance(real, Labelled)  # noqa: S101  declared so
         assert isinstance(fake, Labelled)  # noqa: S101
@@ -72,7 +74,7 @@ def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
         except MeasureError:
             return nan
 
-    return torch.from_numpy(each(of, len(splits)))
+    return torch.from_numpy(each(on_split, len(splits)))
 
 
 @metric(
@@ -91,24 +93,46 @@ def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
         formula=r"\frac{1}{K} \sum_c \mathrm{FID}(X_c, Y_c)",
         sees="What FID sees, within each class: a class drawn from one template, classes drawn in place of each other.",
         blind="The shares of the classes. Within a class, what FID is blind to.",
-        bias="FID's at the size of a class, so far larger than FID's: compare at the same sizes of the classes.",
-        cost="One FID a class.",
+        bias="That of FID at the size of a class, so far larger than FID's own: compare at the same class sizes.",
+        cost="One FID for each class.",
     ),
 )
 def intra_fid(
     real: Labelled, fake: Labelled, *, min_count: int = 2, missing: Literal["error", "skip"] = "error"
 ) -> Measured:
-    """Mean over the classes of the FID within a class; >= 0, feature units squared; lower is better.
+    """Mean over the classes of the FID within each class; >= 0, feature units squared, lower is better.
 
-    Miyato and Koyama 2018. From arrays each side is the pair `(features, labels)`. Classes with fewer than `min_count`
-    reals are left out; one that has reals enough and too few fakes is an error, for a mean over the others would hide
-    that it was dropped, unless `missing="skip"`. Extras: `classes`, the value of each by its number, and `skipped`.
-    Classes of the fakes that no real has do not count. Raises UsageError for `min_count` < 2, TooFewSamples.
+    Classes with fewer than `min_count` real samples are left out, as are classes that no real sample has. Miyato and
+    Koyama 2018.
+
+    Args:
+        real: Real samples with their classes: the pair `(features, labels)` of `[n, d]` and `[n]` arrays, or
+            `Labelled`.
+        fake: Fake samples with the classes they were generated for: the pair of `[m, d]` and `[m]` arrays.
+        min_count: Samples that a class needs on both sides; at least 2 (default 2).
+        missing: What to do about a class with enough real samples and too few fake ones: `"error"` (default), since a
+            mean over the other classes would hide that it was dropped, or `"skip"` it.
+
+    Returns:
+        The mean. `measure` adds the extras `classes` (the FID of each, by class number) and `skipped` (class numbers of
+        the real samples that do not count).
+
+    Raises:
+        UsageError: `min_count` is below 2, or a side is not a pair.
+        TooFewSamples: A class has too few fake samples and `missing` is `"error"`, or no class has enough samples.
+        FeatureError: The two sides have different numbers of columns.
+
+    Example:
+        >>> import divmetrics as dm
+        >>> real = [[0.0], [2.0], [10.0], [12.0]], [0, 0, 1, 1]
+        >>> fake = [[0.0], [2.0], [13.0], [15.0]], [0, 0, 1, 1]
+        >>> round(dm.metrics.intra_fid(real, fake), 6)  # class 0 alike, class 1 shifted by 3: (0 + 3^2) / 2
+        4.5
     """
     if min_count < 2:
         raise UsageError(f"min_count={min_count} is not possible; a covariance needs 2 samples or more.")
     same_width(real.d, fake.d)
-    kept, skipped = _classes(real, fake, {"min_count": min_count, "missing": missing})
-    values = _values(real, fake, kept)
-    by_class = {str(number): value for number, value in zip(kept, values.tolist(), strict=True)}
+    classes, skipped = _classes(real, fake, {"min_count": min_count, "missing": missing})
+    values = _values(real, fake, classes)
+    by_class = {str(number): value for number, value in zip(classes, values.tolist(), strict=True)}
     return Measured(float(values.mean()), extras={"classes": by_class, "skipped": skipped})

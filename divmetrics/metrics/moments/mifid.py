@@ -1,4 +1,4 @@
-"""Memorisation-informed FID: FID, made worse for fakes that are too near to their nearest real."""
+"""Memorisation-informed FID: FID, raised where fake samples are too near to their nearest real sample."""
 
 from __future__ import annotations
 
@@ -18,43 +18,46 @@ from divmetrics.metrics.moments import _frechet as frechet
 from divmetrics.records.metric import About, Interval, Laws, Measured, UncertaintySpec, metric
 
 TINY = 1e-14
-"""Added to the distance that is divided by, as in the competition: for all fakes copied it is 0."""
-REALS_TOO = 1.2
-"""The mean distance varies this much more than the fakes' own distances say, for the reals vary too; 1.1 to 1.3."""
-SURELY = 1e-6
-"""Chance of the other side of tau that counts as none."""
-DUST = 1e-8
-"""Of the traces of both covariances; a smaller FID is round-off, and any number once divided by TINY."""
+"""Added to the distance before dividing by it, as in the competition: it is 0 where all fake samples are copies."""
+REAL_SIDE_FACTOR = 1.2
+"""Standard error of the mean distance over that from the fake samples alone, as real ones vary too; 1.1 to 1.3."""
+NEGLIGIBLE = 1e-6
+"""Probability of falling on the other side of tau that counts as zero."""
+ROUND_OFF = 1e-8
+"""In units of the traces of both covariances; a smaller FID is round-off, and would be any number once over TINY."""
 
 
 def _fid(real: Rows, fake: Rows) -> float:
+    """FID, with round-off about 0 set to 0."""
     fits = frechet.fit(real), frechet.fit(fake)
-    found = sum(frechet.frechet(*fits))
-    return 0.0 if abs(found) <= DUST * sum(float(one.covariance.trace()) for one in fits) else found
+    value = frechet.distance(*fits)
+    return 0.0 if abs(value) <= ROUND_OFF * sum(float(one.covariance.trace()) for one in fits) else value
 
 
 def _interval(pool: TwoSamplePool, level: float, *, tau: float) -> tuple[float, float] | None:
-    """By the influence functions of FID and of the distance, of which a fake moves both at once.
+    """Interval from the influence functions of FID and of the mean distance, which a fake sample moves together.
 
-    Where the distance may fall on either side of tau the value is one of two numbers, and what is expected is their
-    mean, weighed by the chance of each, which itself is known within limits.
+    Where the mean distance may fall on either side of tau, the value is one of two numbers. The interval is then that
+    of their mean, weighted by the probability of each; the lower end takes the least, the upper end the greatest
+    probability of being below tau.
     """
-    known, pulls = frechet.variance(pool.real, pool.fake), frechet.influence(pool.real, pool.fake)
-    if known is None or pulls is None:
+    fid_variance, influence = frechet.variance(pool.real, pool.fake), frechet.influence(pool.real, pool.fake)
+    if fid_variance is None or influence is None:
         return None
     angles = nearest_angles(pool.real, pool.fake).cpu().numpy()
-    mean, error = float(angles.mean()), REALS_TOO * float(angles.std(ddof=1)) / pool.m**0.5
+    mean, error = float(angles.mean()), REAL_SIDE_FACTOR * float(angles.std(ddof=1)) / pool.m**0.5
     fid, n, m = _fid(pool.real, pool.fake), pool.n, pool.m
     reach = float(ndtri((1 + level) / 2))
-    ends = np.array([fid - reach * known**0.5, fid + reach * known**0.5])
-    below = ndtr((tau - mean) / max(error, TINY) + np.array([-reach, reach]))
-    if below[1] > SURELY:
-        of_fid = float(pulls[0].var(ddof=1) / n + pulls[1].var(ddof=1) / m)
-        scaled = pulls[0] / (mean + TINY), pulls[1] / (mean + TINY) - fid / (mean + TINY) ** 2 * (angles - mean)
-        of_both = float(scaled[0].var(ddof=1) / n + scaled[1].var(ddof=1) / m)
-        spread = max(0.0, of_both + (known - of_fid) / (mean + TINY) ** 2) ** 0.5
-        raised = fid / (mean + TINY) + reach * spread * np.array([-1, 1])
-        ends = raised if below[0] > 1 - SURELY else ends + below * (raised - ends)
+    ends = np.array([fid - reach * fid_variance**0.5, fid + reach * fid_variance**0.5])
+    below_tau = ndtr((tau - mean) / max(error, TINY) + np.array([-reach, reach]))
+    if below_tau[1] > NEGLIGIBLE:
+        first_order = float(influence[0].var(ddof=1) / n + influence[1].var(ddof=1) / m)
+        at_real = influence[0] / (mean + TINY)
+        at_fake = influence[1] / (mean + TINY) - fid / (mean + TINY) ** 2 * (angles - mean)
+        of_ratio = float(at_real.var(ddof=1) / n + at_fake.var(ddof=1) / m)
+        spread = max(0.0, of_ratio + (fid_variance - first_order) / (mean + TINY) ** 2) ** 0.5
+        ratio_ends = fid / (mean + TINY) + reach * spread * np.array([-1, 1])
+        ends = ratio_ends if below_tau[0] > 1 - NEGLIGIBLE else ends + below_tau * (ratio_ends - ends)
     value = fid / (mean + TINY) if mean < tau else fid
     return max(0.0, min(float(ends[0]), value)), max(float(ends[1]), value)
 
@@ -79,19 +82,43 @@ def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
     about=About(
         formula=r"\mathrm{FID} / \bar m \text{ if } \bar m < \tau \text{ else FID}, \quad "
         r"\bar m = \frac{1}{m} \sum_j \min_i (1 - |\cos(y_j, x_i)|)",
-        sees="What FID sees, and fakes that lie on the directions of samples in `real`: give training data there.",
+        sees="What FID sees, and fake samples in the direction of samples in `real`: give the training data there.",
         blind="A few copied images: the mean distance stays above tau. Copies and a shrunken mode look alike.",
-        bias="FID's, upwards with 1/n; the distance falls as reals are added. tau is meant for Inception features.",
+        bias="That of FID, upwards with 1/n; the distance falls as real samples are added. tau is meant for Inception "
+        "features.",
         cost="FID and one pass over the pairs, 1 s at 5,000 + 5,000 x 1280; the null shares FID's draws.",
     ),
 )
 def mifid(real: Rows, fake: Rows, *, tau: float = 0.1) -> Measured:
-    """FID over the mean distance of a fake to its nearest real where that is below `tau`, else FID; lower is better.
+    """FID, divided by the mean cosine distance of a fake sample to its nearest real one where that is below `tau`; >=
+    0, lower is better.
 
-    Bai 2021; >= 0, feature units squared. The distance is 1 - |cos|, in [0, 1]; its mean is taken over the *fakes*
-    (torchmetrics takes it over the reals, and so misses fakes that are copies of few reals). `real` should be what the
-    generator was trained on. Extras: `fid`, `distance`. Per fake: `distance`. Raises UsageError for `tau` outside
-    [0, 1], TooFewSamples below two rows on a side, FeatureError on a row of zeros.
+    In feature units squared. The distance is 1 - |cos|, in [0, 1], and its mean is taken over the fake samples.
+    (torchmetrics takes the mean over the real ones, and so misses fake samples that are copies of few real ones.)
+    `real` should be what the generator was trained on. Bai 2021.
+
+    Args:
+        real: Real samples, best the training data: `[n, d]` array, tensor or `Rows`, n >= 2.
+        fake: Fake samples: `[m, d]`, m >= 2, in the same feature space.
+        tau: Mean distance, in [0, 1], below which FID is divided by it (default 0.1, meant for Inception features); 0
+            never divides.
+
+    Returns:
+        The value. `measure` adds the column `distance` of the fake side, `[m]` float64, and the extras `fid` and
+        `distance` (the mean).
+
+    Raises:
+        UsageError: `tau` is outside [0, 1].
+        TooFewSamples: A side has a single sample.
+        FeatureError: A row is all zeros, or the two sides have different numbers of columns.
+
+    Example:
+        >>> import divmetrics as dm
+        >>> real, fake = [[1.0, 0.0], [0.0, 1.0]], [[1.0, 1.0], [1.0, 1.0]]
+        >>> round(dm.metrics.mifid(real, fake), 4)  # the distance is 1 - cos 45 degrees = 0.2929: not below 0.1
+        1.5
+        >>> round(dm.metrics.mifid(real, fake, tau=0.5), 4)  # 1.5 / 0.2929
+        5.1213
     """
     if not 0 <= tau <= 1:
         raise UsageError(f"tau={tau} is not possible; give a number from 0 to 1, such as tau=0.1.")
