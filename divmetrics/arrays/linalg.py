@@ -164,15 +164,15 @@ def spectral_entropy(matrix: Tensor, order: float = 1.0) -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class Pull:
-    """How each of n unit rows u moves the entropy of gram / n: by u'Mu less its mean, to first order."""
+class InfluenceFunction:
+    """Influence function of the entropy of gram / n at its n unit rows u: u'Mu less its mean, M the derivative."""
 
     along: np.ndarray  # [n, r], u in the axes of the matrix
     axes: np.ndarray  # [d, r]
     derivative: np.ndarray  # [r], M in them
-    single: np.ndarray  # [n], u'Mu less its mean: the influence function
-    pairs: float
-    """Variance of the second-order part, which rules where the spectrum is flat and no single sample counts."""
+    values: np.ndarray  # [n], u'Mu less its mean
+    second_order: float
+    """Variance of the second-order term, which dominates where the spectrum is flat and the first order vanishes."""
 
     @property
     def slopes(self) -> np.ndarray:
@@ -181,16 +181,20 @@ class Pull:
 
     @property
     def variance(self) -> float:
-        """Sampling variance of the entropy. Where pairs rule, the spread of `single` holds their part twice."""
-        return self.of(self.single)
+        """Sampling variance of the entropy."""
+        return self.variance_of(self.values)
 
-    def of(self, single: np.ndarray) -> float:
-        """The same of an entropy that single samples move by `single`."""
-        return max(self.pairs, float(single.var(ddof=1)) / len(single) - self.pairs)
+    def variance_of(self, values: np.ndarray) -> float:
+        """Sampling variance with these `values` `[n]` of the influence function.
+
+        Where the first order vanishes, the spread of its estimate is twice the second-order variance instead, which is
+        therefore subtracted once; it is a lower bound.
+        """
+        return max(self.second_order, float(values.var(ddof=1)) / len(values) - self.second_order)
 
 
-def entropy_pull(units: Tensor, order: float = 1.0) -> Pull | None:
-    """First and second order of `spectral_entropy` of `gram(units) / n`, unit rows `[n, d]`, in its samples.
+def entropy_influence(units: Tensor, order: float = 1.0) -> InfluenceFunction | None:
+    """Influence function of `spectral_entropy` of `gram(units) / n` at its unit rows `[n, d]`, to second order.
 
     M is the derivative: -ln of the matrix for order 1. The second order is the sum of c_kl e_kl² / 2 with c the divided
     differences of the derivative and e the error of the matrix in its axes (Daleckii and Krein 1965). None for order
@@ -210,9 +214,9 @@ def entropy_pull(units: Tensor, order: float = 1.0) -> Pull | None:
         derivative = _entropy_derivative(spectrum, order)
         squares = np.square(along)
         spread = (squares.T @ squares / n - np.diag(spectrum**2)) / n  # variance of e_kl
-    single = squares @ derivative
+    values = squares @ derivative
     bend = np.square(_divided_differences(spectrum, derivative, order) * spread)
-    return Pull(along, axes, derivative, single - single.mean(), float(bend.sum() - np.trace(bend) / 2))
+    return InfluenceFunction(along, axes, derivative, values - values.mean(), float(bend.sum() - np.trace(bend) / 2))
 
 
 def _entropy_derivative(spectrum: np.ndarray, order: float) -> np.ndarray:

@@ -166,10 +166,10 @@ def unit_rows(n: int, d: int) -> Tensor:
 
 @pytest.mark.parametrize("order", [0.5, 1, 2, inf])
 @pytest.mark.parametrize(("n", "d"), [(60, 8), (12, 30)])
-def test_entropy_pull_is_the_derivative(n: int, d: int, order: float) -> None:
+def test_entropy_influence_is_the_derivative(n: int, d: int, order: float) -> None:
     """One row weighing a little more, against its influence there."""
     units = unit_rows(n, d)
-    found = linalg.entropy_pull(units, order)
+    found = linalg.entropy_influence(units, order)
     step = 1e-6
 
     def entropy(more: float) -> float:
@@ -178,22 +178,22 @@ def test_entropy_pull_is_the_derivative(n: int, d: int, order: float) -> None:
         scaled = units * weights.sqrt()[:, None]
         return linalg.spectral_entropy(scaled @ scaled.T if n < d else scaled.T @ scaled, order)
 
-    assert found.single[3] == pytest.approx((entropy(step) - entropy(-step)) / (2 * step), rel=1e-4)
+    assert found.values[3] == pytest.approx((entropy(step) - entropy(-step)) / (2 * step), rel=1e-4)
     along = (units.numpy() * found.slopes).sum(1)
-    assert np.allclose(along - along.mean(), found.single)
-    assert found.single.mean() == pytest.approx(0, abs=1e-12)
+    assert np.allclose(along - along.mean(), found.values)
+    assert found.values.mean() == pytest.approx(0, abs=1e-12)
 
 
-def test_entropy_pull_of_a_flat_spectrum_rests_on_pairs() -> None:
+def test_entropy_influence_of_a_flat_spectrum_rests_on_pairs() -> None:
     """Uniform directions: no single sample counts, and what pairs do stands in `single` twice."""
     rng = np.random.default_rng(0)
     found = []
     for _ in range(40):
         units = torch.nn.functional.normalize(torch.from_numpy(rng.normal(size=(300, 6))), dim=1)
-        found.append((linalg.spectral_entropy(linalg.gram(units) / 300), linalg.entropy_pull(units).variance))
+        found.append((linalg.spectral_entropy(linalg.gram(units) / 300), linalg.entropy_influence(units).variance))
     entropies, variances = np.array(found).T
     assert 0.6 < np.mean(variances) / entropies.var(ddof=1) < 1.7
 
 
-def test_no_pull_on_the_rank() -> None:
-    assert linalg.entropy_pull(unit_rows(10, 4), 0) is None
+def test_no_influence_on_the_rank() -> None:
+    assert linalg.entropy_influence(unit_rows(10, 4), 0) is None

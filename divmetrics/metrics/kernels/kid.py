@@ -1,4 +1,4 @@
-"""Kernel Inception Distance."""
+"""Kernel inception distance: squared maximum mean discrepancy with a polynomial kernel."""
 
 from typing import Any
 
@@ -24,27 +24,28 @@ def _kernel(rows: Rows, options: dict[str, Any]) -> Polynomial:
 
 
 def _variance(pool: TwoSamplePool, **options: Any) -> float | None:
-    """That of the U-statistic; of `subsets` a share more, for their mean moves about the U-statistic."""
+    """Variance of the U-statistic; with `subsets`, plus that of their mean about the U-statistic."""
     kernel, subsets, size = _kernel(pool.fake, options), options["subsets"], options["subset_size"]
-    whole = mmd2_variance(pool.real, pool.fake, kernel)
+    of_all = mmd2_variance(pool.real, pool.fake, kernel)
     of_one = mmd2_variance(pool.real, pool.fake, kernel, size) if subsets else None
-    return whole if whole is None or of_one is None else whole + max(0.0, of_one - whole) / subsets
+    return of_all if of_all is None or of_one is None else of_all + max(0.0, of_one - of_all) / subsets
 
 
 def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
-    """The U-statistic of every split; with `subsets` it is stretched about its mean to the variance of theirs.
+    """The U-statistic on each split `[B]`; with `subsets`, rescaled about its mean to the variance of their mean.
 
-    A mean over subsets has the U-statistic as its own mean, and drawing 100 subsets for each of 199 splits takes
-    minutes. Where distributions are equal a variance is c (1/n + 1/m)², of a subset's statistic c (2 / size)².
+    A mean over subsets has the U-statistic as its expectation, and drawing 100 subsets for each of 199 splits would
+    take minutes. For equal distributions the variance of the U-statistic is c (1/n + 1/m)², that of one subset
+    c (2 / size)².
     """
     sums = split_sums(pool.whole, _kernel(pool.fake, options), splits)
-    found = mmd2_of_splits(sums)
+    values = mmd2_of_splits(sums)
     if not options["subsets"]:
-        return found
+        return values
     ratio = ((2 / options["subset_size"]) / (1 / sums.n + 1 / sums.m)) ** 2
     stretch: Tensor = (1 + (ratio - 1).clamp(min=0) / options["subsets"]).sqrt()
-    centre = found.mean()
-    return centre + (found - centre) * stretch
+    mean = values.mean()
+    return mean + (values - mean) * stretch
 
 
 @metric(
@@ -64,9 +65,9 @@ def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
         formula=r"\frac{\sum_{i \ne j} k(x_i, x_j)}{n(n-1)} + \frac{\sum_{i \ne j} k(y_i, y_j)}{m(m-1)} "
         r"- \frac{2}{nm} \sum_{ij} k(x_i, y_j), \quad k(x, y) = (x \cdot y / d + 1)^3",
         sees="A shift, lost or added variance, skewness: the first three moments of the features.",
-        blind="What leaves three moments as they are: many atoms in place of a smooth mode, copies of training images.",
+        blind="What leaves three moments alone: many atoms in place of a smooth mode, copies of training images.",
         bias="None; it may be negative. Its spread under equal distributions falls with 1/n.",
-        cost="One pass over the pairs, O((n + m)² d), blocks of 1024 in memory; the null is one more such pass.",
+        cost="One pass over the pairs, O((n + m)² d), in blocks of 1024; the null takes one more such pass.",
     ),
 )
 def kid(
@@ -80,16 +81,40 @@ def kid(
     subset_size: int = 1000,
     seed: int = 0,
 ) -> Measured:
-    """Squared maximum mean discrepancy for the kernel (gamma xy + coef0)^degree; lower is better, equal ones give 0.
+    """Squared maximum mean discrepancy with a polynomial kernel; kernel units, 0 on average for equal distributions,
+    lower is better.
 
-    Unbiased, so it may be negative; kernel units, `gamma=None` is 1/d. By default the U-statistic over all samples: one
-    exact number. `subsets=100` is the classic estimate, a mean over subsets of `subset_size` rows whose spread is
-    `extras["sd"]`; it repeats torch-fidelity's draws for the same `seed`.
-    Raises TooFewSamples where a subset is larger than a side.
+    The kernel is (gamma x.y + coef0)^degree. By default the unbiased U-statistic over all samples: one exact number,
+    which may be negative. `subsets=100` gives the classic estimate of Binkowski 2018, section 4, a mean over random
+    subsets.
+
+    Args:
+        real: Real samples: `[n, d]` array, tensor or `Rows`, n >= 2 (n >= `subset_size` with subsets).
+        fake: Fake samples: `[m, d]`, as many at least, in the same feature space.
+        degree: Degree of the kernel (default 3); the value compares as many moments of the features.
+        gamma: Factor of the inner product (default None: 1/d).
+        coef0: Constant of the kernel (default 1); smaller ones weigh low moments less.
+        subsets: Number of random subsets to average over (default 0: all samples in one U-statistic).
+        subset_size: Samples of each side in a subset (default 1000).
+        seed: Seed of the subsets (default 0); the draws are those of torch-fidelity for the same seed.
+
+    Returns:
+        The discrepancy. With `subsets`, `measure` adds `extras["sd"]`, the standard deviation over the subsets (ddof
+        0).
+
+    Raises:
+        TooFewSamples: A side has fewer than 2 samples, or fewer than `subset_size` with subsets.
+        UsageError: `subsets` is negative, or `subset_size` below 2.
+        FeatureError: The two sides have different numbers of columns.
+
+    Example:
+        >>> import divmetrics as dm
+        >>> round(dm.metrics.kid([[1.0], [1.0]], [[0.0], [0.0]]), 6)  # (1 + 1)^3 + 1^3 - 2 * 1^3
+        7.0
     """
     kernel = _kernel(real, {"degree": degree, "gamma": gamma, "coef0": coef0})
     if not subsets:
         return Measured(mmd2(real, fake, kernel))
     draws = draw_subsets(real.n, fake.n, subsets, subset_size, seed)
-    found = mmd2_subsets(real.features, fake.features, kernel, draws)
-    return Measured(found.mean().item(), extras={"sd": found.std(correction=0).item()})
+    values = mmd2_subsets(real.features, fake.features, kernel, draws)
+    return Measured(values.mean().item(), extras={"sd": values.std(correction=0).item()})

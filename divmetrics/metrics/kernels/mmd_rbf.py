@@ -1,4 +1,4 @@
-"""Maximum mean discrepancy with a Gaussian kernel: all moments at once, at one length scale."""
+"""Squared maximum mean discrepancy with a Gaussian kernel."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Va
 
 
 def _unit(rows: Rows) -> Rows:
-    """Rows of length 1."""
+    """The rows scaled to unit length."""
     lengths = torch.linalg.vector_norm(rows.features, dim=1, keepdim=True, dtype=torch.float64)
     zero = (lengths[:, 0] == 0).nonzero()[:, 0]
     if len(zero):
@@ -31,24 +31,25 @@ def _kernel(real: Rows, fake: Rows, sigma: float | None) -> Gaussian:
     return Gaussian(typical_distance(torch.cat([real.features, fake.features])) if sigma is None else sigma)
 
 
-def _sides(real: Rows, fake: Rows, options: dict[str, Any]) -> tuple[Rows, Rows, Gaussian]:
+def _prepared(real: Rows, fake: Rows, options: dict[str, Any]) -> tuple[Rows, Rows, Gaussian]:
+    """Both sides, normalised if asked for, and the kernel."""
     if options["normalise"]:
         real, fake = _unit(real), _unit(fake)
     return real, fake, _kernel(real, fake, options["sigma"])
 
 
 def _variance(pool: TwoSamplePool, **options: Any) -> float | None:
-    """That of the U-statistic at the bandwidth found, whose own error is of smaller order."""
-    found = mmd2_variance(*_sides(pool.real, pool.fake, options))
-    return None if found is None else found * options["scale"] ** 2
+    """Variance of the U-statistic at the bandwidth in use, whose own error is of smaller order."""
+    variance = mmd2_variance(*_prepared(pool.real, pool.fake, options))
+    return None if variance is None else variance * options["scale"] ** 2
 
 
 def _resample(pool: TwoSamplePool, splits: Splits, **options: Any) -> Tensor:
-    """One bandwidth, that of the pool, which no re-split changes."""
-    real, fake, kernel = _sides(pool.real, pool.fake, options)
+    """The value on each split `[B]`, all at the bandwidth of the pool, which no re-split changes."""
+    real, fake, kernel = _prepared(pool.real, pool.fake, options)
     sums = split_sums(TwoSamplePool(real, fake).whole, kernel, splits)
-    found: Tensor = options["scale"] * mmd2_of_splits(sums, unbiased=options["unbiased"])
-    return found
+    values: Tensor = options["scale"] * mmd2_of_splits(sums, unbiased=options["unbiased"])
+    return values
 
 
 @metric(
@@ -65,11 +66,11 @@ def _resample(pool: TwoSamplePool, splits: Splits, **options: Any) -> Tensor:
     about=About(
         formula=r"\frac{\sum_{i \ne j} k(x_i, x_j)}{n(n-1)} + \frac{\sum_{i \ne j} k(y_i, y_j)}{m(m-1)} "
         r"- \frac{2}{nm} \sum_{ij} k(x_i, y_j), \quad k(x, y) = e^{-|x - y|^2 / 2\sigma^2}",
-        sees="Any difference of the distributions at the scale of sigma: shifts, dropped modes, shrunken ones.",
-        blind="Structure far finer than sigma: many atoms in place of a smooth mode. With CMMD's options (unit length, "
-        "sigma = 10) the kernel is linear on its range, and all but the means goes unseen.",
-        bias="None with unbiased=true. Of CMMD's estimate (1/n + 1/m)(1 - mean kernel), times 1000.",
-        cost="One pass over the pairs, O((n + m)² d), blocks of 1024 in memory; the null is one more such pass.",
+        sees="Any difference between the distributions at the scale of sigma: shifts, dropped modes, shrunken ones.",
+        blind="Structure far finer than sigma: many atoms in place of a smooth mode. With the options of CMMD (unit "
+        "length, sigma = 10) the kernel is nearly linear on its range, and everything but the means goes unseen.",
+        bias="None with unbiased=true. That of CMMD's estimate is (1/n + 1/m)(1 - mean kernel), times 1000.",
+        cost="One pass over the pairs, O((n + m)² d), in blocks of 1024; the null takes one more such pass.",
     ),
 )
 def mmd_rbf(
@@ -81,17 +82,40 @@ def mmd_rbf(
     unbiased: bool = True,
     scale: float = 1.0,
 ) -> Measured:
-    """Squared maximum mean discrepancy for the kernel exp(-|x - y|²/(2 sigma²)), times `scale`; lower is better.
+    """Squared maximum mean discrepancy with a Gaussian kernel, times `scale`; 0 on average for equal distributions,
+    lower is better.
 
-    At most 2; unbiased by default: 0 on average for equal distributions, and below 0 half of the time. Gretton 2012,
-    eq. 3. `sigma=None` is the median distance within the pool of both sides (the median heuristic), `extras["sigma"]`.
-    `normalise` scales rows to unit length first. CMMD to the letter is
-    `sigma=10:normalise=true:unbiased=false:scale=1000`; on rows of unit length that kernel is a straight line and sees
+    The kernel is exp(-|x - y|²/(2 sigma²)), so the value is at most 2 `scale`. Unbiased by default, and then below 0
+    half of the time for equal distributions. Gretton 2012, eq. 3. CMMD (Jayasumana 2024) to the letter is
+    `sigma=10:normalise=true:unbiased=false:scale=1000`. On rows of unit length that kernel is nearly linear and sees
     the means alone, which is why it is not the default.
-    Raises UsageError for `sigma` <= 0, FeatureError on a row of zeros where rows are normalised.
+
+    Args:
+        real: Real samples: `[n, d]` array, tensor or `Rows`, n >= 2 (n >= 1 if biased).
+        fake: Fake samples: `[m, d]`, as many at least, in the same feature space.
+        sigma: Bandwidth in feature units, above 0 (default None: the median distance within the pool of both sides, the
+            median heuristic). Smaller ones see finer structure.
+        normalise: Whether rows are scaled to unit length first (default False).
+        unbiased: Whether the U-statistic is taken (default True), or the biased V-statistic with each sample's kernel
+            with itself (False).
+        scale: Factor of the value (default 1).
+
+    Returns:
+        The discrepancy. `measure` adds `extras["sigma"]`, the bandwidth.
+
+    Raises:
+        UsageError: `sigma` is not above 0.
+        TooFewSamples: A side has a single sample and `unbiased` is True.
+        FeatureError: A row is all zeros where rows are normalised, or the sides have different numbers of columns.
+
+    Example:
+        >>> import divmetrics as dm
+        >>> real, fake = [[0.0], [0.0]], [[1.0], [1.0]]
+        >>> round(dm.metrics.mmd_rbf(real, fake, sigma=1.0), 4)  # 1 + 1 - 2 exp(-1/2)
+        0.7869
     """
     if sigma is not None and not sigma > 0:
         raise UsageError(f"sigma={sigma} is not possible; give a length above 0, or none for the median distance.")
-    real, fake, kernel = _sides(real, fake, {"sigma": sigma, "normalise": normalise})
+    real, fake, kernel = _prepared(real, fake, {"sigma": sigma, "normalise": normalise})
     value = mmd2(real, fake, kernel, unbiased=unbiased)
     return Measured(scale * value, extras={"sigma": kernel.sigma})

@@ -13,8 +13,8 @@ from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Va
 
 def _variance(pool: Pool, **options: Any) -> float | None:
     sigma = bandwidth(pool.fake, options["sigma"])
-    of_log = log_variance(pool.fake, sigma, own=options["sigma"] is None)
-    return None if of_log is None else of_log * effective(pool.fake, sigma) ** 2
+    variance_of_log = log_variance(pool.fake, sigma, own=options["sigma"] is None)
+    return None if variance_of_log is None else variance_of_log * effective(pool.fake, sigma) ** 2
 
 
 @metric(
@@ -31,19 +31,36 @@ def _variance(pool: Pool, **options: Any) -> float | None:
     about=About(
         formula=r"1 \Big/ \frac{1}{n^2} \sum_{ij} k(y_i, y_j)^2, \quad k(x, y) = e^{-|x - y|^2 / 2\sigma^2}",
         sees="Dropped and thinned modes that lie farther apart than sigma; near-duplicates.",
-        blind="With the default sigma, which follows the fakes, their collapse to one cluster: see rke_ratio.",
-        bias="Downwards, at most n; by about the share 1/n of its value.",
+        blind="With the default sigma, which follows the fake samples, their collapse to one cluster: see rke_ratio.",
+        bias="Downwards, by about 1/n of its value; at most n.",
         cost="One pass over the pairs, O(n² d).",
     ),
 )
 def rke(fake: Rows, *, sigma: float | None = None) -> Measured:
-    """Effective number of modes, 1 over the mean squared Gaussian kernel; in [1, n], higher is more diverse.
+    """Effective number of modes, 1 over the mean squared Gaussian kernel of all pairs; in [1, n], higher is more
+    diverse.
 
-    Jalali 2023 (RKE-MC). K tight modes with weights w, far apart, give 1 / sum of w². All depends on `sigma`: 10 times
-    the spread of a mode and half the gap between modes is right; None is half the root mean square distance,
-    which is scale free. Extras: `sigma`, at which the reals are measured too where they are at hand (rke_ratio takes
-    the reals' bandwidth for both).
-    Raises UsageError for `sigma` <= 0.
+    The exponential of the order-2 Renyi kernel entropy (RKE-MC). K tight modes with weights w, far apart, give 1 / sum
+    of w². Everything depends on `sigma`: 10 times the spread of a mode, or half the gap between modes, is a good
+    choice. Jalali 2023, eq. 9.
+
+    Args:
+        fake: Fake samples: `[m, d]` array, tensor or `Rows`.
+        sigma: Bandwidth in feature units, above 0 (default None: half the root mean square distance of the samples,
+            which makes the value free of scale). Smaller ones tell more modes apart.
+
+    Returns:
+        The effective number. `measure` adds `extras["sigma"]`, the bandwidth. In a report, the real samples are
+        measured at the same bandwidth (rke_ratio takes that of the real samples for both).
+
+    Raises:
+        UsageError: `sigma` is not above 0.
+
+    Example:
+        >>> import divmetrics as dm
+        >>> fake = [[0.0], [0.0], [0.0], [100.0]]  # two modes with weights 3/4 and 1/4
+        >>> round(dm.metrics.rke(fake, sigma=1.0), 6)  # 1 / (9/16 + 1/16)
+        1.6
     """
     width = bandwidth(fake, sigma)
     return Measured(effective(fake, width), extras={"sigma": width})

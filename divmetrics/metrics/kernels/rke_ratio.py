@@ -1,4 +1,4 @@
-"""Renyi kernel entropy of the fakes against that of the reals, at one bandwidth."""
+"""Renyi kernel entropy of the fake samples relative to the real ones, at one bandwidth."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _variance(pool: TwoSamplePool, **options: Any) -> float | None:
 
 
 def _resample(pool: TwoSamplePool, splits: Splits, **options: Any) -> Tensor:
-    """At the bandwidth of the reals as they are: where reals and fakes are alike the ratio is 1 at any."""
+    """The ratio on each split `[B]`, at the bandwidth of all real samples; for equal distributions it is 1 at any."""
     real, fake = effective_of_splits(pool.whole, bandwidth(pool.real, options["sigma"]), splits)
     return fake / real
 
@@ -39,20 +39,42 @@ def _resample(pool: TwoSamplePool, splits: Splits, **options: Any) -> Tensor:
     uncertainty=UncertaintySpec(variance=Variance("U-statistic theory", _variance), resample=_resample),
     about=About(
         formula=r"\sum_{ij} k(x_i, x_j)^2 \Big/ \sum_{ij} k(y_i, y_j)^2, \quad k(x, y) = e^{-|x - y|^2 / 2\sigma^2}",
-        sees="Dropped modes, shrunken modes, duplicates: all that brings fakes nearer to each other than reals are.",
-        blind="Where the fakes are: noise and invented modes read as diversity. Look at a fidelity metric beside it.",
+        sees="Dropped modes, shrunken modes, duplicates: everything that brings fake samples nearer to each other "
+        "than real ones are.",
+        blind="Where the fake samples are: noise and invented modes read as diversity. Look at a fidelity metric "
+        "beside it.",
         bias="None to first order where both sides have n samples and are alike.",
         cost="One pass over the pairs, O(n² d); the null is one more pass.",
     ),
 )
 def rke_ratio(real: Rows, fake: Rows, *, sigma: float | None = None) -> Measured:
-    """Effective number of the fakes' modes over that of the reals'; 1 for equal distributions, lower is collapse.
+    """Effective number of modes of the fake samples over that of the real ones; >= 0, 1 for equal distributions, lower
+    means collapse.
 
-    Jalali 2023: mean k² of the reals over mean k² of the fakes, k a Gaussian kernel. `sigma=None` is half the root mean
-    square distance of the reals, for both sides: a collapsed side cannot choose a bandwidth that makes it look diverse.
-    Compare at equal sizes. Extras: `real`, `fake`, `sigma`. Raises UsageError for `sigma` <= 0.
+    The ratio of Renyi kernel entropies of order 2 (as rke): mean k² of the real samples over that of the fake ones,
+    with k a Gaussian kernel. Both sides use the bandwidth of the real samples, so that a collapsed side cannot choose
+    one that makes it look diverse. Compare at equal sizes. Jalali 2023.
+
+    Args:
+        real: Real samples: `[n, d]` array, tensor or `Rows`.
+        fake: Fake samples: `[m, d]`, in the same feature space.
+        sigma: Bandwidth in feature units, above 0 (default None: half the root mean square distance of the real
+            samples).
+
+    Returns:
+        The ratio. `measure` adds the extras `real` and `fake` (the two effective numbers) and `sigma` (the bandwidth).
+
+    Raises:
+        UsageError: `sigma` is not above 0.
+        FeatureError: The two sides have different numbers of columns.
+
+    Example:
+        >>> import divmetrics as dm
+        >>> real, fake = [[0.0], [100.0], [200.0], [300.0]], [[0.0], [0.0], [100.0], [100.0]]
+        >>> round(dm.metrics.rke_ratio(real, fake, sigma=1.0), 6)  # two modes of four
+        0.5
     """
     same_width(real.d, fake.d)
     width = bandwidth(real, sigma)
-    reals, fakes = effective(real, width), effective(fake, width)
-    return Measured(fakes / reals, extras={"real": reals, "fake": fakes, "sigma": width})
+    of_real, of_fake = effective(real, width), effective(fake, width)
+    return Measured(of_fake / of_real, extras={"real": of_real, "fake": of_fake, "sigma": width})

@@ -1,4 +1,4 @@
-"""Vendi score: the effective number of different samples, with no reference at all."""
+"""Vendi score: the effective number of distinct samples, without a reference."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from math import exp, inf
 
 import torch
 
-from divmetrics.arrays.linalg import entropy_pull, float64, spectral_entropy
+from divmetrics.arrays.linalg import entropy_influence, float64, spectral_entropy
 from divmetrics.arrays.splits import Pool
 from divmetrics.arrays.summaries import UnitGram
 from divmetrics.errors import UsageError
 from divmetrics.records.metric import About, Laws, UncertaintySpec, Variance, metric
 
 ENOUGH = 8
-"""Samples, in units of the score, from which its influence function holds: below, many are directions of their own."""
+"""Samples, in units of the score, from which its influence function holds; below, many have their own direction."""
 
 
 def _variance(pool: Pool, *, order: float) -> float | None:
-    pull = entropy_pull(torch.nn.functional.normalize(float64(pool.fake.features), dim=1), order)
+    influence = entropy_influence(torch.nn.functional.normalize(float64(pool.fake.features), dim=1), order)
     value = _score(UnitGram.of(pool.fake.features, pool.fake.index), order)
-    return None if pull is None or pool.m < ENOUGH * value else pull.variance * value**2
+    return None if influence is None or pool.m < ENOUGH * value else influence.variance * value**2
 
 
 def _score(fake: UnitGram, order: float) -> float:
@@ -40,17 +40,35 @@ def _score(fake: UnitGram, order: float) -> float:
         r"\quad K_{ij} = \cos(y_i, y_j)",
         sees="Dropped modes, shrunken modes and repeated samples, all as a smaller number.",
         blind="Where the samples are: noise and invented modes read as diversity. On features far from 0, as networks "
-        "give them, all cosines are near 1 and it moves little: see vendi_ratio.",
+        "give them, all cosines are near 1 and the value hardly moves: see vendi_ratio.",
         bias="Downwards, at most n and at most d: compare sets of one size.",
         cost="O(n d² + d³): 0.3 s at 5,000 x 1280; the interval 1 s.",
     ),
 )
 def vendi(fake: UnitGram, *, order: float = 1.0) -> float:
-    """Effective number of distinct samples; in [1, n], higher is more diverse. Friedman and Dieng 2023, eq. 3.
+    """Effective number of distinct samples; in [1, n], higher is more diverse.
 
-    exp of the Renyi entropy of the eigenvalues of K / n, K the cosine similarities: n orthogonal rows give n, copies 1.
-    `order` from 0 (rank) to inf (one over the largest eigenvalue): small orders weigh rare modes more, large ones less.
-    Raises UsageError on a negative order. There is no reference: compare with the same number of reals.
+    The exponential of the Renyi entropy of the eigenvalues of K / n, with K the cosine similarities of the samples: n
+    orthogonal rows give n, copies of one row give 1. There is no reference: compare with the same number of real
+    samples. Friedman and Dieng 2023, eq. 3; orders other than 1 from Pasarkar and Dieng 2024.
+
+    Args:
+        fake: Fake samples: `[m, d]` array, tensor or `UnitGram`; no row may be all zeros.
+        order: Order of the entropy, from 0 (the rank) over 1 (Shannon, default) to inf (1 over the largest eigenvalue).
+            Small orders weigh rare modes more; the value falls as it grows.
+
+    Returns:
+        The effective number.
+
+    Raises:
+        UsageError: `order` is negative or not a number.
+        FeatureError: A row is all zeros and has no direction.
+
+    Example:
+        >>> import divmetrics as dm
+        >>> fake = [[1.0, 0.0], [2.0, 0.0], [0.0, 1.0], [0.0, 3.0]]  # two directions, each twice
+        >>> round(dm.metrics.vendi(fake), 6)
+        2.0
     """
     if not order >= 0:
         raise UsageError(f"order={order} is not possible; give a number from 0 to inf, such as order=1.")
