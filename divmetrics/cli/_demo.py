@@ -26,14 +26,13 @@ def demo(output: str | None, quiet: bool) -> None:
     """
     from divmetrics.cli import demo as digits
     from divmetrics.report import page
-    from divmetrics.scoring import score as engine
+    from divmetrics.scoring.score import score
 
     with nullcontext(output) if output else TemporaryDirectory(prefix="divmetrics-") as folder:
         sets = digits.write_images(Path(folder))
         names = ("healthy", "collapsed")
         reports = [
-            engine.score(str(sets["real"]), str(sets[name]), metrics=digits.METRICS, progress=not quiet)
-            for name in names
+            score(str(sets["real"]), str(sets[name]), metrics=digits.METRICS, progress=not quiet) for name in names
         ]
     for name, report in zip(names, reports, strict=True):
         show(page.of_report(report, title=f"the {name} generator"))

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from divmetrics.cli._options import Measuring, debug_option, measuring
+from divmetrics.cli._options import debug_option, options_of_request
 from divmetrics.cli._output import check_outputs, say
+from divmetrics.records.run_options import ExtractRequest
 
 
-@click.command(short_help="Keep the features of SOURCE, to score it often.")
+@click.command("extract", short_help="Keep the features of SOURCE, to score it often.")
 @click.argument("source")
 @click.option("-o", "--output", required=True, metavar="OUT.dms", help="File that keeps the features.")
-@measuring
+@options_of_request(ExtractRequest)
 @debug_option
-def extract(source: str, output: str, measuring: Measuring) -> None:
+def extract_command(source: str, output: str, keywords: dict[str, Any]) -> None:
     """Run the network over SOURCE once and keep its features.
 
     OUT.dms then stands for SOURCE, as REAL or FAKE, for any metric. Shards are joined by a plus: a.dms+b.dms.
     """
     check_outputs(None, output)
-    from divmetrics.scoring import score as engine
+    from divmetrics.scoring.score import extract
 
-    side = engine.extract(source, output, **measuring.keywords())
+    side = extract(source, output, **keywords)
     skipped = f", {len(side.skipped)} skipped" if side.skipped else ""
     say(f"{output}: {side.n} samples of {side.source}{skipped}.\n")

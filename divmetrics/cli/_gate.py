@@ -9,21 +9,12 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from divmetrics.cli._options import (
-    Comparing,
-    Measuring,
-    comparing,
-    debug_option,
-    json_option,
-    md_option,
-    measuring,
-    metrics_option,
-    samples_option,
-)
+from divmetrics.cli._options import debug_option, json_option, md_option, options_of_request, samples_option
 from divmetrics.cli._output import check_outputs, deliver, save_samples
 from divmetrics.errors import UsageError
 from divmetrics.records.files import write_text
 from divmetrics.records.results import Report
+from divmetrics.records.run_options import ScoreRequest
 from divmetrics.report import gated as view
 from divmetrics.report.gate.judge import judge
 from divmetrics.report.gate.rules import Rules, read_rules
@@ -35,9 +26,7 @@ _FOR_BOTH = frozenset({"sources", "config", "json_path", "md_path", "junit_path"
 @click.command(short_help="Hold samples or a report against rules: an exit code.")
 @click.argument("sources", nargs=-1, required=True, metavar="REAL FAKE | REPORT.json")
 @click.option("--config", metavar="PATH", help="Rule file.  [default: divmetrics.toml, else pyproject.toml]")
-@metrics_option
-@measuring
-@comparing
+@options_of_request(ScoreRequest)
 @json_option
 @md_option
 @click.option("--junit", "junit_path", metavar="PATH", help="Write JUnit XML, one testcase a rule.")
@@ -48,9 +37,7 @@ def gate(
     ctx: click.Context,
     sources: tuple[str, ...],
     config: str | None,
-    measuring: Measuring,
-    comparing: Comparing,
-    metrics: str | None,
+    keywords: dict[str, Any],
     json_path: str | None,
     md_path: str | None,
     junit_path: str | None,
@@ -72,13 +59,7 @@ def gate(
     """
     check_outputs(json_path, md_path, junit_path, samples_path)
     rules = read_rules(config)
-    report = _report(
-        ctx,
-        sources,
-        rules,
-        metrics,
-        {**measuring.keywords(rules.extractors), **comparing.keywords(), "samples": samples_path is not None},
-    )
+    report = _report(ctx, sources, rules, {**keywords, "samples": samples_path is not None})
     gated = judge(report, rules)
 
     for warning in gated.warnings:
@@ -91,21 +72,19 @@ def gate(
     return 0 if gated.passed else 1
 
 
-def _report(
-    ctx: click.Context, sources: tuple[str, ...], rules: Rules, metrics: str | None, keywords: Mapping[str, Any]
-) -> Report:
-    """The saved report, or a new one of the metrics that the rules name."""
+def _report(ctx: click.Context, sources: tuple[str, ...], rules: Rules, keywords: Mapping[str, Any]) -> Report:
+    """The saved report, or a new one of the metrics and the extractor that the rules name."""
     if len(sources) == 1:
         _refuse_measuring_options(ctx)
         return Report.load(sources[0])
     if len(sources) > 2:
         raise UsageError(f"gate takes REAL FAKE or REPORT.json, got {len(sources)} arguments.")
-    if not (metrics or rules.metrics):
-        metrics = "default"  # only the verdict is asked for
-    from divmetrics.scoring import score as engine
+    from divmetrics.scoring.score import score
 
     real, fake = sources
-    return engine.score(real, fake, metrics=metrics or rules.metrics, **keywords).with_meta(argv=list(ctx.obj))
+    named = {"metrics": rules.metrics, "extractor": rules.extractors}
+    of_rules = {name: value for name, value in named.items() if value}  # none where only the verdict is asked for
+    return score(real, fake, **{**of_rules, **keywords}).with_meta(argv=list(ctx.obj))
 
 
 def _refuse_measuring_options(ctx: click.Context) -> None:

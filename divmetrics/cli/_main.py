@@ -14,11 +14,11 @@ import click
 from divmetrics._version import __version__
 from divmetrics.cli._cache import cache
 from divmetrics.cli._demo import demo
-from divmetrics.cli._extract import extract
+from divmetrics.cli._extract import extract_command
 from divmetrics.cli._gate import gate
 from divmetrics.cli._list import list_parts
 from divmetrics.cli._output import plain_warnings, tell
-from divmetrics.cli._score import score
+from divmetrics.cli._score import score_command
 from divmetrics.cli._validate import validate
 from divmetrics.cli._weights import weights
 from divmetrics.cli._zoo import zoo
@@ -64,7 +64,7 @@ def commands(ctx: click.Context) -> None:
         ctx.exit(WRONG)
 
 
-for command in (score, gate, extract, list_parts, zoo, validate, weights, cache, demo):
+for command in (score_command, gate, extract_command, list_parts, zoo, validate, weights, cache, demo):
     commands.add_command(command)
 
 

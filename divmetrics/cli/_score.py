@@ -2,40 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
-from divmetrics.cli._options import (
-    Comparing,
-    Measuring,
-    comparing,
-    debug_option,
-    json_option,
-    md_option,
-    measuring,
-    metrics_option,
-    samples_option,
-)
+from divmetrics.cli._options import debug_option, json_option, md_option, options_of_request, samples_option
 from divmetrics.cli._output import check_outputs, deliver, save_samples
+from divmetrics.records.run_options import ScoreRequest
 
 
-@click.command(short_help="Measure samples FAKE against a reference REAL.")
+@click.command("score", short_help="Measure samples FAKE against a reference REAL.")
 @click.argument("real")
 @click.argument("fake")
-@metrics_option
-@measuring
-@comparing
+@options_of_request(ScoreRequest)
 @json_option
 @md_option
 @samples_option
 @debug_option
 @click.pass_obj
-def score(
+def score_command(
     argv: tuple[str, ...],
     real: str,
     fake: str,
-    measuring: Measuring,
-    comparing: Comparing,
-    metrics: str | None,
+    keywords: dict[str, Any],
     json_path: str | None,
     md_path: str | None,
     samples_path: str | None,
@@ -47,12 +36,9 @@ def score(
     """
     check_outputs(json_path, md_path, samples_path)
     from divmetrics.report import page
-    from divmetrics.scoring import (
-        score as engine,  # torch comes with it: not before the command line is known to be right
-    )
+    from divmetrics.scoring.score import score  # torch comes with it: not before the command line is known to be right
 
-    keywords = {**measuring.keywords(), **comparing.keywords(), "samples": samples_path is not None}
-    report = engine.score(real, fake, metrics=metrics or "default", **keywords).with_meta(argv=list(argv))
+    report = score(real, fake, samples=samples_path is not None, **keywords).with_meta(argv=list(argv))
     if samples_path is not None:
         save_samples(report, samples_path)
     deliver(page.of_report(report), report.to_json(), json_path, md_path)

@@ -34,11 +34,11 @@ def run(
     how: extract.How,
     own: range | None = None,
 ) -> extract.Extracted:
-    """As `extract.run`, with the features of earlier runs where `how.cache` holds them; new ones are kept there.
+    """As `extract.run`, with the features of earlier runs where `how.store` holds them; new ones are kept there.
 
     A part is kept as soon as it is whole, so that a run that was killed goes on where it was.
     """
-    begin, cache = perf_counter(), how.cache
+    begin, cache = perf_counter(), how.store
     places = range(len(source)) if own is None else own
     contents = source.fingerprints(places) if cache is not None and encoders else None
     if cache is None or contents is None:

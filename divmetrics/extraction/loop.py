@@ -11,21 +11,23 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from time import perf_counter
-from typing import Literal
+from typing import Annotated, Any, Literal, Self
 
 import torch
 from torch import Tensor
 
 from divmetrics.arrays import devices, dist
 from divmetrics.encoders._encoder import Encoder
-from divmetrics.errors import SourceError, Unavailable, UnknownName, UsageError
+from divmetrics.errors import SourceError, Unavailable, UsageError
 from divmetrics.extraction import loading
 from divmetrics.extraction.device_images import check_decoder, on_device
-from divmetrics.extraction.engines import Network, Precision, exact_float32, fast_type, memory_named
+from divmetrics.extraction.engines import Network, exact_float32, fast_type, memory_named
 from divmetrics.extraction.loading import named_if_a_worker_dies
 from divmetrics.extraction.store import Cache
 from divmetrics.records.extractor import Layer
+from divmetrics.records.keywords import Help, OptionRecord
 from divmetrics.records.results import Skipped
+from divmetrics.records.run_options import RunOptions
 from divmetrics.sources import Source, Stream
 
 Add = Callable[[str, Layer, Tensor, Tensor], None]
@@ -42,43 +44,27 @@ FEW = 200
 
 
 @dataclass(frozen=True)
-class How:
-    """What changes the speed and not the numbers, and how many samples may be unreadable.
+class How(RunOptions):
+    """The options of a run, and where features are found and images resized.
 
     Raises UsageError on a value that cannot be, Unavailable on a device that is not here.
     """
 
-    device: str = "auto"
-    batch_size: int | Literal["auto"] = "auto"
-    workers: int | Literal["auto"] = "auto"
-    """Processes that decode; 0 decodes in the main process."""
-    max_skipped: float = 0.01
-    """Share of unreadable samples above which the run fails."""
-    progress: bool = False
-    """Show a bar on stderr where that is a terminal."""
-    cache: Cache | None = None
+    store: Cache | None = None
     """Where features of samples seen before are found; None computes all."""
-    precision: Precision = "float32"
-    """`fast` trades digits for speed, and every signature says so."""
-    jpeg: Literal["pillow", "device"] = "pillow"
-    """What decodes JPEG files: Pillow, or nvJPEG on the device, which rounds otherwise; signatures say so."""
-    resizing: Literal["auto", "workers", "device"] = "auto"
-    """Where images are resized, by encoders that can do both to 1e-3 grey levels; `auto` takes a GPU."""
+    resizing: Annotated[
+        Literal["auto", "workers", "device"],
+        Help("Where images are resized, by encoders that can do both to 1e-3 grey levels; auto takes a GPU."),
+    ] = "auto"
+
+    @classmethod
+    def of(cls, other: OptionRecord, **changes: Any) -> Self:
+        """The run options of a request, with the cache that they name."""
+        made = super().of(other, **changes)
+        return replace(made, store=Cache.chosen(made.cache))
 
     def __post_init__(self) -> None:
-        if self.batch_size != "auto" and self.batch_size < 1:
-            raise UsageError(f"a batch of {self.batch_size} samples cannot be; give --batch-size 1 or more, or auto.")
-        if self.workers != "auto" and self.workers < 0:
-            raise UsageError(f"{self.workers} workers cannot be; give --workers 0 or more, or auto.")
-        if not 0 <= self.max_skipped <= 1:
-            raise UsageError(f"max-skipped {self.max_skipped} is no share; give a number from 0 to 1.")
-        for name, value, known in [
-            ("precision", self.precision, ("float32", "fast")),
-            ("jpeg", self.jpeg, ("pillow", "device")),
-            ("resizing", self.resizing, ("auto", "workers", "device")),
-        ]:
-            if value not in known:
-                raise UnknownName.of(name, value, known)
+        super().__post_init__()
         device = devices.resolve(self.device)
         if self.jpeg == "device":
             check_decoder(device)

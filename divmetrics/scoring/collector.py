@@ -164,7 +164,7 @@ class Collector:
             places = torch.tensor(range(len(source)) if own is None else own)
             chosen = places[Sample.chosen(places + first)].sort().values.tolist()
             layers = {layer for encoder in encoders for layer in self.needs(encoder.name)}
-            lenient = replace(how, cache=None, max_skipped=1.0, progress=False)  # who skips what is told by the others
+            lenient = replace(how, store=None, max_skipped=1.0, progress=False)  # who skips what is told by the others
             extract.run(source, encoders, layers=layers, add=add, how=lenient, own=chosen)
 
     def collected(self) -> Collected:

@@ -152,8 +152,8 @@ def _uncertainties(
             value.value,
             sides.pool(task),
             splits,
-            level=plan.ci_level,
-            null=plan.null,
+            level=plan.questions.ci_level,
+            null=plan.questions.null,
         )
         for task in tasks
         if isinstance(value := values[task.key], Measured) and finite_or_none(value.value) is not None
@@ -199,7 +199,7 @@ def _result(
         n_fake=n["fake"],
         signature=signature,
         ci=uncertainty.ci,
-        ci_level=plan.ci_level if uncertainty.ci is not None else None,
+        ci_level=plan.questions.ci_level if uncertainty.ci is not None else None,
         ci_method=uncertainty.method,
         null=uncertainty.null,
         extras=extras,

@@ -7,17 +7,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property, partial
+from pathlib import Path
 from time import perf_counter
-from typing import Any, Literal, Self, cast
+from typing import Any, Self, cast
+
+import numpy as np
 
 from divmetrics.arrays import dist
 from divmetrics.encoders import load_encoder
 from divmetrics.encoders._encoder import Encoder
 from divmetrics.errors import MeasureError, SourceError, UsageError
 from divmetrics.extraction.loop import How
-from divmetrics.extraction.store import Cache
-from divmetrics.records.extractor import ExtractorChoice, Layer, Spec
+from divmetrics.records.extractor import Layer, Spec
+from divmetrics.records.keywords import method_called_with
 from divmetrics.records.results import Report
+from divmetrics.records.run_options import LoadRequest, MeterRequest, PlanRequest
 from divmetrics.scoring import collected as store
 from divmetrics.scoring.collected import Collected
 from divmetrics.scoring.collector import Collector
@@ -37,37 +41,25 @@ class Meter:
     meter.add("fake", generator(noise))
     meter.results()["recall"].value
     ```
-
-    `metrics`, `extractor`: as on the command line, or lists. `device`, `batch_size`, `workers` change the speed, not
-    the numbers; `precision="fast"` and `jpeg="device"` change both, and signatures say so. Unreadable samples are
-    skipped and listed; more than the share `max_skipped` of them is a SourceError. Features of whole sources are kept
-    in `cache`: True the usual place, a path that folder, False none. `ci_level=0` and `null=False` leave out the
-    intervals and the null bands, which take longer than the values.
     """
 
-    def __init__(
-        self,
-        metrics: str | Sequence[str] = "default",
-        extractor: ExtractorChoice = "efficientnet-lite0",
-        *,
-        seed: int = 0,
-        device: str = "auto",
-        batch_size: int | Literal["auto"] = "auto",
-        workers: int | Literal["auto"] = "auto",
-        max_skipped: float = 0.01,
-        cache: str | os.PathLike[str] | bool = True,
-        progress: bool = False,
-        ci_level: float = 0.95,
-        null: bool = True,
-        modes: int | None = None,
-        samples: bool = False,
-        confusion: Any = None,
-        precision: Literal["float32", "fast"] = "float32",
-        jpeg: Literal["pillow", "device"] = "pillow",
-    ) -> None:
-        wanted = {"ci_level": ci_level, "null": null, "modes": modes, "samples": samples, "confusion": confusion}
-        self.plan = Plan.of(metrics, extractor, seed, **wanted)
-        self._how = How(device, batch_size, workers, max_skipped, progress, Cache.chosen(cache), precision, jpeg)
+    plan: Plan
+
+    @method_called_with(MeterRequest, positional=2)
+    def __init__(self, request: MeterRequest) -> None:
+        """A meter without samples."""
+        self._start(request)
+
+    @classmethod
+    def of(cls, request: MeterRequest) -> Self:
+        """The meter of a request that is checked already."""
+        meter = cls.__new__(cls)
+        meter._start(request)
+        return meter
+
+    def _start(self, request: MeterRequest) -> None:
+        self.plan = Plan.of_request(PlanRequest.of(request, confusion=_matrix(request.confusion)))
+        self._how = How.of(request)
         self._sides: dict[SideName, Collector] = {
             side: Collector(partial(self.plan.needs, side)) for side in (*SIDES, HELD_OUT)
         }
@@ -83,7 +75,7 @@ class Meter:
         if labels is not None and isinstance(source, Source):
             source = with_labels(source, labels)
         with _naming(side):
-            once = replace(self._how, cache=None)  # nobody will show this batch again
+            once = replace(self._how, store=None)  # nobody will show this batch again
             collector.take(source, self._encoders(source), once, first=dist.first_of_rank() + collector.n)
 
     def take(self, side: SideName, source: Source | Stream | Collected) -> None:
@@ -143,12 +135,13 @@ class Meter:
         store.save(path, {side: self.collected(side) for side in self.filled}, request)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], metrics: str | Sequence[str] = "default", **how: Any) -> Self:
-        """The meter that `save` wrote; `metrics` as in the constructor, for they are not part of the file."""
-        sides, meta = store.load(path)
+    @method_called_with(LoadRequest, positional=2)
+    def load(cls, request: LoadRequest) -> Self:
+        """The meter that `save` wrote; its metrics may be others than those it was filled for."""
+        sides, meta = store.load(request.path)
         if not set(SIDES) <= set(sides):
-            raise SourceError(f"{path} holds {' and '.join(sides)}, not the two sides of a meter.")
-        meter = cls(metrics, meta["extractor"], seed=meta["seed"], **how)
+            raise SourceError(f"{request.path} holds {' and '.join(sides)}, not the two sides of a meter.")
+        meter = cls.of(MeterRequest.of(request, extractor=meta["extractor"], seed=meta["seed"]))
         for side, collected in sides.items():
             meter.take(cast("SideName", side), collected)
         return meter
@@ -212,3 +205,14 @@ def _naming(side: SideName) -> Iterator[None]:
         yield
     except MeasureError as error:
         raise error.within(side) from None
+
+
+def _matrix(given: Any) -> Any:
+    """A confusion matrix as it is, or read from a .npy or .csv file. Raises UsageError where that is none."""
+    if not isinstance(given, (str, os.PathLike)):
+        return given
+    path = Path(given)
+    try:
+        return np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.loadtxt(path, delimiter=",", ndmin=2)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} is no confusion matrix ({error}); give numbers, a row for each true class.") from None

@@ -25,12 +25,12 @@ ALWAYS = ("precision", "coverage", "realism", "rarity", "duplicate_fraction")
 
 
 def samples_of(tasks: Sequence[Task], found: Mapping[str, Any], sides: TaskInputs, plan: Plan) -> dict[str, Any]:
-    """Side -> column -> one value a sample: what the metrics said, and with `plan.samples` all there is to say."""
+    """Side -> column -> one value a sample: those of the metrics; all there are where `samples` was asked for."""
     columns: Columns = {"real": {}, "fake": {}}
     for task in tasks:
         if isinstance(value := found[task.key], Measured) and sides.cut(task) is None:
             _keep(columns, task.key, value)
-    if plan.samples and (extractor := _pooled(sides)) is not None:
+    if plan.questions.samples and (extractor := _pooled(sides)) is not None:
         real, fake = (sides.collected[side].get(extractor, "pooled", Rows) for side in SIDES)
         for name in ALWAYS:
             _add_columns(columns, f"{name}@{extractor}", name, real, fake)
@@ -46,10 +46,10 @@ def modes_of(tasks: Sequence[Task], sides: TaskInputs, plan: Plan) -> tuple[Mode
     """
     counted = [task for task in tasks if task.request.metric.fake.summary is ClassTally and task.request.metric.real]
     labelled = [task for task in counted if task.extractor == LABELS]
-    if labelled and plan.modes is None:
+    if labelled and plan.questions.modes is None:
         return _class_table(labelled[0], sides, plan)
-    by_classes = plan.confusion is not None and counted
-    wanted = plan.modes is not None or counted or not all(task.request.explicit for task in tasks)
+    by_classes = plan.questions.confusion is not None and counted
+    wanted = plan.questions.modes is not None or counted or not all(task.request.explicit for task in tasks)
     if wanted and not by_classes and (extractor := _pooled(sides)) is not None:
         return _cluster_table(extractor, sides, plan)
     return _class_table(counted[0], sides, plan) if counted else ()
@@ -57,14 +57,14 @@ def modes_of(tasks: Sequence[Task], sides: TaskInputs, plan: Plan) -> tuple[Mode
 
 def _class_table(task: Task, sides: TaskInputs, plan: Plan) -> tuple[Mode, ...]:
     real, fake = (cast("ClassTally", sides.summary(task, side)) for side in SIDES)
-    return mode_table(real, fake, sides.class_names if task.extractor == LABELS else None, plan.confusion)
+    return mode_table(real, fake, sides.class_names if task.extractor == LABELS else None, plan.questions.confusion)
 
 
 def _cluster_table(extractor: str, sides: TaskInputs, plan: Plan) -> tuple[Mode, ...]:
     real, fake = (sides.collected[side].get(extractor, "pooled", Rows) for side in SIDES)
     paths = sides.collected["real"].paths or tuple(f"#{place}" for place in real.index.tolist())
     named = dict(zip(real.index.tolist(), paths, strict=True))
-    table = cluster_table(real, fake, plan.modes, plan.seed)
+    table = cluster_table(real, fake, plan.questions.modes, plan.seed)
     return tuple(replace(mode, exemplars=tuple(named[place] for place in places)) for mode, places in table)
 
 

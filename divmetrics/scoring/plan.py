@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,8 +11,10 @@ from typing import Any, Literal, Self
 
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import DivmetricsError, FeatureError, MissingLayer, TooFewSamples, UnknownName, UsageError
-from divmetrics.records.extractor import ExtractorChoice, Layer, Spec
+from divmetrics.records.extractor import Layer, Spec
+from divmetrics.records.keywords import method_called_with
 from divmetrics.records.metric import METRICS, Metric, Need
+from divmetrics.records.run_options import ExtractorOptions, PlanRequest, Questions
 
 SideName = Literal["real", "fake", "held_out"]
 SIDES: tuple[SideName, SideName] = ("real", "fake")
@@ -97,51 +100,33 @@ class Plan:
     seed: int
     companions: Mapping[str, Spec] = field(default_factory=dict)
     """Extractors that nobody asked for and that serve only the metrics whose layer no other extractor gives."""
-    ci_level: float = 0.95
-    """Level of the intervals and of the null bands; 0 leaves the intervals out."""
-    null: bool = True
-    """Whether two-sample metrics get the band of "fakes and reals from one distribution"."""
-    modes: int | None = None
-    """Number of clusters that stand in for classes; None takes the classes, and where there are none chooses."""
-    samples: bool = False
-    """Whether all that can be said of single samples is wanted."""
-    confusion: Any = None
-    """Of the classifier that gave the classes, `[classes, classes]`, row = true class; None counts them as given."""
+    questions: Questions = field(default_factory=Questions)
 
     @classmethod
-    def of(
-        cls,
-        metrics: str | Sequence[str],
-        extractor: ExtractorChoice,
-        seed: int = 0,
-        *,
-        ci_level: float = 0.95,
-        null: bool = True,
-        modes: int | None = None,
-        samples: bool = False,
-        confusion: Any = None,
-    ) -> Self:
-        """`metrics` and `extractor` as on the command line, or as lists of their items."""
-        if not 0 <= ci_level < 1:
-            raise UsageError(f"ci-level {ci_level} cannot be; give a share such as 0.95, or 0 for no intervals.")
-        if modes is not None and modes < 1:
-            raise UsageError(f"modes {modes} cannot be; give a number of clusters from 1 on, or auto.")
+    @method_called_with(PlanRequest, positional=2)
+    def of(cls, request: PlanRequest) -> Self:
+        """The plan of what is asked for. Raises UsageError on anything that does not exist."""
+        return cls.of_request(request)
+
+    @classmethod
+    def of_request(cls, request: PlanRequest) -> Self:
+        """As `of`, of a request that is made already."""
         extractors: dict[str, Spec] = {}
-        for spec in Spec.parse_all(extractor):
+        for spec in specs_of(request):
             if (other := extractors.setdefault(spec.name, spec)) != spec:
                 raise UsageError(f"{other} and {spec} would both be called {spec.name}; score them in two runs.")
         if not extractors:
             raise UsageError("no extractor was named; leave the option out for the default.")
-        requests = tuple(_requests(as_items(metrics), seed))
+        requests = tuple(_requests(as_items(request.metrics), request.seed))
         given = {layer for spec in extractors.values() for layer in spec.extractor.provides}
         wanted = {r.companion for r in requests if not given.intersection(r.metric.fake.layers)}
         companions = {spec.name: spec for spec in sorted(filter(None, wanted), key=str)}
-        return cls(requests, extractors, seed, companions, ci_level, null, modes, samples, confusion)
+        return cls(requests, extractors, request.seed, companions, Questions.of(request))
 
     @property
     def uncertain(self) -> bool:
         """Whether intervals or nulls are wanted, for which the samples themselves are needed, not only their sums."""
-        return self.ci_level > 0 or self.null
+        return self.questions.ci_level > 0 or self.questions.null
 
     def needs(self, side: SideName, extractor: str) -> dict[Layer, set[type[Any]]]:
         """Layer -> summaries to keep of what `extractor` gives on `side`."""
@@ -152,7 +137,7 @@ class Plan:
                 continue
             for layer in need.layers:
                 found.setdefault(layer, set()).update(_kept(need, rows_too=self.uncertain))
-        if extractor not in self.companions and (self.samples or self.modes is not None):
+        if extractor not in self.companions and (self.questions.samples or self.questions.modes is not None):
             found.setdefault("pooled", set()).add(Rows)
         return found
 
@@ -204,6 +189,20 @@ def as_items(given: str | Sequence[str]) -> list[str]:
     """The items of a comma-separated text, or of a list of such texts."""
     texts = [given] if isinstance(given, str) else list(given)
     return [item.strip() for text in texts for item in str(text).split(",") if item.strip()]
+
+
+def specs_of(choice: ExtractorOptions) -> tuple[Spec, ...]:
+    """The extractors; `weights` is the option of the one that it can be meant for."""
+    specs, weights = Spec.parse_all(choice.extractor), choice.weights
+    if weights is None:
+        return specs
+    if len(specs) != 1:
+        raise UsageError("--weights needs exactly one extractor; write -e 'NAME?weights=PATH' for each of several.")
+    if "weights" not in specs[0].options:
+        raise UsageError(f"extractor {specs[0].extractor.name} has no weights to replace; leave --weights out.")
+    if "weights" in specs[0].given:
+        raise UsageError(f"{specs[0]} names its weights already; leave --weights out.")
+    return (specs[0].with_options(weights=os.fspath(weights)),)
 
 
 def _requests(items: Sequence[str], seed: int) -> Iterator[Request]:

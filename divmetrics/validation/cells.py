@@ -70,7 +70,7 @@ def values(
 ) -> dict[str, Found]:
     """Metric -> what it found; a metric that cannot be measured on these sides has the value None."""
     modes = 1 if real.labels is None else None  # no classes: a table of one cluster costs nothing, and nobody reads it
-    plan = Plan.of(metrics, "pixels", seed, ci_level=0, null=null, modes=modes)
+    plan = Plan.of(metrics, "pixels", seed=seed, ci_level=0, null=null, modes=modes)
     tolerant = replace(plan, requests=tuple(replace(request, explicit=False) for request in plan.requests))
     found: dict[str, Found] = dict.fromkeys((request.name for request in plan.requests), (None, None))
     try:

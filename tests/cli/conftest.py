@@ -1,5 +1,6 @@
-"""The command line in this process, and an engine that only notes what it was asked for."""
+"""The command line in this process, and a stand-in for `score` that only notes what it was asked for."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,11 +72,12 @@ class Engine:
 
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch, make_report: Callable[..., Report]) -> Engine:
-    from divmetrics.scoring import score as real_engine
+    import divmetrics.scoring.score  # noqa: F401  so that there is a module to patch
 
+    module = sys.modules["divmetrics.scoring.score"]
     standin = Engine(make_report(), [])
-    monkeypatch.setattr(real_engine, "score", standin.score)
-    monkeypatch.setattr(real_engine, "extract", standin.extract)
+    monkeypatch.setattr(module, "score", standin.score)
+    monkeypatch.setattr(module, "extract", standin.extract)
     return standin
 
 

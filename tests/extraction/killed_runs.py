@@ -51,7 +51,7 @@ def extract(images: Path, cache: Path | None, out: Path) -> None:
     encoder = Encoder("small", "0" * 64, "bicubic-aa-48", ("pooled",), Bicubic(48), lambda: network)
     source, found = open_source(images), list[Tensor]()
     assert isinstance(source, Source)
-    how = How("cpu", cache=None if cache is None else Cache(cache, 10**9))
+    how = How("cpu", store=None if cache is None else Cache(cache, 10**9))
     add = lambda _encoder, _layer, rows, _places: found.append(rows)  # noqa: E731
     taken = caching.run(source, [encoder], layers={"pooled"}, add=add, how=how)
     np.savez(out, rows=torch.cat(found).numpy(), engine=taken.engine)

@@ -62,7 +62,7 @@ def rows(source: Source, encoders: list[Encoder], cache: Cache | None, max_skipp
         if name == encoders[0].name and layer == "pooled":
             places.extend(index.tolist())
 
-    how = How(device="cpu", workers=0, max_skipped=max_skipped, cache=cache)
+    how = How(device="cpu", workers=0, max_skipped=max_skipped, store=cache)
     taken = caching.run(source, encoders, layers={"pooled"}, add=add, how=how)
     assert taken.paths == tuple(source.path(place) for place in places)
     assert [(skipped.path, skipped.reason) for skipped in taken.skipped] == [("0007.png", "empty file")]

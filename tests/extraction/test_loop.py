@@ -304,9 +304,9 @@ def test_a_worker_that_dies_is_named() -> None:
 
 def test_bad_settings_fail_before_anything_is_read() -> None:
     for given, message in [
-        ({"batch_size": 0}, "a batch of 0 samples"),
-        ({"workers": -1}, "-1 workers cannot be"),
-        ({"max_skipped": 1.5}, "max-skipped 1.5 is no share"),
+        ({"batch_size": 0}, "batch-size is 0; give a whole number of at least 1 or auto"),
+        ({"workers": -1}, "workers is -1; give a whole number of at least 0 or auto"),
+        ({"max_skipped": 1.5}, "max-skipped is 1.5; give a number of at least 0 and at most 1"),
         ({"device": "gpu"}, "unknown device 'gpu'"),
         ({"precision": "half"}, "unknown precision 'half'"),
         ({"jpeg": "gpu"}, "unknown jpeg 'gpu'"),

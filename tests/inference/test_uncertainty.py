@@ -86,7 +86,13 @@ def uncertainty_in(metric: Metric, given: TaskInputs, plan: Plan = PLAN) -> tupl
     task = Task(Request(metric, {}, metric.name, explicit=True), "features", "pooled")
     value = metric.function(*(given.summary(task, side) for side in task.request.sides))
     return value, uncertainty_of(
-        metric, {}, value, given.pool(task), SharedSplits(given.seed), level=plan.ci_level, null=plan.null
+        metric,
+        {},
+        value,
+        given.pool(task),
+        SharedSplits(given.seed),
+        level=plan.questions.ci_level,
+        null=plan.questions.null,
     )
 
 

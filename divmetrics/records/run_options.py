@@ -1,0 +1,208 @@
+"""The options of a run, each declared once; see `divmetrics.records.keywords` for what follows from a declaration."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from divmetrics.records.extractor import ExtractorChoice
+from divmetrics.records.keywords import Help, OptionRecord
+
+Names = str | Sequence[str]
+PathLike = str | os.PathLike[str]
+
+
+@dataclass(frozen=True)
+class RunOptions(OptionRecord):
+    """Where and how fast features are computed, which samples may be missing, and what is kept between runs."""
+
+    device: Annotated[
+        str, Help("Device that runs the networks; auto takes CUDA before MPS before the CPU.", "auto|cpu|cuda[:i]|mps")
+    ] = "auto"
+    batch_size: Annotated[int | Literal["auto"], Help("Images shown to the network at once.", at_least=1)] = "auto"
+    workers: Annotated[
+        int | Literal["auto"], Help("Threads or processes that decode images; 0 decodes in this process.", at_least=0)
+    ] = "auto"
+    max_skipped: Annotated[
+        float,
+        Help(
+            "Share of unreadable samples that is skipped and listed; a larger share is an error.",
+            "SHARE",
+            at_least=0,
+            at_most=1,
+        ),
+    ] = 0.01
+    precision: Annotated[
+        Literal["float32", "fast"],
+        Help("fast computes features in float16 on a GPU and in bfloat16 on a CPU that has it; signatures record it."),
+    ] = "float32"
+    jpeg: Annotated[
+        Literal["pillow", "device"],
+        Help(
+            "Decoder of JPEG files. device decodes them where the network runs, which changes pixels by a grey level "
+            "or two; signatures record it."
+        ),
+    ] = "pillow"
+    cache: Annotated[
+        bool | PathLike,
+        Help(
+            "Folder that keeps features between runs, in place of the one in DIVMETRICS_CACHE or where this system "
+            "keeps caches.",
+            "DIR",
+            in_python="True takes the usual folder, False keeps nothing.",
+        ),
+    ] = True
+    progress: Annotated[bool, Help("Show a progress bar on stderr where that is a terminal.", command_line=False)] = (
+        False
+    )
+    distributed: Annotated[
+        bool,
+        Help(
+            "Share the work among the ranks of the torch.distributed process group, each of which makes the same "
+            "calls; every rank gets the same result. Without it each process works alone.",
+            command_line=False,
+        ),
+    ] = False
+
+
+@dataclass(frozen=True)
+class Questions(OptionRecord):
+    """What is asked about two sets of samples besides the values of the metrics."""
+
+    ci_level: Annotated[
+        float,
+        Help("Level of confidence intervals and null bands; 0 leaves out the intervals.", "SHARE", at_least=0, below=1),
+    ] = 0.95
+    null: Annotated[
+        bool,
+        Help("Give each metric its null band: the values it takes where real and fake come from one distribution."),
+    ] = True
+    modes: Annotated[
+        int | None,
+        Help(
+            "Number of clusters of the real samples that serve as modes. Without it the classes do; where there are no "
+            "classes, as many clusters as the real samples show.",
+            "N|auto",
+            at_least=1,
+        ),
+    ] = None
+    samples: Annotated[
+        bool,
+        Help("Fill `report.samples` with everything known about single samples, one value each.", command_line=False),
+    ] = False
+    confusion: Annotated[
+        Any,
+        Help(
+            "Confusion matrix of the classifier that gave the classes, [classes, classes], row = true class, classes "
+            "in sorted order: an array, or a .npy or .csv file. The shares of the modes are corrected for its errors.",
+            "PATH",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class MetricOptions(OptionRecord):
+    """Which metrics are measured."""
+
+    metrics: Annotated[
+        Names,
+        Help(
+            "Metrics or a preset, see `divmetrics list metrics` and `list presets`: quick, or fid,recall:k=3.",
+            "NAME[:opt=value],...",
+            short="-m",
+        ),
+    ] = "default"
+
+
+@dataclass(frozen=True)
+class ExtractorOptions(OptionRecord):
+    """Which networks turn samples into features, and the seed of every draw."""
+
+    extractor: Annotated[
+        ExtractorChoice,
+        Help(
+            "Network that turns images into features, see `divmetrics list extractors`; options follow as a query: "
+            "'pixels?size=32'.",
+            "NAME[,NAME]",
+            short="-e",
+        ),
+    ] = "efficientnet-lite0"
+    weights: Annotated[PathLike | None, Help("Weights file for the extractor, in place of its own.", "PATH")] = None
+    seed: Annotated[int, Help("Seed of every random draw.", "N", at_least=0)] = 0
+
+
+@dataclass(frozen=True)
+class SampleOptions(OptionRecord):
+    """Which samples of a source are taken, and their classes."""
+
+    num: Annotated[
+        int | None, Help("Draw N samples from each side, without replacement, by the seed.", "N", at_least=1)
+    ] = None
+    labels: Annotated[
+        PathLike | None, Help("Class names of the samples: a csv file with the columns path,label.", "PATH")
+    ] = None
+
+
+SOURCE = (
+    "a folder, .zip, .tar, .npy, .npz or .dms file (several .dms joined by +), an array or tensor of images "
+    "[n, h, w, c] or of features [n, d], a torch Dataset or DataLoader, or an iterable of batches"
+)
+
+
+@dataclass(frozen=True)
+class _Pair:
+    real: Annotated[Any, Help(f"The reference samples: {SOURCE}.")]
+    fake: Annotated[Any, Help("The samples to be judged, as `real`.")]
+
+
+@dataclass(frozen=True)
+class _HeldOut:
+    held_out: Annotated[
+        Any,
+        Help(
+            "Real samples that the generator was not trained on; `real` is then its training set. c_t and fld need "
+            "them.",
+            "SOURCE",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class _Extraction:
+    source: Annotated[Any, Help(f"The samples: {SOURCE}.")]
+    out: Annotated[PathLike, Help("The .dms file to be written, whole or not at all.")]
+
+
+@dataclass(frozen=True)
+class _SavedMeter:
+    path: Annotated[PathLike, Help("The .dms file that `Meter.save` wrote.")]
+
+
+# The requests. Fields of the last base come first.
+
+
+@dataclass(frozen=True)
+class PlanRequest(Questions, ExtractorOptions, MetricOptions):
+    """Arguments of `Plan.of`: what is to be measured, whatever the samples and the machine."""
+
+
+@dataclass(frozen=True)
+class MeterRequest(RunOptions, PlanRequest):
+    """Arguments of `Meter`."""
+
+
+@dataclass(frozen=True)
+class LoadRequest(RunOptions, Questions, MetricOptions, _SavedMeter):
+    """Arguments of `Meter.load`."""
+
+
+@dataclass(frozen=True)
+class ExtractRequest(RunOptions, SampleOptions, ExtractorOptions, _Extraction):
+    """Arguments of `extract`."""
+
+
+@dataclass(frozen=True)
+class ScoreRequest(RunOptions, Questions, _HeldOut, SampleOptions, ExtractorOptions, MetricOptions, _Pair):
+    """Arguments of `score`."""
