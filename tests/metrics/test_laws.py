@@ -5,6 +5,8 @@ that "a tight cluster inside wide reals" is inside a few of their balls and not,
 of them at once.
 """
 
+import gc
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import inf
@@ -13,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+from divmetrics.arrays import memo
 from divmetrics.arrays.splits import FAKE, REAL, HeldOutPool, OneSamplePool, Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import ClassTally, Labelled, Rows
 from divmetrics.records.metric import METRICS, Laws, Metric
@@ -220,21 +223,58 @@ def pool_of(metric: Metric) -> Pool:
     return TwoSamplePool(parts["real"], parts["fake"]) if "real" in parts else OneSamplePool(parts["fake"])
 
 
+def sides_of(pool: Pool) -> dict[str, Rows]:
+    """The arguments of a metric behind its pool: one for held-out samples holds the training set as `train`."""
+    if isinstance(pool, HeldOutPool):
+        return {"real": pool.train, "fake": pool.fake, "held_out": pool.real}
+    return {"real": pool.real, "fake": pool.fake} if isinstance(pool, TwoSamplePool) else {"fake": pool.fake}
+
+
+def value_on(metric: Metric, pool: Pool) -> float:
+    sides = sides_of(pool)
+    summaries = [
+        rows if isinstance(rows, need.summary) else need.summary.of(rows.features, rows.index)
+        for rows, need in ((sides[name], need) for name, need in metric.needs.items())
+    ]
+    return metric(*summaries)
+
+
 @pytest.mark.parametrize("metric", [m for m in METRICS if m.uncertainty.resample is not None], ids=lambda m: m.name)
 def test_resampling_the_sides_as_they_are_gives_the_value(metric: Metric) -> None:
     pool = pool_of(metric)
     side = torch.cat([torch.full((pool.n,), REAL, dtype=torch.uint8), torch.full((pool.m,), FAKE, dtype=torch.uint8)])
     (found,) = metric.uncertainty.resample(pool, Splits(side[None]), **metric.resolve({})).tolist()
-    given = {"fake": pool.fake}
-    if isinstance(pool, HeldOutPool):
-        given |= {"real": pool.train, "held_out": pool.real}
-    elif isinstance(pool, TwoSamplePool):
-        given["real"] = pool.real
-    summaries = [
-        rows if isinstance(rows, need.summary) else need.summary.of(rows.features, rows.index)
-        for rows, need in ((given[name], need) for name, need in metric.needs.items())
-    ]
-    assert found == pytest.approx(metric(*summaries), rel=1e-5, abs=1e-7)
+    assert found == pytest.approx(value_on(metric, pool), rel=1e-5, abs=1e-7)
+
+
+def measure_all(metric: Metric, pool: Pool) -> None:
+    """The value, and all that its interval and its null band are made of."""
+    value_on(metric, pool)
+    uncertainty, options = metric.uncertainty, metric.resolve({})
+    if uncertainty.variance is not None:
+        uncertainty.variance.function(pool, **options)
+    if uncertainty.interval is not None:
+        uncertainty.interval.function(pool, 0.95, **options)
+    if uncertainty.null is not None:
+        uncertainty.null(pool, **options)
+    if uncertainty.resample is not None:
+        uncertainty.resample(pool, Splits.permutations(pool.n, pool.m, 1, 0), **options)
+
+
+@pytest.mark.parametrize("metric", list(METRICS), ids=lambda m: m.name)
+def test_what_is_remembered_keeps_no_sample_set_alive(metric: Metric) -> None:
+    """Each side is forgotten as soon as nobody else holds it, also while the others are still in use."""
+    gc.collect()
+    before = set(memo._slots)
+    pool = pool_of(metric)
+    measure_all(metric, pool)
+    sides = sides_of(pool)
+    del pool
+    for name in list(sides)[::-1]:  # the held-out samples go first
+        gone = [weakref.ref(sides[name]), weakref.ref(sides.pop(name).features)]
+        gc.collect()
+        assert [kept() is None for kept in gone] == [True, True], f"{metric.name} keeps {name} alive"
+    assert set(memo._slots) <= before
 
 
 @pytest.mark.parametrize("metric", [m for m in METRICS if m.uncertainty.variance is not None], ids=lambda m: m.name)

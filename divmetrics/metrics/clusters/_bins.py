@@ -8,13 +8,12 @@ of all samples together; these do not know who is real.
 
 from __future__ import annotations
 
-from weakref import WeakKeyDictionary
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from divmetrics.arrays.clustering import Clusters, narrowed
+from divmetrics.arrays.memo import once
 from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import UsageError
@@ -28,32 +27,31 @@ FITS = 12
 Counts = tuple[np.ndarray, np.ndarray]
 """Of the reals and of the fakes, `[bins]` each, or `[B, bins]`."""
 
-_counts: WeakKeyDictionary[Rows, WeakKeyDictionary[Rows, dict[tuple[int, int], Counts]]] = WeakKeyDictionary()
-_recounts: WeakKeyDictionary[Rows, WeakKeyDictionary[Splits, dict[tuple[int, int], Counts]]] = WeakKeyDictionary()
-
 
 def binned(real: Rows, fake: Rows, bins: int, seed: int) -> Counts:
     """Counts of both sides in `bins` clusters of the reals, or in as many as leave `FEWEST` reals a bin; remembered."""
     if bins < 1:
         raise UsageError(f"bins={bins} is not possible; give 1 or more.")
     same_width(real.d, fake.d)
-    known = _counts.setdefault(real, WeakKeyDictionary()).setdefault(fake, {})
-    if (bins, seed) not in known:
+
+    def make() -> Counts:
         points = narrowed(torch.cat([real.features, fake.features]), seed)
-        known[bins, seed] = _count(points[: real.n], points[real.n :], bins, seed)
-    return known[bins, seed]
+        return _count(points[: real.n], points[real.n :], bins, seed)
+
+    return once((real, fake), ("bin counts", bins, seed), make)
 
 
 def rebinned(pool: Pool, splits: Splits, bins: int, seed: int) -> Counts:
     """`binned` of each split, `[B, bins]` each; remembered. Where a split has fewer bins, the last ones are empty."""
-    known = _recounts.setdefault(pool.fake, WeakKeyDictionary()).setdefault(splits, {})
-    if (bins, seed) not in known:
+
+    def make() -> Counts:
         points = narrowed(pool.features(), seed)
         found = [_count(points[splits.real(b)], points[splits.fake(b)], bins, seed) for b in range(len(splits))]
         width = max(len(reals) for reals, _ in found)
         padded = [[np.pad(side, (0, width - len(side))) for side in pair] for pair in found]
-        known[bins, seed] = (np.stack([pair[0] for pair in padded]), np.stack([pair[1] for pair in padded]))
-    return known[bins, seed]
+        return np.stack([pair[0] for pair in padded]), np.stack([pair[1] for pair in padded])
+
+    return once((*pool.sides, splits), ("bin counts on splits", bins, seed), make)
 
 
 def reshaped(pool: Pool, bins: int, seed: int) -> Counts:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from divmetrics.arrays.clustering import clusters
 from divmetrics.arrays.linalg import float64
+from divmetrics.arrays.memo import once
 from divmetrics.arrays.pairs import nearest
 from divmetrics.arrays.summaries import Rows
 
@@ -48,15 +48,9 @@ class Blobs:
         return mode.cpu(), _ratio(squared.cpu(), self.squared[mode.cpu()])
 
 
-_known: WeakKeyDictionary[Rows, dict[tuple[int | None, int], Blobs]] = WeakKeyDictionary()
-
-
 def blobs(real: Rows, count: int | None, seed: int) -> Blobs:
     """The blobs of `count` clusters of the reals, or of as many as suit them; remembered while the reals live."""
-    known = _known.setdefault(real, {})
-    if (count, seed) not in known:
-        known[count, seed] = fitted(real, clusters(real, count, seed).labels)
-    return known[count, seed]
+    return once((real,), ("gaussian modes", count, seed), lambda: fitted(real, clusters(real, count, seed).labels))
 
 
 def fitted(real: Rows, labels: Tensor) -> Blobs:

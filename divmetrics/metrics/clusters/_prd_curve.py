@@ -7,7 +7,6 @@ stands for every re-split of the pooled samples, and a split costs a recount.
 from __future__ import annotations
 
 from math import pi
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from divmetrics.arrays.class_counts import recount
 from divmetrics.arrays.clustering import narrowed, threads
+from divmetrics.arrays.memo import once
 from divmetrics.arrays.pairs import disjoint_variance
 from divmetrics.arrays.splits import FAKE, REAL, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows, same_width
@@ -24,8 +24,6 @@ EDGE = 1e-10
 """How far the outermost angles stay from 0 and from a right angle, where a slope would be 0 or infinite."""
 SHOWN = 101
 """Points of the curve that a report holds."""
-
-_labels: WeakKeyDictionary[Rows, WeakKeyDictionary[Rows, dict[tuple[int, int, int], Tensor]]] = WeakKeyDictionary()
 
 
 def curve(real: np.ndarray, fake: np.ndarray, angles: int) -> tuple[np.ndarray, np.ndarray]:
@@ -107,13 +105,13 @@ def _labelled(real: Rows, fake: Rows, clusters: int, runs: int, seed: int) -> Te
     if clusters < 1 or runs < 1:
         raise UsageError(f"clusters={clusters} and runs={runs} must be at least 1.")
     same_width(real.d, fake.d)
-    known = _labels.setdefault(real, WeakKeyDictionary()).setdefault(fake, {})
-    key = (clusters, runs, seed)
-    if key not in known:
+
+    def make() -> Tensor:
         # Principal components of the union: distances between clusters survive, and k-means takes a tenth of the time
         points = narrowed(torch.cat([real.features, fake.features]), seed).float().numpy()
-        known[key] = torch.stack([_cluster(points, clusters, seed + run) for run in range(runs)])
-    return known[key]
+        return torch.stack([_cluster(points, clusters, seed + run) for run in range(runs)])
+
+    return once((real, fake), ("clusters of the union", clusters, runs, seed), make)
 
 
 def _cluster(points: np.ndarray, clusters: int, seed: int) -> Tensor:

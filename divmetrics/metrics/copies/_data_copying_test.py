@@ -9,13 +9,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import scipy
 import torch
 
 from divmetrics.arrays.linalg import threads_for
+from divmetrics.arrays.memo import once
 from divmetrics.arrays.pairs import nearest
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import TooFewSamples, UsageError
@@ -107,11 +107,6 @@ def _jackknife(changes: Sequence[np.ndarray], n: int) -> float:
     return float((n - 1) / n * (np.square(found).sum() - found.sum() ** 2 / n))
 
 
-# Weak keys, the training set's within: forgotten with the samples
-_known: WeakKeyDictionary[Rows, WeakKeyDictionary[Rows, WeakKeyDictionary[Rows, dict[tuple[int, ...], Cells]]]]
-_known = WeakKeyDictionary()
-
-
 def cells_of(train: Rows, fake: Rows, held_out: Rows, *, cells: int, pca: int, smallest: int, seed: int) -> Cells:
     """The cells of more than `smallest` fakes and held-out reals; remembered beside the three sets.
 
@@ -121,11 +116,11 @@ def cells_of(train: Rows, fake: Rows, held_out: Rows, *, cells: int, pca: int, s
         raise UsageError(f"cells={cells}, pca={pca}, smallest={smallest}: wanted at least 1, 0 and 1.")
     for side in (fake, held_out):
         same_width(train.d, side.d)
-    known = _known.setdefault(train, WeakKeyDictionary()).setdefault(fake, WeakKeyDictionary())
-    found = known.setdefault(held_out, {})
-    if (key := (cells, pca, smallest, seed)) not in found:
-        found[key] = _cells(train, fake, held_out, *key)
-    return found[key]
+    return once(
+        (train, fake, held_out),
+        ("data-copying test", cells, pca, smallest, seed),
+        lambda: _cells(train, fake, held_out, cells, pca, smallest, seed),
+    )
 
 
 def _cells(train: Rows, fake: Rows, held_out: Rows, cells: int, pca: int, smallest: int, seed: int) -> Cells:

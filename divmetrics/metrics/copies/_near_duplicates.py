@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import inf, log
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import scipy
@@ -18,6 +17,7 @@ import torch
 from scipy.special import digamma
 from torch import Tensor
 
+from divmetrics.arrays.memo import once
 from divmetrics.arrays.pairs import (
     BoundedMatrix,
     Distinct,
@@ -60,11 +60,6 @@ class Near:
         return int(self.degree.sum()) // 2
 
 
-_found: WeakKeyDictionary[Rows, WeakKeyDictionary[Rows, dict[float | None, Near]]] = WeakKeyDictionary()
-_closest: WeakKeyDictionary[Rows, tuple[Tensor, Tensor, Tensor, float]] = WeakKeyDictionary()
-_pooled: WeakKeyDictionary[Rows, WeakKeyDictionary[Rows, _Pooled]] = WeakKeyDictionary()
-
-
 def near(real: Rows, fake: Rows, threshold: float | None) -> Near:
     """The near-duplicates among the fakes, within `threshold` or, if None, the distance of the closest pair of reals.
 
@@ -75,11 +70,12 @@ def near(real: Rows, fake: Rows, threshold: float | None) -> Near:
         raise UsageError(f"threshold={threshold} is not a distance; give 0 or more.")
     if min(real.n, fake.n) < 2:
         raise TooFewSamples(f"pairs need at least 2 rows per side, got {real.n} and {fake.n}; add samples.")
-    known = _found.setdefault(real, WeakKeyDictionary()).setdefault(fake, {})
-    if threshold not in known:
+
+    def make() -> Near:
         limits = [threshold**2] if threshold is not None else _limits(real, RANK, FURTHEST)
-        known[threshold] = _within(Distinct.of(fake.features), limits)
-    return known[threshold]
+        return _within(Distinct.of(fake.features), limits)
+
+    return once((real, fake), ("near-duplicates", threshold), make)
 
 
 def _limits(real: Rows, *ranks: int) -> list[float]:
@@ -88,11 +84,10 @@ def _limits(real: Rows, *ranks: int) -> list[float]:
     The one below is where NEARER pairs of reals are expected: close pairs grow with a power of the distance, which is
     that between the last two ranks.
     """
-    if real not in _closest:
-        _closest[real] = _pairs_of(Distinct.of(real.features), ranks[-1])
     points = Distinct.of(real.features)
+    closest = once((real,), ("closest pairs", ranks[-1]), lambda: _pairs_of(points, ranks[-1]))
     alike = int((points.copies * (points.copies - 1)).sum()) // 2  # pairs at distance 0, folded away
-    ordered = [0.0] * min(alike, ranks[-1]) + _closest[real][2].tolist()
+    ordered = [0.0] * min(alike, ranks[-1]) + closest[2].tolist()
     first, further, furthest = (ordered[min(rank, len(ordered)) - 1] for rank in (1, *ranks))
     below = first * NEARER ** (log(furthest / further) / _climb(*ranks)) if further > 0 else 0.0
     return [first, further, below, furthest]
@@ -228,13 +223,14 @@ def renear(pool: TwoSamplePool, splits: Splits, threshold: float | None) -> tupl
 
     NaN where the closest pairs of the pool do not suffice to tell.
     """
-    known = _pooled.setdefault(pool.real, WeakKeyDictionary())
-    if pool.fake not in known:
+
+    def make() -> _Pooled:
         points = Distinct.of(pool.features())
         share = (pool.n + pool.m) / max(pool.n, 1)
         found = _pairs_of(points, int(KEPT * max(1.0, share**2 / 4)))
-        known[pool.fake] = _Pooled(points.place.cpu(), found[0].cpu(), found[1].cpu(), found[2].cpu(), found[3])
-    closest = known[pool.fake]
+        return _Pooled(points.place.cpu(), found[0].cpu(), found[1].cpu(), found[2].cpu(), found[3])
+
+    closest = once((pool.real, pool.fake), "closest pairs of the pool", make)
     values = [_on_split(closest, side, threshold) for side in splits.side.cpu()]
     counts = torch.tensor(values, dtype=torch.float64).reshape(-1, 2)
     return counts[:, 0], counts[:, 1]

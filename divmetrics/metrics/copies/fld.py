@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
+from divmetrics.arrays.memo import once
 from divmetrics.arrays.splits import HeldOutPool
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import TooFewSamples
@@ -36,17 +36,11 @@ class _Fits:
         return float(self.excess.var()) / len(self.excess) + (100 / self.width) ** 2 * sum(self.centres)
 
 
-_fits: WeakKeyDictionary[Rows, WeakKeyDictionary[Rows, tuple[Rows, int, _Fits]]] = WeakKeyDictionary()
-
-
 def _fit(real: Rows, fake: Rows, held_out: Rows, seed: int) -> _Fits:
     """Remembered, for the value, its interval and its null."""
     same_width(real.d, fake.d)
     same_width(real.d, held_out.d)
-    known = _fits.setdefault(fake, WeakKeyDictionary())
-    if real not in known or known[real][0] is not held_out or known[real][1] != seed:
-        known[real] = (held_out, seed, _fitted(real, fake, held_out, seed))
-    return known[real][2]
+    return once((real, fake, held_out), ("fld", seed), lambda: _fitted(real, fake, held_out, seed))
 
 
 def _fitted(real: Rows, fake: Rows, held_out: Rows, seed: int) -> _Fits:

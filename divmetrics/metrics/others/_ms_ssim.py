@@ -16,12 +16,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from math import exp
 from typing import Literal
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
 from divmetrics.arrays import dist
+from divmetrics.arrays.memo import once
 from divmetrics.arrays.summaries import Sample
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
 
@@ -129,10 +129,6 @@ class Compared:
         return float(torch.maximum(images.square().sum() - own, own)) / len(self.values) ** 2
 
 
-# Weak keys: forgotten with the sample
-_known: WeakKeyDictionary[Sample, dict[tuple[int, int, Border], Compared]] = WeakKeyDictionary()
-
-
 def compared(images: Sample, pairs: int, seed: int, border: Border) -> Compared:
     """`pairs` different pairs of `images`, drawn by `seed`, or all where there are no more; remembered beside them.
 
@@ -142,10 +138,7 @@ def compared(images: Sample, pairs: int, seed: int, border: Border) -> Compared:
         raise UsageError(f"pairs={pairs} must be at least 1.")
     if len(images.features) < 2:
         raise TooFewSamples("a pair needs at least 2 images, there is 1; add images.")
-    known = _known.setdefault(images, {})
-    if (key := (pairs, seed, border)) not in known:
-        known[key] = _compared(images.features, pairs, seed, border)
-    return known[key]
+    return once((images,), ("ms_ssim", pairs, seed, border), lambda: _compared(images.features, pairs, seed, border))
 
 
 def _compared(images: Tensor, pairs: int, seed: int, border: Border) -> Compared:

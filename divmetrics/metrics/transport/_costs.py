@@ -1,20 +1,11 @@
-"""Costs of all pairs, |x - y|^p, and what is remembered beside two sets."""
+"""Costs of all pairs of samples, |x - y|^p."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import Any, TypeVar
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
 from divmetrics.arrays.linalg import float64, gram
-from divmetrics.arrays.summaries import Rows
-
-T = TypeVar("T")
-Memory = WeakKeyDictionary[Rows, WeakKeyDictionary[Rows, dict[Any, Any]]]
-"""Pair of sets -> what was found for it. Keys are weak and values hold no Rows: it forgets a set with its last user."""
 
 
 def centred(real: Tensor, fake: Tensor, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
@@ -36,12 +27,3 @@ def costs(x: Tensor, y: Tensor, p: float) -> Tensor:
     if x is y:
         cost.fill_diagonal_(0)
     return cost.sqrt_() if p == 1 else cost if p == 2 else cost.pow_(p / 2)
-
-
-def remembered(memory: Memory, real: Rows, fake: Rows, key: Any, make: Callable[[], T]) -> T:
-    """What `make` gives for this pair of sets and `key`, made once as long as both live."""
-    known = memory.setdefault(real, WeakKeyDictionary()).setdefault(fake, {})
-    if key not in known:
-        known[key] = make()
-    found: T = known[key]
-    return found

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import scipy
 import torch
 from torch import Tensor
 
+from divmetrics.arrays.memo import once
 from divmetrics.arrays.pairs import Distinct
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import MeasureError
-from divmetrics.metrics.transport._costs import Memory, centred, costs, remembered
+from divmetrics.metrics.transport._costs import centred, costs
 from divmetrics.metrics.transport._warm_start_duals import near_prices
 
 MAX_CELLS = 20_000**2
@@ -27,8 +27,6 @@ FOLDED = 0.25
 """Share of the pairs that must be left, once repeated rows are folded, for the linear program to be the faster way."""
 SLACK = 1e-6
 """Share of the largest cost by which the prices of a plan may be off: round-off of float32 must not go in circles."""
-
-_memory: Memory = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +54,7 @@ class Transport:
 
 def transport(real: Rows, fake: Rows, p: float) -> Transport:
     """`solve` for two sets, remembered as long as both live: the value and its variance are one solution."""
-    return remembered(_memory, real, fake, p, lambda: solve(real.features, fake.features, p))
+    return once((real, fake), ("exact transport", p), lambda: solve(real.features, fake.features, p))
 
 
 def wasserstein(real: Tensor, fake: Tensor, p: float = 1.0) -> float:

@@ -8,18 +8,16 @@ itself says by how much.
 from __future__ import annotations
 
 from hashlib import sha256
-from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
 
+from divmetrics.arrays.memo import once
 from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.metrics.transport._exact import Plan, best_plan
 
 OWN = 1.0
 """The power whose plans are found."""
-
-_plans: WeakKeyDictionary[Pool, dict[bytes, Plan]] = WeakKeyDictionary()
 
 
 def distances_on_splits(pool: Pool, splits: Splits, p: float) -> Tensor:
@@ -36,11 +34,8 @@ def distances_on_splits(pool: Pool, splits: Splits, p: float) -> Tensor:
 
 
 def _plan(pool: Pool, splits: Splits, b: int) -> Plan:
-    known = _plans.setdefault(pool, {})
-    name = sha256(splits.side[b].cpu().numpy().tobytes()).digest()
-    if name not in known:
-        known[name] = best_plan(*_sides(pool, splits, b), OWN)
-    return known[name]
+    split = sha256(splits.side[b].cpu().numpy().tobytes()).digest()
+    return once((pool,), ("exact plan on a split", split), lambda: best_plan(*_sides(pool, splits, b), OWN))
 
 
 def _sides(pool: Pool, splits: Splits, b: int) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,6 @@ spread of the costs to the one wanted.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import scipy
@@ -16,9 +15,10 @@ import torch
 from torch import Tensor
 
 from divmetrics.arrays.linalg import float64
+from divmetrics.arrays.memo import once
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import FeatureError, MeasureError
-from divmetrics.metrics.transport._costs import Memory, centred, costs, remembered
+from divmetrics.metrics.transport._costs import centred, costs
 
 MAX_CELLS = 12_000**2
 """Largest cost matrix, in cells of 16 bytes, for its kernel lies beside it: 2.3 GB."""
@@ -30,8 +30,6 @@ MEMORY = 10
 """Rounds that a step looks back on."""
 RANGE, COOLING, WARM = 20.0, 4.0, 10
 """Where costs span more entropies than RANGE, the scaling starts hotter and cools by COOLING after WARM rounds."""
-
-_memory: Memory = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +48,11 @@ def divergence(real: Rows, fake: Rows, eps: float, p: float) -> Divergence:
     Raises MeasureError above 12,000 x 12,000 rows and where the scaling does not converge, FeatureError where that
     median is 0.
     """
-    return remembered(_memory, real, fake, (eps, p), lambda: solve_entropic(real.features, fake.features, p, eps=eps))
+    return once(
+        (real, fake),
+        ("Sinkhorn divergence", eps, p),
+        lambda: solve_entropic(real.features, fake.features, p, eps=eps),
+    )
 
 
 def solve_entropic(
