@@ -1,13 +1,21 @@
-"""Several processes without a second code path: the only importer of torch.distributed.
+"""Work and values shared by the processes of a torch.distributed job; the only importer of torch.distributed.
 
-Three verbs, each the identity when alone. `shard` gives this rank's contiguous range, without padding (padded samplers
-count samples twice); `fold` gathers summaries and merges them in rank order, so that all ranks hold the same value;
-`spread` runs a function over this rank's slice and concatenates the pieces. A rank may own zero samples.
+**Alone is the default**: each process computes on its own arrays, whatever process group exists. Inside `collective()`
+all of them compute one result together, and then every rank must call the same functions in the same order. Metrics
+never ask which of the two it is: each function here is the identity when alone.
+
+- `shard` is this rank's contiguous part of a range, without padding (padded samplers count samples twice);
+- `gather` and `fold` bring the values of all ranks to all ranks, in rank order;
+- `spread` computes each rank's part of the rows and concatenates the parts.
+
+A rank may own zero samples.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 import torch
@@ -16,22 +24,51 @@ from torch import distributed as td
 
 T = TypeVar("T")
 
+_in_collective: ContextVar[bool] = ContextVar("in_collective", default=False)
+
+
+@contextmanager
+def collective() -> Iterator[None]:
+    """All processes of the torch.distributed job compute together inside; without a job nothing changes.
+
+    Every rank must enter it, with the same samples or with its share of them, and call the same functions in the same
+    order. It holds for the thread that enters it alone: collective calls of several threads would meet in any order.
+    Also a decorator: `@collective()`.
+
+    Example:
+        >>> import torch
+        >>> with collective():
+        ...     total = spread(4, lambda rows: torch.tensor([float(row) for row in rows]))
+        >>> total.tolist()
+        [0.0, 1.0, 2.0, 3.0]
+    """
+    token = _in_collective.set(True)
+    try:
+        yield
+    finally:
+        _in_collective.reset(token)
+
+
+def group_size() -> int:
+    """Number of processes of the torch.distributed job, whether or not they compute together; 1 without a job."""
+    return td.get_world_size() if td.is_available() and td.is_initialized() else 1
+
 
 def world() -> tuple[int, int]:
-    """(rank, number of ranks); (0, 1) when alone."""
-    if td.is_available() and td.is_initialized():
+    """(rank, number of ranks) of those that compute together; (0, 1) outside `collective()`."""
+    if _in_collective.get() and td.is_available() and td.is_initialized():
         return td.get_rank(), td.get_world_size()
     return 0, 1
 
 
 def shard(n: int) -> range:
-    """This rank's share of `range(n)`: contiguous, sizes differing by at most one, nobody padded."""
+    """This rank's contiguous part of `range(n)`; parts differ in size by at most one and are not padded."""
     rank, ranks = world()
     return range(n * rank // ranks, n * (rank + 1) // ranks)
 
 
 def first_of_rank() -> int:
-    """Where this rank numbers samples from that no other rank sees: far enough from the others, in rank order."""
+    """First number for samples that only this rank sees: far enough from other ranks' numbers, in rank order."""
     return world()[0] << 40
 
 
@@ -47,16 +84,16 @@ def gather(value: T) -> list[T]:
 
 def fold(summary: Any) -> Any:
     """The summaries of all ranks merged in rank order; None stands for a rank without samples."""
-    found = [part for part in gather(summary) if part is not None]
-    if not found:
+    present = [part for part in gather(summary) if part is not None]
+    if not present:
         return None
-    merged = found[0]
-    for part in found[1:]:
+    merged = present[0]
+    for part in present[1:]:
         merged = merged.merge(part)
     return merged
 
 
 def spread(n: int, function: Callable[[range], Tensor]) -> Tensor:
-    """`function(range)` over this rank's share of `range(n)`, concatenated over the ranks along the first axis."""
-    pieces = gather(function(shard(n)))
-    return pieces[0] if len(pieces) == 1 else torch.cat([piece.to(pieces[0].device) for piece in pieces])
+    """`function(range)` over this rank's part of `range(n)`, concatenated over the ranks along the first axis."""
+    parts = gather(function(shard(n)))
+    return parts[0] if len(parts) == 1 else torch.cat([part.to(parts[0].device) for part in parts])

@@ -230,7 +230,7 @@ def _compiled(network: nn.Module, shape: tuple[int, ...], kind: torch.dtype | No
         openvino = importlib.import_module("openvino")
         graph = _graph_in(network)
         model = graph or _converted(openvino, network, shape)
-    cores = max(1, devices.cores() // dist.world()[1])
+    cores = max(1, devices.cores() // dist.group_size())
     settings = {
         "INFERENCE_PRECISION_HINT": "f32" if kind is None else "bf16",
         "NUM_STREAMS": min(STREAMS, cores),

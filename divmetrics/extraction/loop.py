@@ -94,7 +94,7 @@ class How(RunOptions):
         """Processes that read `n` samples; a network on the CPU needs most of the cores itself."""
         if self.workers != "auto":
             return self.workers
-        cores = devices.cores() // dist.world()[1]
+        cores = devices.cores() // dist.group_size()
         wanted = cores // 4 if self.torch_device.type == "cpu" else cores - 1
         return 0 if n <= FEW else max(1, min(16, wanted))
 
@@ -102,7 +102,7 @@ class How(RunOptions):
         """Workers for a source that threads may read: they cost nothing to start, and sleep when they are ahead."""
         if self.workers != "auto":
             return self.workers
-        cores = devices.cores() // dist.world()[1]
+        cores = devices.cores() // dist.group_size()
         return max(1, min(16, cores if self.torch_device.type == "cpu" else cores - 1))
 
     def work(self, encoders: Sequence[Encoder]) -> loading.Work:

@@ -65,6 +65,7 @@ class Meter:
         }
         self._begin = perf_counter()
 
+    @dist.collective()
     def add(self, side: SideName, batch: Any, *, labels: Sequence[str] | None = None) -> None:
         """Take in one batch: images, or features `[b, d]`; `labels` holds one class name a sample.
 
@@ -78,6 +79,7 @@ class Meter:
             once = replace(self._how, store=None)  # nobody will show this batch again
             collector.take(source, self._encoders(source), once, first=dist.first_of_rank() + collector.n)
 
+    @dist.collective()
     def take(self, side: SideName, source: Source | Stream | Collected) -> None:
         """Take in a whole source, or what was collected from one. In a process group the ranks share a source."""
         if not isinstance(source, Collected):
@@ -106,6 +108,7 @@ class Meter:
         """The sides that a report is about: both, and the held-out reals where there are any."""
         return (*SIDES, HELD_OUT) if self.collected(HELD_OUT).side.n else SIDES
 
+    @dist.collective()
     def collected(self, side: SideName) -> Collected:
         """All summaries of one side as a value, those of other ranks included."""
         whole, *others = dist.gather(self._side(side).collected())
@@ -113,6 +116,7 @@ class Meter:
             whole = whole.beside(part)
         return whole
 
+    @dist.collective()
     def results(self) -> Report:
         """Measure what has been collected so far; more may be added afterwards."""
         real, fake = self.collected("real"), self.collected("fake")

@@ -324,7 +324,7 @@ def test_auto_leaves_the_cores_to_the_network(
     monkeypatch: pytest.MonkeyPatch, cores: int, ranks: int, n: int, workers: int
 ) -> None:
     monkeypatch.setattr(devices, "cores", lambda: cores)
-    monkeypatch.setattr(dist, "world", lambda: (0, ranks))
+    monkeypatch.setattr(dist, "group_size", lambda: ranks)
     assert How("cpu").processes(n) == workers
     assert How("cpu").threads() == max(1, min(16, cores // ranks))
 

@@ -12,6 +12,7 @@ import json, sys
 import torch
 from torch import distributed as td
 from divmetrics.records.metric import METRICS
+from divmetrics.arrays import dist
 from divmetrics.arrays.pairs import _distances, nearest
 from divmetrics.arrays.summaries import Rows
 
@@ -26,9 +27,10 @@ metrics = [
     metric for metric in METRICS
     if metric.real and all(need.summary is Rows and need.layers[0] == "pooled" for need in metric.needs.values())
 ]
-found = {metric.name: str(metric(*(given[side] for side in metric.needs))) for metric in metrics}
-found["kid of subsets"] = METRICS["kid"](real, fake, subsets=3, subset_size=50)
-found["nearest"] = [part.tolist() for part in nearest(fake.features, real.features)]
+with dist.collective():
+    found = {metric.name: str(metric(*(given[side] for side in metric.needs))) for metric in metrics}
+    found["kid of subsets"] = METRICS["kid"](real, fake, subsets=3, subset_size=50)
+    found["nearest"] = [part.tolist() for part in nearest(fake.features, real.features)]
 print(json.dumps(found))
 if ranks > 1:
     td.destroy_process_group()
