@@ -1,4 +1,4 @@
-"""Pages made from the code when the site is built: one for each metric record, and the README as the start page."""
+"""Pages made from the code when the site is built: one for each metric record, and those at the root."""
 
 import inspect
 import json
@@ -22,8 +22,10 @@ LAWS = {
 
 def on_files(files: Files, config) -> Files:
     """Add the generated pages."""
-    readme = Path(config["config_file_path"]).parent / "README.md"
-    pages = {"index.md": readme.read_text().replace("(docs/", "("), "metrics/index.md": overview()}
+    root = Path(config["config_file_path"]).parent
+    at_root = {"index.md": "README.md"} | {name: name for name in ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")}
+    pages = {name: (root / file).read_text().replace("(docs/", "(") for name, file in at_root.items()}
+    pages["metrics/index.md"] = overview()
     pages["calibration.md"] = calibration()
     pages["report-card.md"] = _report_card.page() + "\n" + _trained_models.section(_report_card.validation())
     pages |= {f"metrics/{metric.name}.md": page(metric) for metric in METRICS}
