@@ -228,6 +228,11 @@ class Report:
     """Side -> column -> one value a sample, with a column `path`; not part of the JSON."""
     held_out: Side | None = None
     """Real samples that the generator was not trained on, where they were given."""
+    replicates: Any = field(default=None, compare=False, repr=False)
+    """`divmetrics.inference.replicates.Replicates`: values of the metrics on the half-samples and permutations that
+    intervals and null bands rest on. `report.replicates.rows[key].permutations` are those of one metric,
+    `report.replicates.matrix("permutations", keys)` those of several on the same permutations. None where neither
+    intervals nor nulls were asked for, and in a report read from a file: they are not part of the JSON."""
 
     def __getitem__(self, name: str) -> Result:
         return self.metrics[self.resolve(name)]

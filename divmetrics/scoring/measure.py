@@ -11,8 +11,8 @@ from typing import Any
 
 from divmetrics._version import __version__
 from divmetrics.errors import DivmetricsError, SourceError
-from divmetrics.inference.replicates import SharedSplits
-from divmetrics.inference.uncertainty import Uncertainty, uncertainty_of
+from divmetrics.inference.replicates import Replicates
+from divmetrics.inference.uncertainty import Estimate, Uncertainty, uncertainties_of
 from divmetrics.records.metric import Measured
 from divmetrics.records.results import Report, Result, Signature, finite_or_none, params_text
 from divmetrics.scoring.collected import Collected
@@ -38,7 +38,7 @@ def measure(
     shared = _share(tasks, sides)
     found = {task.key: _timed(task, sides, shared.get(task.key, 0.0)) for task in tasks}
     measured = perf_counter()
-    uncertainties = _uncertainties(tasks, found, sides, plan)
+    uncertainties, replicates = _uncertainties(tasks, found, sides, plan)
     spent = {"metrics": round(measured - begin, 3), "chance": round(perf_counter() - measured, 3)}
     results = {
         outcome.key: _result(outcome, sides, plan, outcome.reason, 0.0, Uncertainty())
@@ -62,6 +62,7 @@ def measure(
             "versions": versions(),
         },
         samples=samples_of(tasks, {key: value for key, (value, _) in found.items()}, sides, plan),
+        replicates=replicates,
     )
 
 
@@ -139,25 +140,17 @@ def _with_reference(found: Measured, task: Task, sides: TaskInputs) -> Measured:
 
 def _uncertainties(
     tasks: Sequence[Task], found: Mapping[str, tuple[Found, float]], sides: TaskInputs, plan: Plan
-) -> dict[str, Uncertainty]:
-    """Intervals and nulls of what has a value: task key -> what is known of its chance."""
+) -> tuple[dict[str, Uncertainty], Replicates | None]:
+    """Intervals, null bands and replicates of all tasks with a finite value, by task key; None if not asked for."""
     if not plan.uncertain:
-        return {}
-    splits = SharedSplits(plan.seed)
+        return {}, None
     values = {task.key: found[task.key][0] for task in tasks}
-    return {
-        task.key: uncertainty_of(
-            task.request.metric,
-            task.request.options,
-            value.value,
-            sides.pool(task),
-            splits,
-            level=plan.questions.ci_level,
-            null=plan.questions.null,
-        )
+    estimates = {
+        task.key: Estimate(task.request.metric, task.request.options, value.value, sides.pool(task))
         for task in tasks
         if isinstance(value := values[task.key], Measured) and finite_or_none(value.value) is not None
     }
+    return uncertainties_of(estimates, plan.seed, level=plan.questions.ci_level, null=plan.questions.null)
 
 
 def _result(

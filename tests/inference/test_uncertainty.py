@@ -12,7 +12,7 @@ from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Moments, Rows
 from divmetrics.errors import FeatureError
 from divmetrics.inference.replicates import SharedSplits
-from divmetrics.inference.uncertainty import Uncertainty, student_band, uncertainty_of
+from divmetrics.inference.uncertainty import Estimate, Uncertainty, student_band, uncertainty_of
 from divmetrics.records.metric import Interval, Laws, Metric, Null, UncertaintySpec, Variance
 from divmetrics.records.results import Side
 from divmetrics.scoring.collected import Collected, EncoderInfo
@@ -85,15 +85,11 @@ def sides(seed: int = 0, n: int = 400, m: int = 400, shift: float = 0.0) -> Task
 def uncertainty_in(metric: Metric, given: TaskInputs, plan: Plan = PLAN) -> tuple[float, Uncertainty]:
     task = Task(Request(metric, {}, metric.name, explicit=True), "features", "pooled")
     value = metric.function(*(given.summary(task, side) for side in task.request.sides))
-    return value, uncertainty_of(
-        metric,
-        {},
-        value,
-        given.pool(task),
-        SharedSplits(given.seed),
-        level=plan.questions.ci_level,
-        null=plan.questions.null,
+    estimate = Estimate(metric, {}, value, given.pool(task))
+    found, _ = uncertainty_of(
+        estimate, SharedSplits(given.seed), level=plan.questions.ci_level, null=plan.questions.null
     )
+    return value, found
 
 
 @pytest.mark.parametrize("metric", [GAP, FAST], ids=["computed anew", "re-indexed"])
@@ -239,7 +235,9 @@ def test_statistics_without_samples_have_no_interval_and_say_so() -> None:
     moments = {("features", "pooled", "Moments"): Moments.from_array(np.eye(3))}
     collected = {**given.collected, "real": replace(given.collected["real"], summaries=moments)}
     task = Task(Request(GAP, {}, "gap", explicit=True), "features", "pooled")
-    found = uncertainty_of(GAP, {}, 1.0, TaskInputs(collected, 0).pool(task), SharedSplits(0), level=0.95, null=True)
+    estimate = Estimate(GAP, {}, 1.0, TaskInputs(collected, 0).pool(task))
+    found, replicates = uncertainty_of(estimate, SharedSplits(0), level=0.95, null=True)
+    assert replicates is None
     assert (found.ci, found.null) == (None, None)
     assert "statistics hold no samples" in found.warnings[0]
 
