@@ -13,7 +13,7 @@ from torch import Tensor
 
 from divmetrics.encoders._encoder import Encoder
 from divmetrics.extraction import loop as extract
-from divmetrics.extraction.store import PART, Part
+from divmetrics.extraction.store import PART, Cache, Part
 from divmetrics.records.extractor import Layer
 from divmetrics.records.results import Skipped
 from divmetrics.sources import Source
@@ -21,8 +21,8 @@ from divmetrics.sources import Source
 USUAL: frozenset[Layer] = frozenset({"pooled", "logits"})
 """Layers that are kept even if this run does not ask for them: small, and the next run may."""
 
-Found = dict[tuple[str, int], Part]
-"""(encoder, number of the part) -> what it left."""
+PartName = tuple[str, int]
+"""Name of the encoder and number of the part in the source."""
 
 
 def run(
@@ -34,9 +34,11 @@ def run(
     how: extract.How,
     own: range | None = None,
 ) -> extract.Extracted:
-    """As `extract.run`, with the features of earlier runs where `how.store` holds them; new ones are kept there.
+    """As `loop.run`, with the features of earlier runs where `how.store` holds them; new ones are kept there.
 
-    A part is kept as soon as it is whole, so that a run that was killed goes on where it was.
+    A part is written and handed on as soon as it is whole, so a run that was killed goes on where it was, and no more
+    than a few parts are in memory at a time. Each encoder's rows are handed on in the order of the source, whichever of
+    them come from the cache.
     """
     begin, cache = perf_counter(), how.store
     places = range(len(source)) if own is None else own
@@ -51,16 +53,93 @@ def run(
         for encoder in encoders
         for number in range(len(cuts))
     }
-    found: Found = {name: part for name, key in keys.items() if (part := cache.get(key)) is not None}
-
-    def keep(encoder: str, number: int, part: Part) -> None:
-        cache.put(keys[encoder, number], part, encoder)
-        found[encoder, number] = part
-
-    for group, numbers in _missing(encoders, len(cuts), found).items():
-        _Gathering(source, [encoders[i] for i in group], {n: cuts[n] for n in numbers}, keep).run(layers, how)
+    delivery = _Delivery(cache, keys, cuts, encoders, layers, add)
+    delivery.advance()
+    while missing := delivery.missing():
+        for group, numbers in missing.items():
+            chosen = [encoder for encoder in encoders if encoder.name in group]
+            _Gathering(source, chosen, {number: cuts[number] for number in numbers}, delivery.keep).run(layers, how)
+        delivery.advance()  # where another process has emptied the cache meanwhile, some are missing again
     cache.trim()
-    return _hand_on(source, encoders, cuts, found, layers, add, how, shared=own is not None, begin=begin)
+    skipped = [Skipped(source.path(place), why) for place, why in delivery.skipped]
+    extract.check_skipped(source.name, skipped, len(delivery.read), how.max_skipped, shared=own is not None)
+    return extract.Extracted(
+        tuple(source.path(place) for place in delivery.read),
+        None if source.labels is None else tuple(source.labels[place] for place in delivery.read),
+        tuple(skipped),
+        "+".join(sorted(delivery.engines)) or "none",
+        perf_counter() - begin,
+    )
+
+
+class _Delivery:
+    """Parts on their way to `add`, each encoder's in the order of the source: from the cache or as they become whole.
+
+    A part that becomes whole before its turn is read back from the cache; it stays in memory only if it could not be
+    written.
+    """
+
+    def __init__(
+        self,
+        cache: Cache,
+        keys: Mapping[PartName, str],
+        cuts: Sequence[Sequence[int]],
+        encoders: Sequence[Encoder],
+        layers: Collection[Layer],
+        add: extract.Add,
+    ) -> None:
+        self._cache, self._keys, self._cuts, self._layers, self._add = cache, keys, cuts, layers, add
+        self._next = {encoder.name: 0 for encoder in encoders}
+        self._absent = {name for name, key in keys.items() if not cache.has(key)}
+        self._unwritten: dict[PartName, Part] = {}
+        self.read: list[int] = []
+        """Places of the samples that could be read, of the parts that were handed on so far."""
+        self.skipped: list[tuple[int, str]] = []
+        """Places of the others, and why they could not be read."""
+        self.engines: set[str] = set()
+
+    def missing(self) -> dict[tuple[str, ...], list[int]]:
+        """Encoders -> numbers of the parts that just these have to be shown, so that they see a sample together."""
+        groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
+        for number in range(len(self._cuts)):
+            if absent := tuple(encoder for encoder in self._next if (encoder, number) in self._absent):
+                groups[absent].append(number)
+        return groups
+
+    def keep(self, encoder: str, number: int, part: Part) -> None:
+        """Write a part that has become whole, and hand on what it makes possible."""
+        self._absent.discard((encoder, number))
+        written = self._cache.put(self._keys[encoder, number], part, encoder)
+        if number == self._next[encoder]:
+            self._hand_on(encoder, part)  # not read back: the rows stay on their device
+            self._advance(encoder)
+        elif not written:
+            self._unwritten[encoder, number] = part
+
+    def advance(self) -> None:
+        """Hand on, for each encoder, all parts up to the first that is missing."""
+        for encoder in self._next:
+            self._advance(encoder)
+
+    def _advance(self, encoder: str) -> None:
+        while (number := self._next[encoder]) < len(self._cuts) and (encoder, number) not in self._absent:
+            part = self._unwritten.pop((encoder, number), None) or self._cache.get(self._keys[encoder, number])
+            if part is None:  # damaged, or removed by another process
+                self._absent.add((encoder, number))
+            else:
+                self._hand_on(encoder, part)
+
+    def _hand_on(self, encoder: str, part: Part) -> None:
+        cut = self._cuts[self._next[encoder]]
+        index = torch.tensor(cut)[part.places]
+        for layer, rows in part.rows.items():
+            if layer in self._layers:
+                self._add(encoder, layer, rows, index)
+        if encoder == next(iter(self._next)):  # all encoders read the same samples
+            self.read += index.tolist()
+            self.skipped += [(cut[offset], why) for offset, why in sorted(part.skipped.items())]
+        self.engines.add(part.engine)
+        self._next[encoder] += 1
 
 
 def _described(encoder: Encoder) -> str:
@@ -70,15 +149,6 @@ def _described(encoder: Encoder) -> str:
 
 def _kept(encoder: Encoder, layers: Collection[Layer]) -> list[Layer]:
     return [layer for layer in encoder.layers if layer in layers or layer in USUAL]
-
-
-def _missing(encoders: Sequence[Encoder], parts: int, found: Found) -> dict[tuple[int, ...], list[int]]:
-    """Which encoders (by place) have to see which parts; those that miss the same part see it together."""
-    groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
-    for number in range(parts):
-        if absent := tuple(i for i, encoder in enumerate(encoders) if (encoder.name, number) not in found):
-            groups[absent].append(number)
-    return groups
 
 
 class _Gathering:
@@ -124,42 +194,6 @@ class _Gathering:
     def _whole(self, number: int, engine: str) -> None:
         for encoder in self.encoders:
             named = {layer: self.rows.pop((encoder.name, number, layer), None) for layer in encoder.layers}
-            rows = {layer: torch.cat(pieces).cpu() for layer, pieces in named.items() if pieces}
+            rows = {layer: torch.cat(pieces) for layer, pieces in named.items() if pieces}
             places = torch.tensor(self.read[number], dtype=torch.int64)
             self.keep(encoder.name, number, Part(rows, places, self.lost[number], engine))
-
-
-def _hand_on(
-    source: Source,
-    encoders: Sequence[Encoder],
-    cuts: Sequence[Sequence[int]],
-    found: Found,
-    layers: Collection[Layer],
-    add: extract.Add,
-    how: extract.How,
-    *,
-    shared: bool,
-    begin: float,
-) -> extract.Extracted:
-    """Give `add` all parts in their order, as if they had just been extracted."""
-    for encoder in encoders:
-        for number, cut in enumerate(cuts):
-            part = found[encoder.name, number]
-            index = torch.tensor(cut)[part.places]
-            for layer, rows in part.rows.items():
-                if layer in layers:
-                    add(encoder.name, layer, rows, index)
-    firsts = [(cut, found[encoders[0].name, number]) for number, cut in enumerate(cuts)]
-    read = [cut[offset] for cut, part in firsts for offset in part.places.tolist()]
-    skipped = [
-        Skipped(source.path(cut[offset]), why) for cut, part in firsts for offset, why in sorted(part.skipped.items())
-    ]
-    extract.check_skipped(source.name, skipped, len(read), how.max_skipped, shared=shared)
-    engines = sorted({part.engine for part in found.values()})
-    return extract.Extracted(
-        tuple(source.path(place) for place in read),
-        None if source.labels is None else tuple(source.labels[place] for place in read),
-        tuple(skipped),
-        "+".join(engines) or "none",
-        perf_counter() - begin,
-    )

@@ -232,7 +232,8 @@ class _Belt:
             self.labels += batch.labels
             self.skipped += batch.skipped
             if self.after is not None:
-                self.after(batch.asked, batch.places.tolist(), batch.skipped, self.engine)
+                with devices.one_thread() if self.crowded else nullcontext():
+                    self.after(batch.asked, batch.places.tolist(), batch.skipped, self.engine)
             samples += len(batch.asked)
         return samples
 

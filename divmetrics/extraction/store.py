@@ -95,6 +95,10 @@ class Cache:
             whole.update(hashlib.sha256(content).digest())
         return whole.hexdigest()
 
+    def has(self, key: str) -> bool:
+        """Whether a part of that name is here; `get` may still find it damaged, or gone."""
+        return self._path(key).is_file()
+
     def get(self, key: str) -> Part | None:
         """The part of that name, None where it is not here. A damaged one is removed with a warning."""
         path = self._path(key)
@@ -115,23 +119,25 @@ class Cache:
         skipped = {int(place): reason for place, reason in header["skipped"].items()}
         return Part(tensors, places, skipped, header["engine"])
 
-    def put(self, key: str, part: Part, encoder: str) -> None:
-        """Keep a part. Where the disk is full or read-only there is a warning: a cache must not stop the work."""
+    def put(self, key: str, part: Part, encoder: str) -> bool:
+        """Write a part; whether that worked. A full or read-only disk is a warning: a cache must not stop the work."""
         header = {
             "encoder": encoder,
             "engine": part.engine,
             "skipped": {str(p): why for p, why in part.skipped.items()},
         }
         path = self._path(key)
-        tensors = {name: rows.contiguous() for name, rows in part.rows.items()} | {"places": part.places}
+        tensors = {name: rows.cpu().contiguous() for name, rows in part.rows.items()} | {"places": part.places}
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             with atomic(path) as temporary:
                 save_file(tensors, temporary, metadata={"header": json.dumps(header)})
+            return True
         except (OSError, SafetensorError, UsageError) as error:
             warnings.warn(
                 f"features cannot be cached in {self.root} ({error}); --no-cache silences this.", stacklevel=2
             )
+            return False
 
     def entries(self) -> Iterator[Entry]:
         """All parts, the least recently used first."""

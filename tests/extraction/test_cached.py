@@ -5,8 +5,10 @@ import os
 import random
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ from divmetrics.encoders._preparing import Native
 from divmetrics.errors import SourceError
 from divmetrics.extraction import cached as caching
 from divmetrics.extraction.loop import How
-from divmetrics.extraction.store import PART, Cache
+from divmetrics.extraction.store import PART, Cache, Part
 from divmetrics.sources import Source, open_source
 
 N = PART + 90
@@ -172,3 +174,113 @@ def test_twenty_processes_killed_at_random_and_resumed_give_the_same_features(fo
 @pytest.mark.slow
 def test_two_processes_share_a_cache_that_a_third_one_clears(folder: Path, tmp_path: Path) -> None:
     assert runs("share", folder, tmp_path, 6)["trials"] == 6
+
+
+def test_parts_are_handed_on_as_they_become_whole_and_read_one_by_one(
+    folder: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(caching, "PART", 64)
+    source, network = open_source(folder), encoder()
+    assert isinstance(source, Source)
+    rest = N % 64
+    alive: list[ref[Tensor]] = []
+    seen_at, alive_at = [], []
+
+    def add(_encoder: str, _layer: str, features: Tensor, _index: Tensor) -> None:
+        seen_at.append(seen(network))
+        alive_at.append(sum(tensor() is not None for tensor in alive))
+        alive.append(ref(features))
+
+    how = How(device="cpu", workers=0, store=cache)
+    caching.run(source, [network], layers={"pooled"}, add=add, how=how)
+    assert len(seen_at) == N // 64 + (rest > 0) > 8
+    assert all(at <= 64 * (number + 1) + 8 for number, at in enumerate(seen_at))
+    caching.run(source, [encoder()], layers={"pooled"}, add=add, how=how)
+    assert max(alive_at) <= 1, "features of a part that was handed on are still held"
+
+
+def test_each_encoders_rows_come_in_order_whichever_parts_are_cached(
+    folder: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(caching, "PART", 64)
+    source = open_source(folder)
+    assert isinstance(source, Source)
+    bare = rows(source, [encoder(), encoder("new", "2")], None)
+    entries = keyed(source, cache)
+    for gone in ([2, 3], [0], [len(entries["mean"]) - 1], [1, 4, 5]):
+        for number in gone:
+            entries["mean"][number].unlink()
+        entries["new"][gone[0]].unlink()
+        found = rows(source, [encoder(), encoder("new", "2")], cache)
+        assert all(torch.equal(found[name], bare[name]) for name in bare)
+
+
+def keyed(source: Source, cache: Cache) -> dict[str, list[Path]]:
+    """Encoder -> the files of its parts, in the order of the source, after all have been written."""
+    rows(source, [encoder(), encoder("new", "2")], cache)
+    written: dict[str, list[Path]] = {"mean": [], "new": []}
+    for entry in sorted(cache.entries(), key=lambda entry: entry.path.stat().st_mtime_ns):
+        written[entry.encoder].append(entry.path)
+    return written
+
+
+def test_parts_that_another_process_removes_meanwhile_are_made_again(
+    folder: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(caching, "PART", 64)
+    source = open_source(folder)
+    assert isinstance(source, Source)
+    bare = rows(source, [encoder()], None)["mean/pooled"]
+    rows(source, [encoder()], cache)
+    get, calls = Cache.get, []
+
+    def emptied(self: Cache, key: str) -> Part | None:
+        calls.append(key)
+        if len(calls) in (3, 7):
+            self.clear()
+        return get(self, key)
+
+    monkeypatch.setattr(Cache, "get", emptied)
+    assert torch.equal(rows(source, [encoder()], cache)["mean/pooled"], bare)
+    assert len(calls) >= 3
+
+
+def test_a_cache_that_cannot_be_written_changes_no_number(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(caching, "PART", 64)
+    source = open_source(folder)
+    assert isinstance(source, Source)
+    bare = rows(source, [encoder(), encoder("new", "2")], None)
+    cache = Cache(tmp_path / "cache", 10**9)
+    written = keyed(source, cache)
+    for number in (1, 2):  # so that parts become whole before their turn
+        written["new"][number].unlink()
+    written["mean"][2].unlink()
+    monkeypatch.setattr("divmetrics.extraction.store.atomic", _full)
+    with pytest.warns(UserWarning, match="cannot be cached"):
+        found = rows(source, [encoder(), encoder("new", "2")], cache)
+    assert all(torch.equal(found[name], bare[name]) for name in bare)
+
+
+def _full(_path: Path) -> Any:
+    raise OSError(28, "No space left on device")
+
+
+def test_layers_that_the_next_run_may_want_are_kept_too(folder: Path, cache: Cache) -> None:
+    source = open_source(folder)
+    assert isinstance(source, Source)
+    rows(source, [encoder()], cache)
+    other, found = encoder(), list[Tensor]()
+    how = How(device="cpu", workers=0, store=cache)
+    caching.run(source, [other], layers={"logits"}, add=lambda _e, layer, part, _p: found.append(part), how=how)
+    assert seen(other) == 0
+    bare = list[Tensor]()
+    caching.run(
+        source,
+        [encoder()],
+        layers={"logits"},
+        add=lambda _e, layer, part, _p: bare.append(part),
+        how=replace(how, store=None),
+    )
+    assert torch.equal(torch.cat(found), torch.cat(bare))
