@@ -8,40 +8,86 @@ report["recall"].value
 dm.metrics.recall(real_features, fake_features, k=5)  # any [n, d] arrays
 ```
 
-Importing this package loads neither torch nor weights; each name below is fetched when it is first used.
+Importing this package loads neither torch nor weights; each name below is imported when it is first used. What
+third parties build metrics and extractors from is in `divmetrics.plugins`.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from divmetrics._version import __version__
+from divmetrics.records.lazy import lazy_exports as _lazy_exports
 
 if TYPE_CHECKING:
     from divmetrics import metrics
-    from divmetrics.errors import DivmetricsError
+    from divmetrics.encoders import Encoder
+    from divmetrics.errors import (
+        DivmetricsError,
+        FeatureError,
+        MeasureError,
+        MissingLayer,
+        SourceError,
+        TooFewSamples,
+        Unavailable,
+        UnknownName,
+        UsageError,
+    )
+    from divmetrics.records.extractor import extractor
+    from divmetrics.records.metric import metric
     from divmetrics.records.results import Report, Result, Signature
+    from divmetrics.scoring.collected import Collected
+    from divmetrics.scoring.gate import gate
     from divmetrics.scoring.meter import Meter
-    from divmetrics.scoring.score import score
+    from divmetrics.scoring.score import extract, score
 
-__all__ = ["DivmetricsError", "Meter", "Report", "Result", "Signature", "__version__", "metrics", "score"]
+__all__ = [
+    "Collected",
+    "DivmetricsError",
+    "Encoder",
+    "FeatureError",
+    "MeasureError",
+    "Meter",
+    "MissingLayer",
+    "Report",
+    "Result",
+    "Signature",
+    "SourceError",
+    "TooFewSamples",
+    "Unavailable",
+    "UnknownName",
+    "UsageError",
+    "__version__",
+    "extract",
+    "extractor",
+    "gate",
+    "metric",
+    "metrics",
+    "score",
+]
 
 _HOMES = {
+    "Collected": "scoring.collected",
     "DivmetricsError": "errors",
+    "Encoder": "encoders",
+    "FeatureError": "errors",
+    "MeasureError": "errors",
     "Meter": "scoring.meter",
+    "MissingLayer": "errors",
     "Report": "records.results",
     "Result": "records.results",
     "Signature": "records.results",
+    "SourceError": "errors",
+    "TooFewSamples": "errors",
+    "Unavailable": "errors",
+    "UnknownName": "errors",
+    "UsageError": "errors",
+    "__version__": "_version",
+    "extract": "scoring.score",
+    "extractor": "records.extractor",
+    "gate": "scoring.gate",
+    "metric": "records.metric",
+    "metrics": "metrics",
     "score": "scoring.score",
 }
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"divmetrics.{_HOMES[name]}"), name)
-    if name == "metrics":
-        return import_module("divmetrics.metrics")
-    raise AttributeError(f"module 'divmetrics' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return __all__
+if not TYPE_CHECKING:  # for a type checker a name that is not listed here is an error
+    __getattr__, __dir__ = _lazy_exports(__name__, _HOMES)

@@ -1,11 +1,39 @@
 """What `import divmetrics` promises, and what it must not do."""
 
+import ast
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import divmetrics
+from divmetrics import plugins
+
+FACE = [
+    "Collected",
+    "DivmetricsError",
+    "Encoder",
+    "FeatureError",
+    "MeasureError",
+    "Meter",
+    "MissingLayer",
+    "Report",
+    "Result",
+    "Signature",
+    "SourceError",
+    "TooFewSamples",
+    "Unavailable",
+    "UnknownName",
+    "UsageError",
+    "__version__",
+    "extract",
+    "extractor",
+    "gate",
+    "metric",
+    "metrics",
+    "score",
+]
 
 
 def modules_after(statement: str) -> set[str]:
@@ -14,10 +42,49 @@ def modules_after(statement: str) -> set[str]:
     return set(done.stdout.split())
 
 
-def test_every_exported_name_is_there() -> None:
-    for name in divmetrics.__all__:
+def test_the_public_names_are_these() -> None:
+    assert divmetrics.__all__ == FACE
+    assert dir(divmetrics) == FACE
+    for name in FACE:
         assert getattr(divmetrics, name) is not None
-    assert sorted(dir(divmetrics)) == sorted(divmetrics.__all__)
+
+
+@pytest.mark.parametrize("module", [divmetrics, plugins], ids=lambda module: module.__name__)
+def test_what_a_type_checker_sees_is_what_is_there(module) -> None:
+    tree = ast.parse(Path(module.__file__).read_text())
+    block = next(node for node in tree.body if isinstance(node, ast.If) and isinstance(node.test, ast.Name))
+    seen = {alias.name for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert sorted(seen | {"__version__"} & set(module.__all__)) == sorted(module.__all__) == dir(module)
+    for node in block.body:
+        for alias in node.names:
+            home = __import__(node.module, fromlist=[alias.name])
+            assert getattr(module, alias.name) is getattr(home, alias.name)
+
+
+def test_no_public_name_ever_becomes_a_module() -> None:
+    """A submodule of the same name would take the place of a function as soon as something imports it."""
+    code = """
+import importlib, pkgutil
+import numpy as np
+import divmetrics as dm
+
+def face():
+    return {name: getattr(dm, name) for name in dm.__all__} | {"fid": dm.metrics.fid, "recall": dm.metrics.recall}
+
+before = face()
+rows = np.arange(20.0).reshape(10, 2)
+dm.score(rows, rows, metrics="fid", ci_level=0, null=False)
+for module in pkgutil.walk_packages(dm.__path__, "divmetrics."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+after = face()
+assert all(after[name] is before[name] for name in before), [n for n in before if after[n] is not before[n]]
+assert all(type(value).__name__ != "module" for name, value in after.items() if name != "metrics")
+assert dm.extract.__module__ == dm.score.__module__ == "divmetrics.scoring.score"
+assert type(dm.metrics.fid).__name__ == "Metric"
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.returncode == 0, done.stderr
 
 
 def test_unknown_name_is_an_attribute_error() -> None:
@@ -29,6 +96,8 @@ def test_unknown_name_is_an_attribute_error() -> None:
     "statement",
     [
         "import divmetrics",
+        "from divmetrics import Report, UsageError, metric, extractor, gate",
+        "from divmetrics.plugins import Laws, UncertaintySpec, metric",
         "from divmetrics.records.results import Report",
         "import divmetrics.cli",
         "import divmetrics.report.gate.judge",

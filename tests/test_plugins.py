@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -41,7 +42,8 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    install(tmp_path, "divmetrics-thumbnail", "divmetrics_thumbnail", code_of("## The module"))
+    install(tmp_path, "divmetrics-thumbnail", "divmetrics_thumbnail", code_of("## An extractor"))
+    install(tmp_path, "divmetrics-mean-gap", "divmetrics_mean_gap", code_of("## A metric"))
     generator = np.random.default_rng(0)
     for name in ("real", "fake"):
         np.save(tmp_path / f"{name}.npy", generator.integers(0, 256, (20, 16, 16, 3), dtype=np.uint8))
@@ -60,9 +62,33 @@ def test_a_plugin_is_listed_and_scored_with(folder: Path) -> None:
     assert values[0] != values[1]
 
 
+def test_a_metric_is_listed_scored_and_called(folder: Path) -> None:
+    listed = {entry["name"]: entry for entry in json.loads(run(folder, "list", "metrics", "--json").stdout)}
+    assert listed["mean_gap"]["options"] == {"order": 2.0}
+    report = run(folder, "score", "real.npy", "fake.npy", "-e", "thumbnail", "-m", "mean_gap:order=1", "--json", "-")
+    assert report.returncode == 0, report.stderr
+    result = json.loads(report.stdout)["metrics"]["mean_gap@thumbnail"]
+    assert result["value"] > 0
+    assert result["ci"] is not None
+    assert result["null"] is not None
+    code = "import divmetrics as dm; print(dm.metrics.mean_gap([[0.0, 0.0]], [[3.0, 4.0]]))"
+    path = os.pathsep.join([str(folder), str(ROOT)])
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "5.0\n"
+
+
+@pytest.mark.parametrize("page", ["plugins.md", "meter.md"])
+def test_pages_name_public_modules_only(page: str) -> None:
+    text = (ROOT / "docs" / page).read_text()
+    imported = re.findall(r"(?:from|import) (divmetrics[\w.]*)", text) + re.findall(r"`(divmetrics\.[\w.]+)", text)
+    assert {name for name in imported if name != "divmetrics"} <= {"divmetrics.plugins", "divmetrics.metrics.mean_gap"}
+
+
 def test_a_broken_plugin_is_a_warning_that_names_its_distribution(folder: Path) -> None:
     install(folder, "divmetrics-broken", "divmetrics_broken", "raise RuntimeError('half a plug-in')\n")
-    taken = "from divmetrics.records.extractor import extractor\n"
+    taken = "from divmetrics.plugins import extractor\n"
     taken += "extractor('pixels', modality='image', provides=('pooled',), cite='')(lambda: None)\n"
     install(folder, "divmetrics-taken", "divmetrics_taken", taken)
     listed = run(folder, "list", "extractors", "--json")
@@ -72,7 +98,7 @@ def test_a_broken_plugin_is_a_warning_that_names_its_distribution(folder: Path) 
 
 
 TEXTS = """
-from divmetrics.records.extractor import extractor
+from divmetrics.plugins import extractor
 
 @extractor("words", modality="text", provides=("pooled",), cite="")
 def words(*, size: int = 4):

@@ -82,9 +82,7 @@ def _report(ctx: click.Context, sources: tuple[str, ...], rules: Rules, keywords
     from divmetrics.scoring.score import score
 
     real, fake = sources
-    named = {"metrics": rules.metrics, "extractor": rules.extractors}
-    of_rules = {name: value for name, value in named.items() if value}  # none where only the verdict is asked for
-    return score(real, fake, **{**of_rules, **keywords}).with_meta(argv=list(ctx.obj))
+    return score(real, fake, **{**rules.keywords, **keywords}).with_meta(argv=list(ctx.obj))
 
 
 def _refuse_measuring_options(ctx: click.Context) -> None:

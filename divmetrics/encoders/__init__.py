@@ -8,6 +8,8 @@ from divmetrics.encoders._encoder import Encoder
 from divmetrics.encoders._loaded import load_once
 from divmetrics.records.extractor import Spec
 
+__all__ = ["Encoder", "load_encoder"]
+
 
 def load_encoder(spec: str | Spec) -> Encoder:
     """The encoder that `NAME[:ARGUMENT][?option=value&option=value]` names.

@@ -81,6 +81,12 @@ class Rules:
         named = dict.fromkeys(rule.name.partition("@")[2] for rule in self.rules)
         return self.extractor or ",".join(name for name in named if name not in ("", "features", "labels")) or None
 
+    @property
+    def keywords(self) -> dict[str, Any]:
+        """Arguments of `score` that the rules name; none where they ask for the verdict only."""
+        named = {"metrics": self.metrics, "extractor": self.extractors}
+        return {name: value for name, value in named.items() if value}
+
 
 def read_rules(path: str | os.PathLike[str] | None = None) -> Rules:
     """The rules in `path`, or in divmetrics.toml or pyproject.toml of the current folder, with their baseline.
@@ -95,6 +101,11 @@ def read_rules(path: str | os.PathLike[str] | None = None) -> Rules:
         raise UsageError(f"{path} has no rules; write them as [{_section(places[0])}.rules.NAME].")
     wanted = " or ".join(f"[{_section(Path(name))}] in {name}" for name in FILES)
     raise UsageError(f"there are no rules here: write {wanted}, or name a file with --config.")
+
+
+def rules_from(table: Mapping[str, Any]) -> Rules:
+    """The rules in a table `[gate]` that was made in Python. Raises UsageError as `read_rules` does."""
+    return _parse(Path("config"), table)
 
 
 def _section(path: Path) -> str:
