@@ -20,7 +20,7 @@ from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 from divmetrics.arrays.memo import once
-from divmetrics.arrays.pairs import nearest
+from divmetrics.arrays.pairs import nearest_rows
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import UsageError
 
@@ -124,7 +124,7 @@ def _principal(rows: Tensor, origin: Tensor, seed: int) -> Tensor:
 
 def _closest(points: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
     """Squared distance `[n]` of each point to its nearest centre, and which that is."""
-    return nearest(points, centres)
+    return nearest_rows(points, centres)
 
 
 def _tree(points: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:

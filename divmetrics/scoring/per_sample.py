@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from divmetrics.arrays.pairs import nearest_across
+from divmetrics.arrays.pairs import nearest_of_other_side
 from divmetrics.arrays.summaries import ClassTally, Rows
 from divmetrics.errors import DivmetricsError, MissingLayer
 from divmetrics.inference.mode_table import cluster_table, mode_table
@@ -102,7 +102,7 @@ def _add_columns(columns: Columns, key: str, name: str, real: Rows, fake: Rows) 
 
 def _add_neighbours(columns: Columns, real: Rows, fake: Rows, sides: TaskInputs) -> None:
     """For each sample the nearest of the other side and its distance; for a real that is covered, by which fake."""
-    of_real, of_fake = nearest_across(real, fake)
+    of_real, of_fake = nearest_of_other_side(real, fake)
     for side, other, found in (("real", "fake", of_real), ("fake", "real", of_fake)):
         names = _names(found.index, sides.collected[cast("SideName", other)].paths)
         columns[cast("SideName", side)] |= {

@@ -6,7 +6,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch_fidelity.metric_kid import kid_features_to_metric
 
-from divmetrics.arrays.pairs import Polynomial, draw_subsets, mmd2, mmd2_subsets
+from divmetrics.arrays.pairs import PolynomialKernel, draw_subsets, mmd2, mmd2_of_subsets
 from divmetrics.arrays.pairs import _distances as distances
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
@@ -70,7 +70,7 @@ def test_torch_fidelity_beside_ours_on_the_same_subsets() -> None:
 def test_each_subset_is_the_formula_on_its_rows() -> None:
     real, fake = gaussians()
     draws = draw_subsets(300, 300, 3, 40, seed=1)
-    found = mmd2_subsets(torch.from_numpy(real), torch.from_numpy(fake), Polynomial(3, 1 / 32, 1.0), draws)
+    found = mmd2_of_subsets(torch.from_numpy(real), torch.from_numpy(fake), PolynomialKernel(3, 1 / 32, 1.0), draws)
     assert found.tolist() == pytest.approx([formula(real[i], fake[j]) for i, j in draws], abs=1e-12)
 
 
@@ -136,4 +136,4 @@ def test_bad_input_is_one_sentence() -> None:
 
 def test_the_same_value_as_a_function_of_rows() -> None:
     real, fake = gaussians()
-    assert mmd2(Rows.from_array(real), Rows.from_array(fake), Polynomial(3, 1 / 32, 1.0)) == kid(real, fake)
+    assert mmd2(Rows.from_array(real), Rows.from_array(fake), PolynomialKernel(3, 1 / 32, 1.0)) == kid(real, fake)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from divmetrics.arrays.pairs import Gaussian, Polynomial, typical_distance, within
+from divmetrics.arrays.pairs import GaussianKernel, PolynomialKernel, kernel_sums_within, median_distance
 from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
@@ -70,9 +70,9 @@ def test_typical_distance_of_many_rows_is_close_to_that_of_all() -> None:
     rows = np.random.RandomState(0).standard_t(4, size=(3000, 8))
     squared = np.square(rows).sum(1)[:, None] + np.square(rows).sum(1) - 2 * rows @ rows.T
     whole = np.sqrt(np.median(squared[np.triu_indices(3000, 1)]))
-    assert typical_distance(torch.from_numpy(rows)) == pytest.approx(whole, rel=0.01)
-    assert typical_distance(torch.ones(5, 3)) == 1
-    assert typical_distance(torch.tensor([[0.0], [0.0], [0.0], [3.0]])) == pytest.approx(3)
+    assert median_distance(torch.from_numpy(rows)) == pytest.approx(whole, rel=0.01)
+    assert median_distance(torch.ones(5, 3)) == 1
+    assert median_distance(torch.tensor([[0.0], [0.0], [0.0], [3.0]])) == pytest.approx(3)
 
 
 def test_cmmd_to_the_letter() -> None:
@@ -104,12 +104,12 @@ def test_float32_rows_are_measured_as_float64_ones() -> None:
 
 def test_kernel_sums_within_a_set() -> None:
     rows = Rows.from_array(gaussians(50)[0])
-    sums = within(rows, Gaussian(2.0))
+    sums = kernel_sums_within(rows, GaussianKernel(2.0))
     expected = kernel(rows.features.numpy(), rows.features.numpy(), 2.0) - np.eye(50)
     assert np.allclose(sums.left, expected.sum(1))
     assert sums.squares == pytest.approx(np.square(expected).sum())
-    assert within(rows, Gaussian(2.0)) is sums
-    assert Polynomial(3, 1.0, 1.0).weight == 1
+    assert kernel_sums_within(rows, GaussianKernel(2.0)) is sums
+    assert PolynomialKernel(3, 1.0, 1.0).weight == 1
 
 
 CASES = [("kid", {}), ("mmd_rbf", {}), ("mmd_rbf", {"sigma": 1.0, "unbiased": False}), ("mmd_rbf", dict(CMMD))]

@@ -13,7 +13,7 @@ import torch
 from torch import distributed as td
 from divmetrics.records.metric import METRICS
 from divmetrics.arrays import dist
-from divmetrics.arrays.pairs import _distances, nearest
+from divmetrics.arrays.pairs import _distances, nearest_rows
 from divmetrics.arrays.summaries import Rows
 
 rank, ranks, meeting = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
@@ -30,7 +30,7 @@ metrics = [
 with dist.collective():
     found = {metric.name: str(metric(*(given[side] for side in metric.needs))) for metric in metrics}
     found["kid of subsets"] = METRICS["kid"](real, fake, subsets=3, subset_size=50)
-    found["nearest"] = [part.tolist() for part in nearest(fake.features, real.features)]
+    found["nearest"] = [part.tolist() for part in nearest_rows(fake.features, real.features)]
 print(json.dumps(found))
 if ranks > 1:
     td.destroy_process_group()

@@ -8,7 +8,13 @@ one no larger (Kynkaanniemi 2019).
 product is a filter with a proven error bound (`_distances.py`), and only what it cannot decide is computed directly.
 """
 
-from divmetrics.arrays.pairs._cosine_nearest import mean_angles, nearest_angles
+from divmetrics.arrays.pairs._ball_counts import BallCounts, count_balls
+from divmetrics.arrays.pairs._ball_counts_on_splits import (
+    NearestOnSplits,
+    ball_counts_on_splits,
+    nearest_neighbours_on_splits,
+)
+from divmetrics.arrays.pairs._cosine_nearest import mean_cosine_distance_on_splits, nearest_cosine_distances
 from divmetrics.arrays.pairs._distances import (
     BoundedMatrix,
     Pairs,
@@ -17,86 +23,99 @@ from divmetrics.arrays.pairs._distances import (
     lower_bounds,
     squared_distances,
 )
-from divmetrics.arrays.pairs._distinct import Distinct
 from divmetrics.arrays.pairs._half_sample_variance import (
-    PAIRS,
-    disjoint_variance,
-    half_error,
-    halved_variance,
+    HALF_PAIRS,
+    disjoint_halves_variance,
+    half_sample_error,
+    half_sample_variance,
     neighbour_uncertainty,
 )
-from divmetrics.arrays.pairs._hits import Hits, hits
-from divmetrics.arrays.pairs._kernels import Gaussian, Kernel, Polynomial, split_sums, typical_distance, within
-from divmetrics.arrays.pairs._lists import Lists, deepest, depths, lists
-from divmetrics.arrays.pairs._mmd import draw_subsets, mmd2, mmd2_of_splits, mmd2_subsets, mmd2_variance
-from divmetrics.arrays.pairs._neighbours import nearest, radii
-from divmetrics.arrays.pairs._realism import median_realism_on_splits
-from divmetrics.arrays.pairs._renyi_entropy import bandwidth, effective, effective_of_splits, log_variance
-from divmetrics.arrays.pairs._split_counts import SplitHits, mean_on_splits
-from divmetrics.arrays.pairs._splits import SplitNearest, split_hits, split_nearest
-from divmetrics.arrays.pairs._support import (
-    Nearest,
+from divmetrics.arrays.pairs._kernel_sums import (
+    GaussianKernel,
+    Kernel,
+    PolynomialKernel,
+    kernel_sums_on_splits,
+    kernel_sums_within,
+    median_distance,
+)
+from divmetrics.arrays.pairs._mmd import draw_subsets, mmd2, mmd2_of_subsets, mmd2_on_splits, mmd2_variance
+from divmetrics.arrays.pairs._neighbour_lists import NeighbourLists, greatest_depth, needed_depths, neighbour_lists
+from divmetrics.arrays.pairs._neighbour_pass import (
+    NearestSample,
     Ties,
+    ball_counts,
     ball_radii,
-    capped_within,
-    enough_rows,
-    nearest_across,
+    capped_balls_within,
+    check_enough_rows,
+    nearest_of_other_side,
     neighbour_pass,
     realism_scores,
-    support,
 )
+from divmetrics.arrays.pairs._neighbours import nearest_rows, squared_ball_radii
+from divmetrics.arrays.pairs._realism import median_realism_on_splits
+from divmetrics.arrays.pairs._renyi_entropy import (
+    effective_number,
+    effective_number_on_splits,
+    kernel_bandwidth,
+    log_effective_number_variance,
+)
+from divmetrics.arrays.pairs._split_results import BallCountsOnSplits, mean_on_splits
+from divmetrics.arrays.pairs._unique_rows import UniqueRows
 
 __all__ = [
-    "PAIRS",
+    "HALF_PAIRS",
+    "BallCounts",
+    "BallCountsOnSplits",
     "BoundedMatrix",
-    "Distinct",
-    "Gaussian",
-    "Hits",
+    "GaussianKernel",
     "Kernel",
-    "Lists",
-    "Nearest",
+    "NearestOnSplits",
+    "NearestSample",
+    "NeighbourLists",
     "Pairs",
-    "Polynomial",
-    "SplitHits",
-    "SplitNearest",
+    "PolynomialKernel",
     "Ties",
+    "UniqueRows",
+    "ball_counts",
+    "ball_counts_on_splits",
     "ball_radii",
-    "bandwidth",
     "blocks",
-    "capped_within",
-    "deepest",
-    "depths",
-    "disjoint_variance",
+    "capped_balls_within",
+    "check_enough_rows",
+    "count_balls",
+    "disjoint_halves_variance",
     "draw_subsets",
-    "effective",
-    "effective_of_splits",
-    "enough_rows",
-    "half_error",
-    "halved_variance",
-    "hits",
+    "effective_number",
+    "effective_number_on_splits",
+    "greatest_depth",
+    "half_sample_error",
+    "half_sample_variance",
     "ieee_products",
-    "lists",
-    "log_variance",
+    "kernel_bandwidth",
+    "kernel_sums_on_splits",
+    "kernel_sums_within",
+    "log_effective_number_variance",
     "lower_bounds",
-    "mean_angles",
+    "mean_cosine_distance_on_splits",
     "mean_on_splits",
+    "median_distance",
     "median_realism_on_splits",
     "mmd2",
-    "mmd2_of_splits",
-    "mmd2_subsets",
+    "mmd2_of_subsets",
+    "mmd2_on_splits",
     "mmd2_variance",
-    "nearest",
-    "nearest_across",
-    "nearest_angles",
+    "nearest_cosine_distances",
+    "nearest_neighbours_on_splits",
+    "nearest_of_other_side",
+    "nearest_rows",
+    "needed_depths",
+    "neighbour_lists",
     "neighbour_pass",
     "neighbour_uncertainty",
-    "radii",
     "realism_scores",
-    "split_hits",
-    "split_nearest",
-    "split_sums",
+    "squared_ball_radii",
     "squared_distances",
-    "support",
-    "typical_distance",
-    "within",
 ]
+
+Distinct = UniqueRows
+enough_rows, nearest, radii = check_enough_rows, nearest_rows, squared_ball_radii

@@ -16,7 +16,7 @@ CLOSE = 1e-4
 """Distances below this are computed from differences: a product in float32 is off by about 1e-6."""
 
 
-def nearest_angles(real: Rows, fake: Rows) -> Tensor:
+def nearest_cosine_distances(real: Rows, fake: Rows) -> Tensor:
     """Least 1 - |cos| of each fake to a real, `[m]` float64; exactly 0 for copies.
 
     Raises FeatureError on a row of zeros, which has no direction, and on different widths.
@@ -31,10 +31,10 @@ def nearest_angles(real: Rows, fake: Rows) -> Tensor:
     return torch.cat(found)
 
 
-def mean_angles(pool: Pool, splits: Splits) -> Tensor:
-    """Mean over the fakes of `nearest_angles` on each split, `[B]` float64."""
+def mean_cosine_distance_on_splits(pool: Pool, splits: Splits) -> Tensor:
+    """Mean over the fakes of `nearest_cosine_distances` on each split, `[B]` float64."""
     units = _units(pool.whole)
-    values, index = _lists(units)
+    values, index = _compute_lists(units)
     return torch.stack([_mean_angle(units, values, index, splits, b) for b in range(len(splits))])
 
 
@@ -62,7 +62,7 @@ def _units(rows: Rows) -> Tensor:
     return units
 
 
-def _lists(units: Tensor) -> tuple[Tensor, Tensor]:
+def _compute_lists(units: Tensor) -> tuple[Tensor, Tensor]:
     """The largest |cos| of each sample to the others, descending, and whose they are, `[N, K]`."""
     values, index = [], []
     with ieee_products(units.device):

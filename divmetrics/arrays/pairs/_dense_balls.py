@@ -11,38 +11,40 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from divmetrics.arrays.pairs._lists import Estimates, Lists
-from divmetrics.arrays.pairs._split_counts import Ask, SplitHits
+from divmetrics.arrays.pairs._neighbour_lists import DistanceEstimates, NeighbourLists
+from divmetrics.arrays.pairs._split_results import BallCountsOnSplits, BallQuery
 from divmetrics.arrays.splits import FAKE, REAL, Pool
 
 ROWS = 256
 """Samples whose distances to all others are held at once."""
 
 
-def whole_rows(pool: Pool, found: Lists, places: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def full_rows(pool: Pool, found: NeighbourLists, places: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """`places` in pieces `[r]`, each with its squared distances `[r, N]` float32 to all, as they are in the lists."""
     for in_float64 in (False, True):
         rows = places[found.in_float64[places] == in_float64]
         if len(rows):
-            estimates = replace(Estimates.of(pool, in_float64=in_float64), scale=found.scale)
+            estimates = replace(DistanceEstimates.of(pool, in_float64=in_float64), scale=found.scale)
             for few in np.array_split(rows, -(-len(rows) // ROWS)):
                 on_device = torch.from_numpy(few).to(estimates.matrix.rows.device)
                 yield few, estimates.block(on_device, slice(0, pool.n + pool.m)).cpu().numpy()
 
 
-def count_crowds(pool: Pool, found: Lists, hits: SplitHits, ask: Ask, crowded: np.ndarray) -> None:
+def count_dense_balls(
+    pool: Pool, found: NeighbourLists, hits: BallCountsOnSplits, ask: BallQuery, crowded: np.ndarray
+) -> None:
     """Add to `hits` what the balls of the samples marked in `crowded` `[B, N]` hold."""
-    for rows, squared in whole_rows(pool, found, np.flatnonzero(crowded.any(0))):
+    for rows, squared in full_rows(pool, found, np.flatnonzero(crowded.any(0))):
         columns = np.ascontiguousarray(squared.T)  # [N, r]: those of one side are then rows, which copy fast
         for b in np.flatnonzero(crowded[:, rows].any(1)):
             for own in (REAL, FAKE):
                 chosen = crowded[b, rows] & (hits.side[b, rows] == own)
                 if chosen.any():
-                    reach = own_reach(pool, found, hits.side[b], own)[rows]
+                    reach = listed_reach(pool, found, hits.side[b], own)[rows]
                     _add(hits, int(b), own, (rows, chosen, reach), columns, ask)
 
 
-def own_reach(pool: Pool, found: Lists, side: np.ndarray, own: int) -> np.ndarray:
+def listed_reach(pool: Pool, found: NeighbourLists, side: np.ndarray, own: int) -> np.ndarray:
     """Squared distance `[N]` up to which all samples are listed that have side `own` on a split."""
     present = [bool((part == own).any()) for part in (side[: pool.n], side[pool.n :])]
     reach: np.ndarray = np.where(present, found.reach, np.inf).min(1)
@@ -50,7 +52,12 @@ def own_reach(pool: Pool, found: Lists, side: np.ndarray, own: int) -> np.ndarra
 
 
 def _add(
-    hits: SplitHits, b: int, own: int, balls: tuple[np.ndarray, np.ndarray, np.ndarray], squared: np.ndarray, ask: Ask
+    hits: BallCountsOnSplits,
+    b: int,
+    own: int,
+    balls: tuple[np.ndarray, np.ndarray, np.ndarray],
+    squared: np.ndarray,
+    ask: BallQuery,
 ) -> None:
     """Add the balls of `(rows, chosen, reach)`: those of `rows` that are chosen, all of side `own` on split `b`."""
     rows, chosen, reach = balls

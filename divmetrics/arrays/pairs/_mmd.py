@@ -10,11 +10,18 @@ from torch import Tensor
 
 from divmetrics.arrays import dist
 from divmetrics.arrays.pairs._distances import centre_of, ieee_products
-from divmetrics.arrays.pairs._kernels import Factors, Kernel, SplitSums, Sums, joint, values
+from divmetrics.arrays.pairs._kernel_sums import (
+    CentredRows,
+    Kernel,
+    KernelSums,
+    KernelSumsOnSplits,
+    kernel_matrix,
+    kernel_sums,
+)
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import TooFewSamples, UsageError
 
-Draw = tuple[Tensor, Tensor]
+Subset = tuple[Tensor, Tensor]
 """Row numbers of one subset of the reals and one of the fakes, int64."""
 FLOOR = 0.7
 """Of the pairs' part a variance is at least this much. The other part has mean 0 where distributions are equal, and to
@@ -31,14 +38,14 @@ def mmd2(real: Rows, fake: Rows, kernel: Kernel, *, unbiased: bool = True) -> fl
     n, m = real.n, fake.n
     if unbiased and min(n, m) < 2:
         raise TooFewSamples(f"at least 2 rows per side are needed, got {n} and {m}; add samples.")
-    own_real, own_fake, cross = (sums.total for sums in joint(real, fake, kernel))
+    own_real, own_fake, cross = (sums.total for sums in kernel_sums(real, fake, kernel))
     between = cross / (n * m)
     if not unbiased:
         return (own_real + n) / n**2 + (own_fake + m) / m**2 - 2 * between
     return own_real / (n * (n - 1)) + own_fake / (m * (m - 1)) - 2 * between
 
 
-def mmd2_of_splits(sums: SplitSums, *, unbiased: bool = True) -> Tensor:
+def mmd2_on_splits(sums: KernelSumsOnSplits, *, unbiased: bool = True) -> Tensor:
     """`mmd2` of each split, `[B]`; NaN where a side has too few samples."""
     n, m, between = sums.n, sums.m, sums.across / (sums.n * sums.m)
     if not unbiased:
@@ -58,7 +65,7 @@ def mmd2_variance(real: Rows, fake: Rows, kernel: Kernel, size: int | None = Non
     n, m = real.n, fake.n
     if min(n, m) < 4:
         return None
-    own_real, own_fake, cross = joint(real, fake, kernel)
+    own_real, own_fake, cross = kernel_sums(real, fake, kernel)
     real_score = own_real.left / (n - 1) - cross.left / m
     fake_score = own_fake.left / (m - 1) - cross.right / n
     in_real, in_fake, between = centred_square(own_real, n), centred_square(own_fake, m), _crossed_square(cross, n, m)
@@ -69,20 +76,20 @@ def mmd2_variance(real: Rows, fake: Rows, kernel: Kernel, size: int | None = Non
     return max(FLOOR * pairs, 4 * single_real / n + 4 * single_fake / m + pairs)
 
 
-def centred_square(sums: Sums, n: int) -> float:
+def centred_square(sums: KernelSums, n: int) -> float:
     """Unbiased mean square of the doubly centred kernel within a set (U-centring, Szekely and Rizzo 2014, sec. 2)."""
     rows = float(sums.left.square().sum())
     total = sums.squares - 2 * rows / (n - 2) + sums.total**2 / ((n - 1) * (n - 2))
     return max(total, 0.0) / (n * (n - 3))
 
 
-def _crossed_square(sums: Sums, n: int, m: int) -> float:
+def _crossed_square(sums: KernelSums, n: int, m: int) -> float:
     """The same across two sets."""
     rows, columns = float(sums.left.square().sum()), float(sums.right.square().sum())
     return max(sums.squares - rows / m - columns / n + sums.total**2 / (n * m), 0.0) / ((n - 1) * (m - 1))
 
 
-def mmd2_subsets(real: Tensor, fake: Tensor, kernel: Kernel, draws: Sequence[Draw]) -> Tensor:
+def mmd2_of_subsets(real: Tensor, fake: Tensor, kernel: Kernel, draws: Sequence[Subset]) -> Tensor:
     """`mmd2` of each of the subsets that `draws` names, `[len(draws)]` float64. Binkowski 2018, section 4."""
     same_width(real.shape[1], fake.shape[1])
 
@@ -92,20 +99,20 @@ def mmd2_subsets(real: Tensor, fake: Tensor, kernel: Kernel, draws: Sequence[Dra
 
     with ieee_products(real.device):
         centre = centre_of(real, fake)
-        reals, fakes = Factors.of(real, centre), Factors.of(fake, centre)
+        reals, fakes = CentredRows.of(real, centre), CentredRows.of(fake, centre)
         return dist.spread(len(draws), share)
 
 
-def _of_subset(real: Factors, fake: Factors, kernel: Kernel) -> float:
+def _of_subset(real: CentredRows, fake: CentredRows, kernel: Kernel) -> float:
     """The U-statistic of sets of thousands at most, their kernels held whole."""
-    found = -2 * float(values(real, fake, kernel).mean())
+    found = -2 * float(kernel_matrix(real, fake, kernel).mean())
     for side in (real, fake):
         n = len(side.rows)
-        found += float(values(side, side, kernel).fill_diagonal_(0).sum()) / (n * (n - 1))
+        found += float(kernel_matrix(side, side, kernel).fill_diagonal_(0).sum()) / (n * (n - 1))
     return found
 
 
-def draw_subsets(n: int, m: int, subsets: int, size: int, seed: int) -> list[Draw]:
+def draw_subsets(n: int, m: int, subsets: int, size: int, seed: int) -> list[Subset]:
     """`subsets` draws of `size` different rows of n reals and m fakes: those of torch-fidelity with `rng_seed=seed`.
 
     Raises TooFewSamples where a side has fewer rows than that.

@@ -17,7 +17,7 @@ from divmetrics.arrays.pairs._distances import (
     lower_bounds,
     squared_distances,
 )
-from divmetrics.arrays.pairs._distinct import Distinct
+from divmetrics.arrays.pairs._unique_rows import UniqueRows
 
 SLACK = 4
 """Candidates kept beyond the k nearest: room for those that the float32 bounds cannot put in order."""
@@ -26,7 +26,7 @@ MARGIN = 1 + 1e-6
 """Room for the rounding of a weighted bound in float32, beyond what bounds have of their own."""
 
 
-def radii(points: Distinct, ks: Sequence[int]) -> Tensor:
+def squared_ball_radii(points: UniqueRows, ks: Sequence[int]) -> Tensor:
     """Squared distance of each distinct row to its k-th nearest other sample, `[u, len(ks)]` float64; exact.
 
     Copies of a row count as neighbours at distance 0. Every k must be below the number of samples.
@@ -89,7 +89,7 @@ def _shortest(length: int, low: list[Tensor], index: list[Tensor]) -> tuple[Tens
     return best.values, torch.cat(index, 1).gather(1, best.indices)
 
 
-def _whole_rows(points: Distinct, matrix: BoundedMatrix, rows: Tensor, needs: Tensor) -> Tensor:
+def _whole_rows(points: UniqueRows, matrix: BoundedMatrix, rows: Tensor, needs: Tensor) -> Tensor:
     """Radii `[r, K]` of `rows` from lists as long as it takes to hold all that the bounds cannot exclude."""
     low = lower_bounds(matrix, matrix, rows, slice(None))
     low[torch.arange(len(rows), device=rows.device), rows] = inf
@@ -102,7 +102,9 @@ def _whole_rows(points: Distinct, matrix: BoundedMatrix, rows: Tensor, needs: Te
     return _settle(points, matrix, rows, full.values, full.indices, needs)
 
 
-def _settle(points: Distinct, matrix: BoundedMatrix, rows: Tensor, low: Tensor, index: Tensor, needs: Tensor) -> Tensor:
+def _settle(
+    points: UniqueRows, matrix: BoundedMatrix, rows: Tensor, low: Tensor, index: Tensor, needs: Tensor
+) -> Tensor:
     """Radii `[r, K]` from ascending shortlists `low`, `index` `[r, m]`; NaN where a list is too short to prove one."""
     copies = points.copies[index]
     low = low.double()
@@ -124,7 +126,7 @@ def _kth(values: Tensor, copies: Tensor, needs: Tensor) -> Tensor:
     return ordered.gather(1, position).where(needs > 0, 0.0)
 
 
-def nearest(queries: Tensor, base: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def nearest_rows(queries: Tensor, base: Tensor, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Squared distance `[n]` float64 of each row of `queries` to the nearest of `base`, and its index `[n]`; exact.
 
     Of several nearest rows the first is taken. With `weights` `[m]` float64 > 0 the least weighted squared distance.
@@ -152,8 +154,8 @@ def nearest(queries: Tensor, base: Tensor, weights: Tensor | None = None) -> tup
     return found[:, 0], found[:, 1].long()
 
 
-class Closest:
-    """`nearest` for whoever goes through the blocks of all pairs anyway, as a watcher of that pass.
+class NearestObserver:
+    """`nearest_rows` for whoever goes through the blocks of all pairs anyway, as a watcher of that pass.
 
     Queries are the rows of the blocks or, with `of_columns`, their columns. Rows of the base whose weight is inf are
     no candidates; at least one must be.
@@ -180,7 +182,7 @@ class Closest:
         self._low[rows], self._index[rows] = _shortest(length, *kept)
 
     def found(self) -> tuple[Tensor, Tensor]:
-        """What `nearest` returns."""
+        """What `nearest_rows` returns."""
         lists, device = dist.gather((self._low, self._index)), self._low.device
         parts = [[one.to(device) for one in part] for part in zip(*lists, strict=True)]
         low, index = _shortest(self._low.shape[1], *parts)
@@ -203,9 +205,9 @@ class Closest:
         return squared if self._weights is None else squared * self._weights[j]
 
     def _again(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """`nearest` of the queries `rows` `[q]` bool by itself."""
+        """`nearest_rows` of the queries `rows` `[q]` bool by itself."""
         if self._weights is None:
-            return nearest(self._queries[rows], self._base)
+            return nearest_rows(self._queries[rows], self._base)
         some = self._weights.isfinite().nonzero()[:, 0]
-        squared, index = nearest(self._queries[rows], self._base[some], self._weights[some])
+        squared, index = nearest_rows(self._queries[rows], self._base[some], self._weights[some])
         return squared, some[index]

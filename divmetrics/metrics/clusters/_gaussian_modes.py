@@ -13,7 +13,7 @@ from torch import Tensor
 from divmetrics.arrays.clustering import clusters
 from divmetrics.arrays.linalg import float64
 from divmetrics.arrays.memo import once
-from divmetrics.arrays.pairs import nearest
+from divmetrics.arrays.pairs import nearest_rows
 from divmetrics.arrays.summaries import Rows
 
 LEVEL = -float(np.expm1(-4.5))
@@ -44,7 +44,7 @@ class Blobs:
 
     def place(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Mode of each row `[m]` and its squared distance to the centre, in variances per dimension."""
-        squared, mode = nearest(float64(rows), self.centres.to(rows.device))
+        squared, mode = nearest_rows(float64(rows), self.centres.to(rows.device))
         return mode.cpu(), _ratio(squared.cpu(), self.squared[mode.cpu()])
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from divmetrics.arrays.class_counts import recount
 from divmetrics.arrays.clustering import narrowed, threads
 from divmetrics.arrays.memo import once
-from divmetrics.arrays.pairs import disjoint_variance
+from divmetrics.arrays.pairs import disjoint_halves_variance
 from divmetrics.arrays.splits import FAKE, REAL, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import UsageError
@@ -74,7 +74,7 @@ def f_variance(pool: TwoSamplePool, beta: float, clusters: int, runs: int, angle
     labels = _labelled(pool.real, pool.fake, clusters, runs, seed)
     single = [best_f(*_curves(run[None], _whole(pool.n, pool.m), clusters, angles), beta)[0] for run in labels]
     borders = float(np.var(single, ddof=1)) / runs if runs > 1 else 0.0
-    counts = disjoint_variance(pool, lambda splits: best_f(*_curves(labels, splits, clusters, angles), beta))
+    counts = disjoint_halves_variance(pool, lambda splits: best_f(*_curves(labels, splits, clusters, angles), beta))
     return counts + borders
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from divmetrics.arrays.pairs import PAIRS
+from divmetrics.arrays.pairs import HALF_PAIRS
 from divmetrics.arrays.splits import Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.metrics.clusters._prd_curve import best_f, f_on_splits, f_variance, mean_curve, thinned
@@ -30,7 +30,7 @@ def _variance(pool: TwoSamplePool, *, clusters: int, runs: int, angles: int, see
     role="fidelity",
     cite="Sajjadi 2018, arXiv:1806.00035",
     minimum=lambda _: 2,
-    uncertainty=UncertaintySpec(Variance("disjoint halves and clusterings", _variance, PAIRS), _resample),
+    uncertainty=UncertaintySpec(Variance("disjoint halves and clusterings", _variance, HALF_PAIRS), _resample),
     equal_n=True,
     about=About(
         formula=r"\max_\lambda \frac{(1 + 8^{-2})\,\alpha\beta}{8^{-2}\alpha + \beta},\;"

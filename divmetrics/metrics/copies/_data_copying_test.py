@@ -16,7 +16,7 @@ import torch
 
 from divmetrics.arrays.linalg import threads_for
 from divmetrics.arrays.memo import once
-from divmetrics.arrays.pairs import nearest
+from divmetrics.arrays.pairs import nearest_rows
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import TooFewSamples, UsageError
 
@@ -134,7 +134,7 @@ def _cells(train: Rows, fake: Rows, held_out: Rows, cells: int, pca: int, smalle
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different rows than cells: some stay empty
         model = KMeans(cells, n_init=4, random_state=seed).fit(base.numpy())
     of_fake, of_held_out = (model.predict(side.numpy()) for side in (fakes, held_outs))
-    far_fake, far_held_out = (nearest(side, base)[0].numpy() for side in (fakes, held_outs))
+    far_fake, far_held_out = (nearest_rows(side, base)[0].numpy() for side in (fakes, held_outs))
     every = [Cell(far_fake[of_fake == c], far_held_out[of_held_out == c]) for c in range(cells)]
     kept = [cell for cell in every if min(len(cell.fake), len(cell.held_out)) > smallest]
     if not kept:

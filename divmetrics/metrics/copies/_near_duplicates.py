@@ -20,8 +20,8 @@ from torch import Tensor
 from divmetrics.arrays.memo import once
 from divmetrics.arrays.pairs import (
     BoundedMatrix,
-    Distinct,
     Pairs,
+    UniqueRows,
     blocks,
     ieee_products,
     lower_bounds,
@@ -73,7 +73,7 @@ def near(real: Rows, fake: Rows, threshold: float | None) -> Near:
 
     def make() -> Near:
         limits = [threshold**2] if threshold is not None else _limits(real, RANK, FURTHEST)
-        return _within(Distinct.of(fake.features), limits)
+        return _within(UniqueRows.of(fake.features), limits)
 
     return once((real, fake), ("near-duplicates", threshold), make)
 
@@ -84,7 +84,7 @@ def _limits(real: Rows, *ranks: int) -> list[float]:
     The one below is where NEARER pairs of reals are expected: close pairs grow with a power of the distance, which is
     that between the last two ranks.
     """
-    points = Distinct.of(real.features)
+    points = UniqueRows.of(real.features)
     closest = once((real,), ("closest pairs", ranks[-1]), lambda: _pairs_of(points, ranks[-1]))
     alike = int((points.copies * (points.copies - 1)).sum()) // 2  # pairs at distance 0, folded away
     ordered = [0.0] * min(alike, ranks[-1]) + closest[2].tolist()
@@ -117,7 +117,7 @@ def _triangle(rows: slice, columns: slice, low: Tensor) -> Tensor:
     return low.masked_fill_(torch.ones_like(low, dtype=torch.bool).tril(), inf) if rows == columns else low
 
 
-def _pairs_of(points: Distinct, keep: int) -> tuple[Tensor, Tensor, Tensor, float]:
+def _pairs_of(points: UniqueRows, keep: int) -> tuple[Tensor, Tensor, Tensor, float]:
     """The `keep` closest pairs of different rows: i, j, squared distances ascending, and how far they are complete.
 
     Every pair closer than the last number is there; it is inf where there are no more.
@@ -158,7 +158,7 @@ def _contenders(
     return at, to
 
 
-def _within(points: Distinct, limits: Sequence[float]) -> Near:
+def _within(points: UniqueRows, limits: Sequence[float]) -> Near:
     """Pairs of `points` no farther than the first of the squared `limits`, the last the largest; degrees at all."""
     pairs, device, u = Pairs(points.rows, points.rows), points.rows.device, len(points.rows)
     bounds = torch.tensor(limits, dtype=torch.float64, device=device)
@@ -225,7 +225,7 @@ def renear(pool: TwoSamplePool, splits: Splits, threshold: float | None) -> tupl
     """
 
     def make() -> _Pooled:
-        points = Distinct.of(pool.features())
+        points = UniqueRows.of(pool.features())
         share = (pool.n + pool.m) / max(pool.n, 1)
         found = _pairs_of(points, int(KEPT * max(1.0, share**2 / 4)))
         return _Pooled(points.place.cpu(), found[0].cpu(), found[1].cpu(), found[2].cpu(), found[3])

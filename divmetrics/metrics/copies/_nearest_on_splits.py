@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from divmetrics.arrays.pairs import Lists, deepest, depths, lists
+from divmetrics.arrays.pairs import NeighbourLists, greatest_depth, needed_depths, neighbour_lists
 from divmetrics.arrays.splits import ABSENT, FAKE, REAL, Pool, Splits
 
 COLUMNS = 16
@@ -23,7 +23,7 @@ def closest_of_splits(pool: Pool, splits: Splits, of: int, among: Sequence[int])
 
     Estimates, as lists hold them: exact for copies, else right to about 1e-6. Infinite where there is none.
     """
-    found = lists(pool, min(int(depths(pool, splits, 1).max(initial=1)), deepest(pool)))
+    found = neighbour_lists(pool, min(int(needed_depths(pool, splits, 1).max(initial=1)), greatest_depth(pool)))
     for b in range(len(splits)):
         side = np.append(splits.side[b].cpu().numpy(), np.uint8(ABSENT))  # lists end in a sample that is not there
         wanted = np.isin(side, among)
@@ -46,7 +46,7 @@ def median_variance(pool: Pool, among: Sequence[int]) -> float | None:
     That of the share of fakes farther than the median, by what deleting one sample and two samples does to it, over the
     squared density at the median. None where the distances there are all alike, or too few samples tell.
     """
-    squared, places = _three(lists(pool, 3), pool, among)
+    squared, places = _three(neighbour_lists(pool, 3), pool, among)
     if pool.m < 8 or not np.isfinite(squared[:, 0]).all():
         return None
     middle = float(np.median(squared[:, 0]))
@@ -68,7 +68,7 @@ def median_variance(pool: Pool, among: Sequence[int]) -> float | None:
     return max(first - second / 2, first / 4) / (pool.m * density) ** 2
 
 
-def _three(found: Lists, pool: Pool, among: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+def _three(found: NeighbourLists, pool: Pool, among: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
     """Squared distances `[m, 3]` of each fake to the three closest others of `among`, inf for none; their places."""
     side = np.concatenate([np.full(pool.n, REAL), np.full(pool.m, FAKE), [ABSENT]])
     index = found.index[pool.n :]

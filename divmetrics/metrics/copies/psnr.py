@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from divmetrics.arrays.pairs import Distinct, nearest, radii
+from divmetrics.arrays.pairs import UniqueRows, nearest_rows, squared_ball_radii
 from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import FeatureError, TooFewSamples
@@ -70,9 +70,9 @@ def psnr(real: Rows, fake: Rows, *, to: To = "any") -> Measured:
         low, high = float(side.features.min()), float(side.features.max())
         if low < -0.5 or high > 2:  # a resize may overshoot; levels up to 255 or from -1 on are another matter
             raise FeatureError(f"pixel values reach from {low:g} to {high:g}; scale them to [0, 1].")
-    points = Distinct.of(fake.features)
-    to_real = nearest(fake.features, real.features)[0].cpu().numpy()
-    to_fake = radii(points, [1])[points.place, 0].cpu().numpy()
+    points = UniqueRows.of(fake.features)
+    to_real = nearest_rows(fake.features, real.features)[0].cpu().numpy()
+    to_fake = squared_ball_radii(points, [1])[points.place, 0].cpu().numpy()
     columns = {"psnr_to_real": _decibels(to_real, fake.d), "psnr_to_fake": _decibels(to_fake, fake.d)}
     values = np.maximum(*columns.values()) if to == "any" else columns[f"psnr_to_{to}"]
     extras: dict[str, float | int] = {}

@@ -5,22 +5,22 @@ from typing import Any
 from torch import Tensor
 
 from divmetrics.arrays.pairs import (
-    Polynomial,
+    PolynomialKernel,
     draw_subsets,
+    kernel_sums_on_splits,
     mmd2,
-    mmd2_of_splits,
-    mmd2_subsets,
+    mmd2_of_subsets,
+    mmd2_on_splits,
     mmd2_variance,
-    split_sums,
 )
 from divmetrics.arrays.splits import Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 
-def _kernel(rows: Rows, options: dict[str, Any]) -> Polynomial:
+def _kernel(rows: Rows, options: dict[str, Any]) -> PolynomialKernel:
     gamma = options["gamma"]
-    return Polynomial(options["degree"], 1 / rows.d if gamma is None else gamma, options["coef0"])
+    return PolynomialKernel(options["degree"], 1 / rows.d if gamma is None else gamma, options["coef0"])
 
 
 def _variance(pool: TwoSamplePool, **options: Any) -> float | None:
@@ -38,8 +38,8 @@ def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
     take minutes. For equal distributions the variance of the U-statistic is c (1/n + 1/m)², that of one subset
     c (2 / size)².
     """
-    sums = split_sums(pool.whole, _kernel(pool.fake, options), splits)
-    values = mmd2_of_splits(sums)
+    sums = kernel_sums_on_splits(pool.whole, _kernel(pool.fake, options), splits)
+    values = mmd2_on_splits(sums)
     if not options["subsets"]:
         return values
     ratio = ((2 / options["subset_size"]) / (1 / sums.n + 1 / sums.m)) ** 2
@@ -116,5 +116,5 @@ def kid(
     if not subsets:
         return Measured(mmd2(real, fake, kernel))
     draws = draw_subsets(real.n, fake.n, subsets, subset_size, seed)
-    values = mmd2_subsets(real.features, fake.features, kernel, draws)
+    values = mmd2_of_subsets(real.features, fake.features, kernel, draws)
     return Measured(values.mean().item(), extras={"sd": values.std(correction=0).item()})

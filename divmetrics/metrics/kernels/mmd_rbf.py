@@ -8,7 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from divmetrics.arrays.pairs import Gaussian, mmd2, mmd2_of_splits, mmd2_variance, split_sums, typical_distance
+from divmetrics.arrays.pairs import (
+    GaussianKernel,
+    kernel_sums_on_splits,
+    median_distance,
+    mmd2,
+    mmd2_on_splits,
+    mmd2_variance,
+)
 from divmetrics.arrays.splits import Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import FeatureError, UsageError
@@ -26,12 +33,12 @@ def _unit(rows: Rows) -> Rows:
     return replace(rows, features=rows.features / lengths.to(rows.features.dtype))
 
 
-def _kernel(real: Rows, fake: Rows, sigma: float | None) -> Gaussian:
+def _kernel(real: Rows, fake: Rows, sigma: float | None) -> GaussianKernel:
     same_width(real.d, fake.d)
-    return Gaussian(typical_distance(torch.cat([real.features, fake.features])) if sigma is None else sigma)
+    return GaussianKernel(median_distance(torch.cat([real.features, fake.features])) if sigma is None else sigma)
 
 
-def _prepared(real: Rows, fake: Rows, options: dict[str, Any]) -> tuple[Rows, Rows, Gaussian]:
+def _prepared(real: Rows, fake: Rows, options: dict[str, Any]) -> tuple[Rows, Rows, GaussianKernel]:
     """Both sides, normalised if asked for, and the kernel."""
     if options["normalise"]:
         real, fake = _unit(real), _unit(fake)
@@ -47,8 +54,8 @@ def _variance(pool: TwoSamplePool, **options: Any) -> float | None:
 def _resample(pool: TwoSamplePool, splits: Splits, **options: Any) -> Tensor:
     """The value on each split `[B]`, all at the bandwidth of the pool, which no re-split changes."""
     real, fake, kernel = _prepared(pool.real, pool.fake, options)
-    sums = split_sums(TwoSamplePool(real, fake).whole, kernel, splits)
-    values: Tensor = options["scale"] * mmd2_of_splits(sums, unbiased=options["unbiased"])
+    sums = kernel_sums_on_splits(TwoSamplePool(real, fake).whole, kernel, splits)
+    values: Tensor = options["scale"] * mmd2_on_splits(sums, unbiased=options["unbiased"])
     return values
 
 

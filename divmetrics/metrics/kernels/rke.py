@@ -5,16 +5,16 @@ from __future__ import annotations
 from math import inf
 from typing import Any
 
-from divmetrics.arrays.pairs import bandwidth, effective, log_variance
+from divmetrics.arrays.pairs import effective_number, kernel_bandwidth, log_effective_number_variance
 from divmetrics.arrays.splits import Pool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 
 def _variance(pool: Pool, **options: Any) -> float | None:
-    sigma = bandwidth(pool.fake, options["sigma"])
-    variance_of_log = log_variance(pool.fake, sigma, own=options["sigma"] is None)
-    return None if variance_of_log is None else variance_of_log * effective(pool.fake, sigma) ** 2
+    sigma = kernel_bandwidth(pool.fake, options["sigma"])
+    variance_of_log = log_effective_number_variance(pool.fake, sigma, own=options["sigma"] is None)
+    return None if variance_of_log is None else variance_of_log * effective_number(pool.fake, sigma) ** 2
 
 
 @metric(
@@ -62,5 +62,5 @@ def rke(fake: Rows, *, sigma: float | None = None) -> Measured:
         >>> round(dm.metrics.rke(fake, sigma=1.0), 6)  # 1 / (9/16 + 1/16)
         1.6
     """
-    width = bandwidth(fake, sigma)
-    return Measured(effective(fake, width), extras={"sigma": width})
+    width = kernel_bandwidth(fake, sigma)
+    return Measured(effective_number(fake, width), extras={"sigma": width})

@@ -7,23 +7,28 @@ from typing import Any
 
 from torch import Tensor
 
-from divmetrics.arrays.pairs import bandwidth, effective, effective_of_splits, log_variance
+from divmetrics.arrays.pairs import (
+    effective_number,
+    effective_number_on_splits,
+    kernel_bandwidth,
+    log_effective_number_variance,
+)
 from divmetrics.arrays.splits import Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 
 def _variance(pool: TwoSamplePool, **options: Any) -> float | None:
-    sigma = bandwidth(pool.real, options["sigma"])
-    of_real, of_fake = log_variance(pool.real, sigma), log_variance(pool.fake, sigma)
+    sigma = kernel_bandwidth(pool.real, options["sigma"])
+    of_real, of_fake = log_effective_number_variance(pool.real, sigma), log_effective_number_variance(pool.fake, sigma)
     if of_real is None or of_fake is None:
         return None
-    return (of_real + of_fake) * (effective(pool.fake, sigma) / effective(pool.real, sigma)) ** 2
+    return (of_real + of_fake) * (effective_number(pool.fake, sigma) / effective_number(pool.real, sigma)) ** 2
 
 
 def _resample(pool: TwoSamplePool, splits: Splits, **options: Any) -> Tensor:
     """The ratio on each split `[B]`, at the bandwidth of all real samples; for equal distributions it is 1 at any."""
-    real, fake = effective_of_splits(pool.whole, bandwidth(pool.real, options["sigma"]), splits)
+    real, fake = effective_number_on_splits(pool.whole, kernel_bandwidth(pool.real, options["sigma"]), splits)
     return fake / real
 
 
@@ -75,6 +80,6 @@ def rke_ratio(real: Rows, fake: Rows, *, sigma: float | None = None) -> Measured
         0.5
     """
     same_width(real.d, fake.d)
-    width = bandwidth(real, sigma)
-    of_real, of_fake = effective(real, width), effective(fake, width)
+    width = kernel_bandwidth(real, sigma)
+    of_real, of_fake = effective_number(real, width), effective_number(fake, width)
     return Measured(of_fake / of_real, extras={"real": of_real, "fake": of_fake, "sigma": width})

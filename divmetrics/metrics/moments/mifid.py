@@ -10,7 +10,7 @@ import torch
 from scipy.special import ndtr, ndtri
 from torch import Tensor
 
-from divmetrics.arrays.pairs import mean_angles, nearest_angles
+from divmetrics.arrays.pairs import mean_cosine_distance_on_splits, nearest_cosine_distances
 from divmetrics.arrays.splits import Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import UsageError
@@ -44,7 +44,7 @@ def _interval(pool: TwoSamplePool, level: float, *, tau: float) -> tuple[float, 
     fid_variance, influence = frechet.variance(pool.real, pool.fake), frechet.influence(pool.real, pool.fake)
     if fid_variance is None or influence is None:
         return None
-    angles = nearest_angles(pool.real, pool.fake).cpu().numpy()
+    angles = nearest_cosine_distances(pool.real, pool.fake).cpu().numpy()
     mean, error = float(angles.mean()), REAL_SIDE_FACTOR * float(angles.std(ddof=1)) / pool.m**0.5
     fid, n, m = _fid(pool.real, pool.fake), pool.n, pool.m
     reach = float(ndtri((1 + level) / 2))
@@ -63,7 +63,7 @@ def _interval(pool: TwoSamplePool, level: float, *, tau: float) -> tuple[float, 
 
 
 def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
-    fid, mean = frechet.on_splits(pool, splits), mean_angles(pool, splits).cpu()
+    fid, mean = frechet.on_splits(pool, splits), mean_cosine_distance_on_splits(pool, splits).cpu()
     return torch.where(mean < options["tau"], fid / (mean + TINY), fid)
 
 
@@ -122,7 +122,7 @@ def mifid(real: Rows, fake: Rows, *, tau: float = 0.1) -> Measured:
     """
     if not 0 <= tau <= 1:
         raise UsageError(f"tau={tau} is not possible; give a number from 0 to 1, such as tau=0.1.")
-    fid, angles = _fid(real, fake), nearest_angles(real, fake).cpu()
+    fid, angles = _fid(real, fake), nearest_cosine_distances(real, fake).cpu()
     mean = float(angles.mean())
     value = fid / (mean + TINY) if mean < tau else fid
     return Measured(value, fake={"distance": angles}, extras={"fid": fid, "distance": mean})

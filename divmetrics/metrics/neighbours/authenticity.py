@@ -7,10 +7,10 @@ from torch import Tensor
 from divmetrics.arrays.pairs import (
     ball_radii,
     mean_on_splits,
-    nearest_across,
+    nearest_neighbours_on_splits,
+    nearest_of_other_side,
     neighbour_pass,
     neighbour_uncertainty,
-    split_nearest,
 )
 from divmetrics.arrays.splits import FAKE, Pool, Splits
 from divmetrics.arrays.summaries import Rows
@@ -18,7 +18,7 @@ from divmetrics.records.metric import About, Laws, Measured, metric
 
 
 def _resample(pool: Pool, splits: Splits) -> Tensor:
-    nearest = split_nearest(pool, splits)
+    nearest = nearest_neighbours_on_splits(pool, splits)
     authentic = np.take_along_axis(nearest.own, nearest.index, 1) < nearest.other
     return torch.from_numpy(mean_on_splits(nearest.side, authentic, FAKE))
 
@@ -71,6 +71,6 @@ def authenticity(real: Rows, fake: Rows) -> Measured:
         >>> dm.metrics.authenticity(real, fake)  # 0.1 is nearer to 0 than 1 is; 5.5 is farther from 3 than 1 is
         0.5
     """
-    _, nearest = nearest_across(real, fake)
+    _, nearest = nearest_of_other_side(real, fake)
     authentic = (ball_radii(real, 1)[nearest.index] < nearest.distance).cpu()
     return Measured(authentic.double().mean().item(), fake={"authentic": authentic})

@@ -7,7 +7,14 @@ import torch
 from scipy.special import betaln, gammaln
 from torch import Tensor
 
-from divmetrics.arrays.pairs import PAIRS, Ties, half_error, neighbour_pass, split_hits, support
+from divmetrics.arrays.pairs import (
+    HALF_PAIRS,
+    Ties,
+    ball_counts,
+    ball_counts_on_splits,
+    half_sample_error,
+    neighbour_pass,
+)
 from divmetrics.arrays.share_intervals import share_ends
 from divmetrics.arrays.splits import FAKE, REAL, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
@@ -32,9 +39,9 @@ def _share_of_good(mean: float, n: int, m: int, k: int) -> float:
 
 def _means(pool: TwoSamplePool, splits: Splits, *, k: int, ties: Ties) -> tuple[Tensor, list[list[int]]]:
     """Mean of min(k, c) / k on each split `[B]`, and the sizes of both sides of each."""
-    hits = split_hits(pool, splits, k, ties)
-    sizes = [(hits.side == side).sum(1).tolist() for side in (REAL, FAKE)]
-    return hits.mean(hits.in_ball.clip(max=k) / k, REAL), sizes
+    balls = ball_counts_on_splits(pool, splits, k, ties)
+    sizes = [(balls.side == side).sum(1).tolist() for side in (REAL, FAKE)]
+    return balls.mean(balls.in_ball.clip(max=k) / k, REAL), sizes
 
 
 def _resample(pool: TwoSamplePool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
@@ -54,14 +61,19 @@ def _interval(
     ties: Ties,
 ) -> tuple[float, float] | None:
     """Interval of the mean of min(k, c) / k, which is approximately normal, carried through the inverse of f."""
-    error = half_error(pool, lambda splits: _means(pool, splits, k=k, ties=ties)[0])
+    error = half_sample_error(pool, lambda splits: _means(pool, splits, k=k, ties=ties)[0])
     if error is None:
         return None
     n, m = pool.n, pool.m
-    counts = support(pool.real, pool.fake, k, ties).fakes_in_ball.cpu()
+    counts = ball_counts(pool.real, pool.fake, k, ties).fakes_in_ball.cpu()
     mean = (counts.clamp(max=k).double() / k).mean().item()
     return share_ends(
-        lambda means: np.interp(means, _expected(n, m, k), np.arange(m + 1) / m), mean, error, PAIRS, level, min(n, m)
+        lambda means: np.interp(means, _expected(n, m, k), np.arange(m + 1) / m),
+        mean,
+        error,
+        HALF_PAIRS,
+        level,
+        min(n, m),
     )
 
 
@@ -119,6 +131,6 @@ def clipped_coverage(real: Rows, fake: Rows, *, k: int = 5, ties: Ties = "open")
         >>> round(dm.metrics.clipped_coverage(real, fake, k=1), 6)  # 1 ball of 4 is hit, as by one good sample of 4
         0.25
     """
-    near = support(real, fake, k, ties).fakes_in_ball.cpu()
+    near = ball_counts(real, fake, k, ties).fakes_in_ball.cpu()
     mean = (near.clamp(max=k).double() / k).mean().item()
     return Measured(_share_of_good(mean, real.n, fake.n, k), real={"fakes_near": near}, extras={"mean_share": mean})

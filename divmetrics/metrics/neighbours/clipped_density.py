@@ -5,7 +5,15 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from divmetrics.arrays.pairs import PAIRS, Ties, capped_within, half_error, neighbour_pass, split_hits, support
+from divmetrics.arrays.pairs import (
+    HALF_PAIRS,
+    Ties,
+    ball_counts,
+    ball_counts_on_splits,
+    capped_balls_within,
+    half_sample_error,
+    neighbour_pass,
+)
 from divmetrics.arrays.share_intervals import share_ends
 from divmetrics.arrays.splits import FAKE, REAL, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
@@ -15,9 +23,9 @@ from divmetrics.records.metric import About, Interval, Laws, Measured, Uncertain
 
 def _ratios(pool: TwoSamplePool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
     """The ratio before clipping at 1, on each split `[B]`."""
-    hits = split_hits(pool, splits, k, ties, capped=True)
-    of_fake = hits.mean((hits.balls_over / k).clip(max=1), FAKE)
-    of_real = hits.mean((hits.own_over / k).clip(max=1), REAL)
+    balls = ball_counts_on_splits(pool, splits, k, ties, capped=True)
+    of_fake = balls.mean((balls.balls_over / k).clip(max=1), FAKE)
+    of_real = balls.mean((balls.own_over / k).clip(max=1), REAL)
     return of_fake / of_real
 
 
@@ -31,19 +39,24 @@ def _interval(
     **options: Any,
 ) -> tuple[float, float] | None:
     """Interval of the ratio, which is approximately normal, carried through the clipping at 1."""
-    error = half_error(pool, lambda splits: _ratios(pool, splits, **options))
+    error = half_sample_error(pool, lambda splits: _ratios(pool, splits, **options))
     if error is None:
         return None
     of_fake, of_real = _scores(pool.real, pool.fake, **options)
     return share_ends(
-        lambda ratio: np.clip(ratio, 0, 1), float(of_fake.mean()) / of_real, error, PAIRS, level, min(pool.n, pool.m)
+        lambda ratio: np.clip(ratio, 0, 1),
+        float(of_fake.mean()) / of_real,
+        error,
+        HALF_PAIRS,
+        level,
+        min(pool.n, pool.m),
     )
 
 
 def _scores(real: Rows, fake: Rows, *, k: int, ties: Ties) -> tuple[Tensor, float]:
     """Clipped number of balls over k: of each fake sample `[m]`, and the mean over the real samples."""
-    of_fake = (support(real, fake, k, ties, capped=True).balls_over_fake.cpu().double() / k).clamp(max=1)
-    of_real = (capped_within(real, k, ties).cpu().double() / k).clamp(max=1).mean().item()
+    of_fake = (ball_counts(real, fake, k, ties, capped=True).balls_over_fake.cpu().double() / k).clamp(max=1)
+    of_real = (capped_balls_within(real, k, ties).cpu().double() / k).clamp(max=1).mean().item()
     if of_real == 0:
         raise MeasureError(
             f"no real sample lies in the ball of another, so there is nothing to compare with; raise k={k}."

@@ -4,15 +4,15 @@ from math import prod
 
 from torch import Tensor
 
-from divmetrics.arrays.pairs import Ties, neighbour_pass, neighbour_uncertainty, split_hits, support
+from divmetrics.arrays.pairs import Ties, ball_counts, ball_counts_on_splits, neighbour_pass, neighbour_uncertainty
 from divmetrics.arrays.splits import REAL, Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.records.metric import About, Laws, Measured, metric
 
 
 def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
-    hits = split_hits(pool, splits, k, ties)
-    return hits.mean(hits.in_ball > 0, REAL)
+    balls = ball_counts_on_splits(pool, splits, k, ties)
+    return balls.mean(balls.in_ball > 0, REAL)
 
 
 @metric(
@@ -67,7 +67,7 @@ def coverage(real: Rows, fake: Rows, *, k: int = 5, ties: Ties = "open") -> Meas
         >>> dm.metrics.coverage(real, fake, k=1)  # of the balls of radius 1, 1, 1 and 7 those of 2 and 9 are empty
         0.5
     """
-    covered = (support(real, fake, k, ties).fakes_in_ball > 0).cpu()
+    covered = (ball_counts(real, fake, k, ties).fakes_in_ball > 0).cpu()
     # Naeem 2020, lemma 2: the probability that the k nearest of the n - 1 + m other samples are all real ones.
     expected = 1 - prod((real.n - i) / (real.n + fake.n - i) for i in range(1, k + 1))
     return Measured(covered.double().mean().item(), real={"covered": covered}, extras={"expected": expected})

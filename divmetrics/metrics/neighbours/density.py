@@ -4,15 +4,15 @@ from math import inf
 
 from torch import Tensor
 
-from divmetrics.arrays.pairs import Ties, neighbour_pass, neighbour_uncertainty, split_hits, support
+from divmetrics.arrays.pairs import Ties, ball_counts, ball_counts_on_splits, neighbour_pass, neighbour_uncertainty
 from divmetrics.arrays.splits import FAKE, Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.records.metric import About, Laws, Measured, metric
 
 
 def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
-    hits = split_hits(pool, splits, k, ties)
-    return hits.mean(hits.balls_over / k, FAKE)
+    balls = ball_counts_on_splits(pool, splits, k, ties)
+    return balls.mean(balls.balls_over / k, FAKE)
 
 
 @metric(
@@ -66,5 +66,5 @@ def density(real: Rows, fake: Rows, *, k: int = 5, ties: Ties = "open") -> Measu
         >>> dm.metrics.density(real, fake, k=1)  # (2 + 2 + 1 + 0) / 4 balls of radius 1 around 0, 1 and 2
         1.25
     """
-    balls = support(real, fake, k, ties).balls_over_fake.cpu().double() / k
+    balls = ball_counts(real, fake, k, ties).balls_over_fake.cpu().double() / k
     return Measured(balls.mean().item(), fake={"density": balls})

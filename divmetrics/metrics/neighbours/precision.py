@@ -2,15 +2,15 @@
 
 from torch import Tensor
 
-from divmetrics.arrays.pairs import Ties, neighbour_pass, neighbour_uncertainty, split_hits, support
+from divmetrics.arrays.pairs import Ties, ball_counts, ball_counts_on_splits, neighbour_pass, neighbour_uncertainty
 from divmetrics.arrays.splits import FAKE, Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.records.metric import About, Laws, Measured, metric
 
 
 def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
-    hits = split_hits(pool, splits, k, ties)
-    return hits.mean(hits.balls_over > 0, FAKE)
+    balls = ball_counts_on_splits(pool, splits, k, ties)
+    return balls.mean(balls.balls_over > 0, FAKE)
 
 
 @metric(
@@ -64,5 +64,5 @@ def precision(real: Rows, fake: Rows, *, k: int = 5, ties: Ties = "open") -> Mea
         >>> dm.metrics.precision(real, fake, k=1)  # no ball of radius 1 around 0, 1 or 2 holds 9
         0.75
     """
-    inside = (support(real, fake, k, ties).balls_over_fake > 0).cpu()
+    inside = (ball_counts(real, fake, k, ties).balls_over_fake > 0).cpu()
     return Measured(inside.double().mean().item(), fake={"inside": inside})

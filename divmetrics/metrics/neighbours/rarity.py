@@ -5,18 +5,18 @@ from math import inf
 import numpy as np
 from torch import Tensor
 
-from divmetrics.arrays.pairs import Ties, neighbour_pass, neighbour_uncertainty, split_hits, support
+from divmetrics.arrays.pairs import Ties, ball_counts, ball_counts_on_splits, neighbour_pass, neighbour_uncertainty
 from divmetrics.arrays.splits import FAKE, Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.records.metric import About, Laws, Measured, metric
 
 
 def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
-    hits = split_hits(pool, splits, k, ties, smallest=True)
-    inside = (hits.side == FAKE) & (hits.smallest < inf)
-    sums = np.sqrt(hits.smallest * hits.scale, where=inside, out=np.zeros(inside.shape)).sum(1)
+    balls = ball_counts_on_splits(pool, splits, k, ties, smallest=True)
+    inside = (balls.side == FAKE) & (balls.smallest < inf)
+    sums = np.sqrt(balls.smallest * balls.scale, where=inside, out=np.zeros(inside.shape)).sum(1)
     counts = inside.sum(1)
-    return hits.settled(np.where(counts > 0, sums / counts.clip(1), inf))
+    return balls.settled(np.where(counts > 0, sums / counts.clip(1), inf))
 
 
 @metric(
@@ -69,7 +69,7 @@ def rarity(real: Rows, fake: Rows, *, k: int = 3, ties: Ties = "closed") -> Meas
         >>> dm.metrics.rarity(real, fake, k=1)  # 0.5 lies in a ball of radius 1, 2.5 in one of radius 2, 9 in none
         1.5
     """
-    radii = support(real, fake, k, ties).least_over_fake.sqrt().cpu()  # [m], inf outside of all balls
+    radii = ball_counts(real, fake, k, ties).least_over_fake.sqrt().cpu()  # [m], inf outside of all balls
     inside = radii[radii < inf]
     column = [radius if radius < inf else None for radius in radii.tolist()]
     extras = {"excluded": 1 - len(inside) / fake.n}

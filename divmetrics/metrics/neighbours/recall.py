@@ -2,15 +2,15 @@
 
 from torch import Tensor
 
-from divmetrics.arrays.pairs import Ties, neighbour_pass, neighbour_uncertainty, split_hits, support
+from divmetrics.arrays.pairs import Ties, ball_counts, ball_counts_on_splits, neighbour_pass, neighbour_uncertainty
 from divmetrics.arrays.splits import REAL, Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.records.metric import About, Laws, Measured, metric
 
 
 def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
-    hits = split_hits(pool, splits, k, ties)
-    return hits.mean(hits.balls_over > 0, REAL)
+    balls = ball_counts_on_splits(pool, splits, k, ties)
+    return balls.mean(balls.balls_over > 0, REAL)
 
 
 @metric(
@@ -64,5 +64,5 @@ def recall(real: Rows, fake: Rows, *, k: int = 5, ties: Ties = "open") -> Measur
         >>> dm.metrics.recall(real, fake, k=1)  # the fake balls have radii 0.8, 0.8 and 1.2; none holds 9
         0.75
     """
-    recalled = (support(real, fake, k, ties).balls_over_real > 0).cpu()
+    recalled = (ball_counts(real, fake, k, ties).balls_over_real > 0).cpu()
     return Measured(recalled.double().mean().item(), real={"recalled": recalled})

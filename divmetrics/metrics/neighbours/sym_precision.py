@@ -2,15 +2,15 @@
 
 from torch import Tensor, minimum
 
-from divmetrics.arrays.pairs import Ties, neighbour_pass, neighbour_uncertainty, split_hits, support
+from divmetrics.arrays.pairs import Ties, ball_counts, ball_counts_on_splits, neighbour_pass, neighbour_uncertainty
 from divmetrics.arrays.splits import FAKE, Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.records.metric import About, Laws, Measured, metric
 
 
 def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
-    hits = split_hits(pool, splits, k, ties)
-    return minimum(hits.mean(hits.balls_over > 0, FAKE), hits.mean(hits.in_ball > 0, FAKE))
+    balls = ball_counts_on_splits(pool, splits, k, ties)
+    return minimum(balls.mean(balls.balls_over > 0, FAKE), balls.mean(balls.in_ball > 0, FAKE))
 
 
 @metric(
@@ -68,7 +68,7 @@ def sym_precision(real: Rows, fake: Rows, *, k: int = 5, ties: Ties = "open") ->
         >>> dm.metrics.sym_precision(real, fake, k=1)  # precision 3/4; all four fake balls hold a real sample
         0.75
     """
-    hits = support(real, fake, k, ties)
-    in_real_ball, holds_real = ((counts > 0).cpu().double() for counts in (hits.balls_over_fake, hits.reals_in_ball))
+    balls = ball_counts(real, fake, k, ties)
+    in_real_ball, holds_real = ((counts > 0).cpu().double() for counts in (balls.balls_over_fake, balls.reals_in_ball))
     terms = {"precision": in_real_ball.mean().item(), "complement": holds_real.mean().item()}
     return Measured(min(terms.values()), fake={"own_ball_holds_real": holds_real.bool()}, extras=terms)

@@ -2,15 +2,15 @@
 
 from torch import Tensor, minimum
 
-from divmetrics.arrays.pairs import Ties, neighbour_pass, neighbour_uncertainty, split_hits, support
+from divmetrics.arrays.pairs import Ties, ball_counts, ball_counts_on_splits, neighbour_pass, neighbour_uncertainty
 from divmetrics.arrays.splits import REAL, Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.records.metric import About, Laws, Measured, metric
 
 
 def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
-    hits = split_hits(pool, splits, k, ties)
-    return minimum(hits.mean(hits.balls_over > 0, REAL), hits.mean(hits.in_ball > 0, REAL))
+    balls = ball_counts_on_splits(pool, splits, k, ties)
+    return minimum(balls.mean(balls.balls_over > 0, REAL), balls.mean(balls.in_ball > 0, REAL))
 
 
 @metric(
@@ -63,6 +63,6 @@ def sym_recall(real: Rows, fake: Rows, *, k: int = 5, ties: Ties = "open") -> Me
         >>> dm.metrics.sym_recall(real, fake, k=1)  # recall 3/4; all four real balls hold a fake sample
         0.75
     """
-    hits = support(real, fake, k, ties)
-    recalled, covered = ((counts > 0).double().mean().item() for counts in (hits.balls_over_real, hits.fakes_in_ball))
+    balls = ball_counts(real, fake, k, ties)
+    recalled, covered = ((counts > 0).double().mean().item() for counts in (balls.balls_over_real, balls.fakes_in_ball))
     return Measured(min(recalled, covered), extras={"recall": recalled, "coverage": covered})

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from divmetrics.arrays.memo import once
-from divmetrics.arrays.pairs import Distinct
+from divmetrics.arrays.pairs import UniqueRows
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import MeasureError
 from divmetrics.metrics.transport._costs import centred, costs
@@ -82,7 +82,7 @@ def best_plan(real: Tensor, fake: Tensor, p: float) -> Plan:
             f"the limit is {MAX_CELLS * 8e-9:.1f} GB. Take fewer samples (--num 10000) or use sliced_wasserstein."
         )
     x, y = centred(real, fake)
-    left, right = Distinct.of(x), Distinct.of(y)  # a collapsed generator repeats itself: few rows with much mass
+    left, right = UniqueRows.of(x), UniqueRows.of(y)  # a collapsed generator repeats itself: few rows with much mass
     if len(x) == len(y) and len(left.rows) * len(right.rows) > FOLDED * cells:
         rows, columns, u, v = _assign(costs(x, y, p).cpu())
         mass = np.full(len(x), 1 / len(x))

@@ -11,10 +11,19 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from divmetrics.arrays import memo
-from divmetrics.arrays.pairs import Distinct, Hits, Ties, nearest, neighbour_pass, radii, squared_distances, support
+from divmetrics.arrays.pairs import (
+    BallCounts,
+    Ties,
+    UniqueRows,
+    ball_counts,
+    nearest_rows,
+    neighbour_pass,
+    squared_ball_radii,
+    squared_distances,
+)
 from divmetrics.arrays.pairs import _distances as distances
+from divmetrics.arrays.pairs import _neighbour_pass as neighbour_pass_module
 from divmetrics.arrays.pairs import _neighbours as neighbours
-from divmetrics.arrays.pairs import _support as memory
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
 
@@ -31,8 +40,8 @@ def brute_radii(rows: Tensor, ks: list[int]) -> Tensor:
 
 
 def exact_radii(rows: Tensor, ks: list[int]) -> Tensor:
-    points = Distinct.of(rows)
-    return radii(points, ks)[points.place]
+    points = UniqueRows.of(rows)
+    return squared_ball_radii(points, ks)[points.place]
 
 
 def gaussian(n: int, d: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -84,7 +93,7 @@ def test_blocks_of_any_size_give_the_same(hard: Tensor, monkeypatch: pytest.Monk
 
 def test_nearest_is_that_of_all_differences(hard: Tensor) -> None:
     queries, base = torch.cat([hard[:60], hard[60:100] + hard[:40] * 1e-3]), hard[80:]
-    squared, index = nearest(queries, base)
+    squared, index = nearest_rows(queries, base)
     expected = brute(queries, base)
     assert torch.equal(squared, expected.amin(1))
     first = (expected == squared[:, None]).long().argmax(1)
@@ -125,7 +134,7 @@ def test_few_pairs_are_computed_directly(monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setattr(module, "squared_distances", counted)
     for rows in (gaussian(250, 256), HARD["clusters"]):
         computed.clear()
-        support(Rows.from_array(rows[:150]), Rows.from_array(rows[150:]), 5, "open")
+        ball_counts(Rows.from_array(rows[:150]), Rows.from_array(rows[150:]), 5, "open")
         assert sum(computed) < 10 * len(rows)  # most in tight clusters, where the nearest by float32 is anyone
 
 
@@ -172,21 +181,21 @@ def test_a_distance_has_the_same_bits_in_any_batch_and_order() -> None:
 
 def test_distinct_folds_equal_rows_only() -> None:
     rows = torch.tensor([[1.0, 2.0], [2.0, 1.0], [1.0, 2.0], [0.0, 0.0], [-0.0, 0.0]])
-    points = Distinct.of(rows)
+    points = UniqueRows.of(rows)
     assert torch.equal(points.rows[points.place], rows)
     assert sorted(points.copies.tolist()) == [1, 2, 2]
 
 
-def brute_hits(real: Tensor, fake: Tensor, k: int, ties: Ties) -> Hits:
+def brute_hits(real: Tensor, fake: Tensor, k: int, ties: Ties) -> BallCounts:
     squared = brute(real, fake)
     real_radii, fake_radii = brute_radii(real, [k]), brute_radii(fake, [k])[:, 0]
     within = torch.le if ties == "closed" else torch.lt
     of_real, of_fake = within(squared, real_radii), within(squared, fake_radii)
     least = torch.where(of_real, real_radii, torch.inf).amin(0)
-    return Hits(of_real.sum(1), of_fake.sum(1), of_fake.sum(0), of_real.sum(0), least)
+    return BallCounts(of_real.sum(1), of_fake.sum(1), of_fake.sum(0), of_real.sum(0), least)
 
 
-def assert_equal(found: Hits, expected: Hits) -> None:
+def assert_equal(found: BallCounts, expected: BallCounts) -> None:
     for name, counts in vars(expected).items():
         assert torch.equal(getattr(found, name), counts), name
 
@@ -194,7 +203,7 @@ def assert_equal(found: Hits, expected: Hits) -> None:
 def check(real: Tensor, fake: Tensor) -> None:
     sides = Rows.from_array(real), Rows.from_array(fake)
     for k, ties in product((1, 5), ("open", "closed")):
-        assert_equal(support(*sides, k, ties), brute_hits(real, fake, k, ties))
+        assert_equal(ball_counts(*sides, k, ties), brute_hits(real, fake, k, ties))
 
 
 @pytest.mark.parametrize("name", HARD)
@@ -235,10 +244,10 @@ def test_small_sets_of_whole_numbers(data: st.DataObject) -> None:
 
 
 def test_metrics_of_neighbours_share_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    passes = {"radii": 0, "hits": 0}
+    passes = {"squared_ball_radii": 0, "count_balls": 0}
 
     def counted(name: str) -> object:
-        function = getattr(memory, name)
+        function = getattr(neighbour_pass_module, name)
 
         def call(*arguments: object, **named: object) -> object:
             passes[name] += 1
@@ -247,23 +256,25 @@ def test_metrics_of_neighbours_share_one_pass(monkeypatch: pytest.MonkeyPatch) -
         return call
 
     for name in passes:
-        monkeypatch.setattr(memory, name, counted(name))
+        monkeypatch.setattr(neighbour_pass_module, name, counted(name))
     real, fake, other = (Rows.from_array(gaussian(60, 8, seed)) for seed in range(3))
     wanted = [{"k": 3, "ties": "open"}, {"k": 5, "ties": "open"}, {"k": 5, "ties": "closed"}]
     neighbour_pass(real, fake, wanted)
-    assert passes == {"radii": 2, "hits": 1}
+    assert passes == {"squared_ball_radii": 2, "count_balls": 1}
     for options in wanted:
-        assert_equal(support(real, fake, **options), brute_hits(real.features, fake.features, **options))
-    assert passes == {"radii": 2, "hits": 1}
-    support(real, other, 5, "open")
-    assert passes == {"radii": 3, "hits": 2}, "the radii of the reals are shared by all that are compared with them"
+        assert_equal(ball_counts(real, fake, **options), brute_hits(real.features, fake.features, **options))
+    assert passes == {"squared_ball_radii": 2, "count_balls": 1}
+    ball_counts(real, other, 5, "open")
+    assert passes == {"squared_ball_radii": 3, "count_balls": 2}, (
+        "the radii of the reals are shared by all that are compared with them"
+    )
 
 
 def test_memory_ends_with_the_rows() -> None:
     real, fake = Rows.from_array(gaussian(20, 4)), Rows.from_array(gaussian(20, 4, 1))
     gc.collect()
     before = len(memo._slots)
-    support(real, fake, 5, "open")
+    ball_counts(real, fake, 5, "open")
     assert len(memo._slots) == before + 5  # unique rows and radii of each side, the counts across
     del fake
     gc.collect()
@@ -278,10 +289,10 @@ def test_bad_input_is_one_sentence() -> None:
     with pytest.raises(
         TooFewSamples, match=r"k=5 needs at least 6 rows per side, fake has 5\. Lower it with k=4 or add"
     ):
-        support(many, few, 5, "open")
+        ball_counts(many, few, 5, "open")
     with pytest.raises(TooFewSamples, match="real has 5"):
-        support(few, many, 7, "open")
+        ball_counts(few, many, 7, "open")
     with pytest.raises(UsageError, match="k=0 must be at least 1"):
-        support(many, many, 0, "open")
+        ball_counts(many, many, 0, "open")
     with pytest.raises(FeatureError, match="4 columns on one side and 3"):
-        support(many, Rows.from_array(gaussian(9, 3)), 5, "open")
+        ball_counts(many, Rows.from_array(gaussian(9, 3)), 5, "open")

@@ -9,20 +9,20 @@ from torch import Tensor
 
 from divmetrics.arrays import memo
 from divmetrics.arrays.pairs import (
-    SplitHits,
+    BallCountsOnSplits,
     Ties,
+    ball_counts,
+    ball_counts_on_splits,
     ball_radii,
-    capped_within,
-    halved_variance,
-    nearest_across,
-    split_hits,
-    split_nearest,
-    support,
+    capped_balls_within,
+    half_sample_variance,
+    nearest_neighbours_on_splits,
+    nearest_of_other_side,
 )
-from divmetrics.arrays.pairs import _dense_balls as crowds
-from divmetrics.arrays.pairs import _lists as lists_room
-from divmetrics.arrays.pairs import _splits as splits_room
-from divmetrics.arrays.pairs._half_sample_variance import as_they_are, disjoint_halves
+from divmetrics.arrays.pairs import _ball_counts_on_splits as splits_room
+from divmetrics.arrays.pairs import _dense_balls as dense_balls
+from divmetrics.arrays.pairs import _neighbour_lists as lists_room
+from divmetrics.arrays.pairs._half_sample_variance import disjoint_halves, identity_split
 from divmetrics.arrays.pairs._realism import median_realism_on_splits
 from divmetrics.arrays.splits import ABSENT, FAKE, REAL, Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
@@ -71,21 +71,21 @@ def pool(request: pytest.FixtureRequest) -> Pool:
 
 
 def splits_of(pool: Pool) -> Splits:
-    dealt = (Splits.halves(pool.n, pool.m, 2, 0), Splits.permutations(pool.n, pool.m, 2, 1))
-    return Splits.of([as_they_are(pool), *dealt])
+    resplits = (Splits.halves(pool.n, pool.m, 2, 0), Splits.permutations(pool.n, pool.m, 2, 1))
+    return Splits.of([identity_split(pool), *resplits])
 
 
 def assert_as_parts(
-    pool: TwoSamplePool, splits: Splits, hits: SplitHits, k: int, ties: Ties, *, capped: bool = False
+    pool: TwoSamplePool, splits: Splits, hits: BallCountsOnSplits, k: int, ties: Ties, *, capped: bool = False
 ) -> None:
     """The counts on every split are those of its parts; all but one in a thousand where distances are float32."""
     slack = 2e-3 if pool.real.d >= 128 else 0.0
     for b in range(len(splits)):
         real, fake = splits.real(b), splits.fake(b)
-        expected = support(pool.part(real), pool.part(fake), k, ties, capped=capped)
+        expected = ball_counts(pool.part(real), pool.part(fake), k, ties, capped=capped)
         pairs = [(hits.in_ball[b, real], expected.fakes_in_ball), (hits.balls_over[b, fake], expected.balls_over_fake)]
         if capped:
-            pairs.append((hits.own_over[b, real], capped_within(pool.part(real), k, ties)))
+            pairs.append((hits.own_over[b, real], capped_balls_within(pool.part(real), k, ties)))
         else:
             pairs.append((hits.in_ball[b, fake], expected.reals_in_ball))
             pairs.append((hits.balls_over[b, real], expected.balls_over_real))
@@ -98,19 +98,21 @@ def assert_as_parts(
 @pytest.mark.parametrize("ties", ["open", "closed"])
 def test_counts_are_those_of_the_parts(pool: Pool, ties: Ties) -> None:
     splits = splits_of(pool)
-    assert_as_parts(pool, splits, split_hits(pool, splits, 3, ties), 3, ties)
+    assert_as_parts(pool, splits, ball_counts_on_splits(pool, splits, 3, ties), 3, ties)
 
 
 def test_capped_counts_are_those_of_the_parts(pool: Pool) -> None:
     splits = splits_of(pool)
-    assert_as_parts(pool, splits, split_hits(pool, splits, 5, "closed", capped=True), 5, "closed", capped=True)
+    assert_as_parts(
+        pool, splits, ball_counts_on_splits(pool, splits, 5, "closed", capped=True), 5, "closed", capped=True
+    )
 
 
 def test_the_smallest_balls_are_those_of_the_parts(pool: Pool) -> None:
     splits = splits_of(pool)
-    hits = split_hits(pool, splits, 3, "closed", smallest=True)
+    hits = ball_counts_on_splits(pool, splits, 3, "closed", smallest=True)
     for b in range(len(splits)):
-        expected = support(pool.part(splits.real(b)), pool.part(splits.fake(b)), 3, "closed").least_over_fake.sqrt()
+        expected = ball_counts(pool.part(splits.real(b)), pool.part(splits.fake(b)), 3, "closed").least_over_fake.sqrt()
         found = torch.from_numpy(np.sqrt(hits.smallest[b, splits.fake(b)] * hits.scale)).double()
         same = torch.isclose(found, expected, rtol=1e-4)
         assert same.double().mean() >= (0.99 if pool.fake.d >= 128 else 1)
@@ -118,12 +120,12 @@ def test_the_smallest_balls_are_those_of_the_parts(pool: Pool) -> None:
 
 def test_nearest_ones_are_those_of_the_parts(pool: Pool) -> None:
     splits = splits_of(pool)
-    found = split_nearest(pool, splits)
+    found = nearest_neighbours_on_splits(pool, splits)
     for b in range(len(splits)):
         parts = [splits.real(b), splits.fake(b)]
         real, fake = (pool.part(part) for part in parts)
-        scale = split_hits(pool, splits, 3, "open").scale
-        for part, own, nearest in zip(parts, (real, fake), nearest_across(real, fake), strict=True):
+        scale = ball_counts_on_splits(pool, splits, 3, "open").scale
+        for part, own, nearest in zip(parts, (real, fake), nearest_of_other_side(real, fake), strict=True):
             np.testing.assert_allclose(np.sqrt(found.other[b, part] * scale), nearest.distance, rtol=1e-3)
             np.testing.assert_allclose(np.sqrt(found.own[b, part] * scale), ball_radii(own, 1), rtol=1e-3)
 
@@ -136,38 +138,38 @@ def test_realism_on_splits_is_that_of_the_parts(pool: Pool) -> None:
         assert float(found[b]) == pytest.approx(expected, rel=1e-3)
 
 
-def test_crowds_are_counted_in_whole_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dense_balls_are_counted_in_whole_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     marked = []
 
     def watched(*arguments: object) -> None:
         marked.append(int(arguments[-1].sum()))  # type: ignore[attr-defined]
-        crowds.count_crowds(*arguments)  # type: ignore[arg-type]
+        dense_balls.count_dense_balls(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(splits_room, "count_crowds", watched)
+    monkeypatch.setattr(splits_room, "count_dense_balls", watched)
     pool = tight(8)
-    split_hits(pool, Splits.halves(300, 300, 3, 0), 5, "open")
+    ball_counts_on_splits(pool, Splits.halves(300, 300, 3, 0), 5, "open")
     assert marked
     assert marked[0] > 50, "the balls of many of 150 reals on 3 halves hold all 150 fakes"
     marked.clear()
     alike = pool_of(gaussian(300, 8), gaussian(300, 8, 1))
-    split_hits(alike, Splits.permutations(300, 300, 3, 0), 5, "open")
+    ball_counts_on_splits(alike, Splits.permutations(300, 300, 3, 0), 5, "open")
     assert sum(marked) == 0
 
 
 def test_lists_that_are_too_short_cost_time_but_no_accuracy(monkeypatch: pytest.MonkeyPatch) -> None:
     """A ball that is not found within the lists happens once in a million; here, all the time."""
     monkeypatch.setattr(lists_room, "ROOMY", 4)
-    monkeypatch.setattr(splits_room, "depths", lambda pool, splits, k: np.full(len(splits), 4))
+    monkeypatch.setattr(splits_room, "needed_depths", lambda pool, splits, k: np.full(len(splits), 4))
     pool = pool_of(gaussian(100, 8), gaussian(100, 8, 1))
     splits = splits_of(pool)
-    assert_as_parts(pool, splits, split_hits(pool, splits, 3, "open"), 3, "open")
+    assert_as_parts(pool, splits, ball_counts_on_splits(pool, splits, 3, "open"), 3, "open")
 
 
 def test_splits_for_which_lists_would_be_too_deep_are_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lists_room, "MOST", 2 * 330 * 60)
     pool = pool_of(gaussian(300, 4), gaussian(30, 4, 1))
-    halves, dealt = Splits.halves(300, 30, 2, 0), Splits.permutations(300, 30, 2, 0)
-    found = METRICS["precision"].uncertainty.resample(pool, Splits.of([halves, dealt]), k=5, ties="open")  # type: ignore[misc]
+    halves, resplits = Splits.halves(300, 30, 2, 0), Splits.permutations(300, 30, 2, 0)
+    found = METRICS["precision"].uncertainty.resample(pool, Splits.of([halves, resplits]), k=5, ties="open")  # type: ignore[misc]
     assert torch.isfinite(found).tolist() == [True, True, False, False]
 
 
@@ -183,19 +185,19 @@ def test_near_copies_are_listed_in_float64() -> None:
     real, fake = (centres + 1e-4 * gaussian(200, 200, seed, torch.float32) for seed in (2, 3))
     pool = pool_of(real, fake)
     splits = splits_of(pool)
-    assert_as_parts(pool, splits, split_hits(pool, splits, 3, "open"), 3, "open")
-    assert lists_room.lists(pool, 1).in_float64.all()
+    assert_as_parts(pool, splits, ball_counts_on_splits(pool, splits, 3, "open"), 3, "open")
+    assert lists_room.neighbour_lists(pool, 1).in_float64.all()
 
 
 def test_all_that_is_asked_of_a_pool_is_one_product(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
-    original = lists_room._lists
+    original = lists_room._compute_lists
 
     def counted(pool: Pool, depth: int) -> lists_room.Lists:
         made.append(depth)
         return original(pool, depth)
 
-    monkeypatch.setattr(lists_room, "_lists", counted)
+    monkeypatch.setattr(lists_room, "_compute_lists", counted)
     pool = pool_of(gaussian(100, 8), gaussian(100, 8, 1))
     for name in ("precision", "coverage", "clipped_density", "authenticity", "rarity"):
         metric = METRICS[name]
@@ -211,10 +213,10 @@ def test_all_that_is_asked_of_a_pool_is_one_product(monkeypatch: pytest.MonkeyPa
 def test_blocks_of_any_size_give_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     pools = [pool_of(gaussian(150, 8), gaussian(70, 8, 1)) for _ in range(2)]
     splits = splits_of(pools[0])
-    expected = split_hits(pools[0], splits, 5, "open")
+    expected = ball_counts_on_splits(pools[0], splits, 5, "open")
     monkeypatch.setattr(lists_room, "BLOCK", 32)
     monkeypatch.setattr(splits_room, "COLUMNS", 4)
-    found = split_hits(pools[1], splits, 5, "open")
+    found = ball_counts_on_splits(pools[1], splits, 5, "open")
     assert np.array_equal(found.in_ball, expected.in_ball)
     assert np.array_equal(found.balls_over, expected.balls_over)
 
@@ -224,7 +226,7 @@ def test_memory_ends_with_the_pool() -> None:
     before = len(memo._slots)
     pool = pool_of(gaussian(30, 4), gaussian(30, 4, 1))
     splits = splits_of(pool)
-    split_hits(pool, splits, 3, "open")
+    ball_counts_on_splits(pool, splits, 3, "open")
     assert len(memo._slots) == before + 2  # the lists of the pool, the counts on its splits
     del splits
     gc.collect()
@@ -250,7 +252,7 @@ def test_the_variance_of_a_mean_is_the_textbook_one() -> None:
     def mean(splits: Splits) -> Tensor:
         return torch.stack([fake[splits.fake(b) - 400, 0].mean() for b in range(len(splits))])
 
-    found = halved_variance(pool_of(gaussian(400, 1, 1), fake), mean)
+    found = half_sample_variance(pool_of(gaussian(400, 1, 1), fake), mean)
     assert found == pytest.approx(float(fake.var()) / 400, rel=0.3)
 
 
@@ -262,6 +264,6 @@ def test_a_relative_variance_is_in_proportion_to_the_value() -> None:
         return torch.stack([fake[splits.fake(b) - 400, 0].sum() for b in range(len(splits))])
 
     pool = pool_of(gaussian(400, 1, 1), fake)
-    plain, relative = (halved_variance(pool, total, relative=relative) for relative in (False, True))
+    plain, relative = (half_sample_variance(pool, total, relative=relative) for relative in (False, True))
     assert plain is not None
     assert relative == pytest.approx(4 * plain, rel=0.01)

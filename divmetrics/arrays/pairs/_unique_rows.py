@@ -1,4 +1,4 @@
-"""`Distinct`: a set with its repeated rows folded, since a collapsed generator repeats itself, row for row."""
+"""`UniqueRows`: a set with its repeated rows folded, since a collapsed generator repeats itself, row for row."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from divmetrics.arrays.pairs._distances import blocks
 
 
 @dataclass(frozen=True, eq=False)
-class Distinct:
+class UniqueRows:
     """The different rows of a set and how often each occurs. Without folding, n equal rows are n² undecidable pairs."""
 
     rows: Tensor  # [u, d], as given

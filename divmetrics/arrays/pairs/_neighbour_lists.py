@@ -21,7 +21,7 @@ from torch import Tensor
 
 from divmetrics.arrays.memo import growing
 from divmetrics.arrays.pairs._distances import BoundedMatrix, Pairs, ieee_products, lower_bounds
-from divmetrics.arrays.pairs._distinct import Distinct
+from divmetrics.arrays.pairs._unique_rows import UniqueRows
 from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
 
 BLOCK = 2048
@@ -39,7 +39,7 @@ SHARP = 16
 
 
 @dataclass(frozen=True, eq=False)
-class Lists:
+class NeighbourLists:
     """The neighbours of N pooled samples, reals and fakes merged, ascending by distance; themselves left out."""
 
     index: np.ndarray  # [N, W] int32, places in the pool; N where there are no more
@@ -50,15 +50,15 @@ class Lists:
     in_float64: np.ndarray  # [N] bool, listed in float64
 
 
-def lists(pool: Pool, depth: int) -> Lists:
+def neighbour_lists(pool: Pool, depth: int) -> NeighbourLists:
     """The lists of `pool`, at least `depth` deep; remembered beside it."""
-    with growing((pool,), "neighbour lists", list[Lists]) as deepest_so_far:
+    with growing((pool,), "neighbour lists", list[NeighbourLists]) as deepest_so_far:
         if not deepest_so_far or deepest_so_far[0].depth < min(depth, max(pool.n, pool.m)):
-            deepest_so_far[:] = [_lists(pool, depth)]
+            deepest_so_far[:] = [_compute_lists(pool, depth)]
         return deepest_so_far[0]
 
 
-def depths(pool: Pool, splits: Splits, k: int) -> np.ndarray:
+def needed_depths(pool: Pool, splits: Splits, k: int) -> np.ndarray:
     """How deep lists must be for the k-th nearest of the own side `[B]`, by the side that is rarest among them."""
     assigned = splits.side.cpu().numpy()
     shares = [
@@ -76,13 +76,13 @@ def _depth(k: int, share: float) -> int:
     return int(tried[np.argmax(bdtr(k - 1, tried, share) < RARE)])
 
 
-def deepest(pool: Pool) -> int:
+def greatest_depth(pool: Pool) -> int:
     """The depth that memory allows."""
     return MOST // (2 * (pool.n + pool.m))
 
 
 @dataclass(frozen=True, eq=False)
-class Estimates:
+class DistanceEstimates:
     """Squared distances of a pool's samples, a block at a time: estimates in units of `scale`, 0 between copies."""
 
     matrix: BoundedMatrix  # [N, d]
@@ -96,7 +96,7 @@ class Estimates:
         pairs = Pairs(features, features)
         matrix = pairs.float64[0] if in_float64 else pairs.float32[0]
         norms = matrix.low.double() + matrix.error_bound / 2
-        points = Distinct.of(features)
+        points = UniqueRows.of(features)
         # Here `lower_bounds` gives no bound but the distance itself: bounds would bring the outer samples closer.
         matrix = replace(matrix, low=norms.to(matrix.low.dtype))
         return cls(matrix, points.place if len(points.rows) < len(features) else None, float(norms.mean()) or 1.0)
@@ -118,9 +118,9 @@ class Estimates:
         return found
 
 
-def _lists(pool: Pool, depth: int) -> Lists:
-    growing = _Growing.of(pool, max(depth, ROOMY))
-    estimates = Estimates.of(pool)
+def _compute_lists(pool: Pool, depth: int) -> NeighbourLists:
+    growing = _ListBuilder.of(pool, max(depth, ROOMY))
+    estimates = DistanceEstimates.of(pool)
     every = torch.arange(pool.n + pool.m, device=estimates.matrix.rows.device)
     for own, rows in growing.parts:
         for other, columns in growing.parts:
@@ -132,7 +132,7 @@ def _lists(pool: Pool, depth: int) -> Lists:
     close = growing.nearest() < estimates.close
     if bool(close.any()):
         scale = estimates.scale
-        estimates = replace(Estimates.of(pool, in_float64=True), scale=scale)
+        estimates = replace(DistanceEstimates.of(pool, in_float64=True), scale=scale)
         for few in torch.split(close.nonzero()[:, 0], BLOCK):
             growing.forget(few)
             for side, columns in growing.parts:
@@ -141,7 +141,7 @@ def _lists(pool: Pool, depth: int) -> Lists:
 
 
 @dataclass(frozen=True, eq=False)
-class _Growing:
+class _ListBuilder:
     """The lists while blocks come in: of the reals and of the fakes apart, in no order."""
 
     n: int
@@ -182,7 +182,7 @@ class _Growing:
         """Squared distance `[N]` of the nearest sample listed."""
         return torch.cat(self.squared, 1).amin(1)
 
-    def merged(self, scale: float, in_float64: Tensor) -> Lists:
+    def merged(self, scale: float, in_float64: Tensor) -> NeighbourLists:
         """Both lists of each sample as one, ascending."""
         total = self.n + self.m
         squared, order = torch.cat(self.squared, 1).sort(dim=1, stable=True)
@@ -193,4 +193,6 @@ class _Growing:
             if 0 < self.squared[side].shape[1] < size:
                 reach[:, side] = self.squared[side].amax(1).cpu()
         depth = max(part.shape[1] for part in self.squared)
-        return Lists(index.cpu().numpy(), squared.cpu().numpy(), reach.numpy(), depth, scale, in_float64.cpu().numpy())
+        return NeighbourLists(
+            index.cpu().numpy(), squared.cpu().numpy(), reach.numpy(), depth, scale, in_float64.cpu().numpy()
+        )

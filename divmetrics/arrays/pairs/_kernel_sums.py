@@ -26,7 +26,7 @@ class Kernel(Protocol):
     def weight(self) -> float:
         """What the products of the centred rows are multiplied by."""
 
-    def terms(self, factors: Factors) -> Tensor:
+    def terms(self, factors: CentredRows) -> Tensor:
         """What is added for each row, `[n]` float64."""
 
     def __call__(self, block: Tensor) -> Tensor:
@@ -34,7 +34,7 @@ class Kernel(Protocol):
 
 
 @dataclass(frozen=True)
-class Polynomial:
+class PolynomialKernel:
     """The kernel (gamma xy + coef0) ** degree."""
 
     degree: int
@@ -42,7 +42,7 @@ class Polynomial:
     coef0: float
     weight: float = field(default=1.0, init=False)
 
-    def terms(self, factors: Factors) -> Tensor:
+    def terms(self, factors: CentredRows) -> Tensor:
         """xy = ab + shift_x + shift_y."""
         return factors.shift
 
@@ -52,13 +52,13 @@ class Polynomial:
 
 
 @dataclass(frozen=True)
-class Gaussian:
+class GaussianKernel:
     """The kernel exp(-|x - y|² / (2 sigma²)); its square is the one of sigma / sqrt 2."""
 
     sigma: float
     weight: float = field(default=-2.0, init=False)
 
-    def terms(self, factors: Factors) -> Tensor:
+    def terms(self, factors: CentredRows) -> Tensor:
         """|x - y|² = -2ab + |a|² + |b|²."""
         return factors.square
 
@@ -68,7 +68,7 @@ class Gaussian:
 
 
 @dataclass(frozen=True, eq=False)
-class Factors:
+class CentredRows:
     """Rows such that xy = ab + shift_x + shift_y with a = x - c: what float32 rounds is small, the rest is float64.
 
     A polynomial kernel is not translation invariant, so the means cannot just be dropped.
@@ -79,7 +79,7 @@ class Factors:
     square: Tensor  # [n] float64, aa
 
     @classmethod
-    def of(cls, features: Tensor, centre: Tensor) -> Factors:
+    def of(cls, features: Tensor, centre: Tensor) -> CentredRows:
         """Factors of `features` `[n, d]` about `centre` `[d]`."""
         exact = centre.double()
         rows = features - centre
@@ -87,18 +87,18 @@ class Factors:
         square = torch.cat([rows[part].double().square().sum(1) for part in blocks(len(features))])
         return cls(rows, shift - exact @ exact / 2, square)
 
-    def __getitem__(self, rows: slice | Tensor) -> Factors:
-        return Factors(self.rows[rows], self.shift[rows], self.square[rows])
+    def __getitem__(self, rows: slice | Tensor) -> CentredRows:
+        return CentredRows(self.rows[rows], self.shift[rows], self.square[rows])
 
 
-def values(left: Factors, right: Factors, kernel: Kernel) -> Tensor:
+def kernel_matrix(left: CentredRows, right: CentredRows, kernel: Kernel) -> Tensor:
     """The kernel of all pairs, `[n, m]` float64."""
     products = (left.rows @ right.rows.T).double().mul_(kernel.weight)
     return kernel(products.add_(kernel.terms(left)[:, None]).add_(kernel.terms(right)))
 
 
 @dataclass(frozen=True, eq=False)
-class Sums:
+class KernelSums:
     """Sums of a kernel over the pairs of two sets, or over the pairs of two different samples of one."""
 
     left: Tensor  # [n] over the partners of each sample
@@ -112,29 +112,29 @@ class Sums:
         return float(self.left.sum())
 
 
-def within(rows: Rows, kernel: Kernel) -> Sums:
+def kernel_sums_within(rows: Rows, kernel: Kernel) -> KernelSums:
     """Sums over all pairs of two different samples of a set; remembered beside it."""
 
-    def compute() -> Sums:
+    def compute() -> KernelSums:
         with ieee_products(rows.features.device):
-            factors = Factors.of(rows.features, centre_of(rows.features, rows.features))
+            factors = CentredRows.of(rows.features, centre_of(rows.features, rows.features))
             return _sums(factors, factors, kernel)
 
     return once((rows,), ("kernel sums within", kernel), compute)
 
 
-def joint(real: Rows, fake: Rows, kernel: Kernel) -> tuple[Sums, Sums, Sums]:
+def kernel_sums(real: Rows, fake: Rows, kernel: Kernel) -> tuple[KernelSums, KernelSums, KernelSums]:
     """Sums within the reals, within the fakes and across; remembered beside the two sets.
 
     All about one centre, so that what rounding does to a row is the same in all three and cancels in their difference.
     Raises FeatureError on different widths.
     """
 
-    def compute() -> tuple[Sums, Sums, Sums]:
+    def compute() -> tuple[KernelSums, KernelSums, KernelSums]:
         same_width(real.d, fake.d)
         with ieee_products(real.features.device):
             centre = centre_of(real.features, fake.features)
-            reals, fakes = Factors.of(real.features, centre), Factors.of(fake.features, centre)
+            reals, fakes = CentredRows.of(real.features, centre), CentredRows.of(fake.features, centre)
             return _sums(reals, reals, kernel), _sums(fakes, fakes, kernel), _sums(reals, fakes, kernel)
 
     return once((real, fake), ("kernel sums within and across", kernel), compute)
@@ -146,7 +146,7 @@ def _tasks(n: int, m: int | None) -> list[tuple[slice, slice]]:
     return [(r, c) for r in blocks(n) for c in columns if m is not None or r.start <= c.start]
 
 
-def _sums(left: Factors, right: Factors, kernel: Kernel) -> Sums:
+def _sums(left: CentredRows, right: CentredRows, kernel: Kernel) -> KernelSums:
     """Row and column sums; each block keeps its own, so that any number of processes adds them in one order."""
     same = left is right
     tasks = _tasks(len(left.rows), None if same else len(right.rows))
@@ -154,7 +154,7 @@ def _sums(left: Factors, right: Factors, kernel: Kernel) -> Sums:
     def share(mine: range) -> Tensor:
         found = torch.zeros(len(mine), 2, BLOCK + 1, dtype=torch.float64, device=left.rows.device)
         for slot, (rows, columns) in zip(found, tasks[mine.start : mine.stop], strict=True):
-            block = values(left[rows], right[columns], kernel)
+            block = kernel_matrix(left[rows], right[columns], kernel)
             if same and rows == columns:
                 block.fill_diagonal_(0)
             slot[0, : len(block)] = block.sum(1)
@@ -170,11 +170,11 @@ def _sums(left: Factors, right: Factors, kernel: Kernel) -> Sums:
         of_columns[columns] += slot[1, : columns.stop - columns.start]
     if same:
         of_rows = of_columns = of_rows + of_columns
-    return Sums(of_rows, of_columns, float(found[:, 0, -1].sum()))
+    return KernelSums(of_rows, of_columns, float(found[:, 0, -1].sum()))
 
 
 @dataclass(frozen=True, eq=False)
-class SplitSums:
+class KernelSumsOnSplits:
     """Sums of a kernel for each split of a pool, `[B]` float64: over pairs within each side and across."""
 
     real: Tensor  # over unordered pairs of two different reals
@@ -184,10 +184,10 @@ class SplitSums:
     m: Tensor
 
 
-def split_sums(whole: Rows, kernel: Kernel, splits: Splits) -> SplitSums:
+def kernel_sums_on_splits(whole: Rows, kernel: Kernel, splits: Splits) -> KernelSumsOnSplits:
     """The sums of all splits from one pass: each block of the kernel is multiplied with who is real and who is fake."""
     with ieee_products(whole.features.device):
-        factors = Factors.of(whole.features, centre_of(whole.features, whole.features))
+        factors = CentredRows.of(whole.features, centre_of(whole.features, whole.features))
         side = splits.side.T.to(factors.rows.device)  # [n + m, B]
         reals, fakes = (side == REAL).double(), (side == FAKE).double()
         both, count = torch.cat([reals, fakes], 1), len(splits)
@@ -196,7 +196,7 @@ def split_sums(whole: Rows, kernel: Kernel, splits: Splits) -> SplitSums:
         def share(mine: range) -> Tensor:
             found = torch.zeros(len(mine), 3, count, dtype=torch.float64, device=side.device)
             for slot, (rows, columns) in zip(found, tasks[mine.start : mine.stop], strict=True):
-                block = values(factors[rows], factors[columns], kernel)
+                block = kernel_matrix(factors[rows], factors[columns], kernel)
                 if rows == columns:
                     block.fill_diagonal_(0).mul_(0.5)  # holds both orders of a pair
                 partners = block @ both[columns]
@@ -207,10 +207,10 @@ def split_sums(whole: Rows, kernel: Kernel, splits: Splits) -> SplitSums:
             return found
 
         total = dist.spread(len(tasks), share).sum(0)
-    return SplitSums(total[0], total[1], total[2], reals.sum(0), fakes.sum(0))
+    return KernelSumsOnSplits(total[0], total[1], total[2], reals.sum(0), fakes.sum(0))
 
 
-def typical_distance(features: Tensor) -> float:
+def median_distance(features: Tensor) -> float:
     """Median distance of two different rows of `[n, d]`, the usual bandwidth of a Gaussian kernel; 1 if all coincide.
 
     Repeated rows are left out, for a bandwidth of 0 sees nothing. Beyond `MANY` rows it is taken over that many of

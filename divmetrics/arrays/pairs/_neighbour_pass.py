@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from divmetrics.arrays.memo import growing, once
-from divmetrics.arrays.pairs._distinct import Distinct
-from divmetrics.arrays.pairs._hits import Hits, hits, hits_within
-from divmetrics.arrays.pairs._neighbours import Closest, radii
+from divmetrics.arrays.pairs._ball_counts import BallCounts, count_balls, count_balls_within
+from divmetrics.arrays.pairs._neighbours import NearestObserver, squared_ball_radii
+from divmetrics.arrays.pairs._unique_rows import UniqueRows
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import TooFewSamples, UsageError
 
@@ -27,7 +27,7 @@ Ties = Literal["open", "closed"]
 
 
 @dataclass(frozen=True, eq=False)
-class Nearest:
+class NearestSample:
     """The nearest sample of the other side: its place `[n]` int64 and the distance to it `[n]` float64."""
 
     index: Tensor
@@ -38,13 +38,13 @@ class Nearest:
 class _PairResults:
     """Results of all passes over the pairs of two sets so far."""
 
-    plain: dict[tuple[int, Ties], Hits] = field(default_factory=dict)
-    capped: dict[tuple[int, Ties], Hits] = field(default_factory=dict)
+    plain: dict[tuple[int, Ties], BallCounts] = field(default_factory=dict)
+    capped: dict[tuple[int, Ties], BallCounts] = field(default_factory=dict)
     realism: dict[int, Tensor] = field(default_factory=dict)
-    nearest: dict[str, Nearest] = field(default_factory=dict)
+    nearest: dict[str, NearestSample] = field(default_factory=dict)
 
 
-def support(real: Rows, fake: Rows, k: int, ties: Ties, *, capped: bool = False) -> Hits:
+def ball_counts(real: Rows, fake: Rows, k: int, ties: Ties, *, capped: bool = False) -> BallCounts:
     """Counts `[n]` and `[m]` of who lies in whose k-nearest-neighbour ball; remembered where the pass was made before.
 
     `capped`: balls of the reals alone, their radii at most the median of the reals' radii.
@@ -55,13 +55,13 @@ def support(real: Rows, fake: Rows, k: int, ties: Ties, *, capped: bool = False)
         return (results.capped if capped else results.plain)[k, ties]
 
 
-def capped_within(real: Rows, k: int, ties: Ties) -> Tensor:
-    """How many capped balls of other reals hold each real, `[n]` int64; see `support`."""
+def capped_balls_within(real: Rows, k: int, ties: Ties) -> Tensor:
+    """How many capped balls of other reals hold each real, `[n]` int64; see `ball_counts`."""
 
     def compute() -> Tensor:
         points, squared = _radii(real, [k])
         closed = torch.tensor([ties == "closed"], device=squared.device)
-        return hits_within(points, _capped(points, squared), closed)[:, 0]
+        return count_balls_within(points, _capped(points, squared), closed)[:, 0]
 
     return once((real,), ("capped balls within", k, ties), compute)
 
@@ -69,7 +69,7 @@ def capped_within(real: Rows, k: int, ties: Ties) -> Tensor:
 def realism_scores(real: Rows, fake: Rows, k: int) -> Tensor:
     """Greatest ratio `[m]` float64 of a real's radius to its distance, over reals with radii up to the median.
 
-    inf for a copy of one of them. Raises as `support` does.
+    inf for a copy of one of them. Raises as `ball_counts` does.
     """
     with _pair_results(real, fake) as results:
         if k not in results.realism:
@@ -77,7 +77,7 @@ def realism_scores(real: Rows, fake: Rows, k: int) -> Tensor:
         return results.realism[k]
 
 
-def nearest_across(real: Rows, fake: Rows) -> tuple[Nearest, Nearest]:
+def nearest_of_other_side(real: Rows, fake: Rows) -> tuple[NearestSample, NearestSample]:
     """For each real the nearest fake, then for each fake the nearest real; exact, one of several equally near.
 
     Raises TooFewSamples below two rows a side, FeatureError on different widths.
@@ -110,7 +110,7 @@ def _extend(results: _PairResults, real: Rows, fake: Rows, wanted: Sequence[tupl
     if missing:
         same_width(real.d, fake.d)
         for k, _ in missing:
-            enough_rows(k, real.n, fake.n)
+            check_enough_rows(k, real.n, fake.n)
         _pass(real, fake, missing, results)
 
 
@@ -120,53 +120,53 @@ def _pass(real: Rows, fake: Rows, wanted: Sequence[tuple[int, Ties]], results: _
     _radii(real, [1, *ks])  # the first neighbours of the reals cost nothing here and a pass later
     (reals, real_radii), (fakes, fake_radii) = _radii(real, ks), _radii(fake, ks)
     closed = torch.tensor([ties == "closed" for _, ties in wanted], device=real_radii.device)
-    across = (Closest(reals.rows, fakes.rows), Closest(fakes.rows, reals.rows, of_columns=True))
+    across = (NearestObserver(reals.rows, fakes.rows), NearestObserver(fakes.rows, reals.rows, of_columns=True))
     lifts = {k: _lift(reals, fakes, radius) for k, radius in zip(ks, real_radii.T, strict=True)}
     both = torch.cat([real_radii, _capped(reals, real_radii)], 1)
     no_balls = torch.full_like(fake_radii, -inf)
     watchers = [*across, *(closest for closest, _ in lifts.values())]
-    found = hits(reals, fakes, both, torch.cat([fake_radii, no_balls], 1), closed.repeat(2), watchers=watchers)
+    found = count_balls(reals, fakes, both, torch.cat([fake_radii, no_balls], 1), closed.repeat(2), watchers=watchers)
     for column, ask in enumerate(wanted):
         results.plain[ask], results.capped[ask] = found.column(column), found.column(column + len(wanted))
     if not results.nearest:
         for side, queries, base, closest in (("real", reals, fakes, across[0]), ("fake", fakes, reals, across[1])):
             squared, place = closest.found()
-            results.nearest[side] = Nearest(base.first[place][queries.place], squared[queries.place].sqrt())
+            results.nearest[side] = NearestSample(base.first[place][queries.place], squared[queries.place].sqrt())
     for k, (closest, unit) in lifts.items():
         results.realism[k] = (unit / closest.found()[0]).sqrt()[fakes.place]
 
 
-def _middle(points: Distinct, values: Tensor) -> tuple[Tensor, Tensor]:
+def _middle(points: UniqueRows, values: Tensor) -> tuple[Tensor, Tensor]:
     """The two middle ones of `values` `[u, C]` over all samples, `[C]` each; of an odd number, the same one twice."""
     ordered = values[points.place].sort(dim=0).values
     return ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
 
 
-def _capped(points: Distinct, squared: Tensor) -> Tensor:
+def _capped(points: UniqueRows, squared: Tensor) -> Tensor:
     """`squared` radii `[u, C]`, none above the square of the median radius."""
     low, high = _middle(points, squared)
     return torch.minimum(squared, ((low.sqrt() + high.sqrt()) / 2).square().where(low < high, low))
 
 
-def _lift(reals: Distinct, fakes: Distinct, squared: Tensor) -> tuple[Closest, float]:
+def _lift(reals: UniqueRows, fakes: UniqueRows, squared: Tensor) -> tuple[NearestObserver, float]:
     """The search for the ball that comes closest to each fake for its size, and the unit of what it finds."""
     median = _middle(reals, squared[:, None])[0]
     unit = float(median) or 1.0
     weights = torch.where(squared > 0, unit / squared, 1e200)  # a ball of radius 0 comes close to its own centre alone
-    return Closest(fakes.rows, reals.rows, weights.where(squared <= median, inf), of_columns=True), unit
+    return NearestObserver(fakes.rows, reals.rows, weights.where(squared <= median, inf), of_columns=True), unit
 
 
-def _radii(side: Rows, ks: Sequence[int]) -> tuple[Distinct, Tensor]:
+def _radii(side: Rows, ks: Sequence[int]) -> tuple[UniqueRows, Tensor]:
     """The distinct rows of a set and their squared radii `[u, len(ks)]`, shared by all sets it is compared with."""
-    points = once((side,), "distinct rows", lambda: Distinct.of(side.features))
+    points = once((side,), "distinct rows", lambda: UniqueRows.of(side.features))
     with growing((side,), "squared ball radii", dict[int, Tensor]) as of_k:
         missing = sorted(set(ks) - of_k.keys())
         if missing:
-            of_k.update(zip(missing, radii(points, missing).unbind(1), strict=True))
+            of_k.update(zip(missing, squared_ball_radii(points, missing).unbind(1), strict=True))
         return points, torch.stack([of_k[k] for k in ks], 1)
 
 
-def enough_rows(k: int, real: int, fake: int) -> None:
+def check_enough_rows(k: int, real: int, fake: int) -> None:
     """Raise UsageError unless k >= 1, TooFewSamples unless both sides have a k-th nearest other sample."""
     if k < 1:
         raise UsageError(f"k={k} must be at least 1.")

@@ -13,37 +13,37 @@ from typing import NamedTuple
 import numpy as np
 
 from divmetrics.arrays.memo import once
-from divmetrics.arrays.pairs._dense_balls import count_crowds
-from divmetrics.arrays.pairs._lists import Lists, deepest, depths, lists
-from divmetrics.arrays.pairs._split_counts import Ask, SplitHits, middle
-from divmetrics.arrays.pairs._support import Ties
+from divmetrics.arrays.pairs._dense_balls import count_dense_balls
+from divmetrics.arrays.pairs._neighbour_lists import NeighbourLists, greatest_depth, needed_depths, neighbour_lists
+from divmetrics.arrays.pairs._neighbour_pass import Ties
+from divmetrics.arrays.pairs._split_results import BallCountsOnSplits, BallQuery, middle_values
 from divmetrics.arrays.splits import ABSENT, FAKE, REAL, Pool, Splits
 
 COLUMNS = 32
 """Columns of the lists that are looked at first."""
 
 
-def split_hits(
+def ball_counts_on_splits(
     pool: Pool, splits: Splits, k: int, ties: Ties, *, capped: bool = False, smallest: bool = False
-) -> SplitHits:
-    """`support` on every split of `pool`, remembered beside both; `capped` and `smallest` as `Ask` has them.
+) -> BallCountsOnSplits:
+    """`support` on every split of `pool`, remembered beside both; `capped` and `smallest` as `BallQuery` has them.
 
     Splits on which a side has no k-th neighbour, or so small a share of the pool that lists would have to be deeper
     than memory allows, are not usable.
     """
-    ask = Ask(k, ties == "closed", capped, smallest)
+    ask = BallQuery(k, ties == "closed", capped, smallest)
     return once((pool, splits), ("ball counts on splits", ask), lambda: _count(pool, splits, ask))
 
 
-def usable_lists(pool: Pool, splits: Splits, k: int) -> tuple[Lists, np.ndarray]:
+def lists_for_splits(pool: Pool, splits: Splits, k: int) -> tuple[NeighbourLists, np.ndarray]:
     """The lists of `pool`, as deep as `splits` need for k neighbours, and for which of them `[B]` they suffice."""
-    needed, possible = depths(pool, splits, k), deepest(pool)
+    needed, possible = needed_depths(pool, splits, k), greatest_depth(pool)
     enough = (needed <= possible) | (possible >= max(pool.n, pool.m))
-    return lists(pool, int(needed[enough].max(initial=k))), enough
+    return neighbour_lists(pool, int(needed[enough].max(initial=k))), enough
 
 
 @dataclass(frozen=True, eq=False)
-class SplitNearest:
+class NearestOnSplits:
     """The nearest other samples on B splits of N pooled samples; of samples that are absent nothing is meant."""
 
     side: np.ndarray  # [B, N] uint8
@@ -52,9 +52,9 @@ class SplitNearest:
     own: np.ndarray  # [B, N] float32, squared distance of the nearest other one of the own side
 
 
-def split_nearest(pool: Pool, splits: Splits) -> SplitNearest:
+def nearest_neighbours_on_splits(pool: Pool, splits: Splits) -> NearestOnSplits:
     """`nearest_across` on every split of `pool`, and the nearest within each side."""
-    found, _ = usable_lists(pool, splits, 1)
+    found, _ = lists_for_splits(pool, splits, 1)
     side = splits.side.cpu().numpy()
     index = np.zeros(side.shape, np.int32)
     other, own = (np.full(side.shape, np.inf, np.float32) for _ in range(2))
@@ -66,10 +66,10 @@ def split_nearest(pool: Pool, splits: Splits) -> SplitNearest:
                 first, squared[b, rows] = _first(found, padded, rows, wanted)
                 if of != wanted:
                     index[b, rows] = first
-    return SplitNearest(side, index, other, own)
+    return NearestOnSplits(side, index, other, own)
 
 
-def _first(found: Lists, side: np.ndarray, rows: np.ndarray, wanted: int) -> tuple[np.ndarray, np.ndarray]:
+def _first(found: NeighbourLists, side: np.ndarray, rows: np.ndarray, wanted: int) -> tuple[np.ndarray, np.ndarray]:
     """Place and squared distance of the first sample of side `wanted` in the lists of `rows`; 0 and inf if none is."""
     index, squared = np.zeros(len(rows), np.int32), np.full(len(rows), np.inf, np.float32)
     left, width = np.arange(len(rows)), COLUMNS // 4
@@ -84,14 +84,14 @@ def _first(found: Lists, side: np.ndarray, rows: np.ndarray, wanted: int) -> tup
     return index, squared
 
 
-def _count(pool: Pool, splits: Splits, ask: Ask) -> SplitHits:
-    found, enough = usable_lists(pool, splits, ask.k)
-    hits = SplitHits.empty(splits, ask, enough, found.scale)
+def _count(pool: Pool, splits: Splits, ask: BallQuery) -> BallCountsOnSplits:
+    found, enough = lists_for_splits(pool, splits, ask.k)
+    hits = BallCountsOnSplits.empty(splits, ask, enough, found.scale)
     crowded = np.zeros(hits.side.shape, bool)
     for b in np.flatnonzero(hits.usable):
         _read(found, hits, int(b), ask, crowded[b])
     if crowded.any():
-        count_crowds(pool, found, hits, ask, crowded)
+        count_dense_balls(pool, found, hits, ask, crowded)
     return hits
 
 
@@ -105,13 +105,13 @@ class _Piece(NamedTuple):
     same: np.ndarray  # [r, w] bool, of the own side
 
 
-def _read(found: Lists, hits: SplitHits, b: int, ask: Ask, crowded: np.ndarray) -> None:
+def _read(found: NeighbourLists, hits: BallCountsOnSplits, b: int, ask: BallQuery, crowded: np.ndarray) -> None:
     """Count split `b`; samples whose balls hold more than is listed are marked in `crowded` `[N]` instead."""
     side, radius = hits.side[b], hits.radius[b]
     rows = np.flatnonzero(side == REAL if ask.of_reals else side != ABSENT)
     pieces = list(_pieces(found, np.append(side, np.uint8(ABSENT)), rows, ask, radius))
     if ask.capped:
-        low, high = middle(radius[rows])
+        low, high = middle_values(radius[rows])
         radius[rows] = np.minimum(radius[rows], low if low == high else ((low**0.5 + high**0.5) / 2) ** 2)
     reach = found.reach[rows].min(1)
     crowded[rows] = (radius[rows] > reach) | (ask.closed & (radius[rows] == reach))
@@ -130,7 +130,9 @@ def _read(found: Lists, hits: SplitHits, b: int, ask: Ask, crowded: np.ndarray) 
             np.minimum.at(hits.smallest[b], target, radius[piece.rows][owner])
 
 
-def _pieces(found: Lists, side: np.ndarray, rows: np.ndarray, ask: Ask, radius: np.ndarray) -> Iterator[_Piece]:
+def _pieces(
+    found: NeighbourLists, side: np.ndarray, rows: np.ndarray, ask: BallQuery, radius: np.ndarray
+) -> Iterator[_Piece]:
     """The lists of `rows`, each as long as its ball needs; the squared radii go to `radius`."""
     width, widest = COLUMNS, found.index.shape[1]
     while len(rows):

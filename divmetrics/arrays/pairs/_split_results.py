@@ -1,4 +1,4 @@
-"""`SplitHits`: how many lie in whose ball on each of many splits of one pool, and the means that metrics make of it."""
+"""Ball counts of the samples of a pool on each of many splits, and means of them: `BallCountsOnSplits`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from divmetrics.arrays.splits import FAKE, REAL, Splits
 
 
 @dataclass(frozen=True)
-class Ask:
+class BallQuery:
     """What is counted: in balls to the k-th nearest of the own side, the sphere belonging to them where `closed`."""
 
     k: int
@@ -30,7 +30,7 @@ class Ask:
 
 
 @dataclass(frozen=True, eq=False)
-class SplitHits:
+class BallCountsOnSplits:
     """B splits of N pooled samples; of samples that are absent on a split nothing is meant."""
 
     side: np.ndarray  # [B, N] uint8
@@ -43,7 +43,7 @@ class SplitHits:
     scale: np.float64  # not a float, with which float32 would stay float32
 
     @classmethod
-    def empty(cls, splits: Splits, ask: Ask, deep_enough: np.ndarray, scale: float) -> Self:
+    def empty(cls, splits: Splits, ask: BallQuery, deep_enough: np.ndarray, scale: float) -> Self:
         """Nothing counted yet."""
         side = splits.side.cpu().numpy()
         fewest = np.minimum((side == REAL).sum(1), (side == FAKE).sum(1))
@@ -62,7 +62,7 @@ class SplitHits:
         return torch.from_numpy(np.where(self.usable, values, np.nan))
 
 
-def middle(values: np.ndarray) -> tuple[np.float32, np.float32]:
+def middle_values(values: np.ndarray) -> tuple[np.float32, np.float32]:
     """The two middle ones of `values` `[n]`; of an odd number, the same one twice."""
     low, high = (len(values) - 1) // 2, len(values) // 2
     ordered = np.partition(values, (low, high))

@@ -1,6 +1,6 @@
 """Which samples of one set lie in which balls of the other, counted for several radii in one pass.
 
-Whoever looks for something else in the same pairs looks on: `Watcher`.
+Whoever looks for something else in the same pairs looks on: `BlockObserver`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from torch import Tensor
 
 from divmetrics.arrays import dist
 from divmetrics.arrays.pairs._distances import Pairs, blocks, ieee_products, lower_bounds
-from divmetrics.arrays.pairs._distinct import Distinct
+from divmetrics.arrays.pairs._unique_rows import UniqueRows
 
 
 @dataclass(frozen=True, eq=False)
-class Hits:
+class BallCounts:
     """Counts, int64, one column a radius: for n reals and m fakes, of the balls over each and of what is in its own."""
 
     fakes_in_ball: Tensor  # [n, C] fakes within the ball of each real
@@ -28,27 +28,27 @@ class Hits:
     balls_over_fake: Tensor  # [m, C] reals whose balls hold each fake
     least_over_fake: Tensor  # [m, C] float64, least squared radius of those, inf where there are none
 
-    def column(self, c: int) -> Hits:
+    def column(self, c: int) -> BallCounts:
         """The counts of one radius, `[n]` and `[m]`."""
-        return Hits(**{name: counts[:, c] for name, counts in vars(self).items()})
+        return BallCounts(**{name: counts[:, c] for name, counts in vars(self).items()})
 
 
-class Watcher(Protocol):
+class BlockObserver(Protocol):
     """Sees every block of pairs that this rank goes through."""
 
     def look(self, rows: slice, columns: slice, low: Tensor) -> None:
         """`low` are the `lower_bounds` bounds of the block."""
 
 
-def hits(
-    real: Distinct,
-    fake: Distinct,
+def count_balls(
+    real: UniqueRows,
+    fake: UniqueRows,
     real_radii: Tensor,
     fake_radii: Tensor,
     closed: Tensor,
     *,
-    watchers: Sequence[Watcher] = (),
-) -> Hits:
+    watchers: Sequence[BlockObserver] = (),
+) -> BallCounts:
     """Count over all pairs. Squared radii are `[u, C]` and `[v, C]` float64 of the distinct rows, `closed` `[C]` bool.
 
     Column c counts a pair if its squared distance is below the radius, or equal to it where `closed[c]`; -inf is no
@@ -63,7 +63,7 @@ def hits(
         total[2] = inf
         for task in mine:
             rows, columns = tasks[task]
-            block = Block.of(pairs, rows, columns, (real_radii[rows], fake_radii[columns]), closed)
+            block = BlockComparison.of(pairs, rows, columns, (real_radii[rows], fake_radii[columns]), closed)
             found = block.count((real.copies[rows], fake.copies[columns]))
             behind = slice(u + columns.start, u + columns.stop)
             total[:2, rows] += found[0]
@@ -77,11 +77,11 @@ def hits(
         shares = dist.spread(len(tasks), count)  # [ranks, 3, u + v, C]: balls of reals, balls of fakes, least balls
     total = shares[:, :2].sum(0).long()
     of_real, of_fake = total[:, :u][:, real.place], total[:, u:][:, fake.place]
-    return Hits(of_real[0], of_real[1], of_fake[1], of_fake[0], shares[:, 2].amin(0)[u:][fake.place])
+    return BallCounts(of_real[0], of_real[1], of_fake[1], of_fake[0], shares[:, 2].amin(0)[u:][fake.place])
 
 
-def hits_within(points: Distinct, squared_radii: Tensor, closed: Tensor) -> Tensor:
-    """How many balls of other samples of its own set hold each sample, `[n, C]` int64; arguments as in `hits`."""
+def count_balls_within(points: UniqueRows, squared_radii: Tensor, closed: Tensor) -> Tensor:
+    """Number of balls of other samples of the same set that contain each sample, `[n, C]` int64; see `count_balls`."""
     pairs = Pairs(points.rows, points.rows)
     parts = blocks(len(points.rows))
     tasks = [(rows, columns) for rows in parts for columns in parts if rows.start <= columns.start]
@@ -92,7 +92,7 @@ def hits_within(points: Distinct, squared_radii: Tensor, closed: Tensor) -> Tens
             rows, columns = tasks[task]
             across = squared_radii[columns]  # a block off the diagonal stands for its mirror image too
             radii = squared_radii[rows], torch.full_like(across, -inf) if rows == columns else across
-            block = Block.of(pairs, rows, columns, radii, closed)
+            block = BlockComparison.of(pairs, rows, columns, radii, closed)
             over = block.count((points.copies[rows], points.copies[columns]))
             total[rows] += over[0][1].long()
             total[columns] += over[1][0].long()
@@ -105,7 +105,7 @@ def hits_within(points: Distinct, squared_radii: Tensor, closed: Tensor) -> Tens
 
 
 @dataclass(frozen=True, eq=False)
-class Block:
+class BlockComparison:
     """Which pairs of a block are in the balls of its rows, and which in those of its columns.
 
     Dense where one comparison decides, for all fakes of a collapsed generator may lie in all balls; else pair by pair.
@@ -119,7 +119,9 @@ class Block:
     inside: Tensor  # [2, p, C] bool, whether these are inside though their bounds do not say so
 
     @classmethod
-    def of(cls, pairs: Pairs, rows: slice, columns: slice, radii: tuple[Tensor, Tensor], closed: Tensor) -> Block:
+    def of(
+        cls, pairs: Pairs, rows: slice, columns: slice, radii: tuple[Tensor, Tensor], closed: Tensor
+    ) -> BlockComparison:
         """Look at the block `[rows, columns]` of `pairs`; squared `radii` of its rows and of its columns."""
         low = lower_bounds(*pairs.float32, rows, columns)
         doubts = pairs.float32[0].error_bound[rows], pairs.float32[1].error_bound[columns]
