@@ -1,9 +1,9 @@
-"""What the preset `full` costs on two sets of features: values alone, then intervals and nulls; seconds and memory.
+"""Time and memory of the preset `full` on two sets of features: values alone, then with intervals and null bands.
 
     python benchmarks/full_preset.py --n 5000 --d 1280
 
-Features are a mixture of 20 modes, with labels, 100 logits, held-out reals and 32 x 32 pixels, so that every metric of
-features, labels and logits is there. The slowest metrics are printed each with its own share.
+Features are a mixture of 20 modes, with labels, 100 logits, held-out real samples and 32 x 32 pixels, so that every
+metric of features, labels and logits is measured. The metrics are printed with their times, the slowest first.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MODES, CLASSES = 20, 100
 
 
 def collected(side: str, n: int, d: int, seed: int) -> Collected:
-    """One side: features like those of a network (not negative, a few strong directions), logits, labels, pixels."""
+    """One side: features like those of a network (non-negative, a few strong directions), logits, labels, pixels."""
     rng, shared = np.random.default_rng(seed), np.random.default_rng(0)
     centres, spread = shared.normal(size=(MODES, d)), 0.2 + shared.exponential(size=d)
     modes = rng.integers(0, MODES, n)
@@ -55,18 +55,18 @@ def run(sides: Sequence[Collected], metrics: str, **wanted: Any) -> tuple[Report
     return report, seconds, memory
 
 
-def timed_doubts() -> dict[str, float]:
-    """Task key -> seconds of its interval and null, filled while they are made."""
+def timed_uncertainties() -> dict[str, float]:
+    """Metric -> seconds of its interval and null band, filled while they are computed."""
     spent: dict[str, float] = {}
-    inner = uncertainty._doubt
+    inner = uncertainty.uncertainty_of
 
-    def timed(task: Any, *given: Any) -> Any:
+    def timed(estimate: uncertainty.Estimate, *given: Any, **options: Any) -> Any:
         begin = perf_counter()
-        found = inner(task, *given)
-        spent[task.key] = perf_counter() - begin
+        found = inner(estimate, *given, **options)
+        spent[estimate.metric.name] = perf_counter() - begin
         return found
 
-    uncertainty._doubt = timed
+    uncertainty.uncertainty_of = timed
     return spent
 
 
@@ -78,24 +78,24 @@ def main() -> None:
     given = parser.parse_args()
     sides = [collected(side, given.n, given.d, seed) for seed, side in enumerate(("real", "fake", "held_out"), 1)]
     bare, seconds, memory = run(sides, given.metrics, ci_level=0, null=False)
-    doubts = timed_doubts()
-    whole, with_chance, peak = run(sides, given.metrics)
-    table = Table("metric", "value s", "chance s", "interval", "null")
-    for key in sorted(doubts, key=lambda key: -doubts[key] - bare.metrics[key].seconds):
-        result = whole.metrics[key]
+    seconds_of = timed_uncertainties()
+    whole, seconds_whole, peak = run(sides, given.metrics)
+    table = Table("metric", "value s", "uncertainty s", "interval", "null")
+    for name in sorted(seconds_of, key=lambda name: -seconds_of[name] - bare[name].seconds):
+        result = whole[name]
         null = "" if result.null is None else result.null.method
-        table.add_row(key, f"{bare.metrics[key].seconds:.2f}", f"{doubts[key]:.2f}", result.ci_method, null)
+        table.add_row(name, f"{bare[name].seconds:.2f}", f"{seconds_of[name]:.2f}", result.ci_method, null)
     absent = [key for key, result in whole.metrics.items() if result.value is None]
     console = Console(width=140)
     console.print(table)
     console.print(
-        f"values {seconds:.1f} s ({memory or 0:.0f} MB), with chance {with_chance:.1f} s ({peak or 0:.0f} MB)"
+        f"values {seconds:.1f} s ({memory or 0:.0f} MB), with uncertainty {seconds_whole:.1f} s ({peak or 0:.0f} MB)"
     )
     console.print(f"without a value: {', '.join(absent) or 'none'}")
     RESULTS.mkdir(exist_ok=True)
     line = {"benchmark": "full_preset", "created": datetime.now(UTC).isoformat(timespec="seconds"), "commit": commit()}
     line |= {"machine": machine(["torch", "numpy", "scipy", "scikit-learn"]), **vars(given)}
-    line |= {"values_s": round(seconds, 2), "with_chance_s": round(with_chance, 2), "peak_mb": peak}
+    line |= {"values_s": round(seconds, 2), "with_chance_s": round(seconds_whole, 2), "peak_mb": peak}
     with (RESULTS / "full_preset.jsonl").open("a") as file:
         file.write(json.dumps(line) + "\n")
 

@@ -72,7 +72,7 @@ def report_on(metrics: str, seed: int = 5, n: int = 40, m: int = 36, **questions
         )
         for name, size in (("real", n), ("fake", m))
     ]
-    return measure(Plan.of(metrics, "pixels", seed, **questions), *sides, {})
+    return measure(Plan.of(metrics, "pixels", seed=seed, **questions), *sides, {})
 
 
 def test_each_metric_takes_as_many_splits_as_one_replicate_of_it_allows() -> None:
@@ -166,7 +166,7 @@ def test_metrics_on_the_same_samples_share_their_splits() -> None:
 
 
 def test_a_copy_of_a_metric_has_the_same_row() -> None:
-    plan = Plan.of("fid", "pixels", 5)
+    plan = Plan.of("fid", "pixels", seed=5)
     copy = replace(plan.requests[0].metric, name="again")
     twice = replace(plan, requests=(*plan.requests, Request(copy, {}, "again", explicit=True)))
     sides = [
