@@ -82,6 +82,25 @@ def growing(owners: tuple[object, ...], key: Hashable, start: Callable[[], T]) -
         yield slot.value
 
 
+def latest(owners: tuple[object, ...], key: tuple[Hashable, ...], make: Callable[[], T]) -> T:
+    """As `once`, for large results: of those with the same name, `key[0]`, only the last one is kept.
+
+    Args:
+        owners: Objects compared by identity, as in `once`.
+        key: Name of the result, then all options that change it.
+        make: Computes the result.
+
+    Returns:
+        The same object as long as no other result of that name was asked for.
+    """
+    asked = (tuple(map(id, owners)), key)
+    with _lock:
+        for whole in list(_slots):
+            if isinstance(whole[1], tuple) and whole[1][:1] == key[:1] and whole != asked:
+                _drop(whole)
+    return once(owners, key, make)
+
+
 def _slot(owners: tuple[object, ...], key: Hashable) -> _Slot:
     whole = (tuple(map(id, owners)), key)
     with _lock:
@@ -104,7 +123,12 @@ def _forget(place: int) -> None:
     with _lock:
         _, keys = _owners.pop(place)
         for whole in keys:
-            _slots.pop(whole, None)
-            for other in whole[0]:
-                if other != place and other in _owners:
-                    _owners[other][1].discard(whole)
+            _drop(whole)
+
+
+def _drop(whole: _Key) -> None:
+    """Forget one result."""
+    _slots.pop(whole, None)
+    for place in whole[0]:
+        if place in _owners:
+            _owners[place][1].discard(whole)

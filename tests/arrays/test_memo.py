@@ -6,7 +6,7 @@ from time import sleep
 import pytest
 
 from divmetrics.arrays import memo
-from divmetrics.arrays.memo import growing, once
+from divmetrics.arrays.memo import growing, latest, once
 
 
 class Owner:
@@ -103,5 +103,21 @@ def test_a_growing_result_ends_with_its_owner() -> None:
         numbers.append(1)
     assert len(memo._slots) == before + 1
     del owner
+    gc.collect()
+    assert len(memo._slots) == before
+
+
+def test_of_large_results_only_the_last_is_kept(calls: list[str]) -> None:
+    a, b = Owner(), Owner()
+    before = len(memo._slots)
+    first = latest((a,), ("large", 1), lambda: counted(calls))
+    other = once((a,), ("small", 1), lambda: counted(calls))
+    assert latest((a,), ("large", 1), lambda: counted(calls)) is first
+    latest((a, b), ("large", 2), lambda: counted(calls))
+    assert len(memo._slots) == before + 2
+    assert once((a,), ("small", 1), lambda: counted(calls)) is other
+    assert latest((a,), ("large", 1), lambda: counted(calls)) is not first
+    assert len(calls) == 4
+    del a
     gc.collect()
     assert len(memo._slots) == before

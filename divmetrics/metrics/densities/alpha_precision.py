@@ -4,12 +4,12 @@ from torch import Tensor, searchsorted
 
 from divmetrics.arrays.splits import Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows, same_width
-from divmetrics.metrics.densities import alpha_on_splits, curve, from_mean, integrated, thinned
+from divmetrics.metrics.densities import _quantile_balls as balls
 from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, metric
 
 
 def _resample(pool: TwoSamplePool, splits: Splits, *, levels: int) -> Tensor:
-    return alpha_on_splits(pool, splits, levels)
+    return balls.alpha_precision_on_splits(pool, splits, levels)
 
 
 @metric(
@@ -23,22 +23,43 @@ def _resample(pool: TwoSamplePool, splits: Splits, *, levels: int) -> Tensor:
     uncertainty=UncertaintySpec(resample=_resample),
     about=About(
         formula=r"1-\frac2L\sum_{\alpha}\Bigl|\tfrac1m\sum_j 1[|y_j-\bar x|\le q_\alpha(|x-\bar x|)]-\alpha\Bigr|",
-        sees="Fakes too far out, and fakes too near the mean of the reals: a curve above the diagonal costs as much.",
-        blind="Where on a sphere about the mean the fakes lie: dropped modes that leave the distances alike.",
+        sees="Fake samples too far out, and fake samples too near the mean of the real ones: a curve above the "
+        "diagonal costs as much as one below.",
+        blind="Where on a sphere around the mean the fake samples lie: dropped modes that leave the distances alike.",
         bias="Below 1 for equal distributions, by about (1/n + 1/m)^(1/2).",
         cost="O((n + m) d), one pass over the samples.",
     ),
 )
 def alpha_precision(real: Rows, fake: Rows, *, levels: int = 30) -> Measured:
-    """How closely the balls about the mean of the reals hold as many fakes as reals; in [0, 1], higher is better.
+    """Agreement of the shares of fake and of real samples inside balls around the mean of the real ones; in [0, 1],
+    higher is better.
 
-    P(alpha) is the share of fakes in the ball that holds a share alpha of the reals; the value is 1 - 2 mean
-    |P(alpha) - alpha| over `levels` values of alpha from 0 to 1. Alaa 2022, section 4; the centre is the mean of the
-    reals, where the original learns one with a one-class network. Per fake: `real_quantile`, the share of reals no
-    farther out. Extras: `curve` of [alpha, P]. Raises UsageError below 2 levels.
+    P(alpha) is the share of fake samples in the ball that holds a share alpha of the real ones; the value is 1 - 2 mean
+    |P(alpha) - alpha| over equally spaced values of alpha from 0 to 1. Alaa 2022, section 4. The centre is the mean of
+    the real samples, where the original learns one with a one-class network.
+
+    Args:
+        real: Real samples: `[n, d]` array, tensor or `Rows`.
+        fake: Fake samples: `[m, d]`, in the same feature space.
+        levels: Number of values of alpha, from 0 to 1 inclusive; at least 2 (default 30).
+
+    Returns:
+        The value. `measure` adds the column `real_quantile` of the fake side, `[m]` (the share of real samples no
+        farther out), and `extras["curve"]`, at most ten points [alpha, P].
+
+    Raises:
+        UsageError: `levels` is below 2.
+        FeatureError: The two sides have different numbers of columns.
+
+    Example:
+        >>> import divmetrics as dm
+        >>> real, fake = [[-1.0], [1.0]], [[0.0], [2.0]]  # P is 1/2 at alpha = 0, 1/2 and 1
+        >>> round(dm.metrics.alpha_precision(real, fake, levels=3), 4)  # 1 - 2 (1/2 + 0 + 1/2) / 3
+        0.3333
     """
     same_width(real.d, fake.d)
-    reals, fakes = (from_mean(side.features, real.features) for side in (real, fake))
-    shares = curve(reals, fakes, levels)
-    quantile = (searchsorted(reals.sort().values, fakes, right=True) / real.n).cpu()
-    return Measured(integrated(shares), fake={"real_quantile": quantile}, extras={"curve": thinned(shares)})
+    of_real, of_fake = (balls.distances_from_mean(side.features, real.features) for side in (real, fake))
+    shares = balls.curve(of_real, of_fake, levels)
+    quantile = (searchsorted(of_real.sort().values, of_fake, right=True) / real.n).cpu()
+    curve = balls.ten_points(shares)
+    return Measured(balls.integrated(shares), fake={"real_quantile": quantile}, extras={"curve": curve})

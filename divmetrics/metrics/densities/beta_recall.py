@@ -4,12 +4,12 @@ from torch import Tensor, inf, where
 
 from divmetrics.arrays.splits import Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows, same_width
-from divmetrics.metrics.densities import beta_on_splits, covered, curve, from_mean, integrated, thinned
+from divmetrics.metrics.densities import _quantile_balls as balls
 from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, metric
 
 
 def _resample(pool: TwoSamplePool, splits: Splits, *, levels: int) -> Tensor:
-    return beta_on_splits(pool, splits, levels)
+    return balls.beta_recall_on_splits(pool, splits, levels)
 
 
 @metric(
@@ -24,24 +24,44 @@ def _resample(pool: TwoSamplePool, splits: Splits, *, levels: int) -> Tensor:
     about=About(
         formula=r"1-\frac2L\sum_{\beta}\Bigl|\tfrac1n\sum_i 1[|x_i-y_{*}|\le\mathrm{NND}_1(x_i),\,"
         r"|y_{*}-\bar y|\le q_\beta(|y-\bar y|)]-\beta\Bigr|,\;y_{*}\text{ nearest to }x_i",
-        sees="Reals that no fake is as near to as another real: dropped and shrunken modes.",
-        blind="Fakes off the manifold, as long as others cover the reals.",
-        bias="Equal distributions at equal sizes reach about .5 to .7, not 1: half of the reals have a nearer real "
-        "than fake. With more fakes it rises.",
-        cost="O(nmd + n^2 d) time, in blocks: the nearest fake and the nearest other real of each real.",
+        sees="Real samples that no fake sample is as near to as another real one: dropped and shrunken modes.",
+        blind="Fake samples off the manifold, as long as others cover the real ones.",
+        bias="Equal distributions at equal sizes reach about .5 to .7, not 1: half of the real samples are nearer to "
+        "a real than to a fake one. With more fake samples it rises.",
+        cost="O(nmd + n^2 d) time, in blocks: the nearest fake and the nearest other real sample of each real one.",
     ),
 )
 def beta_recall(real: Rows, fake: Rows, *, levels: int = 30) -> Measured:
-    """How well the fakes in balls about their mean cover the reals; in [0, 1], higher is better. Alaa 2022, section 4.
+    """How well the fake samples in balls around their mean cover the real samples; in [0, 1], higher is better.
 
-    A real is covered if its nearest fake is no farther than its nearest other real. R(beta) is the share of reals that
-    are covered by a fake in the ball that holds a share beta of the fakes; the value is 1 - 2 mean |R(beta) - beta|
-    over `levels` values of beta from 0 to 1. The centre is the mean of the fakes, where the original learns one with a
-    one-class network. Per real: `beta_covered`. Extras: `curve` of [beta, R]. Raises UsageError below 2 levels,
-    TooFewSamples for a single real.
+    A real sample is covered if its nearest fake sample is no farther than its nearest other real one. R(beta) is the
+    share of real samples covered by a fake one in the ball that holds a share beta of the fake samples; the value is 1
+    - 2 mean |R(beta) - beta| over equally spaced values of beta from 0 to 1. Alaa 2022, section 4. The centre is the
+    mean of the fake samples, where the original learns one with a one-class network.
+
+    Args:
+        real: Real samples: `[n, d]` array, tensor or `Rows`, n >= 2.
+        fake: Fake samples: `[m, d]`, in the same feature space.
+        levels: Number of values of beta, from 0 to 1 inclusive; at least 2 (default 30).
+
+    Returns:
+        The value. `measure` adds the column `beta_covered` of the real side, `[n]` bool, and `extras["curve"]`, at most
+        ten points [beta, R].
+
+    Raises:
+        UsageError: `levels` is below 2.
+        TooFewSamples: There is a single real sample.
+        FeatureError: The two sides have different numbers of columns.
+
+    Example:
+        >>> import divmetrics as dm
+        >>> real, fake = [[-1.0], [0.0], [1.0]], [[-1.0], [0.0], [1.0]]  # R is 1/3, 1 and 1 at beta = 0, 1/2 and 1
+        >>> round(dm.metrics.beta_recall(real, fake, levels=3), 4)  # 1 - 2 (1/3 + 1/2 + 0) / 3
+        0.4444
     """
     same_width(real.d, fake.d)
-    hit, nearest = covered(real, fake)
-    out = from_mean(fake.features, fake.features)
-    shares = curve(out, where(hit, out[nearest], inf), levels)
-    return Measured(integrated(shares), real={"beta_covered": hit.cpu()}, extras={"curve": thinned(shares)})
+    covered, nearest = balls.covered_by_nearest(real, fake)
+    of_fake = balls.distances_from_mean(fake.features, fake.features)
+    shares = balls.curve(of_fake, where(covered, of_fake[nearest], inf), levels)
+    curve = balls.ten_points(shares)
+    return Measured(balls.integrated(shares), real={"beta_covered": covered.cpu()}, extras={"curve": curve})

@@ -1,19 +1,19 @@
-"""Precision by probability."""
+"""Probabilistic precision."""
 
 from torch import Tensor
 
 from divmetrics.arrays.splits import Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
-from divmetrics.metrics.densities import soft, soft_on_splits, soft_variance
+from divmetrics.metrics.densities import _probabilistic_support as probabilistic
 from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 
 def _variance(pool: TwoSamplePool, *, a: float, k: int) -> float | None:
-    return soft_variance(pool.real, pool.fake, a, k, "fake")
+    return probabilistic.variance(pool.real, pool.fake, a, k, "fake")
 
 
 def _resample(pool: TwoSamplePool, splits: Splits, *, a: float, k: int) -> Tensor:
-    return soft_on_splits(pool, splits, a, k)["fake"]
+    return probabilistic.on_splits(pool, splits, a, k)["fake"]
 
 
 @metric(
@@ -28,21 +28,44 @@ def _resample(pool: TwoSamplePool, splits: Splits, *, a: float, k: int) -> Tenso
     about=About(
         formula=r"\frac1m\sum_j\Bigl(1-\prod_i\min\bigl(1,\tfrac{|y_j-x_i|}{R}\bigr)\Bigr),"
         r"\;R=\tfrac an\sum_i\mathrm{NND}_k(x_i)",
-        sees="Fakes off the manifold of the reals; softly, so that one outlying real opens no large ball.",
-        blind="Dropped and shrunken modes. "
-        "In many dimensions all distances are near R, and far shifts still score high.",
-        bias="Rises with the number of reals: each adds its surroundings, and the radius shrinks only slowly. Equal "
-        "distributions score below 1 where their tails are sparse (about .85 in 2 dimensions) and near 1 from 64 on.",
+        sees="Fake samples off the real manifold; with soft edges, so that one outlying real sample has no large ball.",
+        blind="Dropped and shrunken modes. In many dimensions all distances are near the radius, and far shifts still "
+        "score high.",
+        bias="Rises with the number of real samples: each adds its surroundings, and the radius shrinks only slowly. "
+        "Equal distributions score below 1 where their tails are sparse (about .85 in 2 dimensions) and near 1 from "
+        "64 dimensions on.",
         cost="O(nmd) time, in blocks; p_precision and p_recall share one pass, and one within each set for the radii.",
     ),
 )
 def p_precision(real: Rows, fake: Rows, *, a: float = 1.2, k: int = 4) -> Measured:
-    """Mean probability that a fake lies in the support of the reals; in [0, 1], higher is better. Park and Kim 2023.
+    """Mean probability that a fake sample lies in the support of the real ones; in [0, 1], higher is better.
 
-    1 - prod min(1, distance / R) over the reals, with one radius for all of them: R = `a` times their mean distance to
-    the k-th nearest other. A fake equal to a real is surely inside. Per fake: `p_inside`. Extras: `radius`.
-    Raises UsageError for `a` <= 0 or k < 1, TooFewSamples below k + 1 rows.
+    The probability is 1 - prod min(1, distance / R) over the real samples, with one radius R for all of them: `a` times
+    their mean distance to the k-th nearest other real sample. A copy of a real sample is inside with probability 1.
+    Park and Kim 2023, eqs. 5 to 7.
+
+    Args:
+        real: Real samples: `[n, d]` array, tensor or `Rows`, n > k.
+        fake: Fake samples: `[m, d]`, m > k, in the same feature space.
+        a: Radius in units of the mean distance to the k-th neighbour; above 0 (default 1.2). Larger ones raise the
+            value.
+        k: Rank of that neighbour within its own set (default 4). Larger ones raise the value.
+
+    Returns:
+        The mean. `measure` adds the column `p_inside` of the fake side, `[m]` float64, the probability for each sample,
+        and `extras["radius"]`, the radius in feature units.
+
+    Raises:
+        UsageError: `a` is not above 0, or `k` is below 1.
+        TooFewSamples: A side has k samples or fewer.
+        FeatureError: The two sides have different numbers of columns.
+
+    Example:
+        >>> import divmetrics as dm
+        >>> real, fake = [[0.0], [1.0], [2.0]], [[0.5], [9.0]]
+        >>> round(dm.metrics.p_precision(real, fake, a=1.0, k=1), 6)  # R = 1: 1 - 1/2 * 1/2 for 0.5, nothing for 9
+        0.375
     """
-    both = soft(real, fake, a, k)
+    both = probabilistic.supports(real, fake, a, k)
     inside = both.inside("fake")
     return Measured(inside.mean().item(), fake={"p_inside": inside.cpu()}, extras={"radius": both.real.radius})

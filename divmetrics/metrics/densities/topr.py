@@ -4,18 +4,20 @@ from torch import Tensor
 
 from divmetrics.arrays.splits import Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
-from divmetrics.metrics.densities import Band, dense, dense_interval, dense_on_splits, some
+from divmetrics.metrics.densities import _topological_support as topological
 from divmetrics.records.metric import About, Interval, Laws, Measured, UncertaintySpec, metric
 
 
 def _interval(
     pool: TwoSamplePool, level: float, *, alpha: float, repeats: int, seed: int
 ) -> tuple[float, float] | None:
-    return dense_interval(pool.real, pool.fake, Band(alpha, repeats, seed), 0, level)
+    threshold = topological.BootstrapThreshold(alpha, repeats, seed)
+    return topological.interval(pool.real, pool.fake, threshold, 0, level)
 
 
 def _resample(pool: TwoSamplePool, splits: Splits, *, alpha: float, repeats: int, seed: int) -> Tensor:
-    return dense_on_splits(pool, splits, Band(alpha, repeats, seed), 0)
+    threshold = topological.BootstrapThreshold(alpha, repeats, seed)
+    return topological.overlap_on_splits(pool, splits, threshold, 0)
 
 
 @metric(
@@ -23,7 +25,7 @@ def _resample(pool: TwoSamplePool, splits: Splits, *, alpha: float, repeats: int
     real=Rows.on("pooled"),
     fake=Rows.on("pooled"),
     better="higher",
-    # Not a rotation: features wider than 32 columns go through a random projection.
+    # No rotation law: features wider than 32 columns go through a random projection.
     laws=Laws(range=(0, 1), translation=True, scaling=0, on_copies=1, on_collapse="worse"),
     cite="Kim 2023, arXiv:2306.08013",
     minimum=lambda _: 12,
@@ -37,27 +39,51 @@ def _resample(pool: TwoSamplePool, splits: Splits, *, alpha: float, repeats: int
     ),
     about=About(
         formula=r"\frac{\sum_i 1[\hat q(x_i)>c_Y,\,\hat p(x_i)>c_X]}{\sum_i 1[\hat p(x_i)>c_X]}",
-        sees="Dense regions of the reals that the fakes have left: dropped and shrunken modes.",
-        blind="Rare modes of the reals, which are below the level of chance, and fakes off the manifold.",
+        sees="Dense regions of the real samples that the fake ones have left: dropped and shrunken modes.",
+        blind="Rare modes of the real samples, whose density is below the threshold, and fake samples off the "
+        "manifold.",
         bias="Below 1 for equal distributions, .9 to .95 at 500 samples, and noisy: with `repeats=10` half of the "
-        "spread over fresh draws comes from the bootstrap that sets the level.",
+        "spread over fresh draws comes from the bootstraps that set the threshold.",
         cost="O((n + m)^2) time on at most 32 columns, whatever d; topp and topr share it.",
     ),
 )
 def topr(real: Rows, fake: Rows, *, alpha: float = 0.1, repeats: int = 10, seed: int = 0) -> Measured:
-    """Share of reals in the support of the fakes, among those in their own; in [0, 1], higher is better. Kim 2023.
+    """Share of real samples in the support of the fake ones, among those in their own; in [0, 1], higher is better.
 
-    A support is where a kernel density (cosine, bandwidth the median distance to the 5d-th neighbour) is above what
-    `repeats` bootstraps move it by, at most, but for a share `alpha` of them. Rows wider than 32 are first projected by
-    a matrix drawn from `seed`. Per real: `topr_inside`, in both supports. Extras: bandwidths, and the share in its own.
-    Raises MeasureError where no real is in its own support, TooFewSamples below 2 rows.
+    A support is where a kernel density estimate (cosine kernel, bandwidth the median distance to the 5d-th neighbour)
+    exceeds its bootstrap confidence threshold. Samples outside the support of their own side do not count. Features
+    wider than 32 columns are first projected to 32 by a random Gaussian matrix. Kim 2023, section 3.
+
+    Args:
+        real: Real samples: `[n, d]` array, tensor or `Rows`, n >= 2, better 12 or more.
+        fake: Fake samples: `[m, d]`, as many at least, in the same feature space.
+        alpha: Level of the threshold, in (0, 1): the density exceeds the greatest change over a bootstrap in all but
+            this share of bootstraps (default 0.1). Larger ones lower the threshold.
+        repeats: Number of bootstraps; at least 1 (default 10, as published). More give less noise.
+        seed: Seed of the bootstraps and of the projection (default 0).
+
+    Returns:
+        The share. `measure` adds the column `topr_inside` of the real side, `[n]` bool (in both supports), and the
+        extras `bandwidth_real`, `bandwidth_fake` and `in_own_support` (share of the real samples).
+
+    Raises:
+        UsageError: `alpha` is outside (0, 1), or `repeats` is below 1.
+        TooFewSamples: A side has a single sample.
+        MeasureError: No real sample lies in the support of its own side.
+        FeatureError: The two sides have different numbers of columns.
+
+    Example:
+        >>> import divmetrics as dm
+        >>> real, fake = 20 * [[0.0]] + 20 * [[100.0]], 40 * [[0.0]]
+        >>> dm.metrics.topr(real, fake)  # support of the fake samples: {0}; of the real ones: {0, 100}
+        0.5
     """
-    # top-pr 0.2.1 looks for the neighbours of a row among later rows only, so that its value depends on their order,
+    # top-pr 0.2.1 searches the neighbours of a row among later rows only, so that its value depends on their order,
     # its bandwidth is 5 to 15 % wider and its values for equal distributions are higher (.96 where this has .90).
-    found, place = dense(real, fake, Band(alpha, repeats, seed))
-    value = some(found.share(0)[0], "real")
-    both = (found.where[0] & found.where[1])[place, 0].cpu()
-    bandwidths = {"bandwidth_real": float(found.bandwidths[0]), "bandwidth_fake": float(found.bandwidths[1])}
-    counts = found.counts[0]
-    kept = float((counts * found.where[0]).sum() / counts.sum())
-    return Measured(value, real={"topr_inside": both[: real.n]}, extras={**bandwidths, "in_own_support": kept})
+    supports, place = topological.supports(real, fake, topological.BootstrapThreshold(alpha, repeats, seed))
+    value = topological.defined(supports.overlap(0)[0], "real")
+    both = (supports.inside[0] & supports.inside[1])[place, 0].cpu()
+    bandwidths = {"bandwidth_real": float(supports.bandwidths[0]), "bandwidth_fake": float(supports.bandwidths[1])}
+    counts = supports.counts[0]
+    in_own = float((counts * supports.inside[0]).sum() / counts.sum())
+    return Measured(value, real={"topr_inside": both[: real.n]}, extras={**bandwidths, "in_own_support": in_own})

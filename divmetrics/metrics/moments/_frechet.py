@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from divmetrics.arrays.linalg import ACCURACY, bures, bures_of_factors, each, eigenvalues, float64, gram, threads_for
-from divmetrics.arrays.memo import once
+from divmetrics.arrays.memo import growing, once
 from divmetrics.arrays.splits import ABSENT, Pool, Splits
 from divmetrics.arrays.summaries import Moments, Rows, same_width
 from divmetrics.errors import TooFewSamples
@@ -127,16 +127,18 @@ def on_splits(pool: Pool, splits: Splits) -> Tensor:
     The rows are centred and converted once, and several cores share the splits. Each split is computed once per pool,
     whichever metric asks for it and among whichever others.
     """
-    computed: dict[bytes, float] = once((pool,), ("frechet on splits",), dict)
     digests = [sha256(side.numpy().tobytes()).digest() for side in splits.side]
-    new = [b for b, digest in enumerate(digests) if digest not in computed]
-    if new:
-        rows = float64(pool.features()).cpu()
-        rows = rows - rows.mean(0)
-        whole = gram(rows) if min(pool.n, pool.m) >= pool.fake.d else None
-        values = each(lambda i: distance(*_split_fits(rows, whole, splits, new[i]), accuracy=DRAW_ACCURACY), len(new))
-        computed.update(zip((digests[b] for b in new), values.tolist(), strict=True))
-    return torch.tensor([computed[digest] for digest in digests], dtype=torch.float64)
+    with growing((pool,), ("frechet on splits",), dict[bytes, float]) as computed:
+        new = [b for b, digest in enumerate(digests) if digest not in computed]
+        if new:
+            rows = float64(pool.features()).cpu()
+            rows = rows - rows.mean(0)
+            whole = gram(rows) if min(pool.n, pool.m) >= pool.fake.d else None
+            values = each(
+                lambda i: distance(*_split_fits(rows, whole, splits, new[i]), accuracy=DRAW_ACCURACY), len(new)
+            )
+            computed.update(zip((digests[b] for b in new), values.tolist(), strict=True))
+        return torch.tensor([computed[digest] for digest in digests], dtype=torch.float64)
 
 
 def _split_fits(rows: Tensor, whole: Tensor | None, splits: Splits, b: int) -> tuple[Moments, Moments]:
