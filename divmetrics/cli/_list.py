@@ -1,33 +1,40 @@
-"""`divmetrics list metrics|extractors|zoo|presets`."""
+"""`divmetrics list metrics|extractors|zoo|presets [NAME]`."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from divmetrics.cli._options import debug_option
 from divmetrics.cli._output import say, show
 from divmetrics.errors import UnknownName
+from divmetrics.records.part import Part, range_text
 from divmetrics.report.page import Grid, Page
 
 if TYPE_CHECKING:
     from divmetrics.records.metric import Need
     from divmetrics.records.options import Option
+    from divmetrics.records.registry import Registry
 
 Entry = dict[str, Any]
+P = TypeVar("P", bound=Part)
 
 
 @click.command("list", short_help="Show metrics, extractors, the zoo or presets.")
 @click.argument("kind", metavar="metrics|extractors|zoo|presets")
+@click.argument("name", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array and nothing else.")
 @debug_option
-def list_parts(kind: str, as_json: bool) -> None:
-    """Show what there is: metrics, extractors, generators of the zoo, presets, with their options."""
-    kinds: dict[str, Callable[[], list[Entry]]] = {
+def list_parts(kind: str, name: str | None, as_json: bool) -> None:
+    """Show what there is: metrics, extractors, generators of the zoo, presets, with their options.
+
+    With a NAME: the page of that one, with its options, range and source.
+    """
+    kinds: dict[str, Callable[[str | None], list[Entry]]] = {
         "metrics": _metrics,
         "extractors": _extractors,
         "zoo": zoo_entries,
@@ -35,7 +42,31 @@ def list_parts(kind: str, as_json: bool) -> None:
     }
     if kind not in kinds:
         raise UnknownName.of("kind", kind, kinds)
-    show_entries(kind, kinds[kind](), as_json=as_json)
+    entries = kinds[kind](name)
+    if name is None or as_json:
+        show_entries(kind, entries, as_json=as_json)
+    else:
+        say(_page(kind, name, entries[0]))
+
+
+def _page(kind: str, name: str, entry: Entry) -> str:
+    """The page of one part as text; of a preset, its metrics."""
+    from divmetrics.records.extractor import EXTRACTORS
+    from divmetrics.records.generator import ZOO
+    from divmetrics.records.metric import METRICS
+
+    if kind == "presets":
+        lines = [f"{metric}: {METRICS[metric].summary}" for metric in entry["metrics"]]
+        return f"{name}\n\n" + "\n".join(lines) + "\n"
+    registries: dict[str, Registry[Any]] = {"metrics": METRICS, "extractors": EXTRACTORS, "zoo": ZOO}
+    oracle = entry.get("oracle")
+    measured = "" if oracle is None else f"severity and modes found: {_cell(oracle)}\n"
+    return f"{registries[kind][name].page}{measured}"
+
+
+def _chosen(registry: Registry[P], name: str | None) -> list[P]:
+    """All records, or the one called `name`. Raises UnknownName."""
+    return list(registry) if name is None else [registry[name]]
 
 
 HIDDEN = ("needs", "cite", "levels", "trained", "size", "untreated")
@@ -53,8 +84,8 @@ def show_entries(title: str, entries: list[Entry], *, as_json: bool) -> None:
         show(Page(title, (), (Grid("", heads, rows).without_empty_columns(),), ()))
 
 
-def zoo_entries() -> list[Entry]:
-    """The generators of the zoo, each with the recorded numbers of its samples; none where nothing is recorded."""
+def zoo_entries(name: str | None = None) -> list[Entry]:
+    """The generators of the zoo, or one, each with the recorded numbers of its samples; None where there are none."""
     from divmetrics.records.generator import ZOO
     from divmetrics.zoo.record import recorded
 
@@ -72,11 +103,11 @@ def zoo_entries() -> list[Entry]:
             "oracle": recorded(model),
             "cite": model.cite,
         }
-        for model in ZOO
+        for model in _chosen(ZOO, name)
     ]
 
 
-def _metrics() -> list[Entry]:
+def _metrics(name: str | None) -> list[Entry]:
     from divmetrics.records.metric import METRICS
 
     return [
@@ -89,11 +120,11 @@ def _metrics() -> list[Entry]:
             "cite": metric.cite,
             "text": metric.summary,
         }
-        for metric in METRICS
+        for metric in _chosen(METRICS, name)
     ]
 
 
-def _extractors() -> list[Entry]:
+def _extractors(name: str | None) -> list[Entry]:
     from divmetrics.records.extractor import EXTRACTORS
 
     return [
@@ -105,16 +136,18 @@ def _extractors() -> list[Entry]:
             "cite": extractor.cite,
             "text": extractor.summary,
         }
-        for extractor in EXTRACTORS
+        for extractor in _chosen(EXTRACTORS, name)
     ]
 
 
-def _presets() -> list[Entry]:
+def _presets(name: str | None) -> list[Entry]:
     from divmetrics.records.metric import METRICS
     from divmetrics.scoring.plan import PRESETS
 
+    if name is not None and name not in PRESETS:
+        raise UnknownName.of("preset", name, PRESETS)
     members = {preset: [m.name for m in METRICS if preset == "full" or preset in m.presets] for preset in PRESETS}
-    return [{"name": preset, "metrics": metrics} for preset, metrics in members.items()]
+    return [{"name": preset, "metrics": metrics} for preset, metrics in members.items() if name in (None, preset)]
 
 
 def _need(need: Need | None) -> Entry | None:
@@ -138,8 +171,7 @@ def _cell(value: Any) -> str:
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return ", ".join(value)
     if isinstance(value, list):  # the ends of a range
-        low, high = value
-        return f"{'-inf' if low is None else f'{low:g}'} to {'inf' if high is None else f'{high:g}'}"
+        return range_text(*value)
     if value is None:
         return ""
     return str(value).partition(";")[0]  # of a docstring the quantity: range and direction have columns of their own

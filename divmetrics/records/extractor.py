@@ -11,15 +11,16 @@ from itertools import pairwise
 from typing import Any, Literal, Self, cast
 
 from divmetrics.errors import UsageError
-from divmetrics.records.options import Optioned, parse_query, undeclared
+from divmetrics.records.options import parse_query
+from divmetrics.records.part import Part, undeclared
 from divmetrics.records.registry import Registry, declares
 
 Layer = Literal["pooled", "spatial", "logits", "labels", "pixels"]
 LAYERS: tuple[Layer, ...] = typing.get_args(Layer)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Extractor(Optioned):
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Extractor(Part):
     """A way to load encoders: `function(**options)`, or `function(argument, **options)` for families (`timm:NAME`)."""
 
     name: str = field(kw_only=False)
@@ -35,6 +36,18 @@ class Extractor(Optioned):
         """What a family wants behind its name: `MODEL` for `timm:MODEL`; None where the name says all."""
         kinds = inspect.signature(self.function).parameters.values()
         return next((p.name.upper() for p in kinds if p.kind is not p.KEYWORD_ONLY), None)
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """Modality, layers, options on the command line, source."""
+        options = "&".join(f"{o.name}={o.default}" for o in self.options.values() if o.default is not None)
+        name = f"{self.name}:{self.argument}" if self.argument else self.name
+        return {
+            "reads": self.modality,
+            "provides": ", ".join(self.provides),
+            "command line": f"-e '{name}?{options}'" if options else f"-e {name}",
+            "source": self.cite,
+        }
 
 
 @dataclass(frozen=True)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from divmetrics.records.options import Optioned, undeclared
+from divmetrics.records.part import Part, undeclared
 from divmetrics.records.registry import Registry, declares
 
 
-@dataclass(frozen=True, kw_only=True)
-class ZooModel(Optioned):
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ZooModel(Part):
     """A generator whose collapse is known: `function(n, seed, **options)` -> rows `[n, d]` float32 of its target.
 
     An option called `level` is the severity of what was done to it; `levels` are those of its ladder, mildest first.
@@ -40,6 +40,19 @@ class ZooModel(Optioned):
     """For a cure: the entry without it, all else equal."""
     support: int | None = None
     """Samples that there are, where each is given out once; None where there is no end."""
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """Family, target, what was done to it, its ladder, options in a source, source."""
+        options = "".join(f"&{option.name}={option.default}" for option in self.options.values())
+        return {
+            "family": self.family,
+            "target": self.target,
+            "knob": self.knob,
+            "levels": ", ".join(f"{level:g}" for level in self.levels),
+            "as a source": f"'zoo:{self.name}?n=5000&seed=0{options}'",
+            "source": self.cite,
+        }
 
 
 ZOO: Registry[ZooModel] = Registry("zoo entry", "divmetrics.zoo.entries")

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from divmetrics.errors import UsageError
 from divmetrics.records.extractor import Layer
-from divmetrics.records.options import Optioned, undeclared
+from divmetrics.records.part import Part, range_text, undeclared
 from divmetrics.records.registry import Registry, declares
 
 Better = Literal["higher", "lower"]
@@ -150,8 +150,8 @@ class Measured:
     """Plain JSON beside the value: a spread over splits, the total a count is out of."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Metric(Optioned):
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Metric(Part):
     """A pure function of summaries and what there is to know about it. Call it with arrays, tensors or summaries.
 
     A two-sample metric takes `(real, fake)`, a metric with `real=None` takes `(fake)`, one that reads held-out reals
@@ -204,6 +204,20 @@ class Metric(Optioned):
     def range(self) -> tuple[float, float]:
         """Least and greatest value, the infinities included."""
         return self.laws.range
+
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """Direction, range, what is read of each side, presets, options on the command line, source."""
+        reads = [f"{side}: {need.summary.__name__} of {' or '.join(need.layers)}" for side, need in self.needs.items()]
+        options = "".join(f":{option.name}={option.default}" for option in self.options.values())
+        return {
+            "better": self.better,
+            "range": range_text(*self.range),
+            "reads": "; ".join(reads),
+            "presets": ", ".join(self.presets),
+            "command line": f"-m {self.name}{options}",
+            "source": self.cite,
+        }
 
     def __call__(self, *sides: Any, **options: Any) -> float:
         """The value alone. `sides` are `[n, d]` arrays, tensors or summaries: `(real, fake)`, or `(fake,)`."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 import inspect
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from divmetrics.errors import UnknownName, UsageError
+from divmetrics.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -92,36 +92,3 @@ def options_of(function: Callable[..., Any]) -> dict[str, Option]:
         for name, parameter in inspect.signature(function).parameters.items()
         if parameter.kind is parameter.KEYWORD_ONLY
     }
-
-
-def undeclared(*_: Any, **__: Any) -> Any:
-    """Stands for the function of a record until a decorator gives it."""
-    raise TypeError("this record has no function; declare it with its decorator.")
-
-
-class Optioned:
-    """A part whose function has options: names checked, values parsed, defaults filled in."""
-
-    name: str
-    function: Callable[..., Any]
-
-    @property
-    def options(self) -> dict[str, Option]:
-        """Name -> option, in the order of the function's arguments."""
-        return options_of(self.function)
-
-    @property
-    def summary(self) -> str:
-        """First paragraph of the docstring on one line."""
-        return " ".join((inspect.getdoc(self.function) or "").split("\n\n")[0].split())
-
-    def resolve(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """All options with their values: `given` checked and parsed, the rest at their defaults."""
-        options = self.options
-        for name in given:
-            if name not in options:
-                raise UnknownName.of(f"option of {self.name}", name, options)
-        try:
-            return {name: o.check(given[name]) if name in given else o.default for name, o in options.items()}
-        except UsageError as error:
-            raise error.within(self.name) from None

@@ -43,3 +43,38 @@ def test_tables_name_every_entry(kind: str, call: Callable[..., object], monkeyp
     lines = call("list", kind).out.splitlines()
     assert max(map(len, lines)) <= 80
     assert all(any(line.startswith(f"{name} ") for line in lines) for name in names)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "lines"),
+    [
+        ("metrics", "recall", ["better: higher", "command line: -m recall:k=5:ties=open"]),
+        ("extractors", "timm", ["command line: -e 'timm:MODEL?seed=0'", "provides: pooled, logits"]),
+        ("zoo", "ring-8-drop", ["levels: 0, 0.2, 0.4, 0.6, 0.8, 0.95", "severity and modes found: 0.62, 3 of 8"]),
+        ("presets", "quick", []),
+    ],
+)
+def test_a_name_gives_the_page_of_one_part(kind: str, name: str, lines: list[str], call: Callable[..., object]) -> None:
+    done = call("list", kind, name)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith(name)
+    assert set(lines) <= set(done.out.splitlines())
+    entries = json.loads(call("list", kind, name, "--json").out)
+    assert [entry["name"] for entry in entries] == [name]
+    assert entries[0] in json.loads(call("list", kind, "--json").out)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "nearest"),
+    [
+        ("metrics", "recal", "recall"),
+        ("extractors", "pixel", "pixels"),
+        ("zoo", "ring-8-dorp", "ring-8-drop"),
+        ("presets", "quik", "quick"),
+        ("metric", None, "metrics"),
+    ],
+)
+def test_unknown_names_get_a_suggestion(kind: str, name: str | None, nearest: str, call: Callable[..., object]) -> None:
+    done = call("list", kind, *([name] if name else []))
+    assert done.code == 2
+    assert f"Did you mean '{nearest}'?" in done.err
