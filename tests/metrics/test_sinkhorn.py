@@ -90,20 +90,28 @@ def test_far_modes_of_unequal_weight_converge() -> None:
     assert found == pytest.approx(METRICS["w2"](real, fake) ** 2, rel=0.05)
 
 
-@pytest.mark.parametrize("options", [{"eps": 0}, {"eps": float("nan")}, {"eps": -1}, {"p": 0}, {"p": 3}])
+@pytest.mark.parametrize(
+    "options", [{"eps": 0}, {"eps": float("inf")}, {"eps": float("nan")}, {"eps": -1}, {"p": 0}, {"p": 3}]
+)
 def test_options_that_cannot_be(options: dict[str, float]) -> None:
     with pytest.raises(UsageError, match="is not possible"):
         sinkhorn(REALS, FAKES, **options)
 
 
+@pytest.mark.parametrize(("p", "median"), [(1.0, 3.0), (2.0, 9.0)])
+def test_the_entropy_is_a_share_of_the_lower_median_cost(p: float, median: float) -> None:
+    real = [[0.0], [1.0], [3.0], [7.0]]  # 1, 2, 3, 4, 6 and 7 apart
+    assert sinkhorn.measure(real, [[9.0], [2.0]], eps=0.5, p=p).extras["epsilon"] == pytest.approx(0.5 * median)
+
+
 def test_reals_that_are_alike_give_no_scale() -> None:
-    with pytest.raises(FeatureError, match="half of the pairs of reals are alike"):
+    with pytest.raises(FeatureError, match="half of the pairs of real samples are identical"):
         sinkhorn(np.ones((20, 3)), np.zeros((20, 3)))
 
 
 def test_too_many_samples_and_no_convergence_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(room, "ROUNDS", 1)
+        patch.setattr(room, "ITERATIONS", 1)
         with pytest.raises(MeasureError, match="did not converge"):
             sinkhorn(*gaussians())
     monkeypatch.setattr(room, "MAX_CELLS", 100)
@@ -125,7 +133,7 @@ def whole(of: Pool) -> Splits:
 @pytest.mark.parametrize("kind", ["gaussian", "digits", "apart"])
 @pytest.mark.parametrize("fine", [4096, 0])
 def test_splits_hold_the_value_itself(kind: str, fine: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(on_splits, "FINE", fine)  # 0: in float32
+    monkeypatch.setattr(on_splits, "MAX_FLOAT64", fine)  # 0: in float32
     of, options = pool(kind), sinkhorn.resolve({})
     found = sinkhorn.uncertainty.resample(of, whole(of), **options)
     assert float(found[0]) == pytest.approx(sinkhorn(of.real, of.fake), rel=1e-5)
@@ -135,7 +143,7 @@ def test_splits_hold_what_each_split_alone_gives(monkeypatch: pytest.MonkeyPatch
     of, options = pool("digits"), sinkhorn.resolve({})
     splits = Splits.of([Splits.permutations(300, 300, 3, 0), Splits.halves(300, 300, 2, 0)])
     together = sinkhorn.uncertainty.resample(of, splits, **options)
-    monkeypatch.setattr(on_splits, "ROUNDS", 12)  # the sides by themselves converge, the sides together do not
+    monkeypatch.setattr(on_splits, "ITERATIONS", 12)  # the sides by themselves converge, the sides together do not
     assert torch.allclose(together, sinkhorn.uncertainty.resample(of, splits, **options), rtol=1e-5)
     epsilon = sinkhorn.measure(of.real, of.fake).extras["epsilon"]
     for b in range(len(splits)):

@@ -15,9 +15,17 @@ from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, MeasureError
 from divmetrics.metrics.transport import _exact as exact
 from divmetrics.metrics.transport import _exact_on_splits as on_splits
-from divmetrics.metrics.transport import distances_on_splits, solve, transport, wasserstein
+from divmetrics.metrics.transport import _uncertainty as uncertainty
+from divmetrics.metrics.transport import (
+    distances_on_splits,
+    solve,
+    transport,
+    transport_variance,
+    variance,
+    wasserstein,
+)
 from divmetrics.metrics.transport._exact import best_plan
-from divmetrics.metrics.transport._warm_start_duals import near_prices
+from divmetrics.metrics.transport._warm_start_duals import approximate_duals
 
 
 def sides(n: int, m: int, d: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -101,6 +109,7 @@ def test_ties_and_constant_rows() -> None:
 
 def test_too_large_a_cost_matrix_is_refused_before_it_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exact, "MAX_CELLS", 100)
+    assert wasserstein(*sides(10, 10, 2)) > 0, "as large as the limit is not too large"
     with pytest.raises(MeasureError, match=r"11 to 10 samples .* [(]--num 10000[)] or use sliced_wasserstein"):
         wasserstein(*sides(11, 10, 2))
 
@@ -122,9 +131,9 @@ def test_potentials_prove_the_cost(n: int, m: int, p: float) -> None:
     """Duality: no sum of potentials above the cost of its pair, and on average they are the cost."""
     real, fake = sides(n, m, 4)
     found = solve(real, fake, p)
-    assert float(found.real.mean() + found.fake.mean()) == pytest.approx(found.cost, rel=1e-5)
+    assert float(found.real_duals.mean() + found.fake_duals.mean()) == pytest.approx(found.cost, rel=1e-5)
     gaps = torch.cdist(real, fake, compute_mode="donot_use_mm_for_euclid_dist").pow(p)
-    assert bool((found.real[:, None] + found.fake <= gaps + 1e-4 * gaps.max()).all())
+    assert bool((found.real_duals[:, None] + found.fake_duals <= gaps + 1e-4 * gaps.max()).all())
 
 
 def test_potentials_prove_the_cost_where_mass_travels_between_far_modes() -> None:
@@ -132,7 +141,7 @@ def test_potentials_prove_the_cost_where_mass_travels_between_far_modes() -> Non
     centres = 40 * rng.normal(size=(5, 8))
     real, fake = (torch.from_numpy(centres[rng.integers(k, size=300)] + rng.normal(size=(300, 8))) for k in (5, 4))
     found = solve(real, fake, 1.0)
-    assert float(found.real.mean() + found.fake.mean()) == pytest.approx(found.cost, rel=1e-5)
+    assert float(found.real_duals.mean() + found.fake_duals.mean()) == pytest.approx(found.cost, rel=1e-5)
 
 
 @pytest.mark.parametrize("p", [1.0, 2.0])
@@ -141,8 +150,8 @@ def test_few_atoms_are_solved_by_their_mass(p: float) -> None:
     atoms = fake[torch.arange(200) % 7]
     found = solve(real, atoms, p)
     assert found.cost ** (1 / p) == pytest.approx(by_pot(real, atoms, p), rel=1e-9)
-    assert float(found.real.mean() + found.fake.mean()) == pytest.approx(found.cost, rel=1e-9)
-    assert len(found.fake.unique()) == 7
+    assert float(found.real_duals.mean() + found.fake_duals.mean()) == pytest.approx(found.cost, rel=1e-9)
+    assert len(found.fake_duals.unique()) == 7
 
 
 def test_a_pair_of_sets_is_solved_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,6 +163,41 @@ def test_a_pair_of_sets_is_solved_once(monkeypatch: pytest.MonkeyPatch) -> None:
         transport(real, fake, 1.0)
 
 
-def test_prices_of_a_constant_cost_are_finite() -> None:
-    rows, columns = near_prices(torch.full((5, 5), 3.0, dtype=torch.float64))
+def test_duals_of_a_constant_cost_are_finite() -> None:
+    rows, columns = approximate_duals(torch.full((5, 5), 3.0, dtype=torch.float64))
     assert torch.allclose(rows[:, None] + columns, torch.tensor(3.0, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("by_subsamples", [0.0, 1e9])
+@pytest.mark.parametrize("p", [1.0, 2.0])
+def test_the_variance_is_the_smaller_of_two(p: float, by_subsamples: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = TwoSamplePool(*(Rows.from_array(side) for side in sides(20, 30, 3)))
+    found = transport(pool.real, pool.fake, p)
+    by_influence = found.real_duals.numpy().var(ddof=1) / 20 + found.fake_duals.numpy().var(ddof=1) / 30
+    monkeypatch.setattr(uncertainty, "_subsampling_variance", lambda *_: by_subsamples)
+    slope = {1.0: 1.0, 2.0: 1 / (2 * found.cost**0.5)}[p]  # of cost^(1/p)
+    assert transport_variance(pool, p) == pytest.approx(min(by_influence, by_subsamples) * slope**2)
+
+
+def test_subsamples_are_used_where_the_influence_says_nothing() -> None:
+    pool = TwoSamplePool(*(Rows.from_array(side) for side in sides(20, 20, 1)))
+    nothing = torch.zeros(20, dtype=torch.float64)
+    assert variance(pool, (nothing, nothing), lambda real, fake: float(real.mean() - fake.mean())) > 0
+
+
+@pytest.mark.parametrize(("n", "size"), [(400, 50), (60, 30), (40, 20)])
+def test_the_variance_over_subsamples_is_brought_to_full_size(
+    n: int, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a difference of means, whose variance is known: one row in 8, at least 30, at most half of them."""
+    monkeypatch.setattr(uncertainty, "SUBSAMPLES", 4000)
+    sizes: set[int] = set()
+
+    def gap(real: torch.Tensor, fake: torch.Tensor) -> float:
+        sizes.update((len(real), len(fake)))
+        return float(real.mean() - fake.mean())
+
+    real, fake = sides(n, n, 1)
+    found = uncertainty._subsampling_variance(real, fake, gap)
+    assert sizes == {size}
+    assert found == pytest.approx(float(real.var() + fake.var()) / n, rel=0.07)

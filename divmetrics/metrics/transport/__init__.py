@@ -1,6 +1,6 @@
-"""The one room for optimal transport: exact over all pairs, entropic, and averaged over lines; and its chance.
+"""Optimal transport distances: exact (emd, w2), entropic (sinkhorn), sliced, and their sampling variance.
 
-`transport` and `divergence` are remembered beside the two sets, for a value and its variance are one solution.
+`transport` and `divergence` are memoised beside the two sets, so that a value and its variance share one solution.
 """
 
 from divmetrics.metrics.transport._exact import solve, transport, wasserstein

@@ -1,8 +1,8 @@
-"""Entropic transport by Sinkhorn's scaling, and the divergence that its debiasing makes of it.
+"""Entropic optimal transport by Sinkhorn scaling, and the debiased Sinkhorn divergence.
 
-OT(a, b) = min <plan, |x - y|^p> + entropy KL(plan | a b) = max <f, a> + <g, b>, the entropic term included. The scaling
-runs on a kernel from which prices are taken off (float64, so that nothing underflows), at entropies that fall from the
-spread of the costs to the one wanted.
+OT(a, b) = min <plan, |x - y|^p> + entropy KL(plan | a b) = max <f, a> + <g, b>, the entropic term included. The kernel
+is stabilised by subtracting the dual potentials so far (float64, so that nothing underflows), and the entropy is
+annealed from the spread of the costs down to the requested value.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ from divmetrics.errors import FeatureError, MeasureError
 from divmetrics.metrics.transport._costs import centred, costs
 
 MAX_CELLS = 12_000**2
-"""Largest cost matrix, in cells of 16 bytes, for its kernel lies beside it: 2.3 GB."""
-MISPLACED = 1e-5
-"""Relative error of a sample's mass under a plan that counts as converged: values are then good to 1e-6."""
-ROUNDS = 5000
-"""Rounds after which the scaling has failed."""
-MEMORY = 10
-"""Rounds that a step looks back on."""
-RANGE, COOLING, WARM = 20.0, 4.0, 10
-"""Where costs span more entropies than RANGE, the scaling starts hotter and cools by COOLING after WARM rounds."""
+"""Entries of the largest cost matrix, 16 bytes each with its kernel: 2.3 GB."""
+MASS_TOLERANCE = 1e-5
+"""Relative marginal error of a plan that counts as converged; values are then accurate to 1e-6."""
+ITERATIONS = 5000
+"""Iteration limit of the scaling."""
+LBFGS_HISTORY = 10
+"""Past steps that L-BFGS keeps."""
+MAX_RANGE, ANNEALING_FACTOR, ANNEALING_ITERATIONS = 20.0, 4.0, 10
+"""Where costs span more than MAX_RANGE times the entropy, the scaling starts at a larger entropy, which is divided by
+ANNEALING_FACTOR after every ANNEALING_ITERATIONS iterations."""
 
 
 @dataclass(frozen=True, eq=False)
 class Divergence:
-    """The Sinkhorn divergence of two sets, and how it responds to the samples of each."""
+    """The Sinkhorn divergence of two sets and its influence functions."""
 
     value: float  # OT(a, b) - OT(a, a) / 2 - OT(b, b) / 2
     entropy: float  # in units of the cost
-    real: Tensor  # [n] float64, f of (a, b) - f of (a, a)
-    fake: Tensor  # [m]
+    real_influence: Tensor  # [n] float64, dual f of (a, b) minus dual f of (a, a)
+    fake_influence: Tensor  # [m] float64, likewise for b
 
 
 def divergence(real: Rows, fake: Rows, eps: float, p: float) -> Divergence:
-    """The divergence at an entropy of `eps` times the median cost between two reals, remembered as long as both live.
+    """Sinkhorn divergence at an entropy of `eps` times the median cost between two real samples; memoised.
 
-    Raises MeasureError above 12,000 x 12,000 rows and where the scaling does not converge, FeatureError where that
-    median is 0.
+    Raises MeasureError above 12,000 x 12,000 rows or without convergence, FeatureError where that median is 0.
     """
     return once(
         (real, fake),
@@ -62,31 +62,32 @@ def solve_entropic(
     *,
     eps: float = 0.0,
     entropy: float | None = None,
-    misplaced: float = MISPLACED,
+    mass_tolerance: float = MASS_TOLERANCE,
 ) -> Divergence:
-    """The divergence of `real` `[n, d]` and `fake` `[m, d]` at an `entropy`, or at `eps` times the reals' median cost.
+    """Sinkhorn divergence of `real` `[n, d]` and `fake` `[m, d]`.
 
-    `misplaced` is the relative error that the mass of a sample may have under the plan between them.
+    The entropy is `entropy`, or if None `eps` times the median cost between two real samples. `mass_tolerance` is the
+    relative marginal error at which the plan between the two sides counts as converged.
     """
     same_width(real.shape[1], fake.shape[1])
     check_cells(max(len(real), len(fake)))
-    if p == 2:  # squared costs split into those of the means and those about them, which keeps the kernel's range small
+    if p == 2:  # centred squared costs plus that of the means, which keeps the kernel's range small
         x, y = (float64(side) - float64(side).mean(0) for side in (real, fake))
         gap = float64(real).mean(0) - float64(fake).mean(0).to(x.device)
     else:
         x, y = centred(real, fake)
         gap = torch.zeros_like(x[0])
     cost = costs(x, x, p)
-    heat = entropy or eps * _median(cost)
-    f, own = _alone(cost, heat)
-    g, other = _alone(costs(y, y, p), heat)
-    f_ab, g_ab, joint = _between(costs(x, y, p), heat, f, g, misplaced)
-    value = float(gap.square().sum()) + joint - (own + other) / 2
-    return Divergence(value, heat, f_ab - f + 2 * x @ gap, g_ab - g - 2 * y @ gap)
+    target = entropy or eps * _median_cost(cost)
+    f, real_self = _self_transport(cost, target)
+    g, fake_self = _self_transport(costs(y, y, p), target)
+    f_ab, g_ab, cross = _cross_transport(costs(x, y, p), target, f, g, mass_tolerance)
+    value = float(gap.square().sum()) + cross - (real_self + fake_self) / 2
+    return Divergence(value, target, f_ab - f + 2 * x @ gap, g_ab - g - 2 * y @ gap)
 
 
 def check_cells(n: int) -> None:
-    """Raise MeasureError where an `[n, n]` matrix would be too large."""
+    """Raise MeasureError if an `[n, n]` cost matrix would exceed `MAX_CELLS` entries."""
     if n * n > MAX_CELLS:
         raise MeasureError(
             f"entropic transport of {n} samples needs {n * n * 16e-9:.1f} GB, the limit is {MAX_CELLS * 16e-9:.1f} GB. "
@@ -94,73 +95,79 @@ def check_cells(n: int) -> None:
         )
 
 
-def _median(cost: Tensor) -> float:
-    """Median cost between two different samples of one set."""
+def _median_cost(cost: Tensor) -> float:
+    """Median off-diagonal entry of the cost matrix `[n, n]` of one set. Raises FeatureError where it is 0."""
     n = len(cost)
-    middle = float(cost.flatten().kthvalue(n + max(1, n * (n - 1) // 2)).values) if n > 1 else 0.0
-    if middle == 0:
-        raise FeatureError("half of the pairs of reals are alike, so there is no scale for the entropy; use emd.")
-    return middle
+    median = float(cost.flatten().kthvalue(n + max(1, n * (n - 1) // 2)).values) if n > 1 else 0.0
+    if median == 0:
+        raise FeatureError(
+            "at least half of the pairs of real samples are identical, so there is no scale for the entropy; use emd."
+        )
+    return median
 
 
-def _alone(cost: Tensor, entropy: float) -> tuple[Tensor, float]:
-    """Potential `[n]` and value of OT(a, a), from symmetric costs with a zero diagonal, which are overwritten."""
+def _self_transport(cost: Tensor, entropy: float) -> tuple[Tensor, float]:
+    """Dual potential `[n]` and value of OT(a, a), from a symmetric zero-diagonal `cost` `[n, n]` (overwritten)."""
     kernel = cost.div_(-entropy).exp_()
-    scale = settle_alone(kernel)
+    scale = symmetric_scaling(kernel)
     return entropy * scale.log(), entropy * float(
         2 * scale.log().mean() - (scale * (kernel @ scale)).mean() / len(scale) + 1
     )
 
 
-def settle_alone(kernel: Tensor) -> Tensor:
-    """The scale s `[n]` with s_i (K s)_i / n = 1: geometric mean of the old and the new, a handful of rounds."""
+def symmetric_scaling(kernel: Tensor) -> Tensor:
+    """Scaling s `[n]` with s_i (K s)_i / n = 1, by averaged (geometric mean) Sinkhorn updates; few are needed."""
     scale = torch.ones_like(kernel[0])
-    tolerance = 1e-5 * MISPLACED if kernel.dtype == torch.float64 else 1e-6
-    for _ in range(ROUNDS):
+    tolerance = 1e-5 * MASS_TOLERANCE if kernel.dtype == torch.float64 else 1e-6
+    for _ in range(ITERATIONS):
         mass = scale * (kernel @ scale) / len(scale)
         if float((mass - 1).abs().mean()) < tolerance:
             return scale
         scale = scale * mass.rsqrt()
-    raise MeasureError(f"entropic transport of a set to itself did not converge in {ROUNDS} rounds; raise eps.")
+    raise MeasureError(f"entropic transport of a set to itself did not converge in {ITERATIONS} iterations; raise eps.")
 
 
-def _between(cost: Tensor, entropy: float, f: Tensor, g: Tensor, tolerance: float) -> tuple[Tensor, Tensor, float]:
-    """Potentials `[n]`, `[m]` and value of OT(a, b), starting from potentials `f` and `g`."""
-    f = f + (cost - f[:, None] - g).amin(1)  # no entry of the kernel above 1, and one in each row that is 1
-    heat = max(entropy, float((cost - f[:, None] - g).amax()) / RANGE)
+def _cross_transport(
+    cost: Tensor, entropy: float, f: Tensor, g: Tensor, tolerance: float
+) -> tuple[Tensor, Tensor, float]:
+    """Dual potentials `[n]`, `[m]` and value of OT(a, b), starting from potentials `f` and `g`."""
+    f = f + (cost - f[:, None] - g).amin(1)  # the kernel then has no entry above 1, and a 1 in every row
+    annealed = max(entropy, float((cost - f[:, None] - g).amax()) / MAX_RANGE)
     while True:
-        last = heat == entropy
-        kernel = (f[:, None] + g - cost).div_(heat).exp_()
-        log_u = best_scale(kernel, tolerance if last else 1e-2, ROUNDS if last else WARM)
-        _, v, mass = plan(kernel, log_u)
-        f, g = f + heat * log_u, g + heat * v.log()
+        last = annealed == entropy
+        kernel = (f[:, None] + g - cost).div_(annealed).exp_()
+        log_u = row_scaling(kernel, tolerance if last else 1e-2, ITERATIONS if last else ANNEALING_ITERATIONS)
+        _, v, mass = scalings(kernel, log_u)
+        f, g = f + annealed * log_u, g + annealed * v.log()
         if not last:
-            heat = max(entropy, heat / COOLING)
+            annealed = max(entropy, annealed / ANNEALING_FACTOR)
         elif float((mass - 1).abs().mean()) < 10 * tolerance:
-            return f, g, float(f.mean() + g.mean())  # every fake has its mass, so the entropic term of the dual is 0
+            return f, g, float(f.mean() + g.mean())  # all fake marginals are exact, so the dual's mass term is 0
         else:
-            raise MeasureError(f"entropic transport did not converge in {ROUNDS} rounds; raise eps, or use emd.")
+            raise MeasureError(
+                f"entropic transport did not converge in {ITERATIONS} iterations; raise eps, or use emd."
+            )
 
 
-def plan(kernel: Tensor, log_u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Scales u `[n]` and v `[m]`, v such that every column has its mass, and the mass of each row `[n]`."""
+def scalings(kernel: Tensor, log_u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Scalings u `[n]` and v `[m]`, v with exact column marginals, and the row marginals times n `[n]`."""
     u = log_u.exp()
     v = len(u) / (u @ kernel)
     return u, v, u * (kernel @ v) / len(v)
 
 
-def best_scale(kernel: Tensor, tolerance: float, rounds: int = ROUNDS) -> Tensor:
-    """log u `[n]` that maximises the dual, v being best given u: concave, and its gradient is what the rows lack.
+def row_scaling(kernel: Tensor, tolerance: float, iterations: int = ITERATIONS) -> Tensor:
+    """log u `[n]` that maximises the dual with v optimal given u: concave, its gradient is the row marginal error.
 
-    Sinkhorn's rounds are its gradient ascent, and take tens of thousands where far modes weigh otherwise on the two
-    sides; with a quasi-Newton step each (L-BFGS, Liu and Nocedal 1989, doi:10.1007/BF01589116) it is tens.
+    Sinkhorn iterations are gradient ascent on it, and take tens of thousands of steps where distant modes have other
+    weights on the two sides; L-BFGS (Liu and Nocedal 1989, doi:10.1007/BF01589116) takes tens.
     """
 
     def dual(at: np.ndarray) -> tuple[float, np.ndarray]:
         log_u = torch.from_numpy(at).to(kernel)
-        _, v, mass = plan(kernel, log_u)
+        _, v, mass = scalings(kernel, log_u)
         return -float(log_u.sum() + len(at) * v.log().mean()), (mass - 1).double().cpu().numpy()
 
-    limits = {"maxcor": MEMORY, "gtol": tolerance, "ftol": 0.0, "maxiter": rounds, "maxfun": 4 * rounds}
+    limits = {"maxcor": LBFGS_HISTORY, "gtol": tolerance, "ftol": 0.0, "maxiter": iterations, "maxfun": 4 * iterations}
     found = scipy.optimize.minimize(dual, np.zeros(len(kernel)), jac=True, method="L-BFGS-B", options=limits)
     return torch.from_numpy(found.x).to(kernel)

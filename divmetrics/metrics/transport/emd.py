@@ -1,4 +1,4 @@
-"""Earth mover's distance: the least work that turns the fakes into the reals."""
+"""Earth mover's distance: exact 1-Wasserstein distance between the two samples."""
 
 from __future__ import annotations
 
@@ -34,18 +34,34 @@ def _resample(pool: TwoSamplePool, splits: Splits) -> Tensor:
     ),
     about=About(
         formula=r"\min_{\pi \in \Pi} \sum_{ij} \pi_{ij} \lVert x_i - y_j \rVert",
-        sees="Dropped modes and wrong shares, by how far mass must travel; shifts; fakes far from all reals.",
-        blind="Fakes drawn slightly towards the middle score better in high dimension: it is near to everything.",
+        sees="Dropped modes and wrong mode weights, in proportion to how far mass must travel; shifts; outliers.",
+        blind="A slight shrinkage of the fake samples towards the mean, which lowers the distance in high dimension.",
         bias="Large: two samples of one distribution are about n^(-1/d) apart, as far as points from their neighbours. "
         "Compare at equal sizes, and read the excess over the null.",
-        cost="n m cells of 8 bytes, n m d for distances, up to n^3 for the plan: 3 s at 5,000 + 5,000 x 1280.",
+        cost="Memory 8 n m bytes; time O(n m d) for distances, up to O(n^3) for the plan: 3 s at 5,000 + 5,000 x 1280.",
     ),
 )
 def emd(real: Rows, fake: Rows) -> float:
-    """Exact 1-Wasserstein distance, Euclidean ground distance; >= 0, feature units; lower is better. Rubner 2000.
+    """Exact 1-Wasserstein distance with Euclidean ground distance; >= 0, feature units; lower is better. Rubner 2000.
 
-    Every row of a side weighs the same; sizes may differ. In high dimension two samples of one distribution are far
-    from 0, and fakes drawn slightly towards the middle score better: compare with reals against reals. Time grows with
-    n^3, memory with n^2; raises MeasureError above 20,000 x 20,000 rows, where `sliced_wasserstein` still works.
+    Every sample of a side has equal weight; sizes may differ. In high dimension two samples of one distribution are far
+    from 0, and fake samples shrunk slightly towards the mean score better: compare with the distance between two sets
+    of real samples. Time grows as n^3, memory as n^2.
+
+    Args:
+        real: Features of the real samples, `[n, d]`.
+        fake: Features of the generated samples, `[m, d]`.
+
+    Returns:
+        The distance, in feature units.
+
+    Raises:
+        FeatureError: The two sides have different numbers of columns.
+        MeasureError: n m exceeds 20,000^2 (use `sliced_wasserstein`), or the solver did not converge.
+
+    Example:
+        >>> import divmetrics as dm
+        >>> dm.metrics.emd([[0.0], [1.0]], [[0.0], [3.0]])
+        1.0
     """
     return transport(real, fake, 1.0).cost

@@ -1,4 +1,4 @@
-"""2-Wasserstein distance: transport that pays for the square of the way."""
+"""Exact 2-Wasserstein distance between the two samples."""
 
 from __future__ import annotations
 
@@ -34,17 +34,34 @@ def _resample(pool: TwoSamplePool, splits: Splits) -> Tensor:
     ),
     about=About(
         formula=r"\Bigl(\min_{\pi \in \Pi} \sum_{ij} \pi_{ij} \lVert x_i - y_j \rVert^2\Bigr)^{1/2}",
-        sees="As `emd`, with more weight on mass that travels far: a dropped mode, a few fakes far from all reals.",
-        blind="Fakes drawn slightly towards the middle score better in high dimension, as with `emd`.",
-        bias="Large, about n^(-1/d) as with `emd`. For Gaussians that of the distributions is the root of `fid`.",
-        cost="As `emd`: n m cells of 8 bytes, up to n^3 for the plan. Re-splits share the plans of `emd`.",
+        sees="As `emd`, with more weight on mass that travels far: dropped modes, a few outliers.",
+        blind="A slight shrinkage of the fake samples towards the mean in high dimension, as with `emd`.",
+        bias="Large, about n^(-1/d) as with `emd`. Between Gaussian distributions the true distance is the root of "
+        "their `fid`.",
+        cost="As `emd`: memory 8 n m bytes, time up to O(n^3) for the plan. The null band shares the plans of `emd`.",
     ),
 )
 def w2(real: Rows, fake: Rows) -> float:
-    """Exact 2-Wasserstein distance, Euclidean ground distance; >= 0, feature units; lower is better. Villani 2009.
+    """Exact 2-Wasserstein distance with Euclidean ground distance; >= 0, feature units; lower is better. Villani 2009.
 
-    The root of the least mean squared way: the distance of the samples, not of Gaussian fits (that is `fid`, squared).
-    Every row of a side weighs the same; sizes may differ. Two samples of one distribution are far from 0 in high
-    dimension. Raises MeasureError above 20,000 x 20,000 rows, where `sliced_wasserstein` still works.
+    The square root of the least mean squared transport distance between the samples themselves; between Gaussian fits
+    its square is `fid`. Every sample of a side has equal weight; sizes may differ. In high dimension two samples of one
+    distribution are far from 0.
+
+    Args:
+        real: Features of the real samples, `[n, d]`.
+        fake: Features of the generated samples, `[m, d]`.
+
+    Returns:
+        The distance, in feature units.
+
+    Raises:
+        FeatureError: The two sides have different numbers of columns.
+        MeasureError: n m exceeds 20,000^2 (use `sliced_wasserstein`), or the solver did not converge.
+
+    Example:
+        >>> import divmetrics as dm
+        >>> dm.metrics.w2([[0.0], [1.0]], [[0.0], [3.0]])  # sqrt((0**2 + 2**2) / 2)
+        1.4142135623730951
     """
     return float(transport(real, fake, 2.0).cost ** 0.5)
