@@ -1,9 +1,9 @@
 """Pages made from the code when the site is built: one for each metric record, and those at the root."""
 
-import inspect
 import json
 from pathlib import Path
 
+import _docstrings
 import _report_card
 import _trained_models
 import _zoo
@@ -116,7 +116,7 @@ def page(metric: Metric) -> str:
     held = [text for name, text in LAWS.items() if getattr(metric.laws, name)] + _scaling(metric.laws)
     laws = "".join(f"- {law}\n" for law in [*held, f"when the fakes collapse it gets {metric.laws.on_collapse}"])
     return (
-        f"# {metric.name}\n\n{inspect.getdoc(metric.function)}\n\n{_formula(metric)}"
+        f"# {metric.name}\n\n{_docstrings.markdown(metric.function)}\n\n{_formula(metric)}"
         f"| | |\n|---|---|\n| better | {metric.better} |\n| range | {_range(metric)} |\n| reads | {_reads(metric)} |\n"
         f"| source | {metric.cite} |\n{_about(metric)}{table}\n"
         f"{_chance(metric)}\n{_report_card.card(metric.name)}{_trained_models.card(metric.name)}"
