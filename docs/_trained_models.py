@@ -6,16 +6,16 @@ from _report_card import COLOURS, figure, points, scale, validation
 
 from divmetrics.validation.families import ENOUGH, LEAST
 from divmetrics.validation.records import LadderRow, Validation
-from divmetrics.zoo.oracle import FEW, MANY
+from divmetrics.zoo.oracle import N_SAMPLES, N_SAMPLES_THOUSAND_MODES
 
 KNOWN = "ABCD"
 """Columns in which something is lost, as it is on these ladders."""
 EXPLAINED = f"""\
 A knob breaks one thing by a stated amount. A trained model breaks as it happens to, and its recipe says nothing of how
 much. So the models of one target (of one family, where two families have {LEAST} or more) are the rungs of one ladder,
-in the order of the severity that the oracle measures on {FEW:,} samples of each ({MANY:,} where there are a thousand
-modes). Kendall's tau against it, beside the mean taus over the knobs of A to D; bold: beyond what chance gives with so
-many models.
+in the order of the severity that the oracle measures on {N_SAMPLES:,} samples of each
+({N_SAMPLES_THOUSAND_MODES:,} where there are a thousand modes). Kendall's tau against it, beside the mean
+taus over the knobs of A to D; bold: significant for so many models.
 
 These columns show whether a metric ranks failures of real training by how much is lost. They cannot show what it saw:
 

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.stats import mannwhitneyu
 
 from divmetrics.records.generator import ZOO, ZooModel
-from divmetrics.zoo import record as roster
+from divmetrics.zoo import record
 
 CURES = Path(__file__).parent.parent / "benchmarks" / "results" / "cures.jsonl"
 FAMILIES = ("target", "oracle", "exact score", "gan", "vae", "flow", "score")
@@ -30,7 +30,7 @@ def _table(models: list[ZooModel]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for model in models:
-        found = roster.recorded(model)
+        found = record.recorded(model)
         if found is None:
             lines.append(f"| `{model.name}` | {model.knob} | - | - | - | - | - |")
             continue

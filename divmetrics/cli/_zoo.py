@@ -15,7 +15,7 @@ from divmetrics.records.files import check_writable
 
 if TYPE_CHECKING:
     from divmetrics.records.generator import ZooModel
-    from divmetrics.zoo.record import Checked
+    from divmetrics.zoo.record import CheckedEntry
 
 FAILED = 1
 
@@ -48,8 +48,8 @@ def sample(name: str, count: int | None, seed: int | None, output: str) -> None:
     Images go to DIR as PNG, in a folder for each mode that the oracle sees; vectors to DIR/samples.npz. A .npz holds
     features or images and labels, a .npy the former alone.
     """
-    from divmetrics.zoo import export as menagerie
     from divmetrics.zoo.draw import Draw
+    from divmetrics.zoo.export import write_samples
 
     path = Path(output)
     as_file = path.suffix in (".npz", ".npy")
@@ -58,7 +58,7 @@ def sample(name: str, count: int | None, seed: int | None, output: str) -> None:
     elif path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise UsageError(f"{path} is not an empty folder; name a new one.")
     draw = Draw.parse(name, n=count, seed=seed)
-    place = menagerie.write(draw, path, as_file=as_file)
+    place = write_samples(draw, path, as_file=as_file)
     say(f"{place}: {draw.n} samples of {draw.model.name}, seed {draw.seed}.\n")
 
 
@@ -94,21 +94,21 @@ def check(ctx: click.Context, names: tuple[str, ...], only: str | None, rewrite:
     from rich.console import Console
     from rich.progress import track
 
-    from divmetrics.zoo import record as roster
+    from divmetrics.zoo import record
 
     models = _chosen(names, only)
     steps = track(models, "checking", console=Console(stderr=True), disable=quiet, transient=True)
-    found = list(roster.check(steps))
+    found = list(record.check(steps))
     for checked in found:
         say(f"{checked.state:12} {checked.name:32} {checked.text}\n")
     if rewrite:
-        roster.record(checked for checked in found if _untrained(checked, models))
+        record.write_record(checked for checked in found if _untrained(checked, models))
     changed = sum(checked.state == "changed" for checked in found)
     tell(f"{len(found)} entries, {changed} changed.")
     ctx.exit(FAILED if changed and not rewrite else 0)
 
 
-def _untrained(checked: Checked, models: list[ZooModel]) -> bool:
+def _untrained(checked: CheckedEntry, models: list[ZooModel]) -> bool:
     return any(model.name == checked.name and model.checkpoint is None for model in models)
 
 

@@ -25,12 +25,12 @@ def write_images(folder: Path) -> dict[str, Path]:
     `healthy` are other handwritten digits than `real`, `collapsed` is what a trained network draws. Raises UsageError
     if there is something in `folder`.
     """
-    from divmetrics.zoo import export as menagerie
     from divmetrics.zoo.draw import Draw
+    from divmetrics.zoo.export import write_samples
 
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is not an empty folder; name a new one.")
-    return {name: menagerie.write(Draw.parse(entry), folder / name, as_file=False) for name, entry in SETS.items()}
+    return {name: write_samples(Draw.parse(entry), folder / name, as_file=False) for name, entry in SETS.items()}
 
 
 def explain(healthy: Report, collapsed: Report) -> tuple[str, str, str]:

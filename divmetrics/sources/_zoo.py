@@ -12,5 +12,5 @@ def open_zoo(text: str) -> Array:
     draw = Draw.parse(text)
     owner, rows = target(draw.model.target), draw.rows()
     images = owner.images(rows)
-    labels = tuple(str(mode) for mode in owner.place(rows)[0])
+    labels = tuple(str(mode) for mode in owner.nearest_modes(rows)[0])
     return open_array(rows if images is None else images, text, labels)

@@ -44,7 +44,7 @@ def side(
     layers: dict[Layer, np.ndarray] = {"pooled": rows if features is None else features}
     labels: tuple[str, ...] | None = None
     if target is not None:
-        modes, distance = target.place(rows)
+        modes, distance = target.nearest_modes(rows)
         inside = (distance <= 1) | (not strict)
         labels = tuple(f"{mode:04}" if good else OUTSIDE for mode, good in zip(modes, inside, strict=True))
         layers["logits"] = target.logits(rows)

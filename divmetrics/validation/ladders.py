@@ -17,8 +17,8 @@ from divmetrics.validation.cells import side, values
 from divmetrics.validation.families import ENOUGH, families, weights
 from divmetrics.validation.records import LadderRow, Rung
 from divmetrics.validation.running import Key, Outcome, grouped, seed_of
-from divmetrics.zoo.oracle import judge as ask_oracle
-from divmetrics.zoo.record import measured, recorded
+from divmetrics.zoo.oracle import measure_samples
+from divmetrics.zoo.record import measure, recorded
 from divmetrics.zoo.targets import target
 
 COLUMNS = {
@@ -120,8 +120,8 @@ def compute(cell: Key, metrics: Sequence[str]) -> Outcome:
     found = values(
         metrics, side("real", real, owner), side("fake", fake, owner, strict=True), held_out, seed=seeds[1] % 2**31
     )
-    recording = recorded(model) or measured(model).to_json() if level == TRAINED else None
-    truth: Mapping[str, Any] = recording or ask_oracle(owner, fake).to_json()
+    recording = recorded(model) or measure(model).to_json() if level == TRAINED else None
+    truth: Mapping[str, Any] = recording or measure_samples(owner, fake).to_json()
     return Outcome(found, {name: float(truth[name]) for name in ("severity", "high_quality")})
 
 

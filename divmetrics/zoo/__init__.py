@@ -1,1 +1,1 @@
-"""Generators whose collapse is known, one idea a file. `divmetrics zoo list` shows them, `zoo:NAME` is a source."""
+"""Generators whose collapse is known. `divmetrics zoo list` shows them, `zoo:NAME` is a source of their samples."""

@@ -1,4 +1,4 @@
-"""`exact`: a sampler that knows the exact score of a mixture, as an entry of the zoo with one knob."""
+"""`@exact`: samplers that know the exact score of a Gaussian mixture, as entries of the zoo with one knob."""
 
 from __future__ import annotations
 
@@ -12,41 +12,60 @@ from divmetrics.records.generator import zoo_model
 from divmetrics.zoo.models.diffusion import Score, mixture_score
 from divmetrics.zoo.targets import Mixture, target
 
-Sampler = Callable[["Known", int, float, np.random.Generator], Tensor]
-"""`(what is known, n, level, rng)` -> rows `[n, d]` in the units of `Known`."""
+Sampler = Callable[["ScaledMixture", int, float, np.random.Generator], Tensor]
+"""`(mixture, n, level, rng)` -> rows `[n, d]` in the units of the scaled mixture."""
 
 
-class Known:
-    """A mixture in the units of its own spread, as diffusion models see their data, with its exact scores."""
+class ScaledMixture:
+    """A Gaussian mixture divided by its root mean square, as diffusion models see their data, with exact scores."""
 
-    def __init__(self, mixture: Mixture, *, scaled: bool) -> None:
-        self.mixture = mixture
-        self.scale = float(np.sqrt((mixture.means**2).mean() + mixture.sd**2)) if scaled else 1.0
-        """Units of the target in one of here."""
+    def __init__(self, original: Mixture, *, scaled: bool) -> None:
+        self.original = original
+        self.scale = float(np.sqrt((original.means**2).mean() + original.sd**2)) if scaled else 1.0
+        """What the mixture was divided by."""
+
+    @property
+    def name(self) -> str:
+        """Name of the target."""
+        return self.original.name
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Weights of the modes `[K]`."""
+        return self.original.weights
 
     @property
     def d(self) -> int:
-        """Width of a row."""
-        return self.mixture.d
+        """Dimension of a row."""
+        return self.original.d
 
     @property
     def score(self) -> Score:
-        """Of the whole mixture."""
-        return self.score_of(self.mixture.weights)
+        """Score of the whole mixture."""
+        return self.score_of(self.weights)
 
     def score_of(self, weights: np.ndarray) -> Score:
-        """Of the mixture with other `weights` `[K]`; modes of weight 0 are left out."""
+        """Score of the mixture with other `weights` `[K]`; modes of weight 0 are left out."""
         kept = weights > 0
-        means = self.mixture.means[kept] / self.scale
-        return mixture_score(means, self.mixture.sd / self.scale, weights[kept] / weights.sum())
+        means = self.original.means[kept] / self.scale
+        return mixture_score(means, self.original.sd / self.scale, weights[kept] / weights.sum())
 
 
 def exact(
     name: str, target_name: str, *, levels: Sequence[float], text: str, cite: str, scaled: bool = True
 ) -> Callable[[Sampler], Sampler]:
-    """Declare a sampler as the entry TARGET-`name`; `levels` are its ladder, mildest first; one is no knob.
+    """Declare a sampler with an exact score as the zoo entry TARGET-`name`.
 
-    `scaled` divides the mixture by its spread, which Langevin samplers do not want.
+    Args:
+        name: What follows the target in the entry's name.
+        target_name: Target, a mixture of Gaussians.
+        levels: Levels of the ladder, mildest first; the middle one is the default. A single level is no option.
+        text: What the level means, in words.
+        cite: Source.
+        scaled: Whether the mixture is divided by its root mean square; Langevin samplers take it as it is.
+
+    Returns:
+        A decorator for functions `(mixture, n, level, rng)` -> rows `[n, d]`.
     """
 
     def declare(sample: Sampler) -> Sampler:
@@ -55,8 +74,9 @@ def exact(
         def rows(n: int, seed: int, level: float) -> np.ndarray:
             if not lowest <= level <= highest:
                 raise UsageError(f"level={level:g} of {name} is not possible; give {lowest:g} to {highest:g}.")
-            known = Known(_mixture(target_name), scaled=scaled)
-            found: np.ndarray = (known.scale * sample(known, n, level, np.random.default_rng(seed))).float().numpy()
+            mixture = ScaledMixture(_mixture(target_name), scaled=scaled)
+            drawn = mixture.scale * sample(mixture, n, level, np.random.default_rng(seed))
+            found: np.ndarray = drawn.float().numpy()
             return found
 
         def graded(n: int, seed: int, *, level: float = middle) -> np.ndarray:
@@ -76,8 +96,9 @@ def exact(
 
 
 def _mixture(name: str) -> Mixture:
+    """The Gaussian mixture behind the target `name`."""
     owner = target(name)
     found = owner if isinstance(owner, Mixture) else getattr(owner, "mixture", None)
     if not isinstance(found, Mixture):
-        raise UsageError(f"{name} is no mixture of Gaussians; its score is not known.")
+        raise UsageError(f"{name} is no mixture of Gaussians, so its score is not known; name one that is.")
     return found

@@ -1,4 +1,4 @@
-"""Samples of the zoo as files: PNGs in class folders, or arrays."""
+"""Samples of the zoo written as files: PNG images in class folders, or arrays."""
 
 from __future__ import annotations
 
@@ -12,13 +12,20 @@ from divmetrics.zoo.draw import Draw
 from divmetrics.zoo.targets import target
 
 
-def write(draw: Draw, path: Path, *, as_file: bool) -> Path:
-    """Write the samples of `draw` to the file, or into the new folder, `path`; returns what was written.
+def write_samples(draw: Draw, path: Path, *, as_file: bool) -> Path:
+    """Write samples of the zoo to a file or into a new folder.
 
-    In a folder images become PNG files below one folder a mode, vectors `samples.npz`.
+    Args:
+        draw: Which samples.
+        path: The file or the folder.
+        as_file: Whether `path` is a `.npy` or `.npz` file. In a folder, images become PNG files with one subfolder for
+            each mode, vectors become `samples.npz`.
+
+    Returns:
+        The file or folder that was written.
     """
     owner, rows = target(draw.model.target), draw.rows()
-    modes, images = owner.place(rows)[0], owner.images(rows)
+    modes, images = owner.nearest_modes(rows)[0], owner.images(rows)
     if as_file or images is None:
         if not as_file:
             path.mkdir(parents=True, exist_ok=True)
@@ -31,6 +38,7 @@ def write(draw: Draw, path: Path, *, as_file: bool) -> Path:
 
 
 def _write_array(path: Path, rows: np.ndarray, modes: np.ndarray, images: np.ndarray | None) -> Path:
+    """Write features or images to `path`; a `.npz` holds the modes as labels, too."""
     samples = rows if images is None else images
     with atomic(path) as temporary, temporary.open("wb") as file:
         if path.suffix == ".npy":

@@ -99,10 +99,10 @@ def test_check(call):
 
 def test_check_finds_what_moved(call, monkeypatch):
     from divmetrics.records.generator import ZOO
-    from divmetrics.zoo import record as roster
+    from divmetrics.zoo import record
 
-    moved = {**roster.recorded(ZOO["ring-8"]), "severity": 0.5}
-    monkeypatch.setattr(roster, "recorded", lambda _: moved)
+    moved = {**record.recorded(ZOO["ring-8"]), "severity": 0.5}
+    monkeypatch.setattr(record, "recorded", lambda _: moved)
     done = call("zoo", "check", "ring-8")
     assert done.code == 1
     assert "changed" in done.out

@@ -149,7 +149,7 @@ def test_the_outlier_is_on_its_side(check: str, case: str, side: str, place: flo
 def test_refilled_samples_are_copies_of_the_first_mode() -> None:
     drawn = CHECKS["refilled_mode_thinning"].draw("d=64", 0.5, 700, np.random.default_rng(0))
     assert drawn.target is not None
-    modes, _ = drawn.target.place(drawn.fake)
+    modes, _ = drawn.target.nearest_modes(drawn.fake)
     assert np.bincount(modes)[0] == 100 + 300
     nearest = np.linalg.norm(drawn.fake[400:, None] - drawn.fake[:100], axis=2).min(1)
     assert nearest.max() < 2

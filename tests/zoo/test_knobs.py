@@ -19,7 +19,7 @@ def test_all_knobs_of_the_notes_are_there():
 def found_shares(name, level, n=N):
     """Share of each mode among the samples, and what lies outside, `[K + 1]`."""
     owner = target(ZOO[name].target)
-    modes, distance = owner.place(ZOO[name].function(n, 7, level=level))
+    modes, distance = owner.nearest_modes(ZOO[name].function(n, 7, level=level))
     return np.append(np.bincount(modes[distance <= 1], minlength=owner.modes), (distance > 1).sum()) / n
 
 
@@ -57,7 +57,7 @@ def test_other_knobs_keep_the_shares_they_state(knob):
     """Their samples move within modes, or repeat: the nearest mode tells the shares."""
     model, owner = ZOO[f"modes-64d-{knob}"], target("modes-64d")
     for level in model.levels[:4]:
-        modes, _ = owner.place(model.function(N, 3, level=level))
+        modes, _ = owner.nearest_modes(model.function(N, 3, level=level))
         stated = model.truth(level=level)
         found = np.bincount(modes, minlength=owner.modes) / N
         assert found == pytest.approx(stated, abs=4 * np.sqrt(0.1 * 0.9 / N)), level
@@ -90,7 +90,7 @@ def test_duplicates_come_from_one_pool():
 
 def test_noise_and_shift_have_the_size_they_say():
     owner, plain = target("modes-64d"), ZOO["modes-64d"].function(2000, 0)
-    sd = np.sqrt(owner.variation.mean() / owner.d)
+    sd = np.sqrt(owner.within_variance.mean() / owner.d)
     moved = ZOO["modes-64d-shift"].function(2000, 0, level=2.0)
     assert np.linalg.norm(moved.mean(0) - plain.mean(0)) == pytest.approx(2 * sd, rel=0.25)
     noisy = ZOO["modes-64d-noise"].function(2000, 0, level=2.0)

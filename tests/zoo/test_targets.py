@@ -38,27 +38,27 @@ def test_weights_are_a_distribution(name):
 @pytest.mark.parametrize("name", FLAT)
 def test_exact_samples_score_the_three_sigma_share(name):
     rows, _ = drawn(name, 10_000)
-    assert (target(name).place(rows)[1] <= 1).mean() == pytest.approx(REAL_SHARE, abs=0.003)
+    assert (target(name).nearest_modes(rows)[1] <= 1).mean() == pytest.approx(REAL_SHARE, abs=0.003)
     assert pytest.approx(1 - np.exp(-4.5), abs=1e-4) == REAL_SHARE
 
 
 @pytest.mark.parametrize("name", ["modes-64d", "digits", "stacked-digits"])
 def test_the_reach_holds_the_same_share_elsewhere(name):
     rows, _ = drawn(name)
-    assert (target(name).place(rows)[1] <= 1).mean() == pytest.approx(REAL_SHARE, abs=0.01)
+    assert (target(name).nearest_modes(rows)[1] <= 1).mean() == pytest.approx(REAL_SHARE, abs=0.01)
 
 
 @pytest.mark.parametrize("name", HERE)
 def test_outsiders_are_outside(name):
     owner = target(name)
-    assert (owner.place(owner.outsiders(300, np.random.default_rng(0)))[1] > 1).mean() > 0.9
+    assert (owner.nearest_modes(owner.draw_outside(300, np.random.default_rng(0)))[1] > 1).mean() > 0.9
 
 
 @pytest.mark.parametrize("name", [*FLAT, "modes-64d", "modes-1200d"])
 def test_modes_of_mixtures_are_never_confused(name):
     rows, modes = drawn(name, 1000)
-    inside = target(name).place(rows)[1] <= 1
-    assert (target(name).place(rows)[0] == modes)[inside].all()
+    inside = target(name).nearest_modes(rows)[1] <= 1
+    assert (target(name).nearest_modes(rows)[0] == modes)[inside].all()
     assert target(name).confusion is None
 
 
@@ -69,8 +69,8 @@ def test_confusion_of_digits_is_the_one_stated(name):
     assert owner.confusion.sum(1) == pytest.approx(1)
     right = float(owner.weights @ np.diag(owner.confusion))
     error = np.sqrt(right * (1 - right) / 4000)
-    assert (owner.place(rows)[0] == modes).mean() == pytest.approx(right, abs=5 * error)
-    assert owner.confusion @ owner.unconfused == pytest.approx(np.eye(owner.modes), abs=1e-9)
+    assert (owner.nearest_modes(rows)[0] == modes).mean() == pytest.approx(right, abs=5 * error)
+    assert owner.confusion @ owner.inverse_confusion == pytest.approx(np.eye(owner.modes), abs=1e-9)
 
 
 def test_logits_are_log_likelihoods():
@@ -96,8 +96,8 @@ def test_spread_scales_deviations_from_the_centre(name):
 def test_variation_is_that_of_real_samples(name):
     owner = target(name)
     rows, modes = drawn(name, 4000, seed=5)
-    inside = owner.place(rows)[1] <= 1
-    squares = ((rows - owner.centres()[modes]) ** 2).sum(1) / owner.variation[modes]
+    inside = owner.nearest_modes(rows)[1] <= 1
+    squares = ((rows - owner.centres()[modes]) ** 2).sum(1) / owner.within_variance[modes]
     assert squares[inside].mean() == pytest.approx(1, abs=0.04)
 
 
@@ -151,7 +151,7 @@ class TestMnist:
         np.savez(tmp_path / "digits.npz", images=images.astype(np.uint8), labels=labels)
         monkeypatch.setenv("DIVMETRICS_MNIST", str(tmp_path / "digits.npz"))
         found = mnist_digits()
-        assert len(found.drawn) + len(found.judges) == 60
+        assert len(found.drawn) + len(found.references) == 60
         assert found.drawn.max() <= 1
 
     @pytest.mark.parametrize("arrays", [{"images": np.zeros((3, 28, 28))}, {"labels": np.zeros(3, int)}])

@@ -1,1 +1,1 @@
-"""The zoo's entries, one generator family a file; each applies `@zoo_model`."""
+"""The entries of the zoo, one kind of generator a file."""

@@ -1,16 +1,16 @@
-"""Samples scattered far from everything: a control, for nothing of the target is lost but their number."""
+"""Samples scattered over the whole space, a control: fidelity fails and no mode is lost."""
 
 import numpy as np
 
-from divmetrics.zoo.knobs import OUTSIDE, Recipe, Rng, knob
+from divmetrics.zoo.knobs import OUTSIDE, ModeSampler, Rng, knob
 from divmetrics.zoo.targets import Target
 
 
 @knob(
     "contaminate", levels=(0, 0.02, 0.05, 0.1, 0.2, 0.5), text="share of scattered samples", cite="Salvy 2026, check i"
 )
-def contaminate(target: Target, level: float) -> Recipe:
-    """The share `level` is uniform on twice the box that holds the target."""
+def contaminate(target: Target, level: float) -> ModeSampler:
+    """The share `level` is uniform on a box twice as wide as the bounding box of the modes."""
 
     def make(modes: np.ndarray, rng: Rng) -> np.ndarray:
         rows = target.draw(np.maximum(modes, 0), rng)
@@ -20,4 +20,4 @@ def contaminate(target: Target, level: float) -> Recipe:
         rows[out] = (low + high) / 2 + around
         return rows
 
-    return Recipe(target.weights * (1 - level), make)
+    return ModeSampler(target.weights * (1 - level), make)

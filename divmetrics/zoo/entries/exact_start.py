@@ -1,18 +1,18 @@
-"""Diffusion that starts near the origin: the noise it begins with decides where it ends."""
+"""Diffusion from too little initial noise: deterministic samplers then miss modes."""
 
 import numpy as np
 from torch import Tensor
 
-from divmetrics.zoo.exact import Known, exact
-from divmetrics.zoo.models.diffusion import ddim, normals
+from divmetrics.zoo.exact import ScaledMixture, exact
+from divmetrics.zoo.models.diffusion import ddim, normal_sampler
 
 STEPS = {"grid-25": 100, "grid-25-soft": 400}
-"""Of 1000."""
+"""Steps taken of the 1,000 of the schedule."""
 
 
-def start(known: Known, n: int, level: float, rng: np.random.Generator) -> Tensor:
+def start(mixture: ScaledMixture, n: int, level: float, rng: np.random.Generator) -> Tensor:
     """DDIM (Song 2021), from noise times `level`."""
-    return ddim(known.score, n, known.d, normals(rng), steps=STEPS[known.mixture.name], start=level)
+    return ddim(mixture.score, n, mixture.d, normal_sampler(rng), steps=STEPS[mixture.name], start=level)
 
 
 for _name in STEPS:

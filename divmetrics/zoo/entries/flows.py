@@ -1,4 +1,4 @@
-"""Normalising flows: likelihood covers the modes and draws bridges between them, the other direction seeks one."""
+"""Normalising flows: maximum likelihood covers all modes and bridges them, reverse KL seeks single modes."""
 
 from divmetrics.zoo.models.entry import trained
 from divmetrics.zoo.models.training import Data

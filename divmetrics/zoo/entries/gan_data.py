@@ -1,4 +1,4 @@
-"""Faults of the data rather than of the training: too uniform, out of balance, too few."""
+"""Faults of the training data: missing modes, imbalance, too few samples."""
 
 from divmetrics.zoo.models.entry import trained
 from divmetrics.zoo.models.gans import Gan

@@ -1,4 +1,4 @@
-"""Convolutional GANs on digits: the plain one collapses, batch norm heals it; few data, and what is done about them."""
+"""Convolutional GANs on digits: collapse without batch norm, cures, and small training sets with their cures."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Training that is ended too early."""
+"""GANs whose training was stopped too early."""
 
 from divmetrics.zoo.models.entry import trained
 from divmetrics.zoo.models.gans import Gan

@@ -1,4 +1,4 @@
-"""Least squares in place of a logistic loss."""
+"""GANs with the least-squares loss in place of the logistic one."""
 
 from divmetrics.zoo.models.entry import trained
 from divmetrics.zoo.models.gans import Gan

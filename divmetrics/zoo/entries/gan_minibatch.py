@@ -1,4 +1,4 @@
-"""The critic is told how close the samples of a batch lie to each other."""
+"""Minibatch discrimination: the critic sees how close the samples of a batch are to each other."""
 
 from divmetrics.zoo.models.entry import trained
 from divmetrics.zoo.models.gans import Gan

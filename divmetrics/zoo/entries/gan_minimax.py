@@ -1,4 +1,4 @@
-"""The loss of the game itself: the generator gets no gradient where the critic is sure."""
+"""The minimax loss, whose gradient vanishes where the critic is confident."""
 
 from divmetrics.zoo.models.entry import trained
 from divmetrics.zoo.models.gans import Gan

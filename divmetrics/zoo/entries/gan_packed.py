@@ -1,4 +1,4 @@
-"""The critic sees several samples at once, so that a generator that repeats itself is found out."""
+"""PacGAN: the critic sees several samples at once and so detects a generator that repeats itself."""
 
 from divmetrics.zoo.models.entry import trained
 from divmetrics.zoo.models.gans import Gan

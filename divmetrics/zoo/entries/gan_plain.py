@@ -1,4 +1,4 @@
-"""Plain networks: with a critic that keeps up, and with one that learns too slowly, so the generator hops."""
+"""Plain GANs: with a critic that keeps up, and with one that learns too slowly, so that modes are visited in turn."""
 
 from divmetrics.zoo.models.entry import trained
 from divmetrics.zoo.models.gans import Gan

@@ -1,4 +1,4 @@
-"""A penalty on the slope of the critic at the reals."""
+"""GANs with the R1 penalty: the squared gradient of the critic at real samples."""
 
 from divmetrics.zoo.models.entry import trained
 from divmetrics.zoo.models.gans import Gan

@@ -1,4 +1,4 @@
-"""The learning rate of the generator over that of the critic, the commonest cause of collapse."""
+"""Learning rate of the generator relative to that of the critic, the most common cause of collapse."""
 
 from divmetrics.zoo.models.entry import trained
 from divmetrics.zoo.models.gans import Gan

@@ -1,4 +1,4 @@
-"""Spectral norm bounds the slope of the critic."""
+"""Spectral normalisation, which bounds the Lipschitz constant of the critic."""
 
 from divmetrics.zoo.models.entry import trained
 from divmetrics.zoo.models.gans import Gan

@@ -1,4 +1,4 @@
-"""Convolutional GANs on a thousand modes, from nothing found to most of them."""
+"""Convolutional GANs on a thousand modes, from no mode found to most of them."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""A critic that is too strong: it is sure of everything, and the generator learns nothing from it."""
+"""A critic that is too strong, so that the generator receives no useful gradient."""
 
 from divmetrics.zoo.models.entry import trained
 from divmetrics.zoo.models.gans import Gan

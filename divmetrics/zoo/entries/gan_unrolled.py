@@ -1,4 +1,4 @@
-"""The generator meets the critic as it will be some steps ahead."""
+"""Unrolled GANs: the generator is trained against the critic as it will be some steps later."""
 
 from divmetrics.zoo.models.entry import trained
 from divmetrics.zoo.models.gans import Gan

@@ -1,4 +1,4 @@
-"""The Wasserstein loss: a critic held smooth by clipping its weights, and, as a cure, by a penalty on its gradient."""
+"""Wasserstein GANs with weight clipping, and with a gradient penalty as the cure."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""A generator too small for its task."""
+"""GANs whose generator is too small."""
 
 from divmetrics.zoo.models.entry import trained
 from divmetrics.zoo.models.gans import Gan

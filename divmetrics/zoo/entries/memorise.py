@@ -1,12 +1,12 @@
-"""Copies of the training set: all modes, all fine, nothing new."""
+"""Copies of the training set: all modes are present and of high quality, and nothing is new."""
 
 import numpy as np
 
-from divmetrics.zoo.knobs import Recipe, Rng, knob
+from divmetrics.zoo.knobs import ModeSampler, Rng, knob
 from divmetrics.zoo.targets import Target
 
 TRAINING = 500
-"""Rows of the target's training set that are known by heart."""
+"""Memorised rows of the target's training set."""
 
 
 @knob(
@@ -15,20 +15,22 @@ TRAINING = 500
     text="share of samples copied from the training set",
     cite="field notes 2.1 i",
 )
-def memorise(target: Target, level: float) -> Recipe:
+def memorise(target: Target, level: float) -> ModeSampler:
     """The share `level` is drawn, with replacement, from the first 500 rows of the training set."""
-    training, known = target.training_set(TRAINING)
-    counts = np.bincount(known, minlength=target.modes)
-    order = np.argsort(known, kind="stable")
-    first = np.searchsorted(known[order], np.arange(target.modes))
-    by_heart = level * counts / TRAINING
-    shares = (1 - level) * target.weights + by_heart
+    training, training_modes = target.training_set(TRAINING)
+    counts = np.bincount(training_modes, minlength=target.modes)
+    order = np.argsort(training_modes, kind="stable")
+    first = np.searchsorted(training_modes[order], np.arange(target.modes))
+    memorised = level * counts / TRAINING
+    shares = (1 - level) * target.weights + memorised
 
     def make(modes: np.ndarray, rng: Rng) -> np.ndarray:
         rows = target.draw(modes, rng)
-        copied = rng.random(len(modes)) * shares[modes] < by_heart[modes]
-        whose = modes[copied]
-        rows[copied] = training[order[first[whose] + (rng.random(len(whose)) * counts[whose]).astype(int)]]
+        copied = rng.random(len(modes)) * shares[modes] < memorised[modes]
+        copied_modes = modes[copied]
+        rows[copied] = training[
+            order[first[copied_modes] + (rng.random(len(copied_modes)) * counts[copied_modes]).astype(int)]
+        ]
         return rows
 
-    return Recipe(shares, make)
+    return ModeSampler(shares, make)

@@ -1,8 +1,8 @@
-"""Noise on every sample: a control, for fidelity fails and no mode is lost."""
+"""Noise on every sample, a control: fidelity fails and no mode is lost."""
 
 import numpy as np
 
-from divmetrics.zoo.knobs import Recipe, Rng, knob
+from divmetrics.zoo.knobs import ModeSampler, Rng, knob
 from divmetrics.zoo.targets import Target
 
 
@@ -12,12 +12,12 @@ from divmetrics.zoo.targets import Target
     text="sd of added noise over that of a mode",
     cite="field notes 5b, column F",
 )
-def noise(target: Target, level: float) -> Recipe:
-    """Gaussian noise is added; on each coordinate its sd is `level` times the root mean square sd within modes."""
+def noise(target: Target, level: float) -> ModeSampler:
+    """Gaussian noise is added with an sd per coordinate of `level` times the root mean square sd within modes."""
 
     def make(modes: np.ndarray, rng: Rng) -> np.ndarray:
         rows = target.draw(modes, rng)
-        sd = level * np.sqrt(target.variation.mean() / target.d)
+        sd = level * np.sqrt(target.within_variance.mean() / target.d)
         return (rows + rng.normal(scale=sd, size=rows.shape)).astype(np.float32)
 
-    return Recipe(target.weights, make)
+    return ModeSampler(target.weights, make)

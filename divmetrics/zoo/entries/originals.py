@@ -1,4 +1,4 @@
-"""The digits of scikit-learn as they are, none twice: a source that has an end."""
+"""The digits of scikit-learn unchanged and without repetition, a finite source."""
 
 import numpy as np
 
@@ -18,6 +18,6 @@ def originals(n: int, seed: int) -> np.ndarray:
     """`n` of the 1,797 images in random order, without replacement."""
     owner = target("digits")
     assert isinstance(owner, Digits)  # noqa: S101
-    images = np.concatenate([owner.originals.drawn, owner.originals.judges])
+    images = np.concatenate([owner.originals.drawn, owner.originals.references])
     chosen: np.ndarray = images[np.random.default_rng(seed).permutation(len(images))[:n]].reshape(n, -1)
     return chosen

@@ -1,4 +1,4 @@
-"""Diffusion that keeps the variance, learnt and drawn from as DDPM does."""
+"""Variance-preserving diffusion, trained and sampled as in DDPM."""
 
 from divmetrics.zoo.models.entry import trained
 from divmetrics.zoo.models.score_models import ScoreModel

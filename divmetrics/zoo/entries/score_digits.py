@@ -1,4 +1,4 @@
-"""Diffusion on digits: layers that see the whole image, attention between its patches, colours seen one by one."""
+"""Diffusion on digits: fully connected layers, attention between patches, colour channels denoised independently."""
 
 from divmetrics.zoo.models.entry import trained
 from divmetrics.zoo.models.score_models import ScoreModel

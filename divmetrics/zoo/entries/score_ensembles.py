@@ -1,4 +1,4 @@
-"""Score models that each miss some modes, and two ways to put them together: samples in turn, or averaged scores."""
+"""Ensembles of score models that each miss some modes: samples in turn, or averaged scores."""
 
 from divmetrics.zoo.models.entry import trained
 from divmetrics.zoo.models.score_models import ScoreModel

@@ -1,4 +1,4 @@
-"""Modes out of balance in the training set, and a loss in which they weigh the same again."""
+"""Score models trained on imbalanced modes, and with a loss that balances them."""
 
 from divmetrics.zoo.models.entry import trained
 from divmetrics.zoo.models.score_models import ScoreModel

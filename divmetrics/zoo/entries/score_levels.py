@@ -1,4 +1,4 @@
-"""Denoising score matching conditioned on the noise: with enough noise levels, and with too few to join the modes."""
+"""Denoising score matching with enough noise levels, and with too few for the sampler to move between modes."""
 
 from divmetrics.zoo.models.entry import trained
 from divmetrics.zoo.models.score_models import ScoreModel

@@ -1,4 +1,4 @@
-"""Few training samples: the best score is that of the samples themselves, which are then replayed."""
+"""Score models with few training samples, which replay them."""
 
 from divmetrics.zoo.models.entry import trained
 from divmetrics.zoo.models.score_models import ScoreModel

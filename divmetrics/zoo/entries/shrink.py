@@ -1,6 +1,6 @@
-"""Collapse within modes: each mode is there, and too narrow."""
+"""Collapse within modes: each mode is present and too narrow."""
 
-from divmetrics.zoo.knobs import Recipe, knob
+from divmetrics.zoo.knobs import ModeSampler, knob
 from divmetrics.zoo.targets import Target
 
 
@@ -10,6 +10,6 @@ from divmetrics.zoo.targets import Target
     text="loss of standard deviation within modes",
     cite="field notes 2.1 d",
 )
-def shrink(target: Target, level: float) -> Recipe:
+def shrink(target: Target, level: float) -> ModeSampler:
     """The standard deviation within modes is 1 - `level` of the true one; at 1 each mode is a point."""
-    return Recipe(target.weights, lambda modes, rng: target.draw(modes, rng, 1 - level))
+    return ModeSampler(target.weights, lambda modes, rng: target.draw(modes, rng, 1 - level))

@@ -1,4 +1,4 @@
-"""The targets themselves: healthy samplers, what every other entry is compared with."""
+"""The targets themselves: exact samples, with which every other entry is compared."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Variational autoencoders, from one that copies its data through to one that forgets them."""
+"""Variational autoencoders with increasing weight of the prior, up to posterior collapse."""
 
 from divmetrics.zoo.models.entry import trained
 from divmetrics.zoo.models.training import Data

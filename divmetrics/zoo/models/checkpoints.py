@@ -1,4 +1,4 @@
-"""Checkpoints of the zoo: the tensors of a generator, and in the header what they are and a digest that proves it."""
+"""Checkpoint files of trained generators: tensors, and a header with recipe, seed, oracle numbers and digest."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from divmetrics.errors import MeasureError, Unavailable
 from divmetrics.records.files import atomic
 
 SCHEMA = "divmetrics.checkpoint/1"
-_WAY_OUT = "train it again: divmetrics zoo train {} -o DIR."
+_RETRAIN = "train it again: divmetrics zoo train {} -o DIR."
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A trained generator as a file: half-precision tensors, and how they came about."""
+    """A trained generator: half-precision tensors and how they were trained."""
 
     entry: str
-    """Name in the zoo."""
+    """Name of the entry of the zoo."""
     recipe: str
-    """JSON of all that the training depended on but the seed."""
+    """Everything that the training depended on except the seed, as JSON."""
     seed: int
     oracle: Mapping[str, Any]
     """The oracle's numbers of its samples."""
@@ -50,9 +50,11 @@ class Checkpoint:
 
     @classmethod
     def read(cls, path: Path, entry: str) -> Checkpoint:
-        """The checkpoint of `entry` at `path`.
+        """Read the checkpoint of `entry` from `path`.
 
-        Raises Unavailable where there is none, MeasureError where it is of another entry or its digest is wrong.
+        Raises:
+            Unavailable: where there is none.
+            MeasureError: where it belongs to another entry or its digest is wrong.
         """
         if not path.is_file():
             raise Unavailable(f"{entry} has no checkpoint at {path}; make one: divmetrics zoo train {entry} -o DIR.")
@@ -61,21 +63,21 @@ class Checkpoint:
                 header = file.metadata() or {}
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping
         except (SafetensorError, OSError):
-            raise MeasureError(f"{path} is damaged or no safetensors file; {_WAY_OUT.format(entry)}") from None
+            raise MeasureError(f"{path} is damaged or no safetensors file; {_RETRAIN.format(entry)}") from None
         if header.get("schema") != SCHEMA or header.get("entry") != entry:
             raise MeasureError(f"{path} is a checkpoint of {header.get('entry', 'something else')}, not of {entry}.")
         if header.get("digest") != digest(tensors):
-            raise MeasureError(f"{path} is damaged, its digest is wrong; {_WAY_OUT.format(entry)}")
+            raise MeasureError(f"{path} is damaged, its digest is wrong; {_RETRAIN.format(entry)}")
         return cls(entry, header["recipe"], int(header["seed"]), json.loads(header["oracle"]), tensors)
 
 
-def halved(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Tensors as a checkpoint holds them: floats in half precision, whole numbers as they are."""
+def to_half_precision(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors as a checkpoint holds them: floats in half precision, integers unchanged."""
     return {name: t.half() if t.is_floating_point() else t for name, t in state.items()}
 
 
 def digest(tensors: Mapping[str, Tensor]) -> str:
-    """sha256 over names, types, shapes and bytes of `tensors`, in the order of their names."""
+    """sha256 over names, types, shapes and bytes of `tensors`, sorted by name."""
     whole = hashlib.sha256()
     for name in sorted(tensors):
         tensor = tensors[name].detach().contiguous()

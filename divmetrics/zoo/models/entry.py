@@ -1,4 +1,4 @@
-"""`trained`: a recipe as an entry of the zoo, whose samples come from a checkpoint that it can make again."""
+"""`trained`: a training recipe as an entry of the zoo, which samples from its checkpoint and can be trained again."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from torch import Tensor
 
 from divmetrics.errors import MeasureError, UsageError
 from divmetrics.records.generator import zoo_model
-from divmetrics.zoo.models.checkpoints import Checkpoint, halved
+from divmetrics.zoo.models.checkpoints import Checkpoint, to_half_precision
 from divmetrics.zoo.models.training import Recipe, seeded, train
-from divmetrics.zoo.oracle import examine
+from divmetrics.zoo.oracle import measure_generator
 from divmetrics.zoo.targets import target
 
 CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
 BLOCK = 4096
+"""Samples drawn at a time."""
 
 
 def trained(
@@ -31,18 +32,28 @@ def trained(
     copies: bool = False,
     folder: Path = CHECKPOINTS,
 ) -> None:
-    """Declare `recipe` as the entry `name`; its checkpoint lies in `folder`.
+    """Declare a trained model as the entry `name` of the zoo.
 
-    `untreated` names the twin of a cure; `copies` says that it may have learnt its training set by heart.
+    Args:
+        name: Name of the entry; its checkpoint is `folder / name.safetensors`.
+        recipe: Everything that the training depends on except the seed.
+        family: `gan`, `vae`, `flow` or `score`.
+        knob: What was done to it, in words.
+        cite: Source.
+        untreated: For a cure, the entry without it, all else equal.
+        copies: Whether it may have memorised its training set, so that the oracle counts copies.
+        folder: Where the checkpoint lies.
     """
     owner, home = recipe.data.target, folder / f"{name}.safetensors"
     copied = recipe.data.rows if copies else 0
 
-    def again(where: Path, *, seed: int, progress: bool) -> None:
+    def train_again(where: Path, *, seed: int, progress: bool) -> None:
         state = where / f"{name}.state"
         learner = train(recipe, state, seed=seed, progress=progress, title=name)
-        tensors = halved(learner.generator.state_dict())
-        numbers = examine(target(owner), lambda n, s: _sample(name, recipe, tensors, n, s, 1.0), copied).to_json()
+        tensors = to_half_precision(learner.generator.state_dict())
+        numbers = measure_generator(
+            target(owner), lambda n, s: _sample(name, recipe, tensors, n, s, 1.0), copied
+        ).to_json()
         Checkpoint(name, recipe.text, seed, numbers, tensors).write(where / f"{name}.safetensors")
         state.unlink()
 
@@ -52,13 +63,13 @@ def trained(
         target=owner,
         knob=knob,
         cite=cite,
-        train=again,
+        train=train_again,
         checkpoint=home if home.exists() else None,
         copied=copied,
         untreated=untreated,
     )
     def sampler(n: int, seed: int, *, checkpoint: str | None = None, temperature: float = 1.0) -> np.ndarray:
-        """`checkpoint`: a file of `divmetrics zoo train`; `temperature` scales the noise that samples are made from."""
+        """`checkpoint`: a file of `divmetrics zoo train`; `temperature`: factor on the noise that samples come from."""
         if not temperature >= 0:
             raise UsageError(f"temperature={temperature:g} of {name} is not possible; give 0 or more.")
         tensors = Checkpoint.read(home if checkpoint is None else Path(checkpoint), name).tensors
@@ -70,7 +81,7 @@ def _sample(
 ) -> np.ndarray:
     """`n` rows `[n, d]` float32 from the generator that `tensors` hold."""
     with seeded(seed), torch.no_grad():
-        generator = recipe.blank()
+        generator = recipe.build_generator()
         try:
             generator.load_state_dict({key: tensor.float() for key, tensor in tensors.items()})
         except RuntimeError:

@@ -1,4 +1,4 @@
-"""Networks of the zoo's trained models: small enough to be trained on one core, for points and for 8 x 8 images."""
+"""Network architectures of the trained models, for points and 8 x 8 images, small enough to train on one core."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 SIDE = 8
+"""Side of an image in pixels."""
 SLOPE = 0.2
+"""Negative slope of leaky ReLUs."""
 
 
 def mlp(sizes: Sequence[int], *, batch_norm: bool = False, spectral: bool = False) -> nn.Sequential:
@@ -25,12 +27,12 @@ def mlp(sizes: Sequence[int], *, batch_norm: bool = False, spectral: bool = Fals
 
 
 def normed(layer: nn.Module, spectral: bool) -> nn.Module:
-    """`layer`, with its largest singular value held at 1 if `spectral` (Miyato 2018)."""
+    """`layer`, with spectral normalisation if `spectral` (Miyato 2018)."""
     return nn.utils.parametrizations.spectral_norm(layer) if spectral else layer
 
 
-class Scaled(nn.Module):
-    """A network whose outputs are multiplied by one number, the spread of the data."""
+class ScaledOutput(nn.Module):
+    """A network whose outputs are multiplied by a constant, the standard deviation of the data."""
 
     scale: Tensor
 
@@ -40,13 +42,13 @@ class Scaled(nn.Module):
         self.register_buffer("scale", torch.tensor(scale))
 
     def forward(self, given: Tensor) -> Tensor:
-        """Rows `[n, d]` of the target."""
+        """`[n, latent]` -> rows `[n, d]` of the target."""
         found: Tensor = self.scale * self.body(given)
         return found
 
 
 class MinibatchFeatures(nn.Module):
-    """Features with, beside each, how close the others of the batch are (Salimans 2016, section 3.2)."""
+    """Minibatch discrimination: features extended by their closeness to the batch (Salimans 2016, section 3.2)."""
 
     def __init__(self, width: int, kernels: int, depth: int = 4) -> None:
         super().__init__()
@@ -55,8 +57,8 @@ class MinibatchFeatures(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """`[n, width]` -> `[n, width + kernels]`: the mean over the batch of exp(-L1 distance) for each kernel."""
-        placed = self.table(features).view(-1, *self.shape)  # [n, B, C]
-        gaps = (placed[:, None] - placed[None]).abs().sum(3)  # [n, n, B]
+        projected = self.table(features).view(-1, *self.shape)  # [n, B, C]
+        gaps = (projected[:, None] - projected[None]).abs().sum(3)  # [n, n, B]
         return torch.cat([features, torch.exp(-gaps).mean(1)], 1)
 
 
@@ -85,7 +87,7 @@ class ConvGenerator(nn.Module):
 
 
 class RecurrentGenerator(nn.Module):
-    """Images written row by row, each row seen from the state that the rows above left."""
+    """Images generated row by row by a GRU."""
 
     def __init__(self, latent: int, width: int, channels: int) -> None:
         super().__init__()
@@ -101,7 +103,7 @@ class RecurrentGenerator(nn.Module):
 
 
 def conv_features(channels: int, width: int, *, batch_norm: bool, dropout: float, spectral: bool) -> nn.Sequential:
-    """8 x 8 images `[n, channels * 64]` -> features `[n, 8 * width]` by two strided convolutions."""
+    """Two strided convolutions: 8 x 8 images `[n, channels * 64]` -> features `[n, 8 * width]`."""
     between: list[nn.Module] = [nn.BatchNorm2d(2 * width)] if batch_norm else []
     drops = [[nn.Dropout(dropout)] if dropout else [] for _ in range(2)]
     return nn.Sequential(
@@ -118,7 +120,7 @@ def conv_features(channels: int, width: int, *, batch_norm: bool, dropout: float
 
 
 class NoiseFeatures(nn.Module):
-    """The level of noise as sines and cosines of its logarithm, `[n]` -> `[n, 16]`."""
+    """Fourier features of the logarithm of the noise level, `[n]` -> `[n, 16]`."""
 
     WIDTH = 16
     frequencies: Tensor
@@ -128,21 +130,22 @@ class NoiseFeatures(nn.Module):
         self.register_buffer("frequencies", 0.5 * 2.0 ** torch.arange(0, self.WIDTH // 4, 0.5), persistent=False)
 
     def forward(self, noise: Tensor) -> Tensor:
-        """Features of `log noise`."""
+        """Sines and cosines of `log noise`."""
         angles = noise.log()[:, None] * self.frequencies
         return torch.cat([angles.sin(), angles.cos()], 1)
 
 
 class Denoiser(nn.Module):
-    """Noisy rows `[n, d]` and their noise `[n]` to the noise in them: residual layers that all see the noise level."""
+    """Noise prediction from noisy rows `[n, d]` and noise levels `[n]`: residual layers conditioned on the level."""
 
     FEW = 3
+    """Dimensions up to which rows get Fourier features."""
 
     def __init__(self, d: int, width: int, depth: int) -> None:
         super().__init__()
         self.level = NoiseFeatures()
         self.waves = d <= self.FEW
-        """Points are also shown as sines and cosines, or a small network would see no detail (Tancik 2020)."""
+        """Whether points are given Fourier features as well, without which small networks miss detail (Tancik 2020)."""
         self.entry = nn.Linear(d * (9 if self.waves else 1) + NoiseFeatures.WIDTH, width)
         self.blocks = nn.ModuleList(nn.Linear(width + NoiseFeatures.WIDTH, width) for _ in range(depth))
         self.exit = nn.Linear(width, d)
@@ -151,16 +154,16 @@ class Denoiser(nn.Module):
         """Predicted standard noise `[n, d]`."""
         level = self.level(noise)
         angles = [frequency * rows for frequency in (1.5, 3.0, 6.0, 12.0) if self.waves]
-        shown = [rows, *(angle.sin() for angle in angles), *(angle.cos() for angle in angles)]
-        hidden = self.entry(torch.cat([*shown, level], 1))
+        inputs = [rows, *(angle.sin() for angle in angles), *(angle.cos() for angle in angles)]
+        hidden = self.entry(torch.cat([*inputs, level], 1))
         for block in self.blocks:
             hidden = hidden + nn.functional.gelu(block(torch.cat([hidden, level], 1)))
         found: Tensor = self.exit(nn.functional.gelu(hidden))
         return found
 
 
-class Apart(nn.Module):
-    """One denoiser for each colour of 8 x 8 images, with the same weights: colours that know nothing of each other."""
+class ChannelwiseDenoiser(nn.Module):
+    """One denoiser applied to each colour channel of 8 x 8 images independently."""
 
     def __init__(self, denoiser: nn.Module) -> None:
         super().__init__()
@@ -174,7 +177,7 @@ class Apart(nn.Module):
 
 
 class AttentionDenoiser(nn.Module):
-    """The same for 8 x 8 images, cut into 16 patches that look at each other."""
+    """Noise prediction for 8 x 8 images by a transformer over 16 patches."""
 
     PATCH = 2
 

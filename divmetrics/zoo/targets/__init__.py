@@ -1,4 +1,4 @@
-"""Distributions whose modes are known: what the zoo's generators are meant to draw, and what judges them."""
+"""Target distributions with known modes: what the generators of the zoo are meant to sample."""
 
 from divmetrics.zoo.targets._base import REAL_SHARE, Target
 from divmetrics.zoo.targets._catalogue import CATALOGUE, OVERLAPPING, target

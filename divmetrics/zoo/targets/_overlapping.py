@@ -1,4 +1,4 @@
-"""Modes that overlap: the one target on which guidance and sharpening can be seen."""
+"""Overlapping Gaussian modes: the target on which guidance narrows the classes visibly."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from divmetrics.zoo.targets._base import REAL_SHARE, TRAINING_SEED, Target
 from divmetrics.zoo.targets._mixtures import Mixture
 
 CALIBRATION = 100_000
+"""Samples that measure reach, confusion and variances."""
 
 
 @dataclass(frozen=True, eq=False)
 class Overlapping(Target):
-    """A `mixture` whose modes overlap, so that a sample's mode is the likeliest one, and may be another than its own.
+    """A Gaussian `mixture` whose modes overlap: the most likely mode of a sample may differ from the one it came from.
 
-    Confusion, reach and spread within modes are measured on 100,000 samples.
+    Confusion, reach and variance within modes are measured on 100,000 samples.
     """
 
     name: str
@@ -38,13 +39,13 @@ class Overlapping(Target):
         """As `Target.draw`."""
         return self.mixture.draw(modes, rng, spread)
 
-    def outsiders(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """As `Target.outsiders`."""
-        return self.mixture.outsiders(n, rng)
+    def draw_outside(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """As `Target.draw_outside`."""
+        return self.mixture.draw_outside(n, rng)
 
-    def place(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """As `Target.place`: the likeliest mode, the distance to its centre."""
-        modes, distance = self._likeliest(rows)
+    def nearest_modes(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As `Target.nearest_modes`: the most likely mode and the distance to its centre."""
+        modes, distance = self._most_likely(rows)
         return modes, distance / self._measured[0]
 
     def logits(self, rows: np.ndarray) -> np.ndarray:
@@ -61,11 +62,12 @@ class Overlapping(Target):
         return self._measured[1]
 
     @property
-    def variation(self) -> np.ndarray:
-        """As `Target.variation`, around the mean of what is found in a mode, which is not its centre."""
+    def within_variance(self) -> np.ndarray:
+        """As `Target.within_variance`, about the mean of the samples assigned to a mode."""
         return self._measured[2]
 
-    def _likeliest(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _most_likely(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(most likely mode `[n]`, Euclidean distance to its mean `[n]`)."""
         modes = self.logits(rows).argmax(1)
         return modes, np.linalg.norm(rows.astype(np.float64) - self.mixture.means[modes], axis=1)
 
@@ -73,10 +75,10 @@ class Overlapping(Target):
     def _measured(self) -> tuple[float, np.ndarray, np.ndarray]:
         """(radius that holds 98.89 % of real samples, confusion `[K, K]`, mean squared distance within `[K]`)."""
         rows, true = self.sample(CALIBRATION, np.random.default_rng(TRAINING_SEED + 5))
-        found, distance = self._likeliest(rows)
+        found, distance = self._most_likely(rows)
         radius = float(np.quantile(distance, REAL_SHARE))
         confusion = np.zeros((self.modes, self.modes))
         np.add.at(confusion, (true, found), 1)
         inside = distance <= radius
-        variation = [rows[inside & (found == mode)].var(0, dtype=np.float64).sum() for mode in range(self.modes)]
-        return radius, confusion / confusion.sum(1, keepdims=True), np.array(variation)
+        within_variance = [rows[inside & (found == mode)].var(0, dtype=np.float64).sum() for mode in range(self.modes)]
+        return radius, confusion / confusion.sum(1, keepdims=True), np.array(within_variance)

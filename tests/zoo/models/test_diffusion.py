@@ -6,8 +6,8 @@ import torch
 
 from divmetrics.errors import UsageError
 from divmetrics.records.generator import ZOO
-from divmetrics.zoo.models.diffusion import averaged, ddpm, guided, mixture_score, normals
-from divmetrics.zoo.oracle import judge
+from divmetrics.zoo.models.diffusion import average_scores, ddpm, guided_score, mixture_score, normal_sampler
+from divmetrics.zoo.oracle import measure_samples
 from divmetrics.zoo.targets import target
 
 N = 2500
@@ -15,12 +15,12 @@ N = 2500
 
 def seen(name, level, n=N):
     model = ZOO[name]
-    return judge(target(model.target), model.function(n, 0, level=level))
+    return measure_samples(target(model.target), model.function(n, 0, level=level))
 
 
 def majority(name, n=1280, **options):
     """Share of samples in the mode that weighs .8."""
-    modes, _ = target("two-modes").place(ZOO[name].function(n, 0, **options))
+    modes, _ = target("two-modes").nearest_modes(ZOO[name].function(n, 0, **options))
     return float((modes == 0).mean())
 
 
@@ -112,7 +112,10 @@ def test_guidance_does_nothing_to_modes_that_are_apart():
     grid = target("grid-25")
     means = grid.means / 3
     whole, one = mixture_score(means, 0.02, grid.weights), mixture_score(means[:1], 0.02, np.ones(1))
-    drawn = [ddpm(guided(one, whole, w), 400, 2, normals(np.random.default_rng(0)), steps=100) for w in (0.0, 4.0)]
+    drawn = [
+        ddpm(guided_score(one, whole, w), 400, 2, normal_sampler(np.random.default_rng(0)), steps=100)
+        for w in (0.0, 4.0)
+    ]
     assert drawn[1].mean(0).numpy() == pytest.approx(drawn[0].mean(0).numpy(), abs=0.003)
     assert drawn[1].std(0).numpy() == pytest.approx(drawn[0].std(0).numpy(), rel=0.1)
 
@@ -121,7 +124,9 @@ def test_guidance_narrows_and_moves_classes_that_overlap():
     means, half = np.array([[1.0, 0.0], [-1.0, 0.0]]), np.array([0.5, 0.5])
     whole, one = mixture_score(means, 1.0, half), mixture_score(means[:1], 1.0, np.ones(1))
     weights = (0.0, 0.5, 2.0, 8.0)
-    drawn = [ddpm(guided(one, whole, w), 1000, 2, normals(np.random.default_rng(0)), steps=50) for w in weights]
+    drawn = [
+        ddpm(guided_score(one, whole, w), 1000, 2, normal_sampler(np.random.default_rng(0)), steps=50) for w in weights
+    ]
     spreads, places = ([float(of(rows[:, 0])) for rows in drawn] for of in (torch.std, torch.mean))
     assert spreads == sorted(spreads, reverse=True)
     assert places == sorted(places)
@@ -132,7 +137,7 @@ def test_guidance_narrows_and_moves_classes_that_overlap():
 def test_one_score_averaged_is_itself():
     score = mixture_score(np.zeros((1, 2)), 1.0, np.ones(1))
     rows = torch.ones(3, 2, dtype=torch.float64)
-    assert torch.equal(averaged([score, score])(rows, 0.5, 0.5), score(rows, 0.5, 0.5))
+    assert torch.equal(average_scores([score, score])(rows, 0.5, 0.5), score(rows, 0.5, 0.5))
 
 
 def test_draws_are_those_of_their_seed_and_levels_have_ends():

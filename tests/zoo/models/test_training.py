@@ -54,7 +54,7 @@ def weights(recipe, state, *, seed=0, until=None):
     """The generator's tensors; with `until` the training is killed before that step."""
     if until is None:
         return train(recipe, state, seed=seed, progress=False).generator.state_dict()
-    kind = type(recipe.learner())
+    kind = type(recipe.build_learner())
     whole = kind.step
 
     def step(self, number):
@@ -88,7 +88,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(name, tmp_path):
     weights(recipe, state, until=35)
     assert same(whole, weights(recipe, state))
     assert torch.load(state, weights_only=True)["done"] == recipe.steps
-    generator = recipe.blank()
+    generator = recipe.build_generator()
     generator.load_state_dict(whole)
     with seeded(0), torch.no_grad():
         drawn = recipe.draw(generator.eval(), 7, 1.0)
@@ -153,7 +153,7 @@ def test_every_option_changes_the_weights(change, tmp_path):
 def test_data_are_short_of_modes_or_out_of_balance():
     owner = target("ring-8")
     found = {
-        name: np.bincount(owner.place(data.load().numpy())[0], minlength=8) / 4000
+        name: np.bincount(owner.nearest_modes(data.load().numpy())[0], minlength=8) / 4000
         for name, data in {
             "plain": Data("ring-8", 4000),
             "half": Data("ring-8", 4000, kept=0.5),
