@@ -6,16 +6,20 @@ never ask which of the two it is: each function here is the identity when alone.
 
 - `shard` is this rank's contiguous part of a range, without padding (padded samplers count samples twice);
 - `gather` and `fold` bring the values of all ranks to all ranks, in rank order;
-- `spread` computes each rank's part of the rows and concatenates the parts.
+- `spread` computes each rank's part of the rows and concatenates the parts;
+- `all_or_none` raises an error of one rank on all of them.
 
 A rank may own zero samples.
 """
 
 from __future__ import annotations
 
+import pickle
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
@@ -25,6 +29,8 @@ from torch import distributed as td
 T = TypeVar("T")
 
 _in_collective: ContextVar[bool] = ContextVar("in_collective", default=False)
+_blocks: ContextVar[int] = ContextVar("blocks", default=0)
+"""Number of `all_or_none` that this thread is in."""
 
 
 @contextmanager
@@ -72,6 +78,57 @@ def first_of_rank() -> int:
     return world()[0] << 40
 
 
+@dataclass(frozen=True)
+class _Failure:
+    """What a rank sends in place of a value."""
+
+    error: Exception
+    block: int | None
+    """Number of `all_or_none` around the one that the rank leaves with the error; None where it leaves none."""
+
+
+class _RankFailed(Exception):
+    """Raised by `gather` on every rank; no handler between there and `all_or_none` is meant to catch it."""
+
+    def __init__(self, failure: _Failure) -> None:
+        super().__init__(str(failure.error))
+        self.failure = failure
+
+
+@contextmanager
+def all_or_none() -> Iterator[None]:
+    """An error that one rank meets inside is raised on all ranks: at their next `gather`, or at the end.
+
+    Every rank must enter it. Without it, the others would wait for ever for the rank that failed.
+    """
+    block = _blocks.get()
+    token = _blocks.set(block + 1)
+    try:
+        try:
+            yield
+        except _RankFailed:
+            raise
+        except Exception as error:
+            gather(_failure(error, block))
+            raise  # alone
+        gather(None)
+    except _RankFailed as failed:
+        if failed.failure.block == block:
+            raise failed.failure.error from failed.__context__
+        raise  # the other rank leaves a block further out
+    finally:
+        _blocks.reset(token)
+
+
+def _failure(error: Exception, block: int | None) -> _Failure:
+    """What to send of `error`: itself, or its text where it does not survive pickling."""
+    try:
+        pickle.loads(pickle.dumps(error))  # noqa: S301  our own bytes
+    except Exception:
+        return _Failure(RuntimeError(f"{type(error).__name__}: {error}"), block)
+    return _Failure(error, block)
+
+
 def gather(value: T) -> list[T]:
     """`value` of every rank, in rank order, on every rank."""
     _, ranks = world()
@@ -79,6 +136,10 @@ def gather(value: T) -> list[T]:
         return [value]
     everyone: list[Any] = [None] * ranks
     td.all_gather_object(everyone, value)
+    failures = [entry for entry in everyone if isinstance(entry, _Failure)]
+    if failures:
+        outermost = min(failures, key=lambda failure: sys.maxsize if failure.block is None else failure.block)
+        raise _RankFailed(outermost)
     return everyone
 
 
@@ -94,6 +155,21 @@ def fold(summary: Any) -> Any:
 
 
 def spread(n: int, function: Callable[[range], Tensor]) -> Tensor:
-    """`function(range)` over this rank's part of `range(n)`, concatenated over the ranks along the first axis."""
-    parts = gather(function(shard(n)))
-    return parts[0] if len(parts) == 1 else torch.cat([part.to(parts[0].device) for part in parts])
+    """`function(range)` over this rank's part of `range(n)`, concatenated over the ranks along the first axis.
+
+    An error of the function on one rank is raised by `spread` on all.
+    """
+    if world()[1] == 1:
+        return function(shard(n))
+    part: Any
+    try:
+        part = function(shard(n))
+    except Exception as error:
+        part = _failure(error, None)
+    try:
+        parts: list[Tensor] = gather(part)
+    except _RankFailed as failed:
+        if failed.failure.block is not None:
+            raise
+        raise failed.failure.error from None
+    return torch.cat([part.to(parts[0].device) for part in parts])

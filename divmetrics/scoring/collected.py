@@ -37,11 +37,20 @@ class EncoderInfo:
     engine: str
     protocol: str | None = None
 
-    def agrees(self, other: EncoderInfo) -> bool:
-        """Whether features of the two may be compared: the same weights behind the same preprocessing."""
-        if not self.digest or not other.digest:  # features that came as such, or statistics of another tool
-            return True
-        return (self.digest, self.preprocessing) == (other.digest, other.preprocessing)
+    def difference(self, other: EncoderInfo) -> str:
+        """In words, what keeps features of the two from being compared; empty where nothing does.
+
+        They must come from the same weights and the same preprocessing. The engine may differ, and nothing is known of
+        features that were given as arrays, nor of statistics of another tool.
+        """
+        if not self.digest or not other.digest:
+            return ""
+        found = []
+        if self.digest != other.digest:
+            found.append(f"weights {self.digest[:8]} and {other.digest[:8]}")
+        if self.preprocessing != other.preprocessing:
+            found.append(f"preprocessing {self.preprocessing} and {other.preprocessing}")
+        return ", ".join(found)
 
 
 @dataclass(frozen=True)
@@ -98,25 +107,35 @@ class Collected:
         """Both sets together, `other` after this one. Raises SourceError where different encoders made them."""
         placed = [s for s in self.summaries.values() if isinstance(s, (Rows, Sample)) and s.n]
         last = (max(s.n, int(s.index.max()) + 1) for s in placed)
-        return self.beside(other.moved(max(last, default=0)))
+        return self._joined(other.moved(max(last, default=0)), one_source=False)
 
     def beside(self, other: Self) -> Self:
-        """Both sets together, their places as they are: the shards of one set, on the ranks that share it."""
+        """The parts of one set that two ranks hold, in rank order; samples keep their places in the set."""
+        return self._joined(other, one_source=True)
+
+    def _joined(self, other: Self, *, one_source: bool) -> Self:
         if 0 in (self.side.n, other.side.n):
-            filled, empty = (other, self) if self.side.n == 0 else (self, other)
-            return replace(filled, side=replace(filled.side, skipped=filled.side.skipped + empty.side.skipped))
-        if self.encoders.keys() != other.encoders.keys() or any(
-            not info.agrees(other.encoders[name]) for name, info in self.encoders.items()
-        ):
-            raise SourceError(f"{self.side.source} and {other.side.source} were made by different extractors.")
+            filled = other if self.side.n == 0 else self
+            return replace(filled, side=replace(filled.side, skipped=self.side.skipped + other.side.skipped))
+        self._check_same_encoders(other)
         common = sorted(self.summaries.keys() & other.summaries.keys())
         return replace(
             self,
-            side=_joined(self.side, other.side),
+            side=_joined_sides(self.side, other.side, one_source=one_source),
             summaries={key: self.summaries[key].merge(other.summaries[key]) for key in common},
             paths=self.paths + other.paths,
             labels=None if self.labels is None or other.labels is None else self.labels + other.labels,
         )
+
+    def _check_same_encoders(self, other: Self) -> None:
+        """Raise SourceError where different networks made the two sets."""
+        names = f"{self.side.source} and {other.side.source}"
+        if self.encoders.keys() != other.encoders.keys():
+            made = f"{', '.join(sorted(self.encoders))} and {', '.join(sorted(other.encoders))}"
+            raise SourceError(f"{names} were made by different extractors: {made}.")
+        for name, info in self.encoders.items():
+            if difference := info.difference(other.encoders[name]):
+                raise SourceError(f"{names} were made by different extractors: {name} with {difference}.")
 
     def moved(self, places: int) -> Self:
         """The same samples, `places` further back in the whole set."""
@@ -188,14 +207,16 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, Collected], dict[str, 
     return sides, header["meta"]
 
 
-def _joined(first: Side, second: Side) -> Side:
-    digest = None
-    if first.digest and second.digest:
+def _joined_sides(first: Side, second: Side, *, one_source: bool) -> Side:
+    """The side of both sets together: parts of one source on several ranks, or two sources."""
+    source, digest = f"{first.source}+{second.source}", None
+    if one_source and (first.source, first.digest) == (second.source, second.digest):
+        source, digest = first.source, first.digest
+    elif first.digest and second.digest:
         digest = "sha256:" + hashlib.sha256(f"{first.digest}+{second.digest}".encode()).hexdigest()
     labels = None
     if first.labels is not None and second.labels is not None:
         names = sorted({*first.labels, *second.labels})
         labels = {name: first.labels.get(name, 0) + second.labels.get(name, 0) for name in names}
-    source = f"{first.source}+{second.source}"
     n = None if first.n is None or second.n is None else first.n + second.n
     return Side(source, n, digest, labels, first.skipped + second.skipped)

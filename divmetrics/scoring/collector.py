@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from itertools import count, islice
 from time import perf_counter
 
@@ -12,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from divmetrics.arrays.dist import first_of_rank, shard
+from divmetrics.arrays.dist import first_of_rank, gather, shard
 from divmetrics.arrays.summaries import Sample, Summary, as_rows, check_finite
 from divmetrics.encoders._encoder import Encoder
 from divmetrics.extraction import cached as caching
@@ -168,7 +169,12 @@ class Collector:
             extract.run(source, encoders, layers=layers, add=add, how=lenient, own=chosen)
 
     def collected(self) -> Collected:
-        """Everything so far as a value; the collector stays as it is."""
+        """Everything so far as a value, the samples of all ranks included; the collector stays as it is."""
+        whole = reduce(Collected.beside, gather(self._own()))
+        return whole if self._earlier is None else self._earlier.merge(whole)
+
+    def _own(self) -> Collected:
+        """What this process has taken in."""
         labelled = 0 < self.n == len(self._labels)
         counts = dict(sorted(Counter(self._labels).items())) if labelled else None
         summaries = {
@@ -176,16 +182,13 @@ class Collector:
             for (extractor, layer), pool in self._pools.items()
             for summary in pool.summaries()
         }
-        now = Collected(
+        return Collected(
             side=Side(self._source, self.n, self._digest, counts, tuple(self._skipped)),
             encoders=dict(self._encoders),
             summaries=summaries,
             paths=tuple(self._paths),
             labels=tuple(self._labels) if labelled else None,
         )
-        if self._earlier is None:
-            return now
-        return self._earlier.merge(now) if self.n else self._earlier
 
 
 def _rows_of(

@@ -72,11 +72,12 @@ def versions() -> dict[str, str]:
 
 
 def _check_same_encoders(real: Collected, other: Collected) -> None:
-    for name in real.encoders.keys() & other.encoders.keys():
-        if not real.encoders[name].agrees(other.encoders[name]):
+    """Raise SourceError where the features of two sides come from different weights or preprocessing."""
+    for name in sorted(real.encoders.keys() & other.encoders.keys()):
+        if difference := real.encoders[name].difference(other.encoders[name]):
             raise SourceError(
-                f"{real.side.source} and {other.side.source} were made by different versions of {name}: "
-                f"{real.encoders[name]} and {other.encoders[name]}; extract both again with the same."
+                f"{real.side.source} and {other.side.source} were made by different versions of {name} ({difference}); "
+                "extract both again with the same one."
             )
 
 

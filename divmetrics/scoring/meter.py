@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -19,14 +19,15 @@ from divmetrics.encoders._encoder import Encoder
 from divmetrics.errors import MeasureError, SourceError, UsageError
 from divmetrics.extraction.loop import How
 from divmetrics.records.extractor import Layer, Spec
-from divmetrics.records.keywords import method_called_with
+from divmetrics.records.keywords import method_called_with, options_of
 from divmetrics.records.results import Report
-from divmetrics.records.run_options import LoadRequest, MeterRequest, PlanRequest
+from divmetrics.records.run_options import LoadRequest, MeterRequest, PlanRequest, Questions
 from divmetrics.scoring import collected as store
 from divmetrics.scoring.collected import Collected
 from divmetrics.scoring.collector import Collector
 from divmetrics.scoring.measure import measure
 from divmetrics.scoring.plan import FEATURES, HELD_OUT, LABELS, SIDES, Plan, SideName
+from divmetrics.scoring.ranks import check_same, together
 from divmetrics.scoring.task_inputs import inventory
 from divmetrics.sources import Source, Stream, open_source, with_labels
 
@@ -58,35 +59,51 @@ class Meter:
         return meter
 
     def _start(self, request: MeterRequest) -> None:
-        self.plan = Plan.of_request(PlanRequest.of(request, confusion=_matrix(request.confusion)))
-        self._how = How.of(request)
+        self._distributed = request.distributed
+        with together(request.distributed):
+            self.plan = Plan.of_request(PlanRequest.of(request, confusion=_matrix(request.confusion)))
+            self._how = How.of(request)
+            check_same(self._request())
         self._sides: dict[SideName, Collector] = {
             side: Collector(partial(self.plan.needs, side)) for side in (*SIDES, HELD_OUT)
         }
         self._begin = perf_counter()
 
-    @dist.collective()
+    def _request(self) -> dict[str, Any]:
+        """What all ranks of a distributed run must have in common."""
+        wanted = {
+            "metrics": {request.name: dict(request.options) for request in self.plan.requests},
+            "extractor": [str(spec) for spec in self.plan.extractors.values()],
+            "seed": self.plan.seed,
+            **{option.name: getattr(self.plan.questions, option.name) for option in options_of(Questions)},
+        }
+        return {**wanted, **{name: getattr(self._how, name) for name in ("max_skipped", "precision", "jpeg")}}
+
     def add(self, side: SideName, batch: Any, *, labels: Sequence[str] | None = None) -> None:
         """Take in one batch: images, or features `[b, d]`; `labels` holds one class name a sample.
 
-        In a process group each rank adds its own batches. Raises FeatureError on NaN or Inf, UsageError on a side that
-        is neither "real" nor "fake" nor "held_out".
+        In a distributed run each rank adds its own batches, as many as it has. Raises FeatureError on NaN or Inf,
+        UsageError on a side that is neither "real" nor "fake" nor "held_out".
         """
         source, collector = open_source(batch, side=side), self._side(side)
         if labels is not None and isinstance(source, Source):
             source = with_labels(source, labels)
-        with _naming(side):
+        with _naming(side), dist.collective() if self._distributed else nullcontext():
             once = replace(self._how, store=None)  # nobody will show this batch again
             collector.take(source, self._encoders(source), once, first=dist.first_of_rank() + collector.n)
 
-    @dist.collective()
     def take(self, side: SideName, source: Source | Stream | Collected) -> None:
-        """Take in a whole source, or what was collected from one. In a process group the ranks share a source."""
-        if not isinstance(source, Collected):
-            with _naming(side):
+        """Take in a whole source, or what was collected from one.
+
+        In a distributed run every rank gives the same source, and they share the work; a Stream is each rank's own.
+        """
+        with _naming(side), together(self._distributed):
+            if self._distributed:
+                check_same(_identity(side, source))
+            if isinstance(source, Collected):
+                self._side(side).put(source)
+            else:
                 self._side(side).take_whole(source, self._encoders(source), self._how)
-        elif dist.world()[0] == 0:  # every rank reads the file; one of them brings it in
-            self._side(side).put(source)
 
     def check(self, sources: Mapping[SideName, Source | Collected]) -> None:
         """Raise now what `results` would raise later for lack of a layer, of labels or of samples."""
@@ -100,54 +117,56 @@ class Meter:
 
     def merge(self, other: Meter) -> None:
         """Take in all that `other` has collected, after what is here."""
-        for side in other.filled:
-            self.take(side, other.collected(side))
+        for side, collected in other._filled().items():
+            self.take(side, collected)
 
-    @property
-    def filled(self) -> tuple[SideName, ...]:
-        """The sides that a report is about: both, and the held-out reals where there are any."""
-        return (*SIDES, HELD_OUT) if self.collected(HELD_OUT).side.n else SIDES
-
-    @dist.collective()
     def collected(self, side: SideName) -> Collected:
         """All summaries of one side as a value, those of other ranks included."""
-        whole, *others = dist.gather(self._side(side).collected())
-        for part in others:
-            whole = whole.beside(part)
-        return whole
+        with together(self._distributed):
+            return self._side(side).collected()
 
-    @dist.collective()
+    def _filled(self) -> dict[SideName, Collected]:
+        """The sides that a report is about: both, and the held-out real samples where there are any."""
+        sides = {side: self.collected(side) for side in self._sides}
+        return {side: collected for side, collected in sides.items() if side in SIDES or collected.side.n}
+
     def results(self) -> Report:
         """Measure what has been collected so far; more may be added afterwards."""
-        real, fake = self.collected("real"), self.collected("fake")
-        for side, collected in (("real", real), ("fake", fake)):
-            if collected.side.n == 0:
+        with together(self._distributed):
+            report = self._measured(self._filled())
+        seconds = {**report.meta["seconds"], "total": round(perf_counter() - self._begin, 3)}
+        return report.with_meta(seconds=seconds)
+
+    def _measured(self, sides: Mapping[SideName, Collected]) -> Report:
+        for side in SIDES:
+            if sides[side].side.n == 0:
                 raise SourceError(f"no samples on the {side} side; add some first.")
         meta = {
             "device": str(self._how.torch_device),
             "world_size": dist.world()[1],
             "seconds": {"extract": round(sum(side.seconds for side in self._sides.values()), 3)},
         }
-        held_out = self.collected(HELD_OUT) if HELD_OUT in self.filled else None
-        report = measure(self.plan, real, fake, meta, held_out)
-        seconds = {**report.meta["seconds"], "total": round(perf_counter() - self._begin, 3)}
-        return report.with_meta(seconds=seconds)
+        return measure(self.plan, sides["real"], sides["fake"], meta, sides.get(HELD_OUT))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write what has been collected to `path`, whole or not at all; `load` goes on from there."""
         request = {"extractor": [spec.to_json() for spec in self.plan.extractors.values()], "seed": self.plan.seed}
-        store.save(path, {side: self.collected(side) for side in self.filled}, request)
+        with together(self._distributed):
+            sides = {str(side): collected for side, collected in self._filled().items()}
+            if dist.world()[0] == 0:  # all ranks hold the same, and one of them writes it
+                store.save(path, sides, request)
 
     @classmethod
     @method_called_with(LoadRequest, positional=2)
     def load(cls, request: LoadRequest) -> Self:
         """The meter that `save` wrote; its metrics may be others than those it was filled for."""
-        sides, meta = store.load(request.path)
-        if not set(SIDES) <= set(sides):
-            raise SourceError(f"{request.path} holds {' and '.join(sides)}, not the two sides of a meter.")
-        meter = cls.of(MeterRequest.of(request, extractor=meta["extractor"], seed=meta["seed"]))
-        for side, collected in sides.items():
-            meter.take(cast("SideName", side), collected)
+        with together(request.distributed):
+            sides, meta = store.load(request.path)
+            if not set(SIDES) <= set(sides):
+                raise SourceError(f"{request.path} holds {' and '.join(sides)}, not the two sides of a meter.")
+            meter = cls.of(MeterRequest.of(request, extractor=meta["extractor"], seed=meta["seed"]))
+            for side, collected in sides.items():
+                meter.take(cast("SideName", side), collected)
         return meter
 
     def _side(self, side: SideName) -> Collector:
@@ -196,6 +215,17 @@ def _layers(spec: Spec, source: Source) -> tuple[Layer, ...]:
             f"choose one for {source.kind}s: divmetrics list extractors."
         )
     return load_encoder(spec).layers if spec.arguments else spec.extractor.provides
+
+
+def _identity(side: SideName, source: Source | Stream | Collected) -> dict[str, Any]:
+    """What all ranks must have in common of a source that they share."""
+    if isinstance(source, Stream):
+        return {"side": side, "kind of source": "stream"}
+    return {"side": side, "kind of source": type(source).__name__, "samples": _size(source), "digest": _digest(source)}
+
+
+def _digest(source: Source | Collected) -> str | None:
+    return source.side.digest if isinstance(source, Collected) else source.digest()
 
 
 def _size(source: Source | Collected) -> int | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import Any, TypeVar
 
+from divmetrics.arrays import dist
 from divmetrics.errors import UsageError
 from divmetrics.records.files import check_writable
 from divmetrics.records.keywords import called_with
@@ -17,6 +18,7 @@ from divmetrics.scoring.collected import Collected
 from divmetrics.scoring.foreign_statistics import read_statistics
 from divmetrics.scoring.meter import Meter
 from divmetrics.scoring.plan import HELD_OUT, SideName, specs_of
+from divmetrics.scoring.ranks import together
 from divmetrics.sources import Source, Stream, labels_from_csv, open_source, subset
 
 S = TypeVar("S", bound=str)
@@ -33,17 +35,18 @@ def score(request: ScoreRequest) -> Report:
         UsageError: The request is wrong; nothing was measured.
         MeasureError: The samples, the weights or the machine do not allow it.
     """
-    meter = Meter.of(MeterRequest.of(request))
-    given: dict[SideName, Any] = {"real": request.real, "fake": request.fake}
-    if request.held_out is not None:
-        given[HELD_OUT] = request.held_out
-    sources = _open(given, list(meter.plan.extractors), request, request.seed)
-    countable = {side: source for side, source in sources.items() if not isinstance(source, Stream)}
-    if len(countable) == len(sources):
-        meter.check(countable)
-    for side, source in sources.items():
-        meter.take(side, source)
-    return meter.results()
+    with together(request.distributed):
+        meter = Meter.of(MeterRequest.of(request))
+        given: dict[SideName, Any] = {"real": request.real, "fake": request.fake}
+        if request.held_out is not None:
+            given[HELD_OUT] = request.held_out
+        sources = _open(given, list(meter.plan.extractors), request, request.seed)
+        countable = {side: source for side, source in sources.items() if not isinstance(source, Stream)}
+        if len(countable) == len(sources):
+            meter.check(countable)
+        for side, source in sources.items():
+            meter.take(side, source)
+        return meter.results()
 
 
 @called_with(ExtractRequest, positional=2)
@@ -59,15 +62,17 @@ def extract(request: ExtractRequest) -> Side:
         UsageError: The request is wrong, or the file cannot be written; nothing was computed.
         MeasureError: The samples, the weights or the machine do not allow it.
     """
-    check_writable(request.out)
-    provided = {layer for spec in specs_of(request) for layer in spec.extractor.provides}
-    everything = [m.name for m in METRICS if m.companion is None or provided.intersection(m.fake.layers)]
-    meter = Meter.of(MeterRequest.of(request, metrics=everything))
-    sources = _open({"samples": request.source}, list(meter.plan.extractors), request, request.seed)
-    meter.take("fake", sources["samples"])
-    collected = meter.collected("fake").only_rows()
-    collected.save(request.out)
-    return collected.side
+    with together(request.distributed):
+        check_writable(request.out)
+        provided = {layer for spec in specs_of(request) for layer in spec.extractor.provides}
+        everything = [m.name for m in METRICS if m.companion is None or provided.intersection(m.fake.layers)]
+        meter = Meter.of(MeterRequest.of(request, metrics=everything))
+        sources = _open({"samples": request.source}, list(meter.plan.extractors), request, request.seed)
+        meter.take("fake", sources["samples"])
+        collected = meter.collected("fake").only_rows()
+        if dist.world()[0] == 0:  # all ranks hold the same, and one of them writes it
+            collected.save(request.out)
+        return collected.side
 
 
 def _open(

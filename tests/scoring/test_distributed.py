@@ -1,0 +1,97 @@
+"""`score` and `Meter` on 1, 2 and 4 ranks: the same report on every rank, equal to the one of a process alone."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from divmetrics import errors
+
+RUNS = Path(__file__).with_name("distributed_runs.py")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Arrays of features, and class folders of images of which two cannot be read."""
+    place, rng = tmp_path_factory.mktemp("ranks"), np.random.default_rng(0)
+    for name, n in (("real", 60), ("fake", 50), ("held_out", 45)):
+        np.save(place / f"{name}.npy", rng.normal(0.3 * (name == "fake"), 1, (n, 4)))
+    for side, classes in (("real", "abc"), ("fake", "ab")):
+        for shade, label in enumerate(classes):
+            (place / side / label).mkdir(parents=True)
+            for i in range(7):
+                pixels = rng.integers(60 * shade, 60 * shade + 60, (176, 176, 3))
+                Image.fromarray(pixels.astype(np.uint8)).save(place / side / label / f"{i}.png")
+    for name in ("a/2.png", "b/6.png"):
+        (place / "fake" / name).write_bytes(b"")
+    return place
+
+
+def run(ranks: int, folder: Path) -> list[dict[str, Any]]:
+    """What each of `ranks` processes found."""
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "DIVMETRICS_CACHE": str(folder / f"cache-{ranks}")}
+    processes = [
+        subprocess.Popen([sys.executable, str(RUNS), str(rank), str(ranks), str(folder)], env=env)  # noqa: S603
+        for rank in range(ranks)
+    ]
+    try:
+        assert [process.wait(timeout=240) for process in processes] == [0] * ranks
+    finally:
+        for process in processes:
+            process.kill()
+    return [json.loads((folder / f"{rank}-of-{ranks}.json").read_text()) for rank in range(ranks)]
+
+
+@pytest.fixture(scope="module")
+def alone(folder: Path) -> dict[str, Any]:
+    return run(1, folder)[0]
+
+
+def same(found: Any, wanted: Any) -> bool:
+    """Equal, floats up to round-off: sums of parts are added up in another order."""
+    if isinstance(wanted, dict):
+        return (
+            isinstance(found, dict) and found.keys() == wanted.keys() and all(same(found[k], wanted[k]) for k in wanted)
+        )
+    if isinstance(wanted, list):
+        return isinstance(found, list) and len(found) == len(wanted) and all(map(same, found, wanted))
+    if isinstance(wanted, float) and isinstance(found, float):
+        return found == pytest.approx(wanted, rel=1e-9, abs=1e-12)
+    return bool(found == wanted)
+
+
+@pytest.mark.parametrize("ranks", [2, pytest.param(4, marks=pytest.mark.slow)])
+def test_all_ranks_report_what_one_process_reports(ranks: int, folder: Path, alone: dict[str, Any]) -> None:
+    found = run(ranks, folder)
+    for name, wanted in alone.items():
+        for rank in range(ranks):
+            assert same(found[rank][name], wanted), f"{name} on rank {rank}"
+            assert found[rank][name] == found[0][name]
+    refusals = found[0]["refusals"]
+    assert all(other["refusals"] == refusals for other in found)
+    assert all(other["alone"] for other in found)
+    last = ranks - 1
+    for name, words in {
+        "another metric": f"metrics is .*kid.* on rank 0 and .*fid.* on rank {last}",
+        "another option": "'k': 4.*'k': 3",
+        "another extractor": "extractor is .*pixels.* on rank 0 and .*pixels.size=8",
+        "another seed": f"seed is 0 on rank 0 and 1 on rank {last}",
+        "another level": "ci_level is 0.5 on rank 0 and 0.9",
+        "another size": "samples is 40 on rank 0 and 41",
+        "other samples": "digest is sha256",
+        "a typing error": "unknown metric or preset 'recal'",
+        "no such folder": "absent",
+        "a row that is NaN": "real: 1 of .* rows hold NaN or Inf",
+        "too many unreadable": "2 of 14 samples cannot be read",
+        "too few samples": "recall with k=5 needs at least 6",
+    }.items():
+        kind, sentence = refusals[name]
+        assert issubclass(getattr(errors, kind), errors.DivmetricsError)
+        assert re.search(words, sentence), f"{name}: {sentence}"
