@@ -126,3 +126,32 @@ def test_bad_input(metric: Metric) -> None:
         metric(REALS[:, :3], FAKES)
     with pytest.raises(UsageError, match="one of fake_to_real, real_to_fake"):
         mode_score(REALS, FAKES, divergence="both")
+
+
+def second_order(p: np.ndarray, middle: np.ndarray) -> float:
+    """Half of the squared norm of the covariance of predictions, in units of the root of `middle`."""
+    return float((np.cov((p / np.sqrt(middle)).T, bias=True) ** 2).sum() / 2)
+
+
+@pytest.mark.parametrize("splits", [1, 3])
+def test_the_variance_of_the_inception_score_by_hand(splits: int) -> None:
+    options = {"splits": splits, "shuffle": True, "seed": 0}
+    first = rel_entr(P, P.mean(0)).sum(1).var(ddof=1) / 200
+    second = second_order(P, P.mean(0)) / 200**2
+    found = inception_score.uncertainty.variance.function(OneSamplePool(Rows.from_array(FAKES)), **options)
+    assert found == pytest.approx(inception_score(FAKES, **options) ** 2 * (first - 2 * second + splits * second))
+
+
+def test_the_variances_of_both_scores_by_hand() -> None:
+    pool = TwoSamplePool(Rows.from_array(REALS), Rows.from_array(FAKES))
+    p, q = P.mean(0), Q.mean(0)
+    curvature = second_order(np.concatenate([P, Q]), (p + q) / 2)
+    of_reals = (Q @ np.log(q / p)).var(ddof=1) / 300
+    gains = rel_entr(P, p).sum(1) + P @ (q / p)
+    expected = gains.var(ddof=1) / 200 + of_reals - curvature / 300**2
+    value = mode_score(REALS, FAKES, divergence="real_to_fake")
+    found = mode_score.uncertainty.variance.function(pool, divergence="real_to_fake")
+    assert found == pytest.approx(value**2 * expected)
+    gains = -(P * np.log(P)).sum(1) - P @ (q / p)
+    expected = gains.var(ddof=1) / 200 + of_reals - curvature * (1 / 300 + 1 / 200) ** 2
+    assert am_score.uncertainty.variance.function(pool) == pytest.approx(expected)

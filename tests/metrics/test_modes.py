@@ -5,7 +5,8 @@ from math import log
 import numpy as np
 import pytest
 import torch
-from scipy.stats import entropy
+from scipy.special import erf
+from scipy.stats import binom, entropy, foldnorm
 
 from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
@@ -91,7 +92,7 @@ def test_no_fake_inside() -> None:
     assert modes_found(EVEN, outside) == 0
     assert mode_tv(EVEN, outside) == 1
     assert effective_modes(EVEN, outside) == 0
-    with pytest.raises(MeasureError, match="no fake falls in a class of the reals"):
+    with pytest.raises(MeasureError, match="no fake sample is in a class of the real samples"):
         mode_kl(EVEN, outside)
 
 
@@ -141,3 +142,48 @@ def test_the_standard_error_is_that_of_fresh_draws(metric: Metric, world: str) -
         assert np.mean(errors) < 0.1
     else:
         assert 0.85 < np.mean(errors) / np.std(values) < 1.4
+
+
+def variance_of(metric: Metric, real: np.ndarray, fake: np.ndarray, **options: int) -> float | None:
+    return metric.uncertainty.variance.function(pool_of(real, fake), **metric.resolve(options))
+
+
+def spread_of(values: np.ndarray, shares: np.ndarray) -> float:
+    return float(shares @ values**2 - (shares @ values) ** 2)
+
+
+def test_the_variance_of_modes_found_is_a_sum_of_coin_flips() -> None:
+    found = [
+        binom.sf(0, 10, reals) * binom.sf(1, 10, fakes) for reals, fakes in zip((0.2, 0.8), (0.9, 0.1), strict=True)
+    ]
+    expected = sum(p * (1 - p) for p in found)
+    assert variance_of(modes_found, labels(2, 8), labels(9, 1), min_count=2) == pytest.approx(expected)
+
+
+def test_the_variance_of_the_divergence_by_hand() -> None:
+    p, q = np.array([0.1, 0.6, 0.3]), np.array([0.5, 0.3, 0.2])
+    second = 2 / 2 * (1 / 100 + 1 / 200) ** 2
+    expected = spread_of(np.log(p / q), p) / 100 + spread_of(p / q, q) / 200 - second
+    assert variance_of(mode_kl, labels(100, 60, 40), labels(10, 60, 30)) == pytest.approx(expected)
+    assert variance_of(mode_kl, labels(100, 60, 40), labels(50, 30, 20)) == pytest.approx(second)  # where it is flat
+    assert variance_of(mode_kl, labels(3, 0), labels(0, 3)) is None
+
+
+def test_the_variance_of_total_variation_is_that_of_folded_normals() -> None:
+    spread = 0.7 * 0.3 / 50 + 0.5 * 0.5 / 100
+    sd, gap = spread**0.5, (0.2**2 - spread) ** 0.5
+    settled = erf(gap / sd / 2**0.5) ** 2 * spread
+    expected = (foldnorm(gap / sd, scale=sd).var() + settled) / 2
+    assert variance_of(mode_tv, labels(50, 50), labels(35, 15)) == pytest.approx(expected)
+
+
+def test_the_variance_of_effective_modes_has_that_of_rare_real_classes() -> None:
+    p = np.array([0.6, 0.3, 0.1])
+    effective, occurs = np.exp(entropy(p)), 1 - (1 - np.array([0.5, 0.49, 0.01])) ** 100
+    without = np.array([np.exp(entropy(np.delete(p, k))) for k in range(3)])
+    first, second = spread_of(-np.log(p), p) / 200, 2 / (2 * 200**2)
+    classes = (occurs * (1 - occurs) * (effective - without) ** 2).sum()
+    found = variance_of(effective_modes, labels(50, 49, 1), labels(120, 60, 20))
+    assert found == pytest.approx(effective**2 * (first - second) + classes)
+    even = variance_of(effective_modes, labels(50, 50), labels(100, 100))
+    assert even == pytest.approx(2**2 * 1 / (2 * 200**2))

@@ -74,3 +74,12 @@ def test_chance() -> None:
 def test_bad_input() -> None:
     with pytest.raises(FeatureError, match="whole numbers"):
         unseen_mass(np.array([1, 2]), np.array([-1, 2]))
+
+
+def test_the_variance_by_hand() -> None:
+    counts = np.array([5, 1, 1, 0, 2, 1])
+    pool = TwoSamplePool(*(Rows(torch.from_numpy(labels(*counts)), torch.arange(10)) for _ in range(2)))
+    singletons = 3 - (counts**2 * np.exp(-2.0 * counts)).sum() - (3 - 2 * 1) ** 2 / 10
+    assert unseen_mass.uncertainty.variance.function(pool) == pytest.approx(singletons / 100)
+    alike = TwoSamplePool(*(Rows(torch.zeros(10, dtype=torch.int64), torch.arange(10)) for _ in range(2)))
+    assert unseen_mass.uncertainty.variance.function(alike) == pytest.approx(1 / 100), "at least that of one singleton"

@@ -1,1 +1,1 @@
-"""Metrics of class counts and class probabilities: Inception Score, modes found, unseen mass."""
+"""Metrics of class counts and class probabilities: Inception Score, AM and mode score, modes found, unseen mass."""

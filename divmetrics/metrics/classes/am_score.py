@@ -1,4 +1,4 @@
-"""AM score: class predictions should be sharp one by one and spread like those of the reals."""
+"""AM score: divergence of the mean class predictions plus mean entropy of the fake predictions."""
 
 from __future__ import annotations
 
@@ -42,17 +42,33 @@ def _variance(pool: TwoSamplePool) -> float | None:
     uncertainty=UncertaintySpec(variance=Variance("influence function", _variance), resample=_resample, bias="1/n"),
     about=About(
         formula=r"\mathrm{KL}(p^* \,\|\, p) + \mathbb{E}_y\, H(p(c \mid y))",
-        sees="Classes that are rarer than among the reals, and predictions that are not sharp.",
-        blind="Diversity within a class. Sharpness can make up for missing classes.",
-        bias="Too high by about (K - 1)/2 (1/n + 1/m) with sharp predictions of K classes.",
+        sees="Classes that are rarer than among the real samples, and uncertain predictions.",
+        blind="Diversity within a class. Confident predictions can compensate for missing classes.",
+        bias="Too high by about (K - 1)/2 (1/n + 1/m) with confident predictions of K classes.",
         cost="O((n + m) K) for K classes.",
     ),
 )
 def am_score(real: Rows, fake: Rows) -> Measured:
-    """KL(mean prediction of the reals || of the fakes) + mean entropy of the fakes'; nats, >= 0, lower is better.
+    """KL(mean real prediction || mean fake prediction) + mean fake entropy; nats, >= 0, lower is better. Zhou 2018.
 
-    Zhou 2018. Extras: both terms, `divergence` and `entropy`. Infinite, and so no value, where a class of the reals has
-    probability 0 among all fakes. Raises FeatureError below two classes.
+    It is infinite, and reported as no value, where a class of the real samples has
+    probability 0 for all fake samples.
+
+    Args:
+        real: Class logits of the real samples, `[n, classes]`.
+        fake: Class logits of the generated samples, `[m, classes]`.
+
+    Returns:
+        The score, in nats. Extras: its two terms, `divergence` and `entropy`.
+
+    Raises:
+        FeatureError: Fewer than two classes, or different numbers of classes.
+
+    Example:
+        >>> import divmetrics as dm
+        >>> real = [[50.0, 0.0], [0.0, 50.0]]
+        >>> round(dm.metrics.am_score(real, [[50.0, 0.0], [50.0, 0.0], [0.0, 50.0], [50.0, 0.0]]), 4)  # KL(1/2 || 3/4)
+        0.1438
     """
     same_width(real.d, fake.d)
     if fake.d < 2:

@@ -1,4 +1,4 @@
-"""Inception score: are the class predictions sharp one by one, and spread all together?"""
+"""Inception Score: exponential of the mutual information between samples and predicted classes."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Va
 
 
 def split_scores(logits: Tensor, splits: int) -> Tensor:
-    """Inception score of each of `splits` contiguous parts of `logits` `[n, classes]`, as they lie."""
+    """Inception Score of each of `splits` contiguous parts of `logits` `[n, classes]`; `[splits]` float64."""
     log_p = float64(logits).log_softmax(1)
     n = len(log_p)
     parts = [log_p[n * i // splits : n * (i + 1) // splits] for i in range(splits)]
     return torch.stack([_score(part) for part in parts])
 
 
-def _dealt(rows: Rows, shuffle: bool, seed: int) -> Tensor:
-    """Logits in the order in which they are cut into parts."""
+def _in_split_order(rows: Rows, shuffle: bool, seed: int) -> Tensor:
+    """Logits `[n, classes]` in the order in which they are cut into parts."""
     if not shuffle:
         return rows.features
     order = torch.randperm(rows.n, generator=torch.Generator().manual_seed(seed))
@@ -32,18 +32,19 @@ def _dealt(rows: Rows, shuffle: bool, seed: int) -> Tensor:
 
 
 def _score(log_p: Tensor) -> Tensor:
-    """exp of the mean KL(p(c | x) || p(c)), which is the entropy of p(c) less the mean entropy of p(c | x)."""
+    """exp of the mean KL(p(c | x) || p(c)) of `[n, classes]`: entropy of p(c) minus mean entropy of p(c | x)."""
     p = log_p.exp()
     marginal = p.mean(0)
     return ((p * log_p).sum() / len(p) - torch.xlogy(marginal, marginal).sum()).exp()
 
 
 def _variance(pool: Pool, *, splits: int, shuffle: bool, seed: int) -> float:
-    """Of a mean over parts that share no sample. log score moves with each KL alone, for p(c) minimises their mean.
+    """Sampling variance of the mean over disjoint parts.
 
-    The second order, of every part's own p(c), adds up `splits` times; see divmetrics/arrays/class_counts.py.
+    To first order the log score is the mean of the KL terms, because p(c) minimises that mean. The second-order term
+    comes from each part's own p(c), so it counts `splits` times; see divmetrics/arrays/class_counts.py.
     """
-    value = float(split_scores(_dealt(pool.fake, shuffle, seed), splits).mean())
+    value = float(split_scores(_in_split_order(pool.fake, shuffle, seed), splits).mean())
     first, level = score_variance(float64(pool.fake.features).log_softmax(1))
     return value**2 * (max(first - 2 * level, 0) + splits * level)
 
@@ -59,19 +60,37 @@ def _variance(pool: Pool, *, splits: int, shuffle: bool, seed: int) -> float:
     uncertainty=UncertaintySpec(variance=Variance("influence function", _variance), bias="1/n"),
     about=About(
         formula=r"\exp \mathbb{E}_y\, \mathrm{KL}(p(c \mid y) \,\|\, p(c))",
-        sees="Classes that are missing or rare, and predictions that are not sharp.",
-        blind="Diversity within a class: one sample a class is the optimum. It never looks at the real data.",
-        bias="Too low, the more so the smaller a part is: 10 splits of 5,000 CIFAR images give 10.75, of 50,000 11.24.",
+        sees="Classes that are missing or rare, and uncertain predictions.",
+        blind="Diversity within a class: one sample a class is optimal. Does not use the real samples.",
+        bias="Too low, more so for smaller parts: 10 splits of 5,000 CIFAR images give 10.75, of 50,000 images 11.24.",
         cost="O(n K) for K classes; the interval O(n K min(n, K)).",
     ),
 )
 def inception_score(fake: Rows, *, splits: int = 10, shuffle: bool = True, seed: int = 0) -> Measured:
-    """exp of the mean KL from each sample's class prediction to the average one; in [1, classes], higher is better.
+    """Inception Score, exp of the mean KL(p(c | y) || p(c)); in [1, classes], higher is better. Salimans 2016.
 
-    Salimans 2016. The mean over `splits` parts, 10 as in nearly all published values, although one split is less
-    biased: fewer samples a part means a lower score. `shuffle` deals the rows out by `seed`, because samples often lie
-    sorted by class and a part must see all of them. Extras: `std` over the parts (ddof 0), which is no confidence
-    interval. Blind to diversity within a class. Raises UsageError for `splits` < 1, TooFewSamples for `splits` > n.
+    The mean over `splits` equal parts of the samples. Nearly all published values use 10, although one part is less
+    biased: fewer samples a part give a lower score. It does not see diversity within a class.
+
+    Args:
+        fake: Class logits of the generated samples, `[m, classes]`.
+        splits: Number of parts, from 1 to m; 10 by default.
+        shuffle: Whether samples are assigned to parts at random (the default) rather than in their order. Samples are
+            often stored sorted by class, and each part must see all classes.
+        seed: Seed of the shuffling; 0 by default.
+
+    Returns:
+        The score. Extras: `std`, the standard deviation over the parts (ddof 0), which is not a confidence interval.
+
+    Raises:
+        UsageError: `splits` is below 1.
+        TooFewSamples: `splits` exceeds the number of samples.
+        FeatureError: Fewer than two classes.
+
+    Example:
+        >>> import divmetrics as dm
+        >>> round(dm.metrics.inception_score([[50.0, 0.0], [0.0, 50.0]], splits=1), 6)
+        2.0
     """
     if splits < 1:
         raise UsageError(f"splits={splits} is not possible; give 1 or more.")
@@ -81,5 +100,5 @@ def inception_score(fake: Rows, *, splits: int = 10, shuffle: bool = True, seed:
         )
     if fake.d < 2:
         raise FeatureError("logits have one column; an inception score needs at least two classes.")
-    scores = split_scores(_dealt(fake, shuffle, seed), splits)
+    scores = split_scores(_in_split_order(fake, shuffle, seed), splits)
     return Measured(float(scores.mean()), extras={"std": float(scores.std(correction=0))})

@@ -1,4 +1,4 @@
-"""Mode score: an inception score that is shown the classes of the reals."""
+"""Mode score: an Inception Score corrected by the class distribution of the real samples."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ Divergence = Literal["fake_to_real", "real_to_fake"]
 
 
 def _log_score(real: Tensor, fake: Tensor, entropy: Tensor, divergence: Divergence) -> Tensor:
-    """From mean predictions `[B, classes]` of both sides and the mean entropy `[B]` of the fakes' predictions.
+    """Log mode score `[B]` from mean predictions `[B, classes]` of both sides and mean fake prediction entropy `[B]`.
 
-    E KL(p(c|y) || p*) - KL(p || p*) is E sum p(c|y) ln p(c|y) - sum p ln p: p* drops out, whatever it is. It is written
-    without p*, which would make it infinity less infinity where a class has no reals.
+    E KL(p(c|y) || p*) - KL(p || p*) = E sum p(c|y) ln p(c|y) - sum p ln p: p* cancels. The form without p* avoids
+    infinity minus infinity where a class has no real samples.
     """
     score = -torch.xlogy(fake, fake).sum(-1) - entropy
     return score if divergence == "fake_to_real" else score - kl(real, fake)
@@ -66,20 +66,37 @@ def _variance(pool: TwoSamplePool, *, divergence: Divergence) -> float | None:
     uncertainty=UncertaintySpec(variance=Variance("influence function", _variance), resample=_resample, bias="1/n"),
     about=About(
         formula=r"\exp(\mathbb{E}_y\, \mathrm{KL}(p(c \mid y) \,\|\, p^*) - \mathrm{KL}(p \,\|\, p^*))",
-        sees="What the inception score of one split sees, for it is the same number. With `real_to_fake` also classes "
-        "whose share differs from that among the reals.",
-        blind="The reals, as published: p* cancels. Diversity within a class.",
-        bias="Too low by a factor of about 1 - (K - 1)/(2 m) with sharp predictions of K classes.",
+        sees="The same as the Inception Score with one split, to which it is equal. With `real_to_fake` also classes "
+        "whose share differs from that among the real samples.",
+        blind="The real samples, in the published form, because p* cancels. Diversity within a class.",
+        bias="Too low by a factor of about 1 - (K - 1)/(2 m) with confident predictions of K classes.",
         cost="O((n + m) K) for K classes.",
     ),
 )
 def mode_score(real: Rows, fake: Rows, *, divergence: Divergence = "fake_to_real") -> Measured:
-    """exp(E KL(p(c|y) || p*) - KL(p || p*)), p* the mean of the reals; in [1, classes], higher is better. Che 2017.
+    """Mode score, exp(E KL(p(c|y) || p*) - KL(p || p*)) with p* the mean real prediction; higher is better. Che 2017.
 
-    As published it *equals the inception score of one split*: p* cancels wherever p is the mean of p(c|y) (Zhou 2018).
-    `divergence="real_to_fake"` is the form that looks at the reals, exp(E KL(p(c|y) || p) - KL(p* || p)), down to 0
-    where a class of the reals has no fake at all. Extras: both divergences between the mean predictions, in nats.
-    Raises FeatureError below two classes.
+    In [1, classes] as published, where it *equals the Inception Score of one split*: p* cancels because p is the mean
+    of p(c|y) (Zhou 2018). The other form depends on the real samples and reaches 0 where a class of the real samples
+    has no fake sample at all.
+
+    Args:
+        real: Class logits of the real samples, `[n, classes]`.
+        fake: Class logits of the generated samples, `[m, classes]`.
+        divergence: Direction of the second term: `fake_to_real` (the default) is the published score, `real_to_fake`
+            is exp(E KL(p(c|y) || p) - KL(p* || p)), in [0, classes].
+
+    Returns:
+        The score. Extras: `fake_to_real` and `real_to_fake`, both divergences of the mean predictions in nats.
+
+    Raises:
+        FeatureError: Fewer than two classes, or different numbers of classes.
+
+    Example:
+        >>> import divmetrics as dm
+        >>> logits = [[50.0, 0.0], [0.0, 50.0]]
+        >>> round(dm.metrics.mode_score(logits, logits), 6)
+        2.0
     """
     same_width(real.d, fake.d)
     if fake.d < 2:
@@ -87,6 +104,6 @@ def mode_score(real: Rows, fake: Rows, *, divergence: Divergence = "fake_to_real
     log_p = log_predictions(fake)
     p = log_p.exp()
     mean, reference = p.mean(0), log_predictions(real).exp().mean(0)
-    found = _log_score(reference, mean, -(p * log_p).sum(1).mean(), divergence).exp()
+    score = _log_score(reference, mean, -(p * log_p).sum(1).mean(), divergence).exp()
     extras = {"fake_to_real": float(kl(mean, reference)), "real_to_fake": float(kl(reference, mean))}
-    return Measured(float(found), extras=extras)
+    return Measured(float(score), extras=extras)

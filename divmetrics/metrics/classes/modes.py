@@ -1,8 +1,8 @@
-"""Class counts against class counts: modes found, and how far the fakes' shares are from the reals'.
+"""Mode counts: number of modes found, divergences between the class distributions, effective number of modes.
 
-The modes are the classes that occur among the reals. Fakes of any other class are *outside*: they find no mode, they
-count in full for `mode_tv`, and they would make the divergence infinite, so that `mode_kl` and `effective_modes` are
-conditional on being inside and report the share outside beside the value (VEEGAN and PacGAN condition in the same way).
+The modes are the classes that occur among the real samples. Fake samples of any other class are *outside*: they find no
+mode and count in full for `mode_tv`. They would make the KL divergence infinite, so `mode_kl` and `effective_modes`
+condition on being inside and report the share outside as an extra (as VEEGAN and PacGAN do).
 """
 
 from __future__ import annotations
@@ -27,89 +27,96 @@ from divmetrics.errors import MeasureError, UsageError
 from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 TALLY = ClassTally.on("labels", "logits")
-COST = "Instant once classes are counted: a pass over n + m labels; 199 re-splits of 10,000 labels take 0.2 s."
+COST = "O(n + m) to count labels; 199 re-splits of 10,000 labels take 0.2 s."
 
 
-def _inside(reals: np.ndarray, fakes: np.ndarray) -> np.ndarray:
-    """Counts of the fakes within the modes; zero elsewhere."""
-    return np.where(reals > 0, fakes, 0)
+def _inside(real_counts: np.ndarray, fake_counts: np.ndarray) -> np.ndarray:
+    """Counts `[..., K]` of the fake samples in the modes; zero in other classes."""
+    return np.where(real_counts > 0, fake_counts, 0)
 
 
-def _outside(reals: np.ndarray, fakes: np.ndarray) -> float:
-    """Share of fakes in no mode."""
-    return float(1 - _inside(reals, fakes).sum() / fakes.sum())
+def _outside(real_counts: np.ndarray, fake_counts: np.ndarray) -> float:
+    """Share of the fake samples that are in no mode."""
+    return float(1 - _inside(real_counts, fake_counts).sum() / fake_counts.sum())
 
 
-def _found(reals: np.ndarray, fakes: np.ndarray, min_count: int) -> np.ndarray:
-    return np.asarray(((reals > 0) & (fakes >= min_count)).sum(-1), dtype=float)
+def _modes_found(real_counts: np.ndarray, fake_counts: np.ndarray, min_count: int) -> np.ndarray:
+    """Number of modes `[...]` with at least `min_count` fake samples, from counts `[..., K]`."""
+    return np.asarray(((real_counts > 0) & (fake_counts >= min_count)).sum(-1), dtype=float)
 
 
-def _kl(reals: np.ndarray, fakes: np.ndarray) -> np.ndarray:
-    return np.asarray(rel_entr(shares(_inside(reals, fakes)), shares(reals)).sum(-1))
+def _mode_kl(real_counts: np.ndarray, fake_counts: np.ndarray) -> np.ndarray:
+    """KL(fake shares inside || real shares) `[...]`, from counts `[..., K]`."""
+    return np.asarray(rel_entr(shares(_inside(real_counts, fake_counts)), shares(real_counts)).sum(-1))
 
 
-def _tv(reals: np.ndarray, fakes: np.ndarray) -> np.ndarray:
-    return np.asarray(np.abs(shares(fakes) - shares(reals)).sum(-1) / 2)
+def _mode_tv(real_counts: np.ndarray, fake_counts: np.ndarray) -> np.ndarray:
+    """Total variation of the shares `[...]`, from counts `[..., K]`."""
+    return np.asarray(np.abs(shares(fake_counts) - shares(real_counts)).sum(-1) / 2)
 
 
-def _effective(reals: np.ndarray, fakes: np.ndarray) -> np.ndarray:
-    inside = _inside(reals, fakes)
+def _effective_modes(real_counts: np.ndarray, fake_counts: np.ndarray) -> np.ndarray:
+    """exp of the entropy of the fake shares inside `[...]`, from counts `[..., K]`; 0 where none is inside."""
+    inside = _inside(real_counts, fake_counts)
     return np.where(inside.any(-1), np.exp(entropy(inside)), 0.0)
 
 
 def _found_variance(pool: TwoSamplePool, *, min_count: int) -> float | None:
-    """Each mode is found or not, independently but for the total, which makes this no smaller than it should be."""
-    reals, fakes = pool_counts(pool)
-    uncertainty = bdtrc(0, pool.n, reals / pool.n) * bdtrc(min_count - 1, pool.m, fakes / pool.m)
-    return float((uncertainty * (1 - uncertainty)).sum()) or None
+    """Sum of the Bernoulli variances of "mode found": an upper bound, as the fixed total makes covariances negative."""
+    real_counts, fake_counts = pool_counts(pool)
+    probability = bdtrc(0, pool.n, real_counts / pool.n) * bdtrc(min_count - 1, pool.m, fake_counts / pool.m)
+    return float((probability * (1 - probability)).sum()) or None
 
 
 def _kl_variance(pool: TwoSamplePool) -> float | None:
-    reals, fakes = pool_counts(pool)
-    inside = _inside(reals, fakes)
+    """Sampling variance of `mode_kl` by its influence function on both sides, with the second order of class_counts."""
+    real_counts, fake_counts = pool_counts(pool)
+    inside = _inside(real_counts, fake_counts)
     if not inside.any():
         return None
-    p, q, seen = shares(inside), shares(reals), inside > 0
+    p, q, occurs = shares(inside), shares(real_counts), inside > 0
     ratio = np.divide(p, q, out=np.zeros_like(q), where=q > 0)
-    log_ratio = np.log(ratio, out=np.zeros_like(q), where=seen)
-    first = variance_of_mean(log_ratio, inside) + variance_of_mean(ratio, reals)
-    return settled(first, (seen.sum() - 1) / 2 * (1 / inside.sum() + 1 / pool.n) ** 2) or None
+    log_ratio = np.log(ratio, out=np.zeros_like(q), where=occurs)
+    first = variance_of_mean(log_ratio, inside) + variance_of_mean(ratio, real_counts)
+    return settled(first, (occurs.sum() - 1) / 2 * (1 / inside.sum() + 1 / pool.n) ** 2) or None
 
 
 def _effective_variance(pool: TwoSamplePool) -> float | None:
-    """Of the fakes' entropy, and of which classes the reals happened to show."""
-    reals, fakes = pool_counts(pool)
-    inside = _inside(reals, fakes)
+    """Sampling variance of `effective_modes`: of the fake entropy, and of which classes occur in the real set."""
+    real_counts, fake_counts = pool_counts(pool)
+    inside = _inside(real_counts, fake_counts)
     if not inside.any():
         return None
-    p, whole = shares(inside), float(np.exp(entropy(inside)))
+    p, effective = shares(inside), float(np.exp(entropy(inside)))
     surprise = -np.log(p, out=np.zeros_like(p), where=p > 0)
     level = ((p > 0).sum() - 1) / (2 * inside.sum() ** 2)
     rest = np.maximum(1 - p, 1e-300)
-    without = np.where(p < 1, np.exp((np.log(whole) - p * surprise) / rest + np.log(rest)), 0.0)
-    shown = bdtrc(0, pool.n, reals / pool.n)
-    chosen = (shown * (1 - shown) * (whole - without) ** 2)[reals > 0].sum()
-    return whole**2 * settled(variance_of_mean(surprise, inside), level) + float(chosen) or None
+    without_class = np.where(p < 1, np.exp((np.log(effective) - p * surprise) / rest + np.log(rest)), 0.0)
+    occurs = bdtrc(0, pool.n, real_counts / pool.n)  # probability that a class occurs in the real set
+    of_classes = (occurs * (1 - occurs) * (effective - without_class) ** 2)[real_counts > 0].sum()
+    return effective**2 * settled(variance_of_mean(surprise, inside), level) + float(of_classes) or None
 
 
 def _tv_variance(pool: TwoSamplePool) -> float | None:
-    """Of half a sum of |gap|, each gap normal: folded normals, correlated as far as their signs are settled (Price).
+    """Sampling variance of `mode_tv`, half a sum of |gap|: folded normals, covariances by Price's theorem.
 
-    The squared gap is too large by its variance on average, which is taken off before it is used as a mean.
+    The squared gap overestimates the squared mean by its variance, which is subtracted first.
     """
-    reals, fakes = pool_counts(pool)
-    p, q = shares(fakes), shares(reals)
+    real_counts, fake_counts = pool_counts(pool)
+    p, q = shares(fake_counts), shares(real_counts)
     spread = p * (1 - p) / pool.m + q * (1 - q) / pool.n
     sd = np.sqrt(np.where(spread > 0, spread, 1.0))
     gap = np.sqrt(np.maximum((p - q) ** 2 - spread, 0))
     slope = erf(gap / sd / np.sqrt(2)) * np.sign(p - q)
     folded = sd * np.sqrt(2 / np.pi) * np.exp(-((gap / sd) ** 2) / 2) + gap * erf(gap / sd / np.sqrt(2))
     own = np.where(spread > 0, np.maximum(sd**2 + gap**2 - folded**2, 0), 0)
-    joint = variance_of_mean(slope, fakes) + variance_of_mean(slope, reals)  # with slope^2 spread on its diagonal
+    joint = variance_of_mean(slope, fake_counts) + variance_of_mean(
+        slope, real_counts
+    )  # with slope^2 spread on its diagonal
     return float(own.sum() - (slope**2 * spread).sum() + joint) / 4 or None
 
 
-def _check(min_count: int) -> None:
+def _check_min_count(min_count: int) -> None:
     if min_count < 1:
         raise UsageError(f"min_count={min_count} is not possible; give 1 or more.")
 
@@ -124,34 +131,53 @@ def _check(min_count: int) -> None:
     minimum=lambda _: 1,
     uncertainty=UncertaintySpec(
         variance=Variance("closed form", _found_variance),
-        resample=lambda pool, splits, *, min_count: _found(*pool_recount(pool, splits), min_count),
+        resample=lambda pool, splits, *, min_count: _modes_found(*pool_recount(pool, splits), min_count),
     ),
     about=About(
         formula=r"\sum_{k \le K} 1[\#\{j : c(y_j) = k\} \ge c_{\min}]",
-        sees="Classes that the generator never makes.",
+        sees="Classes that the generator never produces.",
         blind="Imbalance: a class of weight w is found with probability 1 - (1 - w)^m, so all above 3/m look alike. "
-        "Anything within a class.",
-        bias="Grows with m, and with every error of the classifier: 1 % turns 10 true modes of 1000 into 247.",
+        "Differences within a class.",
+        bias="Grows with m, and with classification errors: an error rate of 1 % turns 10 true modes of 1000 into 247.",
         cost=COST,
     ),
 )
 def modes_found(real: ClassTally, fake: ClassTally, *, min_count: int = 1) -> Measured:
-    """Number of the reals' classes with at least `min_count` fakes; in [0, modes], higher is better. Srivastava 2017.
+    """Number of real classes with at least `min_count` fake samples; in [0, modes], higher is better. Srivastava 2017.
 
-    One fake suffices by default, as in the papers. With a classifier that errs at all, or with many more fakes than
-    modes, that counts modes nobody sees: raise `min_count`. Extras: `modes_total`, and `missing`, the class numbers.
-    Raises UsageError for `min_count` < 1.
+    With an imperfect classifier, or many more fake samples than modes, misclassified samples find modes that the
+    generator does not produce: raise `min_count` then.
+
+    Args:
+        real: Integer class labels of the real samples, `[n]`, or class logits, `[n, classes]`.
+        fake: Labels or logits of the generated samples, `[m]` or `[m, classes]`.
+        min_count: Fake samples needed for a class to count as found; >= 1. 1 by default, as in the papers.
+
+    Returns:
+        The number of modes found. Extras: `modes_total`, and `missing`, the class numbers of the modes not found.
+
+    Raises:
+        UsageError: `min_count` is below 1.
+
+    Example:
+        >>> import divmetrics as dm
+        >>> dm.metrics.modes_found([0, 0, 1, 2], [0, 1, 1, 1])  # integer labels: class 2 is missing
+        2.0
+        >>> dm.metrics.modes_found([[9.0, 0.0], [0.0, 9.0]], [[9.0, 0.0], [8.0, 1.0]])  # logits of two classes
+        1.0
     """
-    _check(min_count)
-    reals, fakes = both_counts(real, fake)
-    missing = np.flatnonzero((reals > 0) & (fakes < min_count))
-    extras = {"modes_total": int((reals > 0).sum()), "missing": missing.tolist()}
-    return Measured(float(_found(reals, fakes, min_count)), extras=extras)
+    _check_min_count(min_count)
+    real_counts, fake_counts = both_counts(real, fake)
+    missing = np.flatnonzero((real_counts > 0) & (fake_counts < min_count))
+    extras = {"modes_total": int((real_counts > 0).sum()), "missing": missing.tolist()}
+    return Measured(float(_modes_found(real_counts, fake_counts, min_count)), extras=extras)
 
 
-def _null_floor(reals: np.ndarray, fakes: np.ndarray) -> float:
-    """What two samples of these sizes from one distribution give for the divergence on average."""
-    return float(((reals > 0).sum() - 1) / 2 * (1 / _inside(reals, fakes).sum() + 1 / reals.sum()))
+def _null_floor(real_counts: np.ndarray, fake_counts: np.ndarray) -> float:
+    """Expected divergence between two samples of these sizes from one distribution."""
+    return float(
+        ((real_counts > 0).sum() - 1) / 2 * (1 / _inside(real_counts, fake_counts).sum() + 1 / real_counts.sum())
+    )
 
 
 @metric(
@@ -164,29 +190,45 @@ def _null_floor(reals: np.ndarray, fakes: np.ndarray) -> float:
     minimum=lambda _: 1,
     uncertainty=UncertaintySpec(
         variance=Variance("influence function", _kl_variance),
-        resample=lambda pool, splits: _kl(*pool_recount(pool, splits)),
+        resample=lambda pool, splits: _mode_kl(*pool_recount(pool, splits)),
         bias="1/n",
     ),
     about=About(
-        formula=r"\sum_{k \le K} \hat p_k \ln(\hat p_k / \hat q_k),\quad \hat p_k \text{ among the fakes inside}",
-        sees="Classes that are missing or too rare among the fakes: ln(K/m) if m of K even ones are left.",
-        blind="Fakes of no real class, which stand in extras as `outside`, and anything within a class.",
-        bias="Too large by (K - 1)/2 (1/n + 1/m) where both sides are alike.",
+        formula=r"\sum_{k \le K} \hat p_k \ln(\hat p_k / \hat q_k),\quad \hat p_k \text{ over fake samples inside}",
+        sees="Classes that are missing or too rare among the fake samples: ln(K/k) if k of K equal classes are left.",
+        blind="Fake samples outside all real classes (reported as `outside`), and differences within a class.",
+        bias="Too large by (K - 1)/2 (1/n + 1/m) where both distributions agree.",
         cost=COST,
     ),
 )
 def mode_kl(real: ClassTally, fake: ClassTally) -> Measured:
-    """KL(fake shares || real shares) over the reals' classes, in nats; >= 0, lower is better. Srivastava 2017.
+    """KL(fake shares || real shares) over the real classes, in nats; >= 0, lower is better. Srivastava 2017.
 
-    Shares of the fakes are taken among those inside the reals' classes; extras give the share `outside`, and
-    `null_floor`, what two samples of these sizes from one distribution give on average: (K - 1)/2 (1/N + 1/M), K modes.
-    Raises MeasureError where no fake is inside.
+    The fake shares are conditional on being in one of the real classes.
+
+    Args:
+        real: Integer class labels of the real samples, `[n]`, or class logits, `[n, classes]`.
+        fake: Labels or logits of the generated samples, `[m]` or `[m, classes]`.
+
+    Returns:
+        The divergence, in nats. Extras: `outside`, the share of fake samples in no real class; `null_floor`, the
+        expected value for two samples of these sizes from one distribution, (K - 1)/2 (1/n + 1/m) for K modes.
+
+    Raises:
+        MeasureError: No fake sample is in a real class.
+
+    Example:
+        >>> import divmetrics as dm
+        >>> round(dm.metrics.mode_kl([0, 0, 1, 1], [0, 0, 0, 1]), 4)  # 3/4 ln(3/2) + 1/4 ln(1/2)
+        0.1308
     """
-    reals, fakes = both_counts(real, fake)
-    if not _inside(reals, fakes).any():
-        raise MeasureError("no fake falls in a class of the reals, so there are no shares to compare; see mode_tv.")
-    extras = {"outside": _outside(reals, fakes), "null_floor": _null_floor(reals, fakes)}
-    return Measured(max(0.0, float(_kl(reals, fakes))), extras=extras)
+    real_counts, fake_counts = both_counts(real, fake)
+    if not _inside(real_counts, fake_counts).any():
+        raise MeasureError(
+            "no fake sample is in a class of the real samples, so there are no shares to compare; use mode_tv."
+        )
+    extras = {"outside": _outside(real_counts, fake_counts), "null_floor": _null_floor(real_counts, fake_counts)}
+    return Measured(max(0.0, float(_mode_kl(real_counts, fake_counts))), extras=extras)
 
 
 @metric(
@@ -199,27 +241,42 @@ def mode_kl(real: ClassTally, fake: ClassTally) -> Measured:
     minimum=lambda _: 1,
     uncertainty=UncertaintySpec(
         variance=Variance("delta method", _tv_variance),
-        resample=lambda pool, splits: _tv(*pool_recount(pool, splits)),
+        resample=lambda pool, splits: _mode_tv(*pool_recount(pool, splits)),
     ),
     about=About(
         formula=r"\tfrac12 \sum_k |\hat p_k - \hat q_k|",
-        sees="Any shift of weight between classes, and fakes of no real class in full.",
-        blind="Anything within a class.",
-        bias="Positive where both sides are alike, of the order of the root of K (1/n + 1/m); see the null.",
+        sees="Any shift of weight between classes, and fake samples outside all real classes.",
+        blind="Differences within a class.",
+        bias="Positive where both distributions agree, of order sqrt(K (1/n + 1/m)); compare with the null band.",
         cost=COST,
     ),
 )
 def mode_tv(real: ClassTally, fake: ClassTally) -> Measured:
-    """Total variation between the class shares of fakes and reals; in [0, 1], lower is better. Levin and Peres, 4.1.
+    """Total variation distance between both class distributions; in [0, 1], lower is better. Levin and Peres, 4.1.
 
-    The share of fakes that would have to change class, those outside the reals' classes in full. Extras: `outside`.
+    The share of fake samples that would have to change class for the shares to agree.
+
+    Args:
+        real: Integer class labels of the real samples, `[n]`, or class logits, `[n, classes]`.
+        fake: Labels or logits of the generated samples, `[m]` or `[m, classes]`.
+
+    Returns:
+        The distance. Extras: `outside`, the share of fake samples in no real class.
+
+    Raises:
+        FeatureError: A side is empty, or holds NaN or Inf.
+
+    Example:
+        >>> import divmetrics as dm
+        >>> dm.metrics.mode_tv([0, 0, 1, 1], [0, 0, 0, 1])
+        0.25
     """
-    reals, fakes = both_counts(real, fake)
-    return Measured(float(_tv(reals, fakes)), extras={"outside": _outside(reals, fakes)})
+    real_counts, fake_counts = both_counts(real, fake)
+    return Measured(float(_mode_tv(real_counts, fake_counts)), extras={"outside": _outside(real_counts, fake_counts)})
 
 
-def _effective_on(pool: TwoSamplePool, splits: Splits) -> np.ndarray:
-    return _effective(*pool_recount(pool, splits))
+def _effective_modes_on_splits(pool: TwoSamplePool, splits: Splits) -> np.ndarray:
+    return _effective_modes(*pool_recount(pool, splits))
 
 
 @metric(
@@ -232,22 +289,38 @@ def _effective_on(pool: TwoSamplePool, splits: Splits) -> np.ndarray:
     presets=("default",),
     minimum=lambda _: 1,
     uncertainty=UncertaintySpec(
-        variance=Variance("influence function", _effective_variance), resample=_effective_on, bias="1/n"
+        variance=Variance("influence function", _effective_variance), resample=_effective_modes_on_splits, bias="1/n"
     ),
     about=About(
         formula=r"\exp(-\sum_{k \le K} \hat p_k \ln \hat p_k)",
-        sees="Missing classes and imbalance, in classes: 7.2 of 10 says how many even ones would be as diverse.",
-        blind="Which classes they are: fakes spread evenly where the reals are not score higher than the reals.",
+        sees="Missing classes and imbalance, in units of classes: 7.2 of 10 means as diverse as 7.2 equal classes.",
+        blind="Which classes they are: a uniform fake distribution scores higher than a non-uniform real one.",
         bias="Too low by a factor of about 1 - (K - 1)/(2 m) (Miller and Madow).",
         cost=COST,
     ),
 )
 def effective_modes(real: ClassTally, fake: ClassTally) -> Measured:
-    """exp of the entropy of the fakes' shares over the reals' classes; in [0, modes], higher is better. Hill 1973.
+    """exp of the entropy of the fake shares of the real classes; in [0, modes], higher is better. Hill 1973.
 
-    The number of equally frequent classes that are as diverse: K for uniform shares, 1 for a single class, 0 where no
-    fake is inside. Extras: `real`, the same number of the reals, and the share `outside`.
+    The number of equally frequent classes with the same entropy: K for uniform shares, 1 for a single class, 0 where no
+    fake sample is in a real class.
+
+    Args:
+        real: Integer class labels of the real samples, `[n]`, or class logits, `[n, classes]`.
+        fake: Labels or logits of the generated samples, `[m]` or `[m, classes]`.
+
+    Returns:
+        The effective number of modes. Extras: `real`, the same number of the real samples; `outside`, the share of fake
+        samples in no real class.
+
+    Raises:
+        FeatureError: A side is empty, or holds NaN or Inf.
+
+    Example:
+        >>> import divmetrics as dm
+        >>> round(dm.metrics.effective_modes([0, 1, 2], [0, 1, 1, 0]), 6)
+        2.0
     """
-    reals, fakes = both_counts(real, fake)
-    extras = {"real": float(np.exp(entropy(reals))), "outside": _outside(reals, fakes)}
-    return Measured(float(_effective(reals, fakes)), extras=extras)
+    real_counts, fake_counts = both_counts(real, fake)
+    extras = {"real": float(np.exp(entropy(real_counts))), "outside": _outside(real_counts, fake_counts)}
+    return Measured(float(_effective_modes(real_counts, fake_counts)), extras=extras)

@@ -1,4 +1,4 @@
-"""Good-Turing: the probability that the next fake is of a class that no fake was of."""
+"""Good-Turing estimate of the probability that the next fake sample is of a class not seen so far."""
 
 from __future__ import annotations
 
@@ -11,15 +11,17 @@ from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Va
 
 
 def _resample(pool: TwoSamplePool, splits: Splits) -> np.ndarray:
-    _, fakes = pool_recount(pool, splits)
-    return np.asarray((fakes == 1).sum(-1) / fakes.sum(-1))
+    _, fake_counts = pool_recount(pool, splits)
+    return np.asarray((fake_counts == 1).sum(-1) / fake_counts.sum(-1))
 
 
 def _variance(pool: TwoSamplePool) -> float:
-    """Of the number of singletons, from Poisson counts: sum P(1 - P), less what their fixed total takes away."""
-    _, fakes = pool_counts(pool)
-    once, twice = float((fakes == 1).sum()), float((fakes == 2).sum())
-    squares = float((fakes**2 * np.exp(-2.0 * fakes)).sum())  # of P = k exp(-k)
+    """Sampling variance from Poisson counts: sum P(1 - P) over singletons, minus a term for their fixed total."""
+    _, fake_counts = pool_counts(pool)
+    once, twice = float((fake_counts == 1).sum()), float((fake_counts == 2).sum())
+    squares = float(
+        (fake_counts**2 * np.exp(-2.0 * fake_counts)).sum()
+    )  # of P = k exp(-k), the probability of a singleton
     return max(once - squares - (once - 2 * twice) ** 2 / pool.m, 1.0) / pool.m**2  # at least that of one singleton
 
 
@@ -35,25 +37,41 @@ def _variance(pool: TwoSamplePool) -> float:
     uncertainty=UncertaintySpec(variance=Variance("closed form", _variance), resample=_resample),
     about=About(
         formula=r"f_1 / m,\quad f_1 = \#\{k : \text{class } k \text{ has exactly one fake}\}",
-        sees="Whether m fakes suffice to see what the generator makes: how much of it has not come up yet.",
-        blind="Collapse as such: a generator of one class has nothing unseen. Read `real_mass_missing` beside it.",
-        bias="Unbiased for the unseen probability at m - 1 samples. Every rare error of the classifier is a singleton.",
-        cost="Instant once classes are counted.",
+        sees="Whether m fake samples suffice to see all that the generator produces.",
+        blind="Collapse itself: a generator of one class has no unseen mass. Read `real_mass_missing` beside it.",
+        bias="Unbiased for the unseen probability at m - 1 samples. Rare classification errors count as singletons.",
+        cost="O(n + m) to count labels.",
     ),
 )
 def unseen_mass(real: ClassTally, fake: ClassTally) -> Measured:
-    """Share of fakes that are the only one of their class, f1 / m; in [0, 1], lower is better. Good 1953.
+    """Good-Turing unseen mass: share of fake samples that are alone in their class, f1 / m; in [0, 1], lower is better.
 
-    It estimates how likely the next fake is of a class that has none yet: a count of modes is then too low. Extras:
-    `singletons` f1, `doubletons` f2; `unseen_modes`, the bias-corrected lower bound f1 (f1 - 1) / (2 (f2 + 1)) on the
-    classes still to come (Chao 1984); `real_mass_missing`, the share of reals in classes without any fake.
+    Good 1953. It estimates the probability that the next fake sample is of a class not seen so far; where it is large,
+    a count of modes is too low.
+
+    Args:
+        real: Integer class labels of the real samples, `[n]`, or class logits, `[n, classes]`.
+        fake: Labels or logits of the generated samples, `[m]` or `[m, classes]`.
+
+    Returns:
+        The estimate. Extras: `singletons` f1 and `doubletons` f2, the classes with one and with two fake samples;
+        `unseen_modes`, the bias-corrected lower bound f1 (f1 - 1) / (2 (f2 + 1)) on the number of unseen classes (Chao
+        1984); `real_mass_missing`, the share of real samples in classes without a fake sample.
+
+    Raises:
+        FeatureError: A side is empty, or holds NaN or Inf.
+
+    Example:
+        >>> import divmetrics as dm
+        >>> dm.metrics.unseen_mass([0, 1, 2], [0, 0, 1, 2])  # two of four fake samples are alone in their class
+        0.5
     """
-    reals, fakes = both_counts(real, fake)
-    once, twice = int((fakes == 1).sum()), int((fakes == 2).sum())
+    real_counts, fake_counts = both_counts(real, fake)
+    once, twice = int((fake_counts == 1).sum()), int((fake_counts == 2).sum())
     extras = {
         "singletons": once,
         "doubletons": twice,
         "unseen_modes": once * (once - 1) / (2 * (twice + 1)),
-        "real_mass_missing": float(reals[fakes == 0].sum() / reals.sum()),
+        "real_mass_missing": float(real_counts[fake_counts == 0].sum() / real_counts.sum()),
     }
     return Measured(once / fake.n, extras=extras)
