@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import _docstrings
 import _report_card
 import _trained_models
 import _zoo
@@ -26,6 +25,7 @@ def on_files(files: Files, config) -> Files:
     at_root = {"index.md": "README.md"} | {name: name for name in ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")}
     pages = {name: (root / file).read_text().replace("(docs/", "(") for name, file in at_root.items()}
     pages["metrics/index.md"] = overview()
+    pages["api/metrics.md"] = families()
     pages["calibration.md"] = calibration()
     pages["report-card.md"] = _report_card.page() + "\n" + _trained_models.section(_report_card.validation())
     pages |= {f"metrics/{metric.name}.md": page(metric) for metric in METRICS}
@@ -42,6 +42,41 @@ def overview() -> str:
     ]
     head = "# Metrics\n\nMade from the records in `divmetrics/metrics/`; `divmetrics list metrics` prints the same.\n\n"
     return head + "| name | better | range | presets | quantity |\n|---|---|---|---|---|\n" + "\n".join(rows) + "\n"
+
+
+FAMILIES = {
+    "moments": "Means and covariances",
+    "kernels": "Kernels",
+    "neighbours": "Nearest neighbours",
+    "densities": "Densities",
+    "transport": "Optimal transport",
+    "classes": "Classes of a classifier",
+    "clusters": "Clusters and modes",
+    "copies": "Copies and duplicates",
+    "others": "Others",
+}
+
+
+def families() -> str:
+    """The metrics by family, each a line with a link to its page."""
+    of_family: dict[str, list[Metric]] = {}
+    for metric in METRICS:
+        of_family.setdefault(metric.function.__module__.split(".")[2], []).append(metric)
+    parts = [
+        "# Metrics by family",
+        "`divmetrics.metrics.NAME(...)` takes `[n, d]` arrays, tensors or summaries; `help(divmetrics.metrics.NAME)` "
+        "shows what the page of the metric shows: signature, arguments, errors, an example.",
+    ]
+    for family in (*FAMILIES, *sorted(of_family.keys() - FAMILIES)):
+        parts.append(f"## {FAMILIES.get(family, family)}")
+        parts.append("\n".join(f"- [{m.name}](../metrics/{m.name}.md): {m.summary}" for m in of_family.get(family, ())))
+    return "\n\n".join(parts) + "\n"
+
+
+def _reference(metric: Metric) -> str:
+    """Signature and docstring of the function, set by mkdocstrings."""
+    function = f"{metric.function.__module__}.{metric.function.__qualname__}"
+    return f"::: {function}\n    options:\n      heading: In Python\n      toc_label: In Python\n      heading_level: 2"
 
 
 def calibration() -> str:
@@ -116,7 +151,7 @@ def page(metric: Metric) -> str:
     held = [text for name, text in LAWS.items() if getattr(metric.laws, name)] + _scaling(metric.laws)
     laws = "".join(f"- {law}\n" for law in [*held, f"when the fakes collapse it gets {metric.laws.on_collapse}"])
     return (
-        f"# {metric.name}\n\n{_docstrings.markdown(metric.function)}\n\n{_formula(metric)}"
+        f"# {metric.name}\n\n{_formula(metric)}{_reference(metric)}\n\n"
         f"| | |\n|---|---|\n| better | {metric.better} |\n| range | {_range(metric)} |\n| reads | {_reads(metric)} |\n"
         f"| source | {metric.cite} |\n{_about(metric)}{table}\n"
         f"{_chance(metric)}\n{_report_card.card(metric.name)}{_trained_models.card(metric.name)}"

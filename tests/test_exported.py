@@ -1,6 +1,7 @@
 """What `import divmetrics` promises, and what it must not do."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import divmetrics
-from divmetrics import plugins
+from divmetrics import errors, plugins
 
 FACE = [
     "Collected",
@@ -111,3 +112,14 @@ def test_light_imports_load_nothing_heavy(statement: str) -> None:
 
 def test_score_does_not_load_networks_before_they_are_needed() -> None:
     assert not {"timm", "openvino", "torchvision"} & modules_after("from divmetrics import score, Meter, metrics")
+
+
+def test_the_api_reference_holds_every_public_name() -> None:
+    docs = Path(divmetrics.__file__).parent.parent / "docs" / "api"
+    for module, page in ((divmetrics, "index.md"), (plugins, "plugins.md")):
+        text = (docs / page).read_text()
+        described = set(re.findall(rf"^::: {module.__name__}\.(\w+)$", text, re.MULTILINE))
+        elsewhere = {name for name in module.__all__ if hasattr(errors, name)} | {"__version__"}
+        if module is divmetrics:
+            elsewhere |= {"metrics", "metric", "extractor", "Encoder"}
+        assert described - {"errors"} == set(module.__all__) - elsewhere
