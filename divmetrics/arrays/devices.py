@@ -1,6 +1,7 @@
-"""Which device the networks run on: `auto`, `cpu`, `cuda`, `cuda:1` or `mps` as a torch.device that is there.
+"""The device that networks run on, and settings of torch that hold for a while: one thread, float32 without TF32.
 
-Also how torch computes on it for a while: on one thread, in float32 or TF32.
+The settings are changed by context managers that threads may enter and leave in any order: each thread computes as it
+asked to, and when the last has left, torch is as it was before the first came.
 """
 
 from __future__ import annotations
@@ -8,13 +9,16 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Literal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Generic, Literal, TypeVar
 
 import torch
 
 from divmetrics.errors import Unavailable, UnknownName
+
+Value = TypeVar("Value")
 
 
 def resolve(name: str) -> torch.device:
@@ -43,23 +47,122 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
+_thread_counts = threading.Lock()
+_inside_one_thread = 0
+"""Threads that are inside `one_thread` now."""
+_usual_count = 1
+"""Number of threads that torch used before the first of them came."""
+_own = threading.local()
+
+
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Torch computes on one thread inside: for work so small that others would only wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    """Torch uses one thread inside: for work so small that several would mostly wait for each other.
+
+    The number belongs to the calling thread, except that a new thread begins with the one set last. So a thread that
+    began while another one was in here would take 1 for its usual number; it gets that of the others.
+
+    Example:
+        >>> with one_thread():
+        ...     torch.get_num_threads()
+        1
+    """
+    global _inside_one_thread, _usual_count
+    if getattr(_own, "inside", False):
+        yield
+        return
+    with _thread_counts:
+        before = torch.get_num_threads()
+        if _inside_one_thread == 0:
+            _usual_count = before
+        elif before == 1:
+            before = _usual_count
+        _inside_one_thread += 1
+        _own.inside = True
+        torch.set_num_threads(1)
     try:
         yield
     finally:
-        torch.set_num_threads(before)
+        with _thread_counts:
+            torch.set_num_threads(before)
+            _own.inside = False
+            _inside_one_thread -= 1
+
+
+class SharedSetting(Generic[Value]):
+    """A setting of the whole process for which several threads may need a value at once.
+
+    Args:
+        context: Makes a context manager that sets a value and puts the former one back; never entered twice at a time.
+        strictest_first: All values that may be asked for. Where threads ask for different ones at the same time, the
+            first in this order holds for all of them.
+
+    Example:
+        >>> exact = SharedSetting(_matmul_precision, ("highest", "high"))
+        >>> with exact("highest"), exact("high"):
+        ...     torch.get_float32_matmul_precision()
+        'high'
+    """
+
+    def __init__(
+        self, context: Callable[[Value], AbstractContextManager[None]], strictest_first: Sequence[Value]
+    ) -> None:
+        self._context, self._order = context, strictest_first
+        self._lock = threading.Lock()
+        self._wanted: dict[int, list[Value]] = {}  # thread -> the values that it asked for, the innermost last
+        self._active: tuple[Value, AbstractContextManager[None]] | None = None
+
+    @contextmanager
+    def __call__(self, value: Value) -> Iterator[None]:
+        """The setting is `value` inside, or stricter if another thread asks for it."""
+        thread = threading.get_ident()
+        with self._lock:
+            self._wanted.setdefault(thread, []).append(value)
+            self._apply()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._wanted[thread].pop()
+                if not self._wanted[thread]:
+                    del self._wanted[thread]
+                self._apply()
+
+    def _apply(self) -> None:
+        """Replace the active context by that of the strictest value, if it is another."""
+        innermost = [values[-1] for values in self._wanted.values()]
+        value = min(innermost, key=self._order.index) if innermost else None
+        if self._active is not None and self._active[0] != value:
+            self._active[1].__exit__(None, None, None)
+            self._active = None
+        if value is not None and self._active is None:
+            context = self._context(value)
+            context.__enter__()
+            self._active = (value, context)
+
+
+MatmulPrecision = Literal["highest", "high"]
 
 
 @contextmanager
-def matmul(precision: Literal["highest", "high"]) -> Iterator[None]:
-    """Products of float32 matrices inside: `highest` in float32, `high` in TF32 where a GPU has it."""
+def _matmul_precision(precision: MatmulPrecision) -> Iterator[None]:
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision(precision)
     try:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+Convolutions = Literal["exact", "fast"]
+
+
+def _cudnn_flags(convolutions: Convolutions) -> Any:
+    exact = convolutions == "exact"
+    return torch.backends.cudnn.flags(torch.backends.cudnn.enabled, deterministic=exact, allow_tf32=not exact)
+
+
+matmul: SharedSetting[MatmulPrecision] = SharedSetting(_matmul_precision, ("highest", "high"))
+"""Products of float32 matrices: `highest` in float32, `high` in TF32 where a GPU has it."""
+convolutions: SharedSetting[Convolutions] = SharedSetting(_cudnn_flags, ("exact", "fast"))
+"""Convolutions on CUDA: `exact` in float32 by deterministic algorithms, `fast` in TF32 by any."""

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from divmetrics.encoders._encoder import Encoder
 from divmetrics.encoders._foreign import IMAGENET, foreign, own_preparer
 from divmetrics.encoders._loaded import FileVersion, file_versions
-from divmetrics.encoders._openvino_silent import openvino_silent
+from divmetrics.encoders._openvino import core, openvino_silent
 from divmetrics.encoders._preparing import Interpolation
 from divmetrics.errors import Unavailable, UsageError
 from divmetrics.records.extractor import extractor
@@ -31,10 +31,8 @@ class _Graph(nn.Module):
 
     @cached_property
     def _compiled(self) -> Any:
-        import openvino
-
         settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
-        return openvino.Core().compile_model(self.openvino_model, "CPU", settings)
+        return core().compile_model(self.openvino_model, "CPU", settings)
 
     def forward(self, batch: Tensor) -> Tensor:
         found = self._compiled([batch.cpu().contiguous().numpy()], share_inputs=True)

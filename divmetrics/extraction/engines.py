@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from divmetrics.arrays import devices, dist
 from divmetrics.arrays.memo import once
 from divmetrics.encoders._encoder import Encoder
-from divmetrics.encoders._openvino_silent import openvino_silent
+from divmetrics.encoders._openvino import core, openvino_silent
 from divmetrics.errors import Unavailable
 from divmetrics.extraction.loading import check_size
 from divmetrics.records.extractor import Layer
@@ -188,16 +188,13 @@ def fast_type(device: torch.device) -> torch.dtype | None:
         return torch.float16
     if find_spec("openvino") is None:
         return None
-    with openvino_silent():
-        openvino = importlib.import_module("openvino")
-        able = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    return torch.bfloat16 if "BF16" in able else None
+    return torch.bfloat16 if "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else None
 
 
 @contextmanager
 def exact_float32() -> Iterator[None]:
     """TF32 off and fixed algorithms: with 10 of float32's 23 bits, a metric would depend on the age of the GPU."""
-    with devices.matmul("highest"), _cudnn(deterministic=True, allow_tf32=False):
+    with devices.matmul("highest"), devices.convolutions("exact"):
         yield
 
 
@@ -207,12 +204,8 @@ def _arithmetic(device: torch.device, kind: torch.dtype | None) -> Iterator[None
     if kind is None:
         yield
         return
-    with devices.matmul("high"), _cudnn(deterministic=False, allow_tf32=True), torch.autocast(device.type, kind):
+    with devices.matmul("high"), devices.convolutions("fast"), torch.autocast(device.type, kind):
         yield
-
-
-def _cudnn(*, deterministic: bool, allow_tf32: bool) -> Any:
-    return torch.backends.cudnn.flags(torch.backends.cudnn.enabled, deterministic=deterministic, allow_tf32=allow_tf32)
 
 
 def _graph_in(network: nn.Module) -> Any:
@@ -236,7 +229,7 @@ def _compiled(network: nn.Module, shape: tuple[int, ...], kind: torch.dtype | No
         "NUM_STREAMS": min(STREAMS, cores),
         "INFERENCE_NUM_THREADS": cores,
     }
-    requests = _Requests(openvino.Core().compile_model(model, "CPU", settings), None if graph else PIECE)
+    requests = _Requests(core().compile_model(model, "CPU", settings), None if graph else PIECE)
     return Engine(f"openvino {openvino.__version__.partition('-')[0]}", requests.start, min(STREAMS, cores) + 1)
 
 

@@ -1,8 +1,15 @@
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event, Thread
+from typing import TypeVar
+
 import pytest
 import torch
 
-from divmetrics.arrays.devices import resolve
+from divmetrics.arrays.devices import convolutions, matmul, one_thread, resolve
 from divmetrics.errors import Unavailable, UnknownName
+
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -52,3 +59,89 @@ def test_no_device_at_all(name: str) -> None:
 def test_near_names_are_offered() -> None:
     with pytest.raises(UnknownName, match="Did you mean 'cuda'"):
         resolve("cudda")
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """Torch on two threads, whatever the tests run on."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def in_a_thread(work: Callable[[], T]) -> T:
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(work).result()
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("first", ["the one that came first leaves first", "the one that came last leaves first"])
+def test_overlapping_one_thread_leaves_all_threads_as_they_were(first: str) -> None:
+    inside, leave, found = Event(), Event(), []
+
+    def other() -> None:
+        with one_thread():
+            found.append(torch.get_num_threads())
+            inside.set()
+            leave.wait(10)
+        found.append(torch.get_num_threads())
+
+    with one_thread():
+        thread = Thread(target=other)
+        thread.start()
+        assert inside.wait(10)
+        if "last" in first:
+            leave.set()
+            thread.join()
+            assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 2
+    leave.set()
+    thread.join()
+    assert found == [1, 2]
+    assert torch.get_num_threads() == 2
+    assert in_a_thread(torch.get_num_threads) == 2
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_one_thread_inside_one_thread() -> None:
+    with one_thread():
+        with one_thread():
+            pass
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 2
+    with pytest.raises(KeyError), one_thread():
+        raise KeyError
+    assert torch.get_num_threads() == 2
+
+
+def settings() -> tuple[object, ...]:
+    cudnn = torch.backends.cudnn
+    return torch.get_float32_matmul_precision(), cudnn.deterministic, cudnn.allow_tf32, cudnn.benchmark
+
+
+EXACT, FAST = ("highest", True, False, False), ("high", False, True, False)
+
+
+def test_overlapping_settings_are_the_strictest_inside_and_as_before_outside() -> None:
+    before = settings()
+    inside, leave, found = Event(), Event(), []
+
+    def other() -> None:
+        with matmul("highest"), convolutions("exact"):
+            inside.set()
+            leave.wait(10)
+            found.append(settings())
+
+    thread = Thread(target=other)
+    with matmul("highest"), convolutions("exact"):
+        assert settings() == EXACT
+        with matmul("high"), convolutions("fast"):
+            assert settings() == FAST
+            thread.start()
+            assert inside.wait(10)
+            assert settings() == EXACT, "the other thread needs it"
+    leave.set()
+    thread.join()
+    assert found == [EXACT]
+    assert settings() == before

@@ -21,6 +21,7 @@ from divmetrics import Meter, Report, score
 from divmetrics.encoders import load_encoder
 from divmetrics.encoders import onnx_file as onnx_extractor
 from divmetrics.encoders._encoder import Encoder
+from divmetrics.encoders._openvino import openvino_silent
 from divmetrics.errors import DivmetricsError, Unavailable, UsageError
 from divmetrics.extraction.engines import Network, accelerate
 
@@ -222,6 +223,7 @@ OWN = """
 import torch
 from torch import nn
 from divmetrics.encoders._encoder import Encoder
+from divmetrics.encoders._openvino import openvino_silent
 from divmetrics.encoders._preparing import Native
 
 class Net(nn.Module):
@@ -261,6 +263,7 @@ SLOW = """
 import time
 from torch import nn
 from divmetrics.encoders._encoder import Encoder
+from divmetrics.encoders._openvino import openvino_silent
 from divmetrics.encoders._preparing import Native
 
 calls = 0
@@ -454,3 +457,11 @@ def test_a_score_reads_the_overwritten_network_and_a_running_meter_the_one_that_
     assert fid(score(*images, **settings)) == pytest.approx(100 * before)
     meter.add("fake", images[1])
     assert fid(meter.results()) == pytest.approx(before)
+
+
+def test_openvino_stays_silent_until_the_last_of_several_threads_leaves() -> None:
+    with openvino_silent():
+        with openvino_silent():
+            pass
+        assert sys.modules["openvino_telemetry"] is None
+    assert sys.modules.get("openvino_telemetry", "absent") is not None

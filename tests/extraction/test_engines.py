@@ -157,3 +157,31 @@ def test_openvino_sends_nothing_home(tmp_path: Path) -> None:
     found = subprocess.run(command, env=home, capture_output=True, text=True, check=False)  # noqa: S603
     assert (found.returncode, found.stderr) == (0, "")
     assert not list(tmp_path.rglob("openvino*"))  # the telemetry keeps an id of this machine in ~/intel
+
+
+@needs_openvino
+@pytest.mark.skipif(sys.platform != "linux", reason="signals of Linux")
+def test_compiled_networks_that_are_freed_leave_a_stack_for_signals() -> None:
+    code = """
+import signal, torch
+from torch import nn
+from dataclasses import replace
+from divmetrics.encoders import load_encoder
+from divmetrics.extraction.engines import accelerate
+signal.signal(signal.SIGUSR1, lambda *_: None)
+class Tuple(nn.Module):
+    def forward(self, batch):
+        return (batch,)
+def engine():
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), Tuple()).requires_grad_(False)
+    encoder = replace(load_encoder("pixels"), build=lambda: network)
+    return encoder, accelerate(encoder, torch.device("cpu"), (3, 8, 8))
+first, second = engine(), engine()
+assert first[1].name.startswith("openvino")
+del first
+del second
+[torch.zeros(2000) for _ in range(2000)]
+signal.raise_signal(signal.SIGUSR1)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.returncode == 0, done.stderr

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from divmetrics.arrays import dist
+from divmetrics.arrays.devices import one_thread
 from divmetrics.arrays.memo import once
 from divmetrics.arrays.summaries import Sample
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
@@ -164,10 +165,6 @@ def _a_thread_each() -> Iterator[Callable[..., Iterator[Tensor]]]:
 
     Beside other work on the same two cores, two threads that met after each of them took 140 ms a pair, not 15.
     """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with ThreadPoolExecutor(before) as pool:
-            yield pool.map
-    finally:
-        torch.set_num_threads(before)
+    cores = torch.get_num_threads()
+    with one_thread(), ThreadPoolExecutor(cores) as pool:
+        yield pool.map
