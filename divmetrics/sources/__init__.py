@@ -1,4 +1,4 @@
-"""What a user names -> samples: folders, archives, arrays and Python objects all become a `Source` or a `Stream`."""
+"""Sample sets as a `Source` or a `Stream`: folders, archives, arrays, Python objects and the zoo."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ __all__ = [
 
 
 def _refuse_pickle(path: str) -> Source:
+    """Raise SourceError: a pickle is never loaded."""
     raise SourceError(
         f"{path} is a pickle, which runs code when it is read; load it where you trust it and save what it holds: "
         "numpy.savez(FILE, mu=..., sigma=...) for statistics, numpy.save for samples."
@@ -49,21 +50,36 @@ OPENERS: dict[str, Callable[[str], Source | Stream]] = {
     ".tgz": open_tar,
     ".npy": open_npy,
     ".npz": open_npz,
-    ".pkl": _refuse_pickle,  # NVlabs keeps its reference statistics so
+    ".pkl": _refuse_pickle,  # the format of NVlabs' reference statistics
     ".pickle": _refuse_pickle,
 }
-"""End of a file's name, in lower case -> what opens the file. A new file format is one line here."""
+"""Suffix of a file's name, in lower case -> function that opens the file. A new file format is one line here."""
 READABLE = [suffix for suffix, opener in OPENERS.items() if opener is not _refuse_pickle]
+"""Suffixes of the files that can be read."""
 
 
 def open_source(what: Any, *, side: str = "samples") -> Source | Stream:
-    """The samples that a user names by a path or hands over as a Python object; `side` is what messages call them.
+    """Open a set of samples given by a path or as a Python object. Files are listed, not decoded.
 
-    A path is a folder, a `.zip`, `.tar`, `.tar.gz`, `.npy` or `.npz`, or `zoo:NAME`; an object is an array or
-    tensor of images or of features, a list, a torch Dataset or DataLoader, or any iterable of samples or batches.
-    Floats are images only in [0, 1]. A `Source` or a `Stream` is returned as it is.
+    Args:
+        what: Path of a folder (searched recursively), `.zip`, `.tar`, `.tar.gz`, `.npy` or `.npz`; `zoo:NAME`; an array
+            or tensor of images (`[n, h, w, c]`, `[n, c, h, w]` or `[n, h, w]`, uint8 or floats in [0, 1]) or features
+            (`[n, d]`, float); a list, a torch Dataset or DataLoader, or any iterable of samples or batches. A `Source`
+            or a `Stream` is returned unchanged.
+        side: What error messages call the samples.
 
-    Raises SourceError where there are no samples to read, UsageError where a scheme is unknown.
+    Returns:
+        A `Source` where samples can be read by index, a `Stream` where they come once.
+
+    Raises:
+        SourceError: where there are no samples to read.
+        UsageError: where the scheme of a path is unknown.
+
+    Example:
+        >>> import numpy as np
+        >>> source = open_source(np.zeros((3, 8, 8, 3), np.uint8))
+        >>> len(source), source.kind, source.path(2)
+        (3, 'image', '#2')
     """
     if isinstance(what, (Source, Stream)):
         return what
@@ -77,6 +93,7 @@ def open_source(what: Any, *, side: str = "samples") -> Source | Stream:
 
 
 def _open_path(text: str) -> Source | Stream:
+    """As `open_source`, for a path or `zoo:NAME`."""
     if text.startswith(SCHEME):
         return open_zoo(text)
     path = Path(text)

@@ -1,4 +1,4 @@
-"""Arrays as sources: numpy arrays and torch tensors in memory, `.npy` and `.npz` files."""
+"""Arrays as sources: numpy arrays, torch tensors, `.npy` and `.npz` files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from divmetrics.errors import SourceError
 from divmetrics.sources._base import Kind, Source
 from divmetrics.sources._pixels import as_image, check_image
 
-_STATISTICS = {"mu", "sigma", "mu_s", "sigma_s"}  # what pytorch-fid, clean-fid and ADM call the moments
+_STATISTICS = {"mu", "sigma", "mu_s", "sigma_s"}  # names of the moments in files of pytorch-fid, clean-fid and ADM
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +33,7 @@ class Array(Source):
     rows: np.ndarray
     labels: tuple[str, ...] | None = None
     file: Path | None = None
-    """The `.npy` that `rows` is mapped from; a worker process maps it again rather than receive its bytes."""
+    """The `.npy` file that `rows` is mapped from; worker processes map it again instead of receiving a copy."""
     threadsafe = True
 
     def __len__(self) -> int:
@@ -43,7 +43,7 @@ class Array(Source):
         """As `Source.read`."""
         if self.kind == "image":
             return [as_image(self.rows[i]) for i in indices]
-        native = self.rows.dtype.newbyteorder("=")  # torch takes no other
+        native = self.rows.dtype.newbyteorder("=")  # torch accepts native byte order only
         return [np.array(self.rows[i], native) for i in indices]
 
     def fingerprints(self, indices: Sequence[int]) -> list[bytes]:
@@ -52,17 +52,17 @@ class Array(Source):
         return [hashlib.sha256(kind + np.ascontiguousarray(self.rows[i]).tobytes()).digest() for i in indices]
 
     def path(self, index: int) -> str:
-        """`#17`, the place in the array."""
+        """`#17`, the index in the array."""
         return f"#{index}"
 
     def digest(self) -> str:
-        """sha256 over type, shape, values and labels: equal for an array in memory and in a file."""
+        """sha256 over type, shape, values and labels, equal for an array in memory and in a file."""
         return self._digest
 
     @cached_property
     def _digest(self) -> str:
         whole = hashlib.sha256(f"{self.rows.dtype.str}{self.rows.shape}".encode())
-        for start in range(0, len(self), 1024):  # in portions: a mapped file need not fit into memory
+        for start in range(0, len(self), 1024):  # in chunks: a mapped file need not fit into memory
             whole.update(np.ascontiguousarray(self.rows[start : start + 1024]).data)
         whole.update("\0".join(self.labels or ()).encode())
         return f"sha256:{whole.hexdigest()}"
@@ -79,7 +79,7 @@ class Array(Source):
 def open_array(
     value: np.ndarray | torch.Tensor, name: str, labels: tuple[str, ...] | None = None, file: Path | None = None
 ) -> Array:
-    """An array or tensor as a source. Raises SourceError where its shape or type is neither images nor features."""
+    """An array or tensor as a source. Raises SourceError where its shape or type fits neither images nor features."""
     rows = as_numpy(value)
     if rows.ndim not in (2, 3, 4):
         raise SourceError(
@@ -99,7 +99,7 @@ def open_array(
 
 
 def as_numpy(value: np.ndarray | torch.Tensor) -> np.ndarray:
-    """The same values on the CPU as numpy has them; bfloat16, which it has not, becomes float32."""
+    """The values as a numpy array; bfloat16, which numpy lacks, becomes float32."""
     if isinstance(value, np.ndarray):
         return value
     value = value.detach().cpu()
@@ -112,16 +112,16 @@ def is_float(value: np.ndarray | torch.Tensor) -> bool:
 
 
 def open_npy(path: str) -> Array:
-    """The samples in a `.npy`, memory-mapped. Raises SourceError where there are none."""
+    """The samples in a `.npy` file, memory-mapped. Raises SourceError where there are none."""
     with _numpy_file(path):
         return open_array(open_memmap(path, mode="r"), path, file=Path(path))
 
 
 def open_npz(path: str) -> Array:
-    """The samples in a `.npz`. Raises SourceError where there are none.
+    """The samples in a `.npz` file. Raises SourceError where there are none.
 
-    Read is the array `images`, `features` or `arr_0`, or the only one; `labels`, or `arr_1` beside `arr_0` (the layout
-    of ADM's sample files), names the classes.
+    Samples are the array `images`, `features` or `arr_0`, or the only one in the file. Classes are the array `labels`,
+    or `arr_1` beside `arr_0`, as in the sample files of ADM.
     """
     with _numpy_file(path), Path(path).open("rb") as file, NpzFile(file, allow_pickle=False) as arrays:
         key = _samples_key(path, arrays.files)
@@ -133,6 +133,7 @@ def open_npz(path: str) -> Array:
 
 @contextmanager
 def _numpy_file(path: str) -> Iterator[None]:
+    """Turn what numpy raises on a damaged file, or one with pickles, into SourceError."""
     try:
         yield
     except (ValueError, zipfile.BadZipFile, zlib.error) as error:
@@ -142,11 +143,10 @@ def _numpy_file(path: str) -> Iterator[None]:
 
 
 def _samples_key(path: str, keys: Sequence[str]) -> str:
+    """Name of the array that holds the samples."""
     candidates = [key for key in keys if key not in _STATISTICS | {"labels"}]
     if not candidates and {"mu", "sigma"} <= set(keys):
-        raise SourceError(
-            f"{path} holds statistics (mu, sigma), no samples; give the images or features they were made of."
-        )
+        raise SourceError(f"{path} holds statistics (mu, sigma), no samples; give the images or features behind them.")
     for key in ("images", "features", "arr_0"):
         if key in candidates:
             return key
@@ -157,6 +157,7 @@ def _samples_key(path: str, keys: Sequence[str]) -> str:
 
 
 def _labels(place: str, labels: np.ndarray, n: int) -> tuple[str, ...]:
+    """`labels` as class names, one for each of `n` samples; `place` is what messages call them."""
     if labels.shape != (n,) or labels.dtype.kind not in "iuU":
         raise SourceError(
             f"{place} is {labels.dtype} {list(labels.shape)}; wanted one whole number or name for each of {n} samples."

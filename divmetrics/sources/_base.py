@@ -1,4 +1,4 @@
-"""What a sample set is before any network: a `Source` if its samples have places, a `Stream` if they come once."""
+"""Sample sets: a `Source` is read by index, a `Stream` once and in order."""
 
 from __future__ import annotations
 
@@ -9,14 +9,19 @@ from typing import Literal
 import numpy as np
 
 Kind = Literal["image", "features"]
-"""What one sample is: an image, uint8 `[h, w, 3]`; or a row of features, float `[d]`."""
+"""Kind of the samples: images, uint8 `[h, w, 3]`, or rows of features, float `[d]`."""
 
 
 class UnreadableSample(Exception):
-    """One sample that cannot be decoded. Raised by `read`; the extraction loop skips the sample and lists it."""
+    """One sample that cannot be decoded. Raised by `Source.read`; extraction skips the sample and lists it.
+
+    Args:
+        path: What the report calls the sample.
+        reason: Why it cannot be decoded, in a few words.
+    """
 
     def __init__(self, path: str, reason: str) -> None:
-        super().__init__(path, reason)  # both as args, so that it survives the way back from a worker process
+        super().__init__(path, reason)  # both in args, so that it can be pickled on its way from a worker process
         self.path = path
         self.reason = reason
 
@@ -25,49 +30,63 @@ class UnreadableSample(Exception):
 
 
 class Source(ABC):
-    """Samples with places 0..n-1. It knows files and arrays, nothing of networks, and travels to worker processes."""
+    """Samples with indices 0 to n - 1. Sources are picklable, since worker processes read from them."""
 
     name: str
-    """As the user gave it; type and shape of a Python object."""
+    """The path as the user gave it; type and shape of a Python object."""
     kind: Kind
+    """Kind of the samples."""
     labels: Sequence[str] | None = None
-    """One class name a sample, where the layout gives classes."""
+    """Class name of each sample; None where there are no classes."""
     threadsafe: bool = False
-    """Whether several threads may read at once; where they may not, processes do."""
+    """Whether several threads may read at once; else several processes do."""
 
     @abstractmethod
-    def __len__(self) -> int: ...
+    def __len__(self) -> int:
+        """Number of samples."""
 
     @abstractmethod
     def read(self, indices: Sequence[int]) -> list[np.ndarray]:
-        """The samples at `indices`, decoded, as writable arrays. Raises UnreadableSample for one that cannot be."""
+        """Read and decode samples.
+
+        Args:
+            indices: Which samples, each in 0 to n - 1.
+
+        Returns:
+            One writable array for each index: uint8 `[h, w, 3]` for images, float `[d]` for features.
+
+        Raises:
+            UnreadableSample: for a sample that cannot be decoded.
+        """
 
     def jpeg(self, index: int) -> bytes | None:  # noqa: ARG002
-        """The sample as the content of a JPEG file, None where it is no such file. Raises UnreadableSample."""
+        """Undecoded content of the sample `index` if it is a JPEG file, else None. Raises UnreadableSample."""
         return None
 
     @abstractmethod
     def path(self, index: int) -> str:
-        """What a report calls the sample at `index`: a file's path below the source, or `#17` in an array."""
+        """What reports call the sample `index`: a file's path relative to the source, or `#17` in an array."""
 
     def fingerprints(self, indices: Sequence[int]) -> list[bytes] | None:  # noqa: ARG002
-        """A hash of the content of each of these samples, names left out; None where it may change at every reading."""
+        """A hash of the content of each of these samples, without its name; None where reading twice may differ."""
         return None
 
     @abstractmethod
     def digest(self) -> str | None:
-        """`sha256:...` over names and contents, the same on every machine; computed on the first call.
+        """`sha256:...` over names and contents, the same on every machine; computed at the first call.
 
-        None for a Dataset or a list: its items may differ from one reading to the next.
+        None for a Dataset or a list, whose items may differ from one reading to the next.
         """
 
 
 class Stream(ABC):
-    """Samples that come once and in order, their number unknown: a DataLoader, a generator of batches."""
+    """Samples that come once and in order, in unknown number: a DataLoader, a generator of batches."""
 
     name: str
+    """Type of the Python object."""
     kind: Kind
+    """Kind of the samples."""
 
     @abstractmethod
     def __iter__(self) -> Iterator[tuple[np.ndarray, str | None]]:
-        """(sample, class name or None), one at a time; samples as in `Source`. One pass only."""
+        """(sample, class name or None), one at a time, samples as in `Source.read`. Only one pass is possible."""

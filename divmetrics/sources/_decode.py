@@ -1,13 +1,13 @@
-"""Image files as pixels, through Pillow: the one place that decides what a file looks like.
+"""Decoding of image files with Pillow.
 
 Every image becomes uint8 `[h, w, 3]`:
 
-- **alpha is dropped**, not composited: so do torchvision's loader, pytorch-fid, torch-fidelity and clean-fid, and
-  generators are trained on what that loader shows; a palette's transparency likewise;
-- **EXIF orientation is applied**: the picture as people see it. The tools above ignore it, which matters only for
-  photographs straight from a camera; generated files carry none;
-- **16-bit gray is scaled**, round(v / 257); plain conversion would clip at 255. 16-bit colour is cut to its high byte
-  by Pillow. Float TIFF is taken if it lies in [0, 1];
+- **alpha is dropped**, not composited, as in torchvision's loader, pytorch-fid, torch-fidelity and clean-fid; the
+  transparency of a palette likewise;
+- **EXIF orientation is applied**. The tools above ignore it, which matters for photographs only: generated files
+  carry none;
+- **16-bit gray is scaled**, round(v / 257); a plain conversion would clip at 255. Pillow reduces 16-bit colour to its
+  high byte. Float TIFF is read if it lies in [0, 1];
 - CMYK is converted without a colour profile; of several frames the first is read.
 """
 
@@ -28,16 +28,27 @@ from divmetrics.sources._pixels import as_image, check_unit
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 _MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"BM", b"II*\0", b"MM\0*", b"GIF8")
-_MAX_PIXELS = 89_478_485  # Pillow's default, whatever the process has set: a quarter of a GiB as RGB
+_MAX_PIXELS = 89_478_485  # Pillow's default, whatever the process has set; a quarter of a GiB as RGB
 
 
 def is_image(path: str) -> bool:
-    """Whether the file's name ends as an image's does, in any case."""
+    """Whether the file's suffix is that of an image, in upper or lower case."""
     return path.lower().endswith(SUFFIXES)
 
 
 def decode(data: bytes, path: str) -> np.ndarray:
-    """The picture in the file content `data`, uint8 `[h, w, 3]`. Raises UnreadableSample; `path` is what it names."""
+    """Decode an image file.
+
+    Args:
+        data: Content of the file.
+        path: What errors and reports call the sample.
+
+    Returns:
+        The image, uint8 `[h, w, 3]`.
+
+    Raises:
+        UnreadableSample: where it cannot be decoded.
+    """
     if not data:
         raise UnreadableSample(path, "empty file")
     try:
@@ -45,30 +56,30 @@ def decode(data: bytes, path: str) -> np.ndarray:
             if image.width * image.height > _MAX_PIXELS:
                 raise Image.DecompressionBombError(f"{image.width * image.height} pixels")
             return pixels(image)
-    except UnidentifiedImageError:  # Pillow says so of a cut header too
+    except UnidentifiedImageError:  # raised for a truncated header as well
         raise UnreadableSample(path, "truncated or damaged" if data.startswith(_MAGIC) else "not an image") from None
-    except Exception as error:  # on malformed files Pillow raises OSError, SyntaxError, struct.error, KeyError and more
+    except Exception as error:  # Pillow raises OSError, SyntaxError, struct.error, KeyError and more
         raise UnreadableSample(path, reason(error)) from None
 
 
 def pixels(image: Image.Image) -> np.ndarray:
-    """An opened image as uint8 `[h, w, 3]`. Raises SourceError on gray values whose range is ambiguous."""
+    """An opened image as uint8 `[h, w, 3]`. Raises SourceError on grey values whose range is ambiguous."""
     image.load()
-    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:  # exif_transpose alone would copy every image
+    if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:  # exif_transpose would copy every image
         image = ImageOps.exif_transpose(image)
     if image.mode == "F":
         values = np.asarray(image)  # [h, w]
         check_unit(values)
         return as_image(values)
-    if image.mode.startswith("I"):  # I;16, I;16B, I;16L, and I: what 16-bit PNG and 32-bit TIFF are to Pillow
+    if image.mode.startswith("I"):  # I;16, I;16B, I;16L and I: Pillow's modes for 16-bit PNG and 32-bit TIFF
         return as_image(_eight_bits(np.asarray(image)))
     if image.mode == "P" and "transparency" in image.info:
-        image = image.convert("RGBA")  # Pillow warns on the direct way; the colours are the same
+        image = image.convert("RGBA")  # Pillow warns about the direct conversion; the colours are the same
     return np.array(image.convert("RGB"))
 
 
 def reason(error: Exception) -> str:
-    """Why Pillow could not read an image, in a few words."""
+    """Why Pillow could not decode an image, in a few words."""
     text = str(error)
     if isinstance(error, UnidentifiedImageError):
         return "not an image"
@@ -77,23 +88,24 @@ def reason(error: Exception) -> str:
         return f"decompression bomb: {found.group() if found else 'too many'} pixels"
     if re.search("truncated|broken data stream", text, re.IGNORECASE):
         return "truncated"
-    if "could not create decoder" in text:  # all that libwebp tells
+    if "could not create decoder" in text:  # the only message of libwebp
         return "truncated or damaged"
     return text or type(error).__name__
 
 
 def _eight_bits(values: np.ndarray) -> np.ndarray:
+    """16-bit grey values `[h, w]` as uint8, round(v / 257)."""
     wide = values.astype(np.int64)
     if wide.min() < 0 or wide.max() > 65535:
         raise SourceError(f"32-bit gray values from {wide.min()} to {wide.max()}; wanted at most 16 bits.")
     return ((wide + 128) // 257).astype(np.uint8)
 
 
-class _Strict:
-    """Pillow without its warnings, and strict about truncated files even where the process has asked it not to be.
+class _StrictPillow:
+    """Context in which Pillow gives no warnings and refuses truncated files, whatever the process has set.
 
-    Both are settings of the whole process, so threads that decode at the same time share one: the first that enters
-    sets them, the last that leaves puts them back.
+    Both are settings of the whole process, so concurrent threads share one context: the first that enters sets them,
+    the last that leaves restores them.
     """
 
     def __init__(self) -> None:
@@ -119,4 +131,4 @@ class _Strict:
                 ImageFile.LOAD_TRUNCATED_IMAGES = self._lenient
 
 
-strict = _Strict()
+strict = _StrictPillow()

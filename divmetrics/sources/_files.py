@@ -1,4 +1,4 @@
-"""Image files in a container: `ImageFiles` is the source, a `Container` says where the bytes are (folder, zip, tar)."""
+"""Image files in a folder or an archive: `ImageFiles` is the source, a `Container` gives names and contents."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from divmetrics.sources._base import Kind, Source, UnreadableSample
 from divmetrics.sources._decode import SUFFIXES, decode, is_image
 
 UNREADABLE = b""
-"""Stands for the hash of a file that cannot be read."""
+"""In place of the hash of a file that cannot be read."""
 
 
 class Container(ABC):
-    """Files by name. Names are POSIX paths relative to the top. It travels to worker processes."""
+    """Files by name, which is a POSIX path relative to the top. Containers are picklable."""
 
     @abstractmethod
     def names(self) -> Iterable[str]:
@@ -30,7 +30,7 @@ class Container(ABC):
 
     @abstractmethod
     def content(self, name: str) -> bytes:
-        """The bytes of one file. Raises UnreadableSample."""
+        """Content of one file. Raises UnreadableSample."""
 
     def hashes(self, names: Sequence[str]) -> Iterator[bytes]:
         """sha256 of each file, or UNREADABLE."""
@@ -42,7 +42,7 @@ class Container(ABC):
 
 
 def is_hidden(part: str) -> bool:
-    """Whether files below a folder of this name, or the file itself, are no samples: dot files, macOS leftovers."""
+    """Whether a file or folder of this name is ignored: dot files and `__MACOSX`."""
     return part.startswith(".") or part == "__MACOSX"
 
 
@@ -51,14 +51,14 @@ def is_visible(name: str) -> bool:
     return not any(is_hidden(part) for part in name.split("/"))
 
 
-def relative(member: str) -> str:
-    """The name of an archive's member as a folder would have it: no leading `./` or `/`."""
+def member_name(member: str) -> str:
+    """Name of an archive's member as a relative path, without a leading `./` or `/`."""
     return posixpath.normpath(member.lstrip("/"))
 
 
 @dataclass(frozen=True, eq=False)
 class ImageFiles(Source):
-    """Images in a container, sorted by their relative POSIX path, code point by code point, on every system."""
+    """Images in a container, sorted by relative POSIX path, code point by code point."""
 
     name: str
     container: Container
@@ -90,11 +90,11 @@ class ImageFiles(Source):
         return {}
 
     def path(self, index: int) -> str:
-        """The file's path below the source."""
+        """Path of the file relative to the source."""
         return self.files[index]
 
     def digest(self) -> str:
-        """sha256 over relative names, contents and labels: equal for a folder, its zip and its tar."""
+        """sha256 over relative names, contents and labels, equal for a folder, its zip and its tar."""
         return self._digest
 
     @cached_property
@@ -109,17 +109,18 @@ class ImageFiles(Source):
 def image_files(name: str, container: Container) -> ImageFiles:
     """The images of a container as a source. Raises SourceError where there are none.
 
-    First-level folders become labels if every image lies in one; an image at the top means there are no labels.
+    First-level folders become labels if every image lies in one.
     """
     names = list(container.names())
     files = tuple(sorted(filter(is_image, names)))
     if not files:
-        raise SourceError(f"{name} {_found(names)}; wanted images ({', '.join(SUFFIXES)}).")
+        raise SourceError(f"{name} {_describe(names)}; wanted images ({', '.join(SUFFIXES)}).")
     classed = all("/" in file for file in files)
     return ImageFiles(name, container, files, tuple(file.partition("/")[0] for file in files) if classed else None)
 
 
-def _found(names: Sequence[str]) -> str:
+def _describe(names: Sequence[str]) -> str:
+    """What a container without images holds, for an error message."""
     if not names:
         return "is empty"
     suffixes = Counter(PurePosixPath(name).suffix.lower() or "no suffix" for name in names)

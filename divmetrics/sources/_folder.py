@@ -15,7 +15,7 @@ from divmetrics.sources._files import UNREADABLE, Container, ImageFiles, image_f
 
 
 def open_folder(path: str) -> ImageFiles:
-    """The images below the folder `path`; links are followed. Raises SourceError where there are none."""
+    """The images below the folder `path`; symbolic links are followed. Raises SourceError where there are none."""
     return image_files(path, Folder(Path(path)))
 
 
@@ -26,18 +26,18 @@ class Folder(Container):
     root: Path
 
     def names(self) -> Iterator[str]:
-        """Every visible file; a link to nowhere too, so that it is counted as unreadable, not lost in silence."""
+        """Every visible file, broken links included, so that they are reported as unreadable."""
         return _walk(str(self.root), "", frozenset())
 
     def content(self, name: str) -> bytes:
-        """The bytes of one file. Raises UnreadableSample."""
+        """Content of one file. Raises UnreadableSample."""
         try:
             return (self.root / name).read_bytes()
         except OSError as error:
             raise UnreadableSample(name, (error.strerror or str(error)).lower()) from None
 
     def hashes(self, names: Sequence[str]) -> Iterator[bytes]:
-        """As `Container.hashes`; several files at a time, none held in memory."""
+        """As `Container.hashes`, several files at a time, none of them held in memory."""
         blocks = [names[start : start + 64] for start in range(0, len(names), 64)]
         with ThreadPoolExecutor() as threads:
             yield from chain.from_iterable(threads.map(self._hash_each, blocks))
@@ -54,8 +54,8 @@ class Folder(Container):
 
 
 def _walk(folder: str, below: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:
-    """Relative names of the files in `folder`; `above`: the folders it lies in, where a loop of links would end."""
-    status = os.stat(folder)  # noqa: PTH116 (strings: a Path for each of a million entries takes seconds)
+    """Relative names of the files in `folder`; `above`: device and inode of its parents, which end loops of links."""
+    status = os.stat(folder)  # noqa: PTH116 (strings, since a Path for each of a million entries takes seconds)
     if (status.st_dev, status.st_ino) in above:
         return
     with os.scandir(folder) as entries:

@@ -1,4 +1,4 @@
-"""Python objects as sources: lists, torch Datasets, DataLoaders, any iterable of samples or of batches."""
+"""Python objects as sources: lists, torch Datasets, DataLoaders, iterables of samples or batches."""
 
 from __future__ import annotations
 
@@ -21,12 +21,13 @@ from divmetrics.sources._pixels import as_image, check_image
 
 @dataclass(frozen=True, eq=False)
 class Items(Source):
-    """A list or a map-style Dataset: an item is a sample, or a pair (sample, label)."""
+    """A list or a map-style Dataset whose items are samples or pairs (sample, label)."""
 
     name: str
     kind: Kind
     items: Any
     first: np.ndarray
+    """The first sample, which the others must match in kind and width."""
     labels: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
@@ -38,22 +39,22 @@ class Items(Source):
 
     def _read(self, index: int) -> np.ndarray:
         try:
-            sample = _sample(_pair(self.items[index])[0])
-        except OSError as error:  # what Pillow raises, be it in the Dataset or here
+            sample = _sample(_split_label(self.items[index])[0])
+        except OSError as error:  # raised by Pillow, in the Dataset or here
             raise UnreadableSample(self.path(index), reason(error)) from None
-        return _alike(self.name, sample, self.first)
+        return _checked(self.name, sample, self.first)
 
     def path(self, index: int) -> str:
-        """`#17`, the place in the list."""
+        """`#17`, the index in the list."""
         return f"#{index}"
 
     def digest(self) -> None:
-        """None: what a Dataset returns may differ from one reading to the next."""
+        """None: the items of a Dataset may differ from one reading to the next."""
 
 
 @dataclass(frozen=True, eq=False)
-class Elements(Stream):
-    """What an iterable gives, taken apart into samples."""
+class IterableStream(Stream):
+    """The samples of an iterable of samples or batches."""
 
     name: str
     kind: Kind
@@ -62,21 +63,21 @@ class Elements(Stream):
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, str | None]]:
         for sample, label in self.samples:
-            yield _alike(self.name, sample, self.first), label
+            yield _checked(self.name, sample, self.first), label
 
 
 def open_object(value: Any) -> Source | Stream:
     """A Python object as a source. Raises SourceError where it holds no samples.
 
-    A list, a tuple or a map-style Dataset of samples is read by place; a DataLoader, an IterableDataset, a list of
-    batches and any other iterable are read once, in order. What an element of an iterable is, its axes tell: 4 are a
-    batch of images, 3 an image, 2 a batch of features if float and a gray image if uint8, 1 a row of features. All that
-    a batching DataLoader gives is a batch, so there 3 axes are gray images `[b, h, w]`.
+    A list, a tuple or a map-style Dataset of samples is read by index; a DataLoader, an IterableDataset, a list of
+    batches and any other iterable are read once, in order. The number of axes tells what an element of an iterable is:
+    4 axes are a batch of images, 3 an image, 2 a batch of features if float and a grey image if uint8, 1 a row of
+    features. The elements of a batching DataLoader are batches, so that 3 axes are grey images `[b, h, w]`.
     """
     name = type(value).__name__
-    rows, labels = _pair(value)
+    rows, labels = _split_label(value)
     if isinstance(rows, (np.ndarray, torch.Tensor)) and (rows is value or _are_labels(labels)):
-        names = None if labels is None else tuple(_names(labels, len(rows)))
+        names = None if labels is None else tuple(_class_names(labels, len(rows)))
         return open_array(rows, f"{type(rows).__name__}{list(rows.shape)}", names)
     if isinstance(value, Image.Image):
         raise SourceError(f"got one {name}; wanted a set of samples: give a list of images.")
@@ -88,42 +89,44 @@ def open_object(value: Any) -> Source | Stream:
 
 
 def _open_items(items: Any, name: str) -> Source | Stream:
+    """A list, a tuple or a map-style Dataset as a source, or as a stream where its items are batches."""
     if len(items) == 0:
         raise SourceError(f"the {name} is empty; wanted at least one sample.")
-    value = _pair(items[0])[0]
+    value = _split_label(items[0])[0]
     if _is_batch(value):
         return _open_stream((items[i] for i in range(len(items))), name, batched=False)
     first = _sample(value)
     return Items(name, _kind(first), items, first, _item_labels(items))
 
 
-def _open_stream(elements: Iterable[Any], name: str, *, batched: bool) -> Elements:
-    samples = chain.from_iterable(_taken_apart(element, batched) for element in elements)
+def _open_stream(elements: Iterable[Any], name: str, *, batched: bool) -> IterableStream:
+    """An iterable as a stream; `batched` says that every element is a batch."""
+    samples = chain.from_iterable(_samples_of(element, batched) for element in elements)
     head = next(samples, None)
     if head is None:
         raise SourceError(f"the {name} gives no samples; wanted at least one.")
-    return Elements(name, _kind(head[0]), chain([head], samples), head[0])
+    return IterableStream(name, _kind(head[0]), chain([head], samples), head[0])
 
 
-def _taken_apart(element: Any, batched: bool) -> Iterator[tuple[np.ndarray, str | None]]:
-    """(sample, label) for all samples of one element of an iterable."""
-    values, labels = _pair(element)
+def _samples_of(element: Any, batched: bool) -> Iterator[tuple[np.ndarray, str | None]]:
+    """(sample, label or None) for all samples of one element of an iterable."""
+    values, labels = _split_label(element)
     if isinstance(values, list) or (isinstance(values, tuple) and labels is not None):
-        pairs = [_pair(value) for value in values]
+        pairs = [_split_label(value) for value in values]
     elif _is_batch(values) or (batched and isinstance(values, (np.ndarray, torch.Tensor))):
         pairs = [(row, None) for row in as_numpy(values)]
     else:
         pairs = [(values, None)]
     if labels is not None:
-        pairs = list(zip([value for value, _ in pairs], _names(labels, len(pairs)), strict=True))
+        pairs = list(zip([value for value, _ in pairs], _class_names(labels, len(pairs)), strict=True))
     for value, label in pairs:
-        yield _sample(value), None if label is None else _text(label)
+        yield _sample(value), None if label is None else _label_name(label)
 
 
-def _pair(item: Any) -> tuple[Any, Any]:
+def _split_label(item: Any) -> tuple[Any, Any]:
     """(samples, labels) of an item that is such a pair, else (item, None).
 
-    What TensorDataset and its DataLoader put around a lone tensor, a tuple or list of one, is taken off.
+    A tuple or list of one, which TensorDataset and its DataLoader put around a single tensor, is unwrapped.
     """
     if isinstance(item, (list, tuple)) and len(item) == 1 and (isinstance(item, tuple) or _is_batch(item[0])):
         return item[0], None
@@ -132,42 +135,43 @@ def _pair(item: Any) -> tuple[Any, Any]:
     return item, None
 
 
-def _names(labels: Any, n: int) -> list[str]:
-    """`labels`, one for all or one for each, as `n` class names."""
+def _class_names(labels: Any, n: int) -> list[str]:
+    """`labels`, one for all samples or one for each, as `n` class names."""
     if _is_label(labels):
-        return [_text(labels)] * n
+        return [_label_name(labels)] * n
     if len(labels) != n:
         raise SourceError(f"{n} samples come with {len(labels)} labels; give one label a sample.")
-    return [_text(label) for label in labels]
+    return [_label_name(label) for label in labels]
 
 
 def _is_label(value: Any) -> bool:
-    """A whole number or a name."""
+    """Whether `value` is a class label: an integer or a name."""
     if isinstance(value, (np.ndarray, torch.Tensor)):
         return value.ndim == 0 and not is_float(value)
     return isinstance(value, (int, str, np.integer))
 
 
 def _are_labels(value: Any) -> bool:
-    """One label each of several samples."""
+    """Whether `value` is a sequence of class labels."""
     if isinstance(value, (np.ndarray, torch.Tensor)):
         return value.ndim == 1 and len(value) > 0 and _is_label(value[0])
     return isinstance(value, (list, tuple)) and len(value) > 0 and all(map(_is_label, value))
 
 
-def _text(label: Any) -> str:
+def _label_name(label: Any) -> str:
+    """A label as text."""
     return str(label.item() if isinstance(label, (np.ndarray, torch.Tensor)) else label)
 
 
 def _is_batch(value: Any) -> bool:
-    """Images on 4 axes, features on 2, or a list."""
+    """Whether `value` is a batch: images on 4 axes, features on 2, or a list."""
     if isinstance(value, (np.ndarray, torch.Tensor)):
         return value.ndim == 4 or (value.ndim == 2 and is_float(value))
     return isinstance(value, list)
 
 
 def _sample(value: Any) -> np.ndarray:
-    """One sample: a row of features as it is, an image as uint8 `[h, w, 3]`."""
+    """One sample: a row of features `[d]` unchanged, an image as uint8 `[h, w, 3]`."""
     if isinstance(value, Image.Image):
         return pixels(value)
     if not isinstance(value, (np.ndarray, torch.Tensor)):
@@ -183,11 +187,12 @@ def _sample(value: Any) -> np.ndarray:
 
 
 def _kind(sample: np.ndarray) -> Kind:
+    """Kind of one sample."""
     return "features" if sample.ndim == 1 else "image"
 
 
-def _alike(name: str, sample: np.ndarray, first: np.ndarray) -> np.ndarray:
-    """`sample`, if it may stand in one set with `first`: images of any size, or rows of one width."""
+def _checked(name: str, sample: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """`sample`, if it matches `first`: both images, of any size, or rows of one width. Raises SourceError."""
     if _kind(sample) != _kind(first) or (sample.ndim == 1 and sample.shape != first.shape):
         raise SourceError(
             f"the {name} mixes samples of shape {list(first.shape)} and {list(sample.shape)}; "
@@ -197,19 +202,20 @@ def _alike(name: str, sample: np.ndarray, first: np.ndarray) -> np.ndarray:
 
 
 def _item_labels(items: Any) -> tuple[str, ...] | None:
-    """One label an item: from `targets`, torchvision's name for them, else by a pass over items that are pairs."""
+    """Class name of each item, from the attribute `targets` as in torchvision, else by reading items that are pairs."""
     found = getattr(items, "targets", None)
-    if found is None and _pair(items[0])[1] is not None:
+    if found is None and _split_label(items[0])[1] is not None:
         found = [_label_at(items, i) for i in range(len(items))]
     if found is None or len(found) != len(items) or not all(map(_is_label, found)):
         return None
-    names = [_text(label) for label in found]
+    names = [_label_name(label) for label in found]
     classes = getattr(items, "classes", None)
     return tuple(names) if classes is None else tuple(str(classes[int(name)]) for name in names)
 
 
 def _label_at(items: Any, index: int) -> Any:
+    """Label of one item; empty where it cannot be read, since it will be skipped."""
     try:
-        return _pair(items[index])[1]
+        return _split_label(items[index])[1]
     except OSError:
-        return ""  # it will be skipped when it is read
+        return ""

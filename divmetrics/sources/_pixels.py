@@ -1,4 +1,4 @@
-"""Arrays as images: which axis is colour, which floats are pixels. Every image ends as uint8 `[h, w, 3]`."""
+"""Arrays as images, uint8 `[h, w, 3]`: layouts and value ranges that are accepted."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from divmetrics.errors import SourceError
 
 
 def check_image(values: np.ndarray, shape: tuple[int, ...]) -> None:
-    """Raise SourceError unless one image of `shape` can be made of `values`, which may hold many such images.
+    """Raise SourceError unless `values` hold images of `shape`: `[h, w]`, `[h, w, c]` or `[c, h, w]`.
 
-    Accepted are `[h, w]`, `[h, w, c]` and `[c, h, w]`, of uint8 or of floats in [0, 1]. Floats beyond [0, 1] are
-    refused: they may be [-1, 1] or 0..255, and a wrong guess would shift every number.
+    Accepted are uint8 and floats in [0, 1]. Floats beyond [0, 1] are refused: their range may be [-1, 1] or 0 to 255,
+    and a wrong guess would change every number.
     """
     if not (len(shape) == 2 or (len(shape) == 3 and (shape[2] in (1, 3, 4) or _channels_first(shape)))):
         raise SourceError(
@@ -28,7 +28,7 @@ def check_image(values: np.ndarray, shape: tuple[int, ...]) -> None:
 def check_unit(values: np.ndarray) -> None:
     """Raise SourceError unless all `values` lie in [0, 1]."""
     low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
-    if not (low >= 0 and high <= 1):  # so that NaN is refused too
+    if not (low >= 0 and high <= 1):  # negated, so that NaN is refused
         raise SourceError(
             f"float images must lie in [0, 1], these run from {low:g} to {high:g}: map [-1, 1] with (x + 1) / 2 or "
             "0..255 with x / 255, and clip what overshoots; or give uint8."
@@ -36,7 +36,7 @@ def check_unit(values: np.ndarray) -> None:
 
 
 def as_image(values: np.ndarray) -> np.ndarray:
-    """An image that passed `check_image` as uint8 `[h, w, 3]`: gray repeated, alpha dropped, floats rounded."""
+    """An image that passed `check_image` as uint8 `[h, w, 3]`: grey repeated, alpha dropped, floats rounded."""
     if values.ndim == 3 and _channels_first(values.shape):
         values = values.transpose(1, 2, 0)
     if values.dtype != np.uint8:
@@ -47,13 +47,14 @@ def as_image(values: np.ndarray) -> np.ndarray:
 
 
 def quantise(values: np.ndarray) -> np.ndarray:
-    """Floats in [0, 1] as uint8, rounded as torchvision's `save_image` rounds for a PNG: floor(255 v + 0.5).
+    """Floats in [0, 1] as uint8, rounded like torchvision's `save_image`: floor(255 v + 0.5).
 
-    In their own precision: 255 times 0.7 is 178.5 in float32, and less than that in float64.
+    Computed in their own precision: 255 x 0.7 is 178.5 in float32 and less than that in float64.
     """
     own = values if values.dtype == np.float64 else values.astype(np.float32)
     return np.floor(own * own.dtype.type(255) + own.dtype.type(0.5)).astype(np.uint8)
 
 
 def _channels_first(shape: tuple[int, ...]) -> bool:
+    """Whether an image of three axes is `[c, h, w]`."""
     return shape[0] in (1, 3) and shape[2] not in (1, 3)

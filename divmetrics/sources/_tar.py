@@ -1,4 +1,4 @@
-"""Image files in a `.tar`, read in place by their offsets; the WebDataset layout gives labels."""
+"""Image files in a `.tar`, read in place by their offsets, with the labels of the WebDataset layout."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from divmetrics.errors import SourceError
-from divmetrics.sources._files import Container, ImageFiles, image_files, is_visible, relative
+from divmetrics.sources._files import Container, ImageFiles, image_files, is_visible, member_name
 
 
 def open_tar(path: str) -> ImageFiles:
     """The images in a tar. Raises SourceError on a damaged or empty file.
 
     Labels: in the WebDataset layout the file `key.cls`, or the entry `label` or `cls` of `key.json`, names the class
-    of `key.jpg`, if every image has one; otherwise first-level folders as in a folder.
+    of `key.jpg`, if every image has one; otherwise first-level folders, as in a folder.
 
-    A `.tar.gz` has no random access: it is unpacked into memory, and again in each spawned worker. Where that is too
-    much, use a plain `.tar`.
+    A `.tar.gz` has no random access: it is decompressed into memory, and again in each spawned worker process. Use a
+    plain `.tar` for large sets.
     """
     with Path(path).open("rb") as start:
         packed = start.read(2) == b"\x1f\x8b"
@@ -48,44 +48,45 @@ class Tar(Container):
     file: Path
     packed: bool
     spans: Mapping[str, tuple[int, int]]
-    """Relative name -> (offset, size) in the unpacked tar."""
+    """Relative name -> (offset, size) in the decompressed tar."""
 
     def names(self) -> Iterable[str]:
         """Every visible file."""
         return self.spans
 
     def content(self, name: str) -> bytes:
-        """The bytes of one file."""
+        """Content of one file."""
         offset, size = self.spans[name]
         with self.open() as file:
             file.seek(offset)
             return file.read(size)
 
     def open(self) -> io.BufferedIOBase:
-        """The unpacked tar, at its start."""
-        return io.BytesIO(self._unpacked) if self.packed else self.file.open("rb")
+        """The decompressed tar, opened at its start."""
+        return io.BytesIO(self._decompressed) if self.packed else self.file.open("rb")
 
     @cached_property
-    def _unpacked(self) -> bytes:
+    def _decompressed(self) -> bytes:
         return gzip.decompress(self.file.read_bytes())
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_unpacked"}
+        return {name: value for name, value in self.__dict__.items() if name != "_decompressed"}
 
 
 def _spans(archive: tarfile.TarFile) -> dict[str, tuple[int, int]]:
+    """Relative name -> (offset, size) of every visible file."""
     spans: dict[str, tuple[int, int]] = {}
     for member in archive:
-        name = relative(member.name)
+        name = member_name(member.name)
         if member.isfile():
             spans[name] = (member.offset_data, member.size)
-        elif member.islnk() and (first := relative(member.linkname)) in spans:  # how tar keeps a hard-linked copy
+        elif member.islnk() and (first := member_name(member.linkname)) in spans:  # a hard-linked copy
             spans[name] = spans[first]
     return {name: span for name, span in spans.items() if is_visible(name)}
 
 
 def _labels(tar: Tar) -> dict[str, str]:
-    """WebDataset key -> class name, for the keys that have one."""
+    """WebDataset key -> class name, for keys that have one."""
     labels: dict[str, str] = {}
     for name in tar.spans:
         if name.endswith(".cls"):
@@ -101,6 +102,6 @@ def _labels(tar: Tar) -> dict[str, str]:
 
 
 def _key(name: str) -> str:
-    """WebDataset's sample key: the path up to the first dot of the file's name."""
+    """Key of a sample in the WebDataset layout: the path up to the first dot of the file's name."""
     folder, slash, file = name.rpartition("/")
     return folder + slash + file.partition(".")[0]

@@ -1,4 +1,4 @@
-"""A source seen otherwise: some of its samples, or the same ones with other labels."""
+"""Views of a source: a subset of its samples, or other labels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from divmetrics.sources._base import Kind, Source
 
 @dataclass(frozen=True, eq=False)
 class View(Source):
-    """The samples of `base` at `indices`, with labels of their own."""
+    """The samples of `base` at `indices`, with other labels."""
 
     name: str
     kind: Kind
@@ -65,9 +65,25 @@ class View(Source):
 
 
 def subset(source: Source, num: int, seed: int) -> Source:
-    """`num` samples of `source`, drawn without replacement, in their old order.
+    """A random subset of a source, drawn without replacement, in the order of the source.
 
-    Raises TooFewSamples where there are fewer, UsageError where `num` is not positive.
+    Args:
+        source: The samples.
+        num: How many to draw.
+        seed: Seed of the draw.
+
+    Returns:
+        A source of `num` samples.
+
+    Raises:
+        TooFewSamples: where `source` has fewer.
+        UsageError: where `num` is not positive.
+
+    Example:
+        >>> import numpy as np
+        >>> from divmetrics.sources import open_source
+        >>> len(subset(open_source(np.zeros((10, 4), np.float32)), 3, seed=0))
+        3
     """
     if num < 1:
         raise UsageError(f"{source.name}: cannot draw {num} samples; draw at least 1.")
@@ -79,7 +95,18 @@ def subset(source: Source, num: int, seed: int) -> Source:
 
 
 def with_labels(source: Source, labels: Sequence[str]) -> Source:
-    """`source` with these labels, one a sample. Raises SourceError where their number differs."""
+    """A source with other labels.
+
+    Args:
+        source: The samples.
+        labels: Class name of each sample.
+
+    Returns:
+        The same samples with these labels.
+
+    Raises:
+        SourceError: where there is not exactly one label for each sample.
+    """
     if len(labels) != len(source):
         raise SourceError(
             f"{len(labels)} labels for the {len(source)} samples of {source.name}; give one label a sample."
@@ -88,34 +115,45 @@ def with_labels(source: Source, labels: Sequence[str]) -> Source:
 
 
 def labels_from_csv(sources: Sequence[Source], file: str | os.PathLike[str]) -> list[Source]:
-    """The sources, those that the csv file (columns path,label) speaks of with their labels.
+    """Sources with the labels of a csv file.
 
-    A path in the csv is what `source.path` says: relative to the source. Raises SourceError where a path is a sample of
-    no source, or where the csv labels some samples of a source and not the others.
+    Args:
+        sources: The sample sets that the file may label.
+        file: A csv file with the columns `path` and `label`; paths are relative to the source, as `Source.path` gives
+            them.
+
+    Returns:
+        The sources in their order; those of which the file names samples have its labels.
+
+    Raises:
+        SourceError: where a path belongs to no source, or only some samples of a source are labelled.
     """
     table = _read_csv(Path(file))
     paths = [[source.path(i) for i in range(len(source))] for source in sources]
-    if strangers := sorted(table.keys() - {path for own in paths for path in own}):
+    if unmatched := sorted(table.keys() - {path for own in paths for path in own}):
         raise SourceError(
-            f"{file}: {len(strangers)} path(s) match no sample of {' or '.join(source.name for source in sources)}, "
-            f"{strangers[0]!r} for one; write them relative to the source, like {paths[0][0]!r}."
+            f"{file}: {len(unmatched)} path(s) match no sample of {' or '.join(source.name for source in sources)}, "
+            f"{unmatched[0]!r} for one; write them relative to the source, like {paths[0][0]!r}."
         )
     return [
-        _labelled(source, own, table, file) if table.keys() & set(own) else source
+        _with_labels_from(source, own, table, file) if table.keys() & set(own) else source
         for source, own in zip(sources, paths, strict=True)
     ]
 
 
-def _labelled(source: Source, paths: Sequence[str], table: Mapping[str, str], file: str | os.PathLike[str]) -> Source:
-    if bare := [path for path in paths if not table.get(path)]:
+def _with_labels_from(
+    source: Source, paths: Sequence[str], table: Mapping[str, str], file: str | os.PathLike[str]
+) -> Source:
+    """`source` with labels from `table`, which must name each of its `paths`."""
+    if unlabelled := [path for path in paths if not table.get(path)]:
         raise SourceError(
-            f"{file}: {len(bare)} sample(s) of {source.name} have no label, {bare[0]!r} for one; add them."
+            f"{file}: {len(unlabelled)} sample(s) of {source.name} have no label, {unlabelled[0]!r} for one; add them."
         )
     return with_labels(source, [table[path] for path in paths])
 
 
 def _read_csv(file: Path) -> dict[str, str]:
-    """Path -> label."""
+    """Path -> label, from a csv file with the columns path and label."""
     table: dict[str, str] = {}
     try:
         with file.open(newline="", encoding="utf-8-sig") as lines:

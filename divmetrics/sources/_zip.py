@@ -13,14 +13,14 @@ from typing import Any
 
 from divmetrics.errors import SourceError
 from divmetrics.sources._base import UnreadableSample
-from divmetrics.sources._files import Container, ImageFiles, image_files, is_visible, relative
+from divmetrics.sources._files import Container, ImageFiles, image_files, is_visible, member_name
 
 
 def open_zip(path: str) -> ImageFiles:
     """The images in a zip, laid out as in a folder. Raises SourceError on a damaged or empty file."""
     try:
         with zipfile.ZipFile(path) as archive:
-            members = {relative(member.filename): member for member in archive.infolist() if not member.is_dir()}
+            members = {member_name(member.filename): member for member in archive.infolist() if not member.is_dir()}
     except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError) as error:
         raise SourceError(f"{path} is damaged or no zip ({error}); make it again.") from None
     visible = {name: member.filename for name, member in members.items() if is_visible(name)}
@@ -29,11 +29,11 @@ def open_zip(path: str) -> ImageFiles:
 
 @dataclass(frozen=True)
 class Zip(Container):
-    """The files of one zip; each process and thread opens it for itself: a handle's position must not be shared."""
+    """The files of one zip. Each process and thread opens it for itself, since handles cannot be shared."""
 
     file: Path
     members: Mapping[str, str]
-    """Relative name -> name as the zip has it."""
+    """Relative name -> name in the zip."""
     _archives: dict[tuple[int, int], zipfile.ZipFile] = field(default_factory=dict, repr=False, compare=False)
     """Process and thread -> open archive."""
 
@@ -42,12 +42,12 @@ class Zip(Container):
         return self.members
 
     def content(self, name: str) -> bytes:
-        """The bytes of one file. Raises UnreadableSample."""
-        mine = os.getpid(), threading.get_ident()
-        if mine not in self._archives:
-            self._archives[mine] = zipfile.ZipFile(self.file)
+        """Content of one file. Raises UnreadableSample."""
+        owner = os.getpid(), threading.get_ident()
+        if owner not in self._archives:
+            self._archives[owner] = zipfile.ZipFile(self.file)
         try:
-            return self._archives[mine].read(self.members[name])
+            return self._archives[owner].read(self.members[name])
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:  # RuntimeError: encrypted
             raise UnreadableSample(name, f"damaged in the zip: {error}") from None
 

@@ -8,7 +8,7 @@ from divmetrics.zoo.targets import target
 
 
 def open_zoo(text: str) -> Array:
-    """The samples as images where the target is one, else as features; classes are the modes that the oracle finds."""
+    """Samples of the zoo, images or features; their classes are the modes that they are nearest to."""
     draw = Draw.parse(text)
     owner, rows = target(draw.model.target), draw.rows()
     images = owner.images(rows)
