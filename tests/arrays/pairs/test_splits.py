@@ -193,7 +193,7 @@ def test_all_that_is_asked_of_a_pool_is_one_product(monkeypatch: pytest.MonkeyPa
     made = []
     original = lists_room._compute_lists
 
-    def counted(pool: Pool, depth: int) -> lists_room.Lists:
+    def counted(pool: Pool, depth: int) -> lists_room.NeighbourLists:
         made.append(depth)
         return original(pool, depth)
 
