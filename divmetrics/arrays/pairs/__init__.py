@@ -1,11 +1,12 @@
-"""The blocked pair engine: all that is known of pairs of samples, without ever holding an n x n matrix.
+"""Pairs of samples, in blocks: nearest-neighbour balls, neighbour lists, kernel sums, MMD, without an n x n matrix.
 
 **"Inside a ball" is defined here and nowhere else.** The ball of a sample reaches to its k-th nearest *other* sample of
-its own set; `ties="open"` asks for a distance smaller than that radius (Naeem 2020, the `prdc` package), `"closed"` for
-one no larger (Kynkaanniemi 2019).
+its own set; `ties="open"` counts distances smaller than that radius (Naeem 2020, the `prdc` package), `"closed"` also
+those equal to it (Kynkaanniemi 2019).
 
 **Every comparison is decided by directly computed float64 distances**, at the speed of a float32 matrix product: the
-product is a filter with a proven error bound (`_distances.py`), and only what it cannot decide is computed directly.
+product is a filter with a proven error bound (`_distances.py`), and only the pairs that it cannot decide are computed
+directly.
 """
 
 from divmetrics.arrays.pairs._ball_counts import BallCounts, count_balls

@@ -1,6 +1,6 @@
-"""Which samples of one set lie in which balls of the other, counted for several radii in one pass.
+"""Numbers of samples in balls and of balls over samples, for several radii in one pass over all pairs of two sets.
 
-Whoever looks for something else in the same pairs looks on: `BlockObserver`.
+A `BlockObserver` computes something else from the same blocks of distance bounds.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from divmetrics.arrays.pairs._unique_rows import UniqueRows
 
 @dataclass(frozen=True, eq=False)
 class BallCounts:
-    """Counts, int64, one column a radius: for n reals and m fakes, of the balls over each and of what is in its own."""
+    """Counts, int64, for n real and m fake samples, each with a ball; one column a radius."""
 
-    fakes_in_ball: Tensor  # [n, C] fakes within the ball of each real
-    balls_over_real: Tensor  # [n, C] fakes whose balls hold each real
-    reals_in_ball: Tensor  # [m, C] reals within the ball of each fake
-    balls_over_fake: Tensor  # [m, C] reals whose balls hold each fake
-    least_over_fake: Tensor  # [m, C] float64, least squared radius of those, inf where there are none
+    fakes_in_ball: Tensor  # [n, C] fake samples in the ball of each real sample
+    balls_over_real: Tensor  # [n, C] balls of fake samples that contain each real sample
+    reals_in_ball: Tensor  # [m, C] real samples in the ball of each fake sample
+    balls_over_fake: Tensor  # [m, C] balls of real samples that contain each fake sample
+    least_over_fake: Tensor  # [m, C] float64, least squared radius of those balls, inf where there are none
 
     def column(self, c: int) -> BallCounts:
         """The counts of one radius, `[n]` and `[m]`."""
@@ -34,10 +34,10 @@ class BallCounts:
 
 
 class BlockObserver(Protocol):
-    """Sees every block of pairs that this rank goes through."""
+    """Computes something from every block of pairs that this rank goes through."""
 
-    def look(self, rows: slice, columns: slice, low: Tensor) -> None:
-        """`low` are the `lower_bounds` bounds of the block."""
+    def observe(self, rows: slice, columns: slice, low: Tensor) -> None:
+        """Take in the `lower_bounds` `[rows, columns]` of a block."""
 
 
 def count_balls(
@@ -47,12 +47,22 @@ def count_balls(
     fake_radii: Tensor,
     closed: Tensor,
     *,
-    watchers: Sequence[BlockObserver] = (),
+    observers: Sequence[BlockObserver] = (),
 ) -> BallCounts:
-    """Count over all pairs. Squared radii are `[u, C]` and `[v, C]` float64 of the distinct rows, `closed` `[C]` bool.
+    """Count the samples in each ball and the balls over each sample, over all pairs of real and fake samples.
 
-    Column c counts a pair if its squared distance is below the radius, or equal to it where `closed[c]`; -inf is no
-    ball.
+    Column c counts a pair if its squared distance is below the squared radius, or equal to it where `closed[c]`.
+
+    Args:
+        real: The u unique rows of n real samples.
+        fake: The v unique rows of m fake samples.
+        real_radii: Squared radii `[u, C]` float64 of the balls of the real samples; -inf is no ball.
+        fake_radii: Squared radii `[v, C]` float64 of the balls of the fake samples.
+        closed: `[C]` bool, whether the balls include their sphere.
+        observers: What else is computed from the same blocks.
+
+    Returns:
+        The counts of every sample, exact.
     """
     pairs = Pairs(real.rows, fake.rows)
     u, v = len(real.rows), len(fake.rows)
@@ -64,13 +74,13 @@ def count_balls(
         for task in mine:
             rows, columns = tasks[task]
             block = BlockComparison.of(pairs, rows, columns, (real_radii[rows], fake_radii[columns]), closed)
-            found = block.count((real.copies[rows], fake.copies[columns]))
+            of_rows, of_columns = block.count((real.copies[rows], fake.copies[columns]))
             behind = slice(u + columns.start, u + columns.stop)
-            total[:2, rows] += found[0]
-            total[:2, behind] += found[1]
+            total[:2, rows] += of_rows
+            total[:2, behind] += of_columns
             total[2, behind] = torch.minimum(total[2, behind], block.least())
-            for watcher in watchers:
-                watcher.look(rows, columns, block.low)
+            for observer in observers:
+                observer.observe(rows, columns, block.low)
         return total[None]
 
     with ieee_products(closed.device):
@@ -81,7 +91,16 @@ def count_balls(
 
 
 def count_balls_within(points: UniqueRows, squared_radii: Tensor, closed: Tensor) -> Tensor:
-    """Number of balls of other samples of the same set that contain each sample, `[n, C]` int64; see `count_balls`."""
+    """Count the balls of other samples of the same set that contain each sample.
+
+    Args:
+        points: The u unique rows of n samples.
+        squared_radii: Squared radii `[u, C]` float64 of their balls.
+        closed: `[C]` bool, whether the balls include their sphere.
+
+    Returns:
+        `[n, C]` int64.
+    """
     pairs = Pairs(points.rows, points.rows)
     parts = blocks(len(points.rows))
     tasks = [(rows, columns) for rows in parts for columns in parts if rows.start <= columns.start]
@@ -106,34 +125,35 @@ def count_balls_within(points: UniqueRows, squared_radii: Tensor, closed: Tensor
 
 @dataclass(frozen=True, eq=False)
 class BlockComparison:
-    """Which pairs of a block are in the balls of its rows, and which in those of its columns.
+    """Which pairs of a block of b rows and c columns lie in the balls of the rows, and which in those of the columns.
 
-    Dense where one comparison decides, for all fakes of a collapsed generator may lie in all balls; else pair by pair.
+    Stored as bounds where one comparison decides, because all fake samples of a collapsed generator may lie in all
+    balls; the undecided pairs are stored one by one.
     """
 
-    low: Tensor  # [b, c]
-    radii: tuple[Tensor, Tensor]  # [b, C], [c, C]
-    safe: tuple[Tensor, Tensor]  # [b, C], [c, C]: a lower bound below it is surely inside
-    i: Tensor  # [p] pairs that the bounds do not decide for every column
-    j: Tensor
-    inside: Tensor  # [2, p, C] bool, whether these are inside though their bounds do not say so
+    low: Tensor  # [b, c] lower bounds of the squared distances
+    radii: tuple[Tensor, Tensor]  # [b, C], [c, C] squared radii
+    safe: tuple[Tensor, Tensor]  # [b, C], [c, C]: a pair whose lower bound is below it is certainly inside
+    i: Tensor  # [p] rows of the pairs that the bounds do not decide for every radius
+    j: Tensor  # [p] their columns
+    inside: Tensor  # [2, p, C] bool, whether these are inside and not counted as certain
 
     @classmethod
     def of(
         cls, pairs: Pairs, rows: slice, columns: slice, radii: tuple[Tensor, Tensor], closed: Tensor
     ) -> BlockComparison:
-        """Look at the block `[rows, columns]` of `pairs`; squared `radii` of its rows and of its columns."""
+        """Compare the block `[rows, columns]` of `pairs` with the squared `radii` of its rows and of its columns."""
         low = lower_bounds(*pairs.float32, rows, columns)
-        doubts = pairs.float32[0].error_bound[rows], pairs.float32[1].error_bound[columns]
+        errors = pairs.float32[0].error_bound[rows], pairs.float32[1].error_bound[columns]
         undecided = torch.zeros_like(low, dtype=torch.bool)
         safe = []
-        for own, other, lows, doubtful in ((0, 1, low, undecided), (1, 0, low.T, undecided.T)):
-            # Surely inside if the lower bound is below `safe`, surely not if it is above `reach`.
-            safe.append(_rounded(radii[own] - (doubts[own] + doubts[other].max())[:, None], low.dtype, -inf))
+        for own, other, lows, open_pairs in ((0, 1, low, undecided), (1, 0, low.T, undecided.T)):
+            # Certainly inside if the lower bound is below `safe`, certainly outside if it is above `reach`.
+            safe.append(_rounded(radii[own] - (errors[own] + errors[other].max())[:, None], low.dtype, -inf))
             reach = _rounded(radii[own], low.dtype, inf)
             for c in range(len(closed)):
                 if bool((radii[own][:, c] > -inf).any()):
-                    doubtful |= (lows <= reach[:, c, None]) ^ (lows < safe[own][:, c, None])
+                    open_pairs |= (lows <= reach[:, c, None]) ^ (lows < safe[own][:, c, None])
         i, j = undecided.nonzero(as_tuple=True)
         around = torch.stack([radii[0][i], radii[1][j]])  # [2, p, C]
 
@@ -146,7 +166,10 @@ class BlockComparison:
         return cls(low, radii, (safe[0], safe[1]), i, j, inside)
 
     def count(self, weights: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-        """Sums of `weights` `[2, b, C]` for the rows and `[2, c, C]` for the columns: in balls of rows, of columns."""
+        """Numbers of samples, in balls of rows and in balls of columns: `[2, b, C]` for rows, `[2, c, C]` for columns.
+
+        `weights`: multiplicities `[b]` of the rows and `[c]` of the columns.
+        """
         counts = tuple(torch.zeros(2, *radii.shape, dtype=torch.float64, device=radii.device) for radii in self.radii)
         loads = [w.to(self.low.dtype) for w in weights]  # whole numbers, exact up to 2^24 copies
         for own, other, lows in ((0, 1, self.low), (1, 0, self.low.T)):
@@ -160,17 +183,17 @@ class BlockComparison:
         return counts[0], counts[1]
 
     def least(self) -> Tensor:
-        """Least squared radius `[c, C]` of the rows whose balls hold each column; inf where there is none."""
-        found = torch.full_like(self.radii[1], inf)
-        for c in range(found.shape[1]):
+        """Least squared radius `[c, C]` of the rows whose balls contain each column; inf where there is none."""
+        least = torch.full_like(self.radii[1], inf)
+        for c in range(least.shape[1]):
             radius = self.radii[0][:, c]
             at = self.inside[0, :, c].nonzero()[:, 0]
             sure = torch.where(self.low < self.safe[0][:, c, None], radius[:, None], inf).amin(0)
-            found[:, c] = sure.scatter_reduce(0, self.j[at], radius[self.i[at]], "amin")
-        return found
+            least[:, c] = sure.scatter_reduce(0, self.j[at], radius[self.i[at]], "amin")
+        return least
 
 
 def _rounded(values: Tensor, dtype: torch.dtype, towards: float) -> Tensor:
-    """`values` in `dtype`, none on the far side of where it was."""
+    """`values` rounded to `dtype` in the direction of `towards`, which is inf or -inf."""
     rounded = values.to(dtype)
     return torch.nextafter(rounded, torch.full_like(rounded, towards))

@@ -1,7 +1,7 @@
-"""Who lies in whose ball on each of many splits of a pool, read off its neighbour lists without a further distance.
+"""Ball counts and nearest neighbours on many splits of a pool, read from its neighbour lists without new distances.
 
-In the list of a sample, ascending by distance, the k-th of its own side ends the ball, and those of the other side
-before it are inside. Most balls end early in the list, so a few columns are looked at first and the rest where needed.
+In the list of a sample, ascending by distance, the k-th sample of its own side ends its ball, and the samples of the
+other side before it are inside. Most balls end early in the list: a few columns are read first, more where needed.
 """
 
 from __future__ import annotations
@@ -20,23 +20,32 @@ from divmetrics.arrays.pairs._split_results import BallCountsOnSplits, BallQuery
 from divmetrics.arrays.splits import ABSENT, FAKE, REAL, Pool, Splits
 
 COLUMNS = 32
-"""Columns of the lists that are looked at first."""
+"""Columns of the lists that are read first."""
 
 
 def ball_counts_on_splits(
     pool: Pool, splits: Splits, k: int, ties: Ties, *, capped: bool = False, smallest: bool = False
 ) -> BallCountsOnSplits:
-    """`support` on every split of `pool`, remembered beside both; `capped` and `smallest` as `BallQuery` has them.
+    """`ball_counts` on every split of a pool; computed once for each pool, set of splits and query.
 
-    Splits on which a side has no k-th neighbour, or so small a share of the pool that lists would have to be deeper
-    than memory allows, are not usable.
+    Args:
+        pool: The real and fake samples, N together.
+        splits: B assignments of them to the two sides.
+        k: Rank of the nearest neighbour that a ball reaches to, within its own side.
+        ties: `"open"` counts distances below the radius, `"closed"` also those equal to it.
+        capped: Count the balls of real samples alone, with radii of at most the median of their radii.
+        smallest: Count the balls of real samples alone, and keep the smallest that contains each fake sample.
+
+    Returns:
+        The counts. Splits on which a side has no k-th neighbour, or is so small a share of the pool that its lists
+        would not fit into memory, are marked as not usable.
     """
-    ask = BallQuery(k, ties == "closed", capped, smallest)
-    return once((pool, splits), ("ball counts on splits", ask), lambda: _count(pool, splits, ask))
+    query = BallQuery(k, ties == "closed", capped, smallest)
+    return once((pool, splits), ("ball counts on splits", query), lambda: _count(pool, splits, query))
 
 
 def lists_for_splits(pool: Pool, splits: Splits, k: int) -> tuple[NeighbourLists, np.ndarray]:
-    """The lists of `pool`, as deep as `splits` need for k neighbours, and for which of them `[B]` they suffice."""
+    """Lists of `pool` as deep as k neighbours on `splits` need, and for which splits `[B]` that depth is possible."""
     needed, possible = needed_depths(pool, splits, k), greatest_depth(pool)
     enough = (needed <= possible) | (possible >= max(pool.n, pool.m))
     return neighbour_lists(pool, int(needed[enough].max(initial=k))), enough
@@ -44,17 +53,25 @@ def lists_for_splits(pool: Pool, splits: Splits, k: int) -> tuple[NeighbourLists
 
 @dataclass(frozen=True, eq=False)
 class NearestOnSplits:
-    """The nearest other samples on B splits of N pooled samples; of samples that are absent nothing is meant."""
+    """Nearest neighbours on B splits of N pooled samples; entries of samples left out of a split have no meaning."""
 
-    side: np.ndarray  # [B, N] uint8
-    index: np.ndarray  # [B, N] int32, place of the nearest of the other side
-    other: np.ndarray  # [B, N] float32, its squared distance, inf where it is not listed
-    own: np.ndarray  # [B, N] float32, squared distance of the nearest other one of the own side
+    side: np.ndarray  # [B, N] uint8, the splits: ABSENT, REAL or FAKE
+    index: np.ndarray  # [B, N] int32, number of the nearest sample of the other side
+    other: np.ndarray  # [B, N] float32, its squared distance in units of the lists, inf where it is not listed
+    own: np.ndarray  # [B, N] float32, squared distance of the nearest other sample of the same side
 
 
 def nearest_neighbours_on_splits(pool: Pool, splits: Splits) -> NearestOnSplits:
-    """`nearest_across` on every split of `pool`, and the nearest within each side."""
-    found, _ = lists_for_splits(pool, splits, 1)
+    """Nearest sample of the other side, and of the same side, for each sample on every split of a pool.
+
+    Args:
+        pool: The real and fake samples, N together.
+        splits: B assignments of them to the two sides.
+
+    Returns:
+        Numbers and squared distances, as the neighbour lists hold them.
+    """
+    lists, _ = lists_for_splits(pool, splits, 1)
     side = splits.side.cpu().numpy()
     index = np.zeros(side.shape, np.int32)
     other, own = (np.full(side.shape, np.inf, np.float32) for _ in range(2))
@@ -63,91 +80,97 @@ def nearest_neighbours_on_splits(pool: Pool, splits: Splits) -> NearestOnSplits:
         for wanted in (REAL, FAKE):
             for of, squared in ((wanted, own), (REAL + FAKE - wanted, other)):
                 rows = np.flatnonzero(row == of)
-                first, squared[b, rows] = _first(found, padded, rows, wanted)
+                first, squared[b, rows] = _first_listed(lists, padded, rows, wanted)
                 if of != wanted:
                     index[b, rows] = first
     return NearestOnSplits(side, index, other, own)
 
 
-def _first(found: NeighbourLists, side: np.ndarray, rows: np.ndarray, wanted: int) -> tuple[np.ndarray, np.ndarray]:
-    """Place and squared distance of the first sample of side `wanted` in the lists of `rows`; 0 and inf if none is."""
+def _first_listed(
+    lists: NeighbourLists, side: np.ndarray, rows: np.ndarray, wanted: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Number and squared distance `[r]` of the first sample of side `wanted` in the lists of `rows`; 0, inf if none."""
     index, squared = np.zeros(len(rows), np.int32), np.full(len(rows), np.inf, np.float32)
     left, width = np.arange(len(rows)), COLUMNS // 4
     while len(left):
-        listed = found.index[rows[left], :width]
-        inside = side.take(listed) == wanted
-        at = inside.argmax(1)
-        hit = inside[np.arange(len(left)), at]
+        listed = lists.index[rows[left], :width]
+        matches = side.take(listed) == wanted
+        at = matches.argmax(1)
+        hit = matches[np.arange(len(left)), at]
         index[left[hit]] = listed[hit, at[hit]]
-        squared[left[hit]] = found.squared[rows[left[hit]], at[hit]]
-        left, width = left[~hit] if width < found.index.shape[1] else left[:0], 2 * width
+        squared[left[hit]] = lists.squared[rows[left[hit]], at[hit]]
+        left, width = left[~hit] if width < lists.index.shape[1] else left[:0], 2 * width
     return index, squared
 
 
-def _count(pool: Pool, splits: Splits, ask: BallQuery) -> BallCountsOnSplits:
-    found, enough = lists_for_splits(pool, splits, ask.k)
-    hits = BallCountsOnSplits.empty(splits, ask, enough, found.scale)
-    crowded = np.zeros(hits.side.shape, bool)
-    for b in np.flatnonzero(hits.usable):
-        _read(found, hits, int(b), ask, crowded[b])
-    if crowded.any():
-        count_dense_balls(pool, found, hits, ask, crowded)
-    return hits
+def _count(pool: Pool, splits: Splits, query: BallQuery) -> BallCountsOnSplits:
+    lists, enough = lists_for_splits(pool, splits, query.k)
+    counts = BallCountsOnSplits.empty(splits, query, enough, lists.scale)
+    dense = np.zeros(counts.side.shape, bool)
+    for b in np.flatnonzero(counts.usable):
+        _count_split(lists, counts, int(b), query, dense[b])
+    if dense.any():
+        count_dense_balls(pool, lists, counts, query, dense)
+    return counts
 
 
-class _Piece(NamedTuple):
-    """The beginnings of the lists of some samples, long enough to hold their balls."""
+class _ListPiece(NamedTuple):
+    """The first w entries of the lists of r samples, long enough to contain their balls."""
 
-    rows: np.ndarray  # [r] places in the pool
-    places: np.ndarray  # [r, w]
-    squared: np.ndarray  # [r, w]
-    other: np.ndarray  # [r, w] bool, present and of the other side
-    same: np.ndarray  # [r, w] bool, of the own side
+    rows: np.ndarray  # [r] numbers of the samples
+    neighbours: np.ndarray  # [r, w] their numbers
+    squared: np.ndarray  # [r, w] squared distances
+    other: np.ndarray  # [r, w] bool, neighbours of the other side
+    same: np.ndarray  # [r, w] bool, neighbours of the same side
 
 
-def _read(found: NeighbourLists, hits: BallCountsOnSplits, b: int, ask: BallQuery, crowded: np.ndarray) -> None:
-    """Count split `b`; samples whose balls hold more than is listed are marked in `crowded` `[N]` instead."""
-    side, radius = hits.side[b], hits.radius[b]
-    rows = np.flatnonzero(side == REAL if ask.of_reals else side != ABSENT)
-    pieces = list(_pieces(found, np.append(side, np.uint8(ABSENT)), rows, ask, radius))
-    if ask.capped:
+def _count_split(
+    lists: NeighbourLists, counts: BallCountsOnSplits, b: int, query: BallQuery, dense: np.ndarray
+) -> None:
+    """Count the balls of split `b`; samples whose balls reach beyond their lists are marked in `dense` `[N]`."""
+    side, radius = counts.side[b], counts.radius[b]
+    rows = np.flatnonzero(side == REAL if query.real_balls_only else side != ABSENT)
+    pieces = list(_pieces(lists, np.append(side, np.uint8(ABSENT)), rows, query, radius))
+    if query.capped:
         low, high = middle_values(radius[rows])
         radius[rows] = np.minimum(radius[rows], low if low == high else ((low**0.5 + high**0.5) / 2) ** 2)
-    reach = found.reach[rows].min(1)
-    crowded[rows] = (radius[rows] > reach) | (ask.closed & (radius[rows] == reach))
+    reach = lists.reach[rows].min(1)
+    dense[rows] = (radius[rows] > reach) | (query.closed & (radius[rows] == reach))
     total = len(side) + 1  # one more for the end of short lists
-    within = np.less_equal if ask.closed else np.less
+    contains = np.less_equal if query.closed else np.less
     for piece in pieces:
-        limit = np.where(crowded[piece.rows], -1, radius[piece.rows])[:, None]
-        inside = within(piece.squared, limit)
+        limit = np.where(dense[piece.rows], -1, radius[piece.rows])[:, None]
+        inside = contains(piece.squared, limit)
         at = np.flatnonzero(inside & piece.other)
-        owner, target = at // piece.places.shape[1], piece.places.ravel()[at]
-        hits.in_ball[b][piece.rows] += np.bincount(owner, minlength=len(piece.rows)).astype(np.int32)
-        hits.balls_over[b] += np.bincount(target, minlength=total)[:-1].astype(np.int32)
-        if ask.capped:
-            hits.own_over[b] += np.bincount(piece.places[inside & piece.same], minlength=total)[:-1].astype(np.int32)
-        if ask.smallest:
-            np.minimum.at(hits.smallest[b], target, radius[piece.rows][owner])
+        owner, target = at // piece.neighbours.shape[1], piece.neighbours.ravel()[at]
+        counts.in_ball[b][piece.rows] += np.bincount(owner, minlength=len(piece.rows)).astype(np.int32)
+        counts.balls_over[b] += np.bincount(target, minlength=total)[:-1].astype(np.int32)
+        if query.capped:
+            counts.own_over[b] += np.bincount(piece.neighbours[inside & piece.same], minlength=total)[:-1].astype(
+                np.int32
+            )
+        if query.smallest:
+            np.minimum.at(counts.smallest[b], target, radius[piece.rows][owner])
 
 
 def _pieces(
-    found: NeighbourLists, side: np.ndarray, rows: np.ndarray, ask: BallQuery, radius: np.ndarray
-) -> Iterator[_Piece]:
-    """The lists of `rows`, each as long as its ball needs; the squared radii go to `radius`."""
-    width, widest = COLUMNS, found.index.shape[1]
+    lists: NeighbourLists, side: np.ndarray, rows: np.ndarray, query: BallQuery, radius: np.ndarray
+) -> Iterator[_ListPiece]:
+    """The lists of `rows`, each as long as its ball needs; writes the squared radii of the balls to `radius` `[N]`."""
+    width, widest = COLUMNS, lists.index.shape[1]
     while len(rows):
         width = min(width, widest)
-        index, squared = found.index[rows, :width], found.squared[rows, :width]
-        there, own = side.take(index), side[rows, None]
-        same = there == own
-        seen = same.cumsum(1, dtype=np.int16)
-        position = (seen < ask.k).sum(1)
+        index, squared = lists.index[rows, :width], lists.squared[rows, :width]
+        listed_side, own = side.take(index), side[rows, None]
+        same = listed_side == own
+        rank = same.cumsum(1, dtype=np.int16)  # [r, width], how many of the own side are listed up to here
+        position = (rank < query.k).sum(1)
         reached = squared[np.arange(len(rows)), position.clip(max=width - 1)]
         reached[position == width] = np.inf
         # A closed ball goes on to the last of those at the same distance.
-        ended = (reached < squared[:, -1]) | ((position < width) & (not ask.closed)) | (width == widest)
+        ended = (reached < squared[:, -1]) | ((position < width) & (not query.closed)) | (width == widest)
         radius[rows[ended]] = reached[ended]
-        other = there == (REAL + FAKE - own)
+        other = listed_side == (REAL + FAKE - own)
         whole = [index, squared, other, same]
-        yield _Piece(rows[ended], *(part[ended] for part in whole) if not ended.all() else whole)
+        yield _ListPiece(rows[ended], *(part[ended] for part in whole) if not ended.all() else whole)
         rows, width = rows[~ended], 2 * width

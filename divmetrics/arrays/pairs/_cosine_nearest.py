@@ -1,4 +1,7 @@
-"""How near the nearest real is in direction: 1 - |cos|, of every fake, and on all splits of a pool from one pass."""
+"""Cosine distance 1 - |cos| of each fake sample to its nearest real sample, also on many splits of a pool.
+
+Splits re-index lists of the nearest samples of the pooled set, so that all of them share one matrix product.
+"""
 
 from __future__ import annotations
 
@@ -11,49 +14,73 @@ from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import FeatureError
 
 LISTED = 48
-"""Neighbours kept of each sample; with as many reals as fakes one in 10^14 samples has no real among them."""
+"""Nearest samples listed for each; with as many real as fake samples one list in 10^14 holds no real sample."""
 CLOSE = 1e-4
-"""Distances below this are computed from differences: a product in float32 is off by about 1e-6."""
+"""Cosine distances below this are computed from differences: a float32 product is off by about 1e-6."""
 
 
 def nearest_cosine_distances(real: Rows, fake: Rows) -> Tensor:
-    """Least 1 - |cos| of each fake to a real, `[m]` float64; exactly 0 for copies.
+    """Cosine distance 1 - |cos| of each fake sample to its nearest real sample; exactly 0 for copies.
 
-    Raises FeatureError on a row of zeros, which has no direction, and on different widths.
+    Args:
+        real: Real samples `[n, d]`.
+        fake: Fake samples `[m, d]`.
+
+    Returns:
+        `[m]` float64, in [0, 1].
+
+    Raises:
+        FeatureError: A row is all zeros and has no direction, or the two sets have different numbers of columns.
+
+    Example:
+        >>> from divmetrics.arrays.summaries import Rows
+        >>> real, fake = Rows.from_array([[1.0, 0.0]]), Rows.from_array([[-2.0, 0.0], [0.0, 1.0]])
+        >>> nearest_cosine_distances(real, fake).tolist()  # a sign does not count
+        [0.0, 1.0]
     """
     same_width(real.d, fake.d)
-    reals, fakes = _units(real), _units(fake)
-    found = []
-    with ieee_products(fakes.device):
-        for rows in blocks(len(fakes)):
-            best = (fakes[rows] @ reals.T).abs_().max(1)
-            found.append(_distances(fakes[rows], reals[best.indices], best.values))
-    return torch.cat(found)
+    real_units, fake_units = _unit_rows(real), _unit_rows(fake)
+    parts = []
+    with ieee_products(fake_units.device):
+        for rows in blocks(len(fake_units)):
+            best = (fake_units[rows] @ real_units.T).abs_().max(1)
+            parts.append(_cosine_distances(fake_units[rows], real_units[best.indices], best.values))
+    return torch.cat(parts)
 
 
 def mean_cosine_distance_on_splits(pool: Pool, splits: Splits) -> Tensor:
-    """Mean over the fakes of `nearest_cosine_distances` on each split, `[B]` float64."""
-    units = _units(pool.whole)
-    values, index = _compute_lists(units)
-    return torch.stack([_mean_angle(units, values, index, splits, b) for b in range(len(splits))])
+    """Mean over the fake samples of `nearest_cosine_distances` on each split of a pool.
+
+    Args:
+        pool: The real and fake samples, N together.
+        splits: B assignments of them to the two sides.
+
+    Returns:
+        `[B]` float64.
+    """
+    units = _unit_rows(pool.whole)
+    cosines, index = _nearest_lists(units)
+    return torch.stack([_mean_on_split(units, cosines, index, splits, b) for b in range(len(splits))])
 
 
-def _mean_angle(units: Tensor, values: Tensor, index: Tensor, splits: Splits, b: int) -> Tensor:
+def _mean_on_split(units: Tensor, cosines: Tensor, index: Tensor, splits: Splits, b: int) -> Tensor:
+    """Mean cosine distance on split `b`, read off the lists `[N, K]`; fakes that list no real one are recomputed."""
     fakes, reals = splits.fake(b).to(units.device), splits.real(b).to(units.device)
     is_real = torch.zeros(len(units), dtype=torch.bool, device=units.device)
     is_real[reals] = True
-    hit = is_real[index[fakes]]  # [m, K]
-    first = hit.to(torch.uint8).argmax(1)
-    partner, cosine = (part[fakes].gather(1, first[:, None])[:, 0] for part in (index, values))
-    lost = (~hit.any(1)).nonzero()[:, 0]
-    if len(lost):
+    listed_real = is_real[index[fakes]]  # [m, K]
+    first = listed_real.to(torch.uint8).argmax(1)
+    partner, cosine = (part[fakes].gather(1, first[:, None])[:, 0] for part in (index, cosines))
+    unlisted = (~listed_real.any(1)).nonzero()[:, 0]
+    if len(unlisted):
         with ieee_products(units.device):
-            best = (units[fakes[lost]] @ units[reals].T).abs_().max(1)
-        partner[lost], cosine[lost] = reals[best.indices], best.values
-    return _distances(units[fakes], units[partner], cosine).mean()
+            best = (units[fakes[unlisted]] @ units[reals].T).abs_().max(1)
+        partner[unlisted], cosine[unlisted] = reals[best.indices], best.values
+    return _cosine_distances(units[fakes], units[partner], cosine).mean()
 
 
-def _units(rows: Rows) -> Tensor:
+def _unit_rows(rows: Rows) -> Tensor:
+    """The rows `[n, d]` scaled to length 1."""
     lengths = torch.linalg.vector_norm(rows.features, dim=1, keepdim=True, dtype=torch.float64)
     zero = (lengths[:, 0] == 0).nonzero()[:, 0]
     if len(zero):
@@ -62,8 +89,8 @@ def _units(rows: Rows) -> Tensor:
     return units
 
 
-def _compute_lists(units: Tensor) -> tuple[Tensor, Tensor]:
-    """The largest |cos| of each sample to the others, descending, and whose they are, `[N, K]`."""
+def _nearest_lists(units: Tensor) -> tuple[Tensor, Tensor]:
+    """The K largest |cos| of each sample to others, descending, and the numbers of those samples; `[N, K]` both."""
     values, index = [], []
     with ieee_products(units.device):
         for rows in blocks(len(units)):
@@ -76,10 +103,10 @@ def _compute_lists(units: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cat(values), torch.cat(index)
 
 
-def _distances(left: Tensor, right: Tensor, cosines: Tensor) -> Tensor:
-    """1 - |cos| of pairs of unit rows; of close ones |u - v|² / 2, or |u + v|² / 2 if that is less."""
-    found = 1 - cosines.double()
-    close = (found < CLOSE).nonzero()[:, 0]
+def _cosine_distances(left: Tensor, right: Tensor, cosines: Tensor) -> Tensor:
+    """1 - |cos| `[p]` of pairs of unit rows; of close pairs |u - v|² / 2, or |u + v|² / 2 if that is less."""
+    distances = 1 - cosines.double()
+    close = (distances < CLOSE).nonzero()[:, 0]
     u, v = left[close].double(), right[close].double()
-    found[close] = torch.minimum((u - v).square().sum(1), (u + v).square().sum(1)) / 2
-    return found
+    distances[close] = torch.minimum((u - v).square().sum(1), (u + v).square().sum(1)) / 2
+    return distances

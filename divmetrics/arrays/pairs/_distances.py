@@ -1,10 +1,11 @@
-"""Squared distances twice over: directly, which is the truth, and by matrix products, which bound it from both sides.
+"""Squared Euclidean distances between the rows of two sets: directly in float64, or bounded by matrix products.
 
-With a = fl(x - c), b = fl(y - c) and any centre c, |x - y|² is close to |a|² + |b|² - 2ab, wrong by at most `bound`
-(|a|² + |b|²): the sum of d products, in whatever order, is off by d u times the sum of their magnitudes (Higham,
-Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1; u is the unit roundoff), and that sum is at most
-|a||b| <= (|a|² + |b|²) / 2; rounding the rows adds 4.1 u, rounding the squared norms 1.1 u, two additions 4.1 u. The
-centre keeps |a| and |b| small for features that lie far from zero, and with them the bound.
+The direct sum of squared differences is the reference. A matrix product is faster and gives lower and upper bounds:
+with a = fl(x - c), b = fl(y - c) and any centre c, |x - y|² differs from |a|² + |b|² - 2ab by at most `bound`
+(|a|² + |b|²). The sum of d products, in whatever order, is off by at most d u times the sum of their magnitudes
+(Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1; u is the unit roundoff), and that sum is
+at most |a||b| <= (|a|² + |b|²) / 2; rounding the rows adds 4.1 u, rounding the squared norms 1.1 u, two additions
+4.1 u. The centre keeps |a| and |b| small for features that lie far from zero, and with them the bound.
 """
 
 from __future__ import annotations
@@ -19,18 +20,33 @@ import torch
 from torch import Tensor
 
 BLOCK = 1024
-"""Rows and columns of a block; beside the sheets, the largest thing in memory is a few blocks."""
+"""Rows and columns of a block of pairs; beside the rows themselves, a few blocks are the largest thing in memory."""
 WIDE = 128
-"""From this width on a float32 product saves more than its wider bound costs."""
+"""Number of columns from which a float32 product saves more time than its wider error bound costs."""
 FEW = 1 / 1024
-"""Up to this share of a block's pairs, computing them directly is faster than the block once more in float64."""
+"""Share of a block's pairs up to which computing them directly is faster than repeating the block in float64."""
 
 
 def squared_distances(left: Tensor, right: Tensor, i: Tensor, j: Tensor) -> Tensor:
-    """Squared distances of `left[i]` and `right[j]` `[p]`, float64, computed from differences.
+    """Squared Euclidean distances of pairs of rows, computed directly from their differences.
 
-    A fixed tree of additions: the same two rows give the same bits in any batch, in either order, on any device, so
-    ties are ties.
+    The terms are added in a fixed binary tree: the same two rows give the same bits in any batch, in either order and
+    on any device, so equal distances compare equal.
+
+    Args:
+        left: Rows `[u, d]`.
+        right: Rows `[v, d]`.
+        i: Row numbers `[p]` int64 into `left`, one a pair.
+        j: Row numbers `[p]` int64 into `right`.
+
+    Returns:
+        `[p]` float64, in feature units squared.
+
+    Example:
+        >>> import torch
+        >>> left, right = torch.tensor([[0.0, 0.0], [1.0, 1.0]]), torch.tensor([[3.0, 4.0]])
+        >>> squared_distances(left, right, torch.tensor([0, 1]), torch.tensor([0, 0])).tolist()
+        [25.0, 13.0]
     """
     step = max(1, 2**18 // left.shape[1])  # stays in cache
     parts = zip(torch.split(i, step), torch.split(j, step), strict=True)
@@ -38,7 +54,7 @@ def squared_distances(left: Tensor, right: Tensor, i: Tensor, j: Tensor) -> Tens
 
 
 def _tree_sum(terms: Tensor) -> Tensor:
-    """Row sums of `[p, d]`, overwriting it."""
+    """Row sums of `[p, d]` by halving the columns until one is left; overwrites its argument."""
     width = terms.shape[1]
     while width > 1:
         half = width // 2
@@ -48,19 +64,26 @@ def _tree_sum(terms: Tensor) -> Tensor:
 
 
 def blocks(n: int) -> list[slice]:
-    """`range(n)` in slices of `BLOCK`."""
+    """`range(n)` cut into slices of `BLOCK`; the last may be shorter."""
     return [slice(start, min(start + BLOCK, n)) for start in range(0, n, BLOCK)]
 
 
 def centre_of(left: Tensor, right: Tensor) -> Tensor:
-    """A point `[d]` amid both sets, in the finer of their dtypes. Any would do; a thousand rows find a good one."""
+    """Mean `[d]` of about a thousand rows of each set, in the finer of their dtypes: the centre of the products.
+
+    Any point gives valid bounds; one near the samples gives tight ones.
+    """
     means = [rows[:: 1 + len(rows) // 1024].double().mean(0) for rows in (left, right)]
     return ((means[0] + means[1]) / 2).to(torch.promote_types(left.dtype, right.dtype))
 
 
 @contextmanager
 def ieee_products(device: torch.device) -> Iterator[None]:
-    """Matrix products as IEEE 754 rounds them, whatever the caller allows: no TF32, no bfloat16, no autocast."""
+    """Matrix products inside are rounded as IEEE 754 demands, whatever the caller has set: no TF32, bfloat16, autocast.
+
+    Args:
+        device: Where the products run.
+    """
     before = _product_precision()
     try:
         _product_precision("ieee", "ieee")
@@ -71,7 +94,7 @@ def ieee_products(device: torch.device) -> Iterator[None]:
 
 
 def _product_precision(*wanted: str) -> tuple[str, ...]:
-    """Set the precision of float32 products on CUDA and CPU to `wanted`, if given; returns what it was."""
+    """Set the precision of float32 products on CUDA and CPU to `wanted`, if given; returns the previous setting."""
     if hasattr(torch.backends.cuda.matmul, "fp32_precision"):
         switches = (torch.backends.cuda.matmul, torch.backends.mkldnn.matmul)  # type: ignore[attr-defined]
         before = tuple(switch.fp32_precision for switch in switches)
@@ -86,15 +109,15 @@ def _product_precision(*wanted: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, eq=False)
 class BoundedMatrix:
-    """A set ready for products, centred and in a working precision, and what rounding can do to each row."""
+    """The centred rows of a set in working precision, with a bound on the rounding error of distances to each row."""
 
-    rows: Tensor  # [u, d] float32 or float64
-    low: Tensor  # [u] same dtype, (1 - bound) |row|²
-    error_bound: Tensor  # [u] float64, 2 bound |row|²
+    rows: Tensor  # [u, d] float32 or float64, centred
+    low: Tensor  # [u] same dtype, (1 - bound) |row|²: its share of a lower bound of a squared distance
+    error_bound: Tensor  # [u] float64, 2 bound |row|²: its share of the gap between lower and upper bound
 
     @classmethod
     def of(cls, features: Tensor, centre: Tensor, dtype: torch.dtype) -> Self:
-        """Centre `features` `[u, d]` at `centre` `[d]`, round to `dtype`."""
+        """Centre `features` `[u, d]` at `centre` `[d]` and round them to `dtype`."""
         width, finest = features.shape[1], torch.promote_types(centre.dtype, dtype)
         rows = torch.empty_like(features, dtype=dtype)
         norms = torch.empty(len(features), dtype=torch.float64, device=features.device)
@@ -108,14 +131,23 @@ class BoundedMatrix:
 
     @property
     def usable(self) -> bool:
-        """Whether squares stay far from overflow and underflow."""
+        """Whether squared norms stay far from overflow and underflow of float32."""
         return 1e-30 < float(self.error_bound.max()) < 1e25
 
 
 def lower_bounds(left: BoundedMatrix, right: BoundedMatrix, rows: slice | Tensor, columns: slice) -> Tensor:
-    """Lower bounds of the squared distances of a block `[rows, columns]`, in the sheets' precision.
+    """Lower bounds of the squared distances of a block of pairs, from one matrix product.
 
-    Adding the doubts of the row and of the column to one gives an upper bound.
+    A lower bound plus the `error_bound` of its row and of its column is an upper bound.
+
+    Args:
+        left: The set whose rows are the rows of the block.
+        right: The set whose rows are its columns.
+        rows: Which rows of `left`.
+        columns: Which rows of `right`.
+
+    Returns:
+        `[rows, columns]`, in the precision of the two matrices.
     """
     products = left.rows[rows] @ right.rows[columns].T
     return torch.add(left.low[rows][:, None], products, alpha=-2, out=products).add_(right.low[columns])
@@ -123,7 +155,7 @@ def lower_bounds(left: BoundedMatrix, right: BoundedMatrix, rows: slice | Tensor
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """All pairs of two sets (or of one with itself), looked at block by block."""
+    """Distance bounds of all pairs of two sets, or of one set with itself, evaluated block by block."""
 
     left: Tensor  # [u, d]
     right: Tensor  # [v, d]
@@ -135,12 +167,12 @@ class Pairs:
 
     @cached_property
     def float64(self) -> tuple[BoundedMatrix, BoundedMatrix]:
-        """Both sides in float64."""
+        """Both sets in float64."""
         return self._matrices(torch.float64)
 
     @cached_property
     def float32(self) -> tuple[BoundedMatrix, BoundedMatrix]:
-        """Both sides in float32 where that pays and holds, else `float64`."""
+        """Both sets in float32 where that is faster and its bounds are valid, else `float64`."""
         if self.left.shape[1] >= WIDE:
             matrices = self._matrices(torch.float32)
             if all(matrix.usable for matrix in matrices):
@@ -150,9 +182,18 @@ class Pairs:
     def settle(
         self, rows: slice, columns: slice, i: Tensor, j: Tensor, low: Tensor, unsure: Callable[[Tensor, Tensor], Tensor]
     ) -> Tensor:
-        """Squared distances `[p]` float64 of the pairs (i, j) of a block: exact where that matters, else a lower bound.
+        """Squared distances of some pairs of a block: exact where their bounds leave a comparison open.
 
-        `low` holds the block's `lower_bounds` of `float32`; `unsure(least, most)` says where bounds do not do.
+        Args:
+            rows: Rows of the block.
+            columns: Columns of the block.
+            i: Row `[p]` of each pair within the block.
+            j: Column `[p]` of each pair within the block.
+            low: `lower_bounds` of the block, from `float32`.
+            unsure: Lower and upper bounds `[p]` -> `[p]` bool, where they do not decide the comparison.
+
+        Returns:
+            `[p]` float64: the exact squared distance where `unsure`, else a lower bound on the same side.
         """
         least, most = _bounds(self.float32, rows, columns, i, j, low)
         undecided = unsure(least, most)
@@ -167,6 +208,6 @@ class Pairs:
 def _bounds(
     matrices: tuple[BoundedMatrix, BoundedMatrix], rows: slice, columns: slice, i: Tensor, j: Tensor, low: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Lower and upper bounds `[p]` float64 of the pairs (i, j) of a block whose lower bounds are `low`."""
+    """Lower and upper bounds `[p]` float64 of the squared distances of pairs (i, j), from a block's lower bounds."""
     least = low[i, j].double()
     return least, least + matrices[0].error_bound[rows][i] + matrices[1].error_bound[columns][j]

@@ -1,10 +1,11 @@
-"""The sampling variance of metrics that look at neighbours, from halves of the samples.
+"""Sampling variance of nearest-neighbour metrics from half-samples, by two estimates and their mean.
 
-Two estimates, of which each alone is off by up to a third of the standard error, in opposite directions as a rule.
-The spread over half-samples counts what hangs on pairs of samples too often, for a half has other neighbours (Efron and
+Each estimate alone is off by up to a third of the standard error, usually in opposite directions. The variance over
+half-samples counts the contributions of pairs of samples too often, because each half has other neighbours (Efron and
 Stein 1981, doi:10.1214/aos/1176345462). Two disjoint halves are independent, so that their difference has exactly twice
-the variance at half size; but the step to full size rests on 1/n, and hubs of many dimensions add to that. The mean of
-both was within a fifth of the truth on shifted, dropped and shrunken Gaussians of 16 and 64 dimensions.
+the variance at half the size; but scaling that to the full size assumes a variance in 1/n, and hubs in high dimensions
+deviate from it. The mean of both was within a fifth of the true standard error on shifted, dropped and shrunken
+Gaussians of 16 and 64 dimensions.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from divmetrics.arrays.splits import ABSENT, FAKE, REAL, Pool, Splits
 from divmetrics.records.metric import ReplicateCost, UncertaintySpec, Variance
 
 HALF_PAIRS = 40
-"""Pairs of halves; the error of a standard error from 40 is 11 %."""
+"""Pairs of disjoint halves; a standard error estimated from 40 is itself off by 11 %."""
 
 
 def neighbour_uncertainty(
@@ -31,9 +32,17 @@ def neighbour_uncertainty(
     replicate_cost: ReplicateCost | None = None,
     pairs: int = HALF_PAIRS,
 ) -> UncertaintySpec:
-    """How sure a metric of neighbours is: halves for the interval, re-splits for the null, both by `resample`.
+    """Uncertainty of a nearest-neighbour metric: half-samples for its interval, permutations for its null band.
 
-    `relative`: errors of half-samples are in proportion to the value, for one that grows with the sample size.
+    Args:
+        resample: `(pool, splits, **options)` -> `[B]`, the value on each split.
+        relative: Whether errors of half-samples are in proportion to the value, as for one that grows with the sample
+            size (default False).
+        replicate_cost: What one replicate costs, which decides how many are drawn (default None).
+        pairs: Number of pairs of disjoint halves (default 40).
+
+    Returns:
+        The field `uncertainty` of a metric.
     """
 
     def variance(pool: Pool, **options: Any) -> float | None:
@@ -49,7 +58,17 @@ def neighbour_uncertainty(
 def half_sample_variance(
     pool: Pool, resample: Callable[[Splits], Tensor], *, pairs: int = HALF_PAIRS, relative: bool = False
 ) -> float | None:
-    """Variance of a value that `resample` computes on splits; None where too few halves can be measured."""
+    """Sampling variance of a value: the mean of its estimates from half-samples and from disjoint pairs of them.
+
+    Args:
+        pool: The real and fake samples.
+        resample: Splits -> `[B]`, the value on each of them; not finite where it cannot be computed.
+        pairs: Number of pairs of disjoint halves (default 40).
+        relative: Whether errors of half-samples are in proportion to the value (default False).
+
+    Returns:
+        The variance at full size; None where fewer than three pairs have finite values.
+    """
     values = resample(disjoint_halves(pool).first(2 * pairs) if pairs < HALF_PAIRS else disjoint_halves(pool))
     both = np.asarray(values, np.float64).reshape(-1, 2)
     both = both[np.isfinite(both).all(1)]
@@ -58,18 +77,25 @@ def half_sample_variance(
     kept = pool.m // 2
     single = both.var(ddof=1) * kept / (pool.m - kept)
     disjoint = np.square(both[:, 0] - both[:, 1]).mean() / 2 * kept / pool.m
-    found = float(single + disjoint) / 2
+    variance = float(single + disjoint) / 2
     if relative and both.mean() > 0:
         (value,) = resample(identity_split(pool)).tolist()
-        found *= (value / float(both.mean())) ** 2
-    return found if np.isfinite(found) else None
+        variance *= (value / float(both.mean())) ** 2
+    return variance if np.isfinite(variance) else None
 
 
 def disjoint_halves_variance(pool: Pool, resample: Callable[[Splits], Tensor | np.ndarray]) -> float:
-    """Variance of a value from disjoint halves alone: as far off as 1/n is, but right where the value bends at 0.
+    """Sampling variance of a value from the differences of disjoint halves alone, `HALF_PAIRS` degrees of freedom.
 
-    A sum of absolute differences, say, of which single halves hold those of the whole set beneath their own. Its
-    estimate has `HALF_PAIRS` degrees of freedom.
+    It assumes a variance in 1/n, and it stays right where the value has a kink at 0, as a sum of absolute differences
+    has: the differences of a half-sample are then dominated by its own noise, which hides those of the whole set.
+
+    Args:
+        pool: The real and fake samples.
+        resample: Splits -> `[B]`, the value on each of them.
+
+    Returns:
+        The variance at full size.
     """
     both = np.asarray(resample(disjoint_halves(pool)), np.float64).reshape(-1, 2)
     return float(np.square(both[:, 0] - both[:, 1]).mean() / 2 * (pool.m // 2) / pool.m)
@@ -78,8 +104,15 @@ def disjoint_halves_variance(pool: Pool, resample: Callable[[Splits], Tensor | n
 def half_sample_error(pool: Pool, resample: Callable[[Splits], Tensor]) -> float | None:
     """Standard error of a nearly normal value from the spread over half-samples; `HALF_PAIRS` degrees of freedom.
 
-    For means of counts that are cut off, of which no few pairs make much: within a tenth of the truth where hubs make
-    disjoint halves, and so `half_sample_variance`, too sure. None where too few halves can be measured.
+    For means of capped counts, to which no few pairs contribute much: there it is within a tenth of the truth, while
+    hubs make disjoint halves, and with them `half_sample_variance`, too small.
+
+    Args:
+        pool: The real and fake samples.
+        resample: Splits -> `[B]`, the value on each of them; not finite where it cannot be computed.
+
+    Returns:
+        The standard error at full size; None where fewer than a quarter of the half-samples have finite values.
     """
     values = np.asarray(resample(disjoint_halves(pool)), np.float64)
     values = values[np.isfinite(values)]
@@ -88,12 +121,12 @@ def half_sample_error(pool: Pool, resample: Callable[[Splits], Tensor]) -> float
 
 
 def identity_split(pool: Pool) -> Splits:
-    """The one split that leaves the sides of `pool` as they are."""
+    """The one split that assigns the real samples of `pool` to the real side and the fake ones to the fake side."""
     return Splits(torch.tensor([REAL] * pool.n + [FAKE] * pool.m, dtype=torch.uint8)[None])
 
 
 def disjoint_halves(pool: Pool) -> Splits:
-    """`2 PAIRS` half-samples, each second one of what the one before it left over; remembered beside the pool."""
+    """`2 HALF_PAIRS` half-samples in disjoint pairs: each second one is drawn from what the first left; memoised."""
     return once((pool,), "disjoint halves", lambda: _disjoint_halves(pool))
 
 

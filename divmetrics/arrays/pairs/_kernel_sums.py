@@ -1,4 +1,4 @@
-"""Sums of kernels over pairs, block by block: of each sample with its own side and with the other, and over splits."""
+"""Sums of a kernel over all pairs of samples, block by block: for each sample and in total, also on many splits."""
 
 from __future__ import annotations
 
@@ -16,18 +16,21 @@ from divmetrics.arrays.splits import FAKE, REAL, Splits
 from divmetrics.arrays.summaries import Rows, same_width
 
 MANY = 1024
-"""Samples from which a typical distance is taken; its error is then below 1 %."""
+"""Greatest number of rows that the median distance is computed from; its error is then below 1 %."""
 
 
 class Kernel(Protocol):
-    """A function of an inner product or of a distance, both of which are `weight` ab + a term a row + one a column."""
+    """A kernel that is a function of the inner product or of the squared distance of two rows.
+
+    Either is `weight` times the product of the centred rows, plus a term of each row.
+    """
 
     @property
     def weight(self) -> float:
-        """What the products of the centred rows are multiplied by."""
+        """Factor of the products of the centred rows."""
 
-    def terms(self, factors: CentredRows) -> Tensor:
-        """What is added for each row, `[n]` float64."""
+    def terms(self, rows: CentredRows) -> Tensor:
+        """Term of each row, `[n]` float64."""
 
     def __call__(self, block: Tensor) -> Tensor:
         """Kernel values of a float64 block, in place."""
@@ -35,16 +38,16 @@ class Kernel(Protocol):
 
 @dataclass(frozen=True)
 class PolynomialKernel:
-    """The kernel (gamma xy + coef0) ** degree."""
+    """The polynomial kernel (gamma x'y + coef0) ** degree."""
 
     degree: int
     gamma: float
     coef0: float
     weight: float = field(default=1.0, init=False)
 
-    def terms(self, factors: CentredRows) -> Tensor:
-        """xy = ab + shift_x + shift_y."""
-        return factors.shift
+    def terms(self, rows: CentredRows) -> Tensor:
+        """Shifts `[n]`: x'y = a'b + shift_x + shift_y."""
+        return rows.shift
 
     def __call__(self, block: Tensor) -> Tensor:
         """Kernel values of a block of inner products, in place."""
@@ -53,34 +56,34 @@ class PolynomialKernel:
 
 @dataclass(frozen=True)
 class GaussianKernel:
-    """The kernel exp(-|x - y|² / (2 sigma²)); its square is the one of sigma / sqrt 2."""
+    """The Gaussian kernel exp(-|x - y|² / (2 sigma²)), sigma in feature units; its square is that of sigma / sqrt 2."""
 
     sigma: float
     weight: float = field(default=-2.0, init=False)
 
-    def terms(self, factors: CentredRows) -> Tensor:
-        """|x - y|² = -2ab + |a|² + |b|²."""
-        return factors.square
+    def terms(self, rows: CentredRows) -> Tensor:
+        """Squared norms `[n]`: |x - y|² = -2 a'b + |a|² + |b|²."""
+        return rows.square
 
     def __call__(self, block: Tensor) -> Tensor:
-        """Kernel values of a block of squared distances, in place; below 0 they are round-off of equal rows."""
+        """Kernel values of a block of squared distances, in place; negative ones are round-off of equal rows."""
         return block.clamp_(min=0).mul_(-0.5 / self.sigma**2).exp_()
 
 
 @dataclass(frozen=True, eq=False)
 class CentredRows:
-    """Rows such that xy = ab + shift_x + shift_y with a = x - c: what float32 rounds is small, the rest is float64.
+    """Rows a = x - c about a centre c, and the float64 terms that restore their inner products: x'y = a'b + shifts.
 
-    A polynomial kernel is not translation invariant, so the means cannot just be dropped.
+    Float32 rounds only the small a'b. A polynomial kernel is not translation invariant, so the centre must be restored.
     """
 
     rows: Tensor  # [n, d] centred, in the precision of the features
-    shift: Tensor  # [n] float64, cx - cc / 2
-    square: Tensor  # [n] float64, aa
+    shift: Tensor  # [n] float64, c'x - c'c / 2
+    square: Tensor  # [n] float64, |a|²
 
     @classmethod
     def of(cls, features: Tensor, centre: Tensor) -> CentredRows:
-        """Factors of `features` `[n, d]` about `centre` `[d]`."""
+        """Rows of `features` `[n, d]` about `centre` `[d]`."""
         exact = centre.double()
         rows = features - centre
         shift = torch.cat([features[part].double() @ exact for part in blocks(len(features))])
@@ -92,42 +95,66 @@ class CentredRows:
 
 
 def kernel_matrix(left: CentredRows, right: CentredRows, kernel: Kernel) -> Tensor:
-    """The kernel of all pairs, `[n, m]` float64."""
+    """Kernel matrix `[n, m]` float64 of all pairs of rows."""
     products = (left.rows @ right.rows.T).double().mul_(kernel.weight)
     return kernel(products.add_(kernel.terms(left)[:, None]).add_(kernel.terms(right)))
 
 
 @dataclass(frozen=True, eq=False)
 class KernelSums:
-    """Sums of a kernel over the pairs of two sets, or over the pairs of two different samples of one."""
+    """Sums of a kernel over all pairs of two sets, or over all pairs of two different samples of one set."""
 
-    left: Tensor  # [n] over the partners of each sample
-    right: Tensor  # [m]; of one set the same as `left`
+    left: Tensor  # [n] float64, over the partners of each sample
+    right: Tensor  # [m] float64; for one set the same as `left`
     squares: float
-    """Sum of the squared kernel; of one set over ordered pairs."""
+    """Sum of the squared kernel; for one set over ordered pairs."""
 
     @property
     def total(self) -> float:
-        """Sum of the kernel; of one set over ordered pairs."""
+        """Sum of the kernel; for one set over ordered pairs."""
         return float(self.left.sum())
 
 
 def kernel_sums_within(rows: Rows, kernel: Kernel) -> KernelSums:
-    """Sums over all pairs of two different samples of a set; remembered beside it."""
+    """Kernel sums over all pairs of two different samples of a set; computed once for each set and kernel.
+
+    Args:
+        rows: Samples `[n, d]`.
+        kernel: Gaussian or polynomial kernel.
+
+    Returns:
+        The sums, float64.
+
+    Example:
+        >>> from divmetrics.arrays.summaries import Rows
+        >>> kernel_sums_within(Rows.from_array([[1.0], [2.0], [3.0]]), PolynomialKernel(1, 1.0, 0.0)).left.tolist()
+        [5.0, 8.0, 9.0]
+    """
 
     def compute() -> KernelSums:
         with ieee_products(rows.features.device):
-            factors = CentredRows.of(rows.features, centre_of(rows.features, rows.features))
-            return _sums(factors, factors, kernel)
+            centred = CentredRows.of(rows.features, centre_of(rows.features, rows.features))
+            return _sums(centred, centred, kernel)
 
     return once((rows,), ("kernel sums within", kernel), compute)
 
 
 def kernel_sums(real: Rows, fake: Rows, kernel: Kernel) -> tuple[KernelSums, KernelSums, KernelSums]:
-    """Sums within the reals, within the fakes and across; remembered beside the two sets.
+    """Kernel sums within the real samples, within the fake samples and across; computed once for each pair of sets.
 
-    All about one centre, so that what rounding does to a row is the same in all three and cancels in their difference.
-    Raises FeatureError on different widths.
+    All are computed about one centre, so that the rounding of a row is the same in all three and cancels in their
+    difference.
+
+    Args:
+        real: Real samples `[n, d]`.
+        fake: Fake samples `[m, d]`.
+        kernel: Gaussian or polynomial kernel.
+
+    Returns:
+        The three sums, float64.
+
+    Raises:
+        FeatureError: The two sets have different numbers of columns.
     """
 
     def compute() -> tuple[KernelSums, KernelSums, KernelSums]:
@@ -141,19 +168,19 @@ def kernel_sums(real: Rows, fake: Rows, kernel: Kernel) -> tuple[KernelSums, Ker
 
 
 def _tasks(n: int, m: int | None) -> list[tuple[slice, slice]]:
-    """Blocks of n rows and m columns; of one set (m None) those on and above the diagonal."""
+    """Blocks of n rows and m columns; for one set (m None) those on and above the diagonal."""
     columns = blocks(n if m is None else m)
     return [(r, c) for r in blocks(n) for c in columns if m is not None or r.start <= c.start]
 
 
 def _sums(left: CentredRows, right: CentredRows, kernel: Kernel) -> KernelSums:
-    """Row and column sums; each block keeps its own, so that any number of processes adds them in one order."""
+    """Row and column sums; kept apart for each block, so that any number of processes adds them in the same order."""
     same = left is right
     tasks = _tasks(len(left.rows), None if same else len(right.rows))
 
     def share(mine: range) -> Tensor:
-        found = torch.zeros(len(mine), 2, BLOCK + 1, dtype=torch.float64, device=left.rows.device)
-        for slot, (rows, columns) in zip(found, tasks[mine.start : mine.stop], strict=True):
+        of_blocks = torch.zeros(len(mine), 2, BLOCK + 1, dtype=torch.float64, device=left.rows.device)
+        for slot, (rows, columns) in zip(of_blocks, tasks[mine.start : mine.stop], strict=True):
             block = kernel_matrix(left[rows], right[columns], kernel)
             if same and rows == columns:
                 block.fill_diagonal_(0)
@@ -161,60 +188,81 @@ def _sums(left: CentredRows, right: CentredRows, kernel: Kernel) -> KernelSums:
             if not (same and rows == columns):
                 slot[1, : block.shape[1]] = block.sum(0)
             slot[0, -1] = block.square_().sum() * (2 if same and rows != columns else 1)
-        return found
+        return of_blocks
 
-    found = dist.spread(len(tasks), share)
-    of_rows, of_columns = (found.new_zeros(len(side.rows)) for side in (left, right))
-    for slot, (rows, columns) in zip(found, tasks, strict=True):
+    of_blocks = dist.spread(len(tasks), share)
+    of_rows, of_columns = (of_blocks.new_zeros(len(side.rows)) for side in (left, right))
+    for slot, (rows, columns) in zip(of_blocks, tasks, strict=True):
         of_rows[rows] += slot[0, : rows.stop - rows.start]
         of_columns[columns] += slot[1, : columns.stop - columns.start]
     if same:
         of_rows = of_columns = of_rows + of_columns
-    return KernelSums(of_rows, of_columns, float(found[:, 0, -1].sum()))
+    return KernelSums(of_rows, of_columns, float(of_blocks[:, 0, -1].sum()))
 
 
 @dataclass(frozen=True, eq=False)
 class KernelSumsOnSplits:
-    """Sums of a kernel for each split of a pool, `[B]` float64: over pairs within each side and across."""
+    """Sums of a kernel over pairs within each side and across the sides, on each split of a pool; `[B]` float64."""
 
-    real: Tensor  # over unordered pairs of two different reals
-    fake: Tensor
-    across: Tensor
-    n: Tensor  # reals of each split
-    m: Tensor
+    real: Tensor  # over unordered pairs of two different real samples
+    fake: Tensor  # the same of fake samples
+    across: Tensor  # over pairs of a real and a fake sample
+    n: Tensor  # number of real samples
+    m: Tensor  # number of fake samples
 
 
 def kernel_sums_on_splits(whole: Rows, kernel: Kernel, splits: Splits) -> KernelSumsOnSplits:
-    """The sums of all splits from one pass: each block of the kernel is multiplied with who is real and who is fake."""
+    """Kernel sums on every split of a pool, from one pass: blocks of the kernel times the indicators of the sides.
+
+    Args:
+        whole: The pooled samples `[N, d]`, real ones first.
+        kernel: Gaussian or polynomial kernel.
+        splits: B assignments of them to the two sides.
+
+    Returns:
+        The sums, `[B]` float64 each.
+    """
     with ieee_products(whole.features.device):
-        factors = CentredRows.of(whole.features, centre_of(whole.features, whole.features))
-        side = splits.side.T.to(factors.rows.device)  # [n + m, B]
+        centred = CentredRows.of(whole.features, centre_of(whole.features, whole.features))
+        side = splits.side.T.to(centred.rows.device)  # [n + m, B]
         reals, fakes = (side == REAL).double(), (side == FAKE).double()
         both, count = torch.cat([reals, fakes], 1), len(splits)
         tasks = _tasks(whole.n, None)
 
         def share(mine: range) -> Tensor:
-            found = torch.zeros(len(mine), 3, count, dtype=torch.float64, device=side.device)
-            for slot, (rows, columns) in zip(found, tasks[mine.start : mine.stop], strict=True):
-                block = kernel_matrix(factors[rows], factors[columns], kernel)
+            of_blocks = torch.zeros(len(mine), 3, count, dtype=torch.float64, device=side.device)
+            for slot, (rows, columns) in zip(of_blocks, tasks[mine.start : mine.stop], strict=True):
+                block = kernel_matrix(centred[rows], centred[columns], kernel)
                 if rows == columns:
-                    block.fill_diagonal_(0).mul_(0.5)  # holds both orders of a pair
+                    block.fill_diagonal_(0).mul_(0.5)  # it holds both orders of a pair
                 partners = block @ both[columns]
                 with_reals, with_fakes = partners[:, :count], partners[:, count:]
                 slot[0] = (reals[rows] * with_reals).sum(0)
                 slot[1] = (fakes[rows] * with_fakes).sum(0)
                 slot[2] = (reals[rows] * with_fakes).sum(0) + (fakes[rows] * with_reals).sum(0)
-            return found
+            return of_blocks
 
         total = dist.spread(len(tasks), share).sum(0)
     return KernelSumsOnSplits(total[0], total[1], total[2], reals.sum(0), fakes.sum(0))
 
 
 def median_distance(features: Tensor) -> float:
-    """Median distance of two different rows of `[n, d]`, the usual bandwidth of a Gaussian kernel; 1 if all coincide.
+    """Median distance of two different rows, the usual bandwidth of a Gaussian kernel ("median heuristic").
 
-    Repeated rows are left out, for a bandwidth of 0 sees nothing. Beyond `MANY` rows it is taken over that many of
-    them, evenly spread in the order of their distance from the mean, which no shuffling or rotation changes.
+    Pairs of equal rows are left out, because a bandwidth of 0 distinguishes nothing. Of more than `MANY` rows it is
+    computed from that many of them, evenly spaced in the order of their distance from the mean, which no shuffling or
+    rotation changes.
+
+    Args:
+        features: Rows `[n, d]`.
+
+    Returns:
+        The distance in feature units; 1 if all rows coincide.
+
+    Example:
+        >>> import torch
+        >>> median_distance(torch.tensor([[0.0], [1.0], [4.0], [4.0]]))  # of the distances 1, 3, 3, 4 and 4
+        3.0
     """
     rows = float64(features)
     rows = rows - rows.mean(0)

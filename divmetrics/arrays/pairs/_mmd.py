@@ -1,4 +1,4 @@
-"""The maximum mean discrepancy: what kernel sums say of two sets, how sure that is, and what any split would score."""
+"""Squared maximum mean discrepancy (MMD) of two sample sets: value, sampling variance, splits and subsets."""
 
 from __future__ import annotations
 
@@ -22,18 +22,37 @@ from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import TooFewSamples, UsageError
 
 Subset = tuple[Tensor, Tensor]
-"""Row numbers of one subset of the reals and one of the fakes, int64."""
+"""Row numbers of a subset of the real samples and of a subset of the fake samples, int64 `[size]` each."""
 FLOOR = 0.7
-"""Of the pairs' part a variance is at least this much. The other part has mean 0 where distributions are equal, and to
-cut it off at 0 would make intervals there 10 % too wide; without a floor, low values would have too narrow ones."""
+"""Least variance, as a fraction of the contribution of pairs. The contribution of single samples has mean 0 where the
+distributions are equal: cut off at 0 it would make intervals there 10 % too wide, without a floor low values would have
+intervals that are too narrow."""
 
 
 def mmd2(real: Rows, fake: Rows, kernel: Kernel, *, unbiased: bool = True) -> float:
-    """Squared maximum mean discrepancy, U-statistic over all pairs; may be negative. Gretton 2012, eq. 3.
+    """Squared maximum mean discrepancy (unbiased U-statistic over all pairs, may be negative). Gretton 2012, eq. 3.
 
     Sums are float64; products have the precision of the features, which are centred first.
-    `unbiased=False` counts each sample with itself too, for kernels with k(x, x) = 1 (eq. 5).
-    Raises TooFewSamples below two rows per side, where unbiased.
+
+    Args:
+        real: Real samples `[n, d]`.
+        fake: Fake samples `[m, d]`.
+        kernel: Gaussian or polynomial kernel.
+        unbiased: False for the biased estimate, which pairs each sample with itself too (eq. 5); for kernels with
+            k(x, x) = 1 (default True).
+
+    Returns:
+        The estimate; 0 in expectation for equal distributions where unbiased.
+
+    Raises:
+        TooFewSamples: A side has fewer than two samples, where unbiased.
+        FeatureError: The two sets have different numbers of columns.
+
+    Example:
+        >>> from divmetrics.arrays.pairs._kernel_sums import PolynomialKernel
+        >>> real, fake = Rows.from_array([[0.0], [2.0]]), Rows.from_array([[3.0], [5.0]])
+        >>> mmd2(real, fake, PolynomialKernel(1, 1.0, 0.0))  # 0 * 2 + 3 * 5 - 2 * 1 * 4
+        7.0
     """
     n, m = real.n, fake.n
     if unbiased and min(n, m) < 2:
@@ -46,7 +65,15 @@ def mmd2(real: Rows, fake: Rows, kernel: Kernel, *, unbiased: bool = True) -> fl
 
 
 def mmd2_on_splits(sums: KernelSumsOnSplits, *, unbiased: bool = True) -> Tensor:
-    """`mmd2` of each split, `[B]`; NaN where a side has too few samples."""
+    """`mmd2` on every split of a pool.
+
+    Args:
+        sums: Kernel sums on the B splits.
+        unbiased: As in `mmd2` (default True).
+
+    Returns:
+        `[B]` float64; NaN where a side has too few samples.
+    """
     n, m, between = sums.n, sums.m, sums.across / (sums.n * sums.m)
     if not unbiased:
         return (2 * sums.real + n) / n**2 + (2 * sums.fake + m) / m**2 - 2 * between
@@ -54,13 +81,21 @@ def mmd2_on_splits(sums: KernelSumsOnSplits, *, unbiased: bool = True) -> Tensor
 
 
 def mmd2_variance(real: Rows, fake: Rows, kernel: Kernel, size: int | None = None) -> float | None:
-    """Sampling variance of `mmd2`, both sides random; None below four rows a side.
+    """Sampling variance of `mmd2` over draws of both sides, by Hoeffding's decomposition of the U-statistic.
 
-    Hoeffding's decomposition has two parts. What single samples do, 4 s²/n of each side with s² the variance of their
-    mean kernel with the own side less that with the other, rules off the null. What pairs do, the squares of the doubly
-    centred kernel, is all there is where the distributions are equal; 4 s²/n counts it twice, so once is taken off
-    (the jackknife, which does not, is twice too wide there). The pairs' part is a lower bound; see `FLOOR`.
-    `size`: of samples of that size on both sides, drawn from the same distributions.
+    Single samples contribute 4 s²/n on each side, s² the variance over samples of their mean kernel with their own
+    side less that with the other; this dominates where the distributions differ. Pairs contribute the mean square of
+    the doubly centred kernel, which is all there is where the distributions are equal. 4 s²/n counts it twice, so it is
+    subtracted once (the jackknife does not, and is twice too wide there). For the lower limit see `FLOOR`.
+
+    Args:
+        real: Real samples `[n, d]`.
+        fake: Fake samples `[m, d]`.
+        kernel: Gaussian or polynomial kernel.
+        size: Sample size on both sides that the variance is for (default None: those given).
+
+    Returns:
+        The variance; None below four samples a side.
     """
     n, m = real.n, fake.n
     if min(n, m) < 4:
@@ -68,7 +103,8 @@ def mmd2_variance(real: Rows, fake: Rows, kernel: Kernel, size: int | None = Non
     own_real, own_fake, cross = kernel_sums(real, fake, kernel)
     real_score = own_real.left / (n - 1) - cross.left / m
     fake_score = own_fake.left / (m - 1) - cross.right / n
-    in_real, in_fake, between = centred_square(own_real, n), centred_square(own_fake, m), _crossed_square(cross, n, m)
+    in_real, in_fake = centred_square(own_real, n), centred_square(own_fake, m)
+    between = _centred_square_across(cross, n, m)
     single_real = float(real_score.var()) - in_real / (n - 1) - between / m
     single_fake = float(fake_score.var()) - in_fake / (m - 1) - between / n
     n, m = size or n, size or m
@@ -83,19 +119,32 @@ def centred_square(sums: KernelSums, n: int) -> float:
     return max(total, 0.0) / (n * (n - 3))
 
 
-def _crossed_square(sums: KernelSums, n: int, m: int) -> float:
-    """The same across two sets."""
+def _centred_square_across(sums: KernelSums, n: int, m: int) -> float:
+    """Mean square of the doubly centred kernel across n and m samples, with n - 1 and m - 1 degrees of freedom."""
     rows, columns = float(sums.left.square().sum()), float(sums.right.square().sum())
     return max(sums.squares - rows / m - columns / n + sums.total**2 / (n * m), 0.0) / ((n - 1) * (m - 1))
 
 
 def mmd2_of_subsets(real: Tensor, fake: Tensor, kernel: Kernel, draws: Sequence[Subset]) -> Tensor:
-    """`mmd2` of each of the subsets that `draws` names, `[len(draws)]` float64. Binkowski 2018, section 4."""
+    """`mmd2` of random subsets of the two sets, as KID averages them. Binkowski 2018, section 4.
+
+    Args:
+        real: Real samples `[n, d]`.
+        fake: Fake samples `[m, d]`.
+        kernel: Gaussian or polynomial kernel.
+        draws: Row numbers of each pair of subsets; see `draw_subsets`.
+
+    Returns:
+        `[len(draws)]` float64.
+
+    Raises:
+        FeatureError: The two sets have different numbers of columns.
+    """
     same_width(real.shape[1], fake.shape[1])
 
     def share(mine: range) -> Tensor:
-        found = [_of_subset(reals[i], fakes[j], kernel) for i, j in draws[mine.start : mine.stop]]
-        return torch.tensor(found, dtype=torch.float64)
+        values = [_mmd2_of_subset(reals[i], fakes[j], kernel) for i, j in draws[mine.start : mine.stop]]
+        return torch.tensor(values, dtype=torch.float64)
 
     with ieee_products(real.device):
         centre = centre_of(real, fake)
@@ -103,19 +152,31 @@ def mmd2_of_subsets(real: Tensor, fake: Tensor, kernel: Kernel, draws: Sequence[
         return dist.spread(len(draws), share)
 
 
-def _of_subset(real: CentredRows, fake: CentredRows, kernel: Kernel) -> float:
-    """The U-statistic of sets of thousands at most, their kernels held whole."""
-    found = -2 * float(kernel_matrix(real, fake, kernel).mean())
+def _mmd2_of_subset(real: CentredRows, fake: CentredRows, kernel: Kernel) -> float:
+    """The U-statistic of sets of at most some thousand rows, from whole kernel matrices."""
+    value = -2 * float(kernel_matrix(real, fake, kernel).mean())
     for side in (real, fake):
         n = len(side.rows)
-        found += float(kernel_matrix(side, side, kernel).fill_diagonal_(0).sum()) / (n * (n - 1))
-    return found
+        value += float(kernel_matrix(side, side, kernel).fill_diagonal_(0).sum()) / (n * (n - 1))
+    return value
 
 
 def draw_subsets(n: int, m: int, subsets: int, size: int, seed: int) -> list[Subset]:
-    """`subsets` draws of `size` different rows of n reals and m fakes: those of torch-fidelity with `rng_seed=seed`.
+    """Random subsets of the real and of the fake samples, those of torch-fidelity with `rng_seed=seed`.
 
-    Raises TooFewSamples where a side has fewer rows than that.
+    Args:
+        n: Number of real samples.
+        m: Number of fake samples.
+        subsets: Number of pairs of subsets.
+        size: Rows of each subset, drawn without replacement.
+        seed: Seed of numpy's legacy generator.
+
+    Returns:
+        Row numbers of each pair of subsets.
+
+    Raises:
+        UsageError: Fewer than 1 subset or than 2 rows are wanted.
+        TooFewSamples: A side has fewer than `size` rows.
     """
     if subsets < 1 or size < 2:
         raise UsageError(f"{subsets} subsets of {size} rows: at least 1 subset of 2 rows is needed.")

@@ -1,12 +1,12 @@
-"""Neighbour lists of a pool: one product over its pairs, after which no split of the pool needs a distance again.
+"""Lists of the nearest real and nearest fake samples of every pooled sample, from one pass over all pairs of a pool.
 
-Each pooled sample keeps its nearest reals and its nearest fakes, so many of each that the ball of a side to which only
-a share of them belongs is found within the lists, but for one chance in a million. What lies beyond is known to lie
-beyond (`reach`), and is looked up again where it matters (`_dense_balls.py`).
+Ball counts and nearest neighbours on any split of the pool are read from these lists. They are so deep that the k-th
+neighbour on a side to which only some of the listed samples belong is missed with a probability of one in a million.
+`reach` says up to which distance a list is complete; what lies beyond is computed again (`_dense_balls.py`).
 
-Distances are estimates, for replicates: float64 products below `WIDE` columns, float32 ones from there on, except where
-neighbours are so close that float32 could not tell them. Copies of a row are at exactly 0, and all are kept as float32,
-which makes equal distances equal again.
+Distances are estimates, for replicates: float64 products below `WIDE` columns, float32 products from there on, except
+where neighbours are too close for float32 to order them. Copies of a row are at exactly 0. All are stored as float32,
+in which equal distances are equal again.
 """
 
 from __future__ import annotations
@@ -25,33 +25,41 @@ from divmetrics.arrays.pairs._unique_rows import UniqueRows
 from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
 
 BLOCK = 2048
-"""Rows and columns of a block."""
+"""Rows and columns of a block of pairs."""
 ROOMY = 48
-"""Least depth: what a few neighbours of half-samples need, so that all of k = 1 to 7 share one pass."""
+"""Least depth of a list: enough for k = 1 to 7 on half-samples, so that all of these share one pass."""
 MOST = 2**25
 """Entries of all lists together: 268 MB."""
 RARE = 1e-6
-"""Chance that a ball is not found within the lists of a sample."""
+"""Probability that the ball of a sample reaches beyond its list."""
 TINY = 1e-30
 """Least squared distance between different rows, in units of the scale."""
 SHARP = 16
-"""A sample whose nearest neighbour is nearer than this many bounds of rounding is listed anew in float64."""
+"""A sample whose nearest neighbour is nearer than this many rounding-error bounds is listed again in float64."""
 
 
 @dataclass(frozen=True, eq=False)
 class NeighbourLists:
-    """The neighbours of N pooled samples, reals and fakes merged, ascending by distance; themselves left out."""
+    """The nearest other samples of each of N pooled samples, of both sides, ascending by distance."""
 
-    index: np.ndarray  # [N, W] int32, places in the pool; N where there are no more
-    squared: np.ndarray  # [N, W] float32, in units of `scale`; inf where there are no more
-    reach: np.ndarray  # [N, 2] float32, up to which squared distance all reals, all fakes are listed
-    depth: int  # listed of each side
-    scale: float
-    in_float64: np.ndarray  # [N] bool, listed in float64
+    index: np.ndarray  # [N, W] int32, numbers of the neighbours in the pool; N where a list has ended
+    squared: np.ndarray  # [N, W] float32, squared distances in units of `scale`; inf where a list has ended
+    reach: np.ndarray  # [N, 2] float32, squared distance up to which all real and all fake samples are listed
+    depth: int  # number of samples of each side that are listed
+    scale: float  # mean squared distance of the pool from its centre, feature units squared
+    in_float64: np.ndarray  # [N] bool, whether the list was computed in float64
 
 
 def neighbour_lists(pool: Pool, depth: int) -> NeighbourLists:
-    """The lists of `pool`, at least `depth` deep; remembered beside it."""
+    """Neighbour lists of a pool; computed again only when deeper ones are needed.
+
+    Args:
+        pool: The real and fake samples.
+        depth: Least number of real and of fake samples that each list must hold.
+
+    Returns:
+        Lists of at least this depth, or of all samples.
+    """
     with growing((pool,), "neighbour lists", list[NeighbourLists]) as deepest_so_far:
         if not deepest_so_far or deepest_so_far[0].depth < min(depth, max(pool.n, pool.m)):
             deepest_so_far[:] = [_compute_lists(pool, depth)]
@@ -59,7 +67,17 @@ def neighbour_lists(pool: Pool, depth: int) -> NeighbourLists:
 
 
 def needed_depths(pool: Pool, splits: Splits, k: int) -> np.ndarray:
-    """How deep lists must be for the k-th nearest of the own side `[B]`, by the side that is rarest among them."""
+    """Depth that lists must have to hold the k-th nearest sample of the same side on each split.
+
+    Args:
+        pool: The real and fake samples.
+        splits: B assignments of them to the two sides. Counts are taken from the side that is rarest in the real or
+            in the fake part of the pool.
+        k: Rank of the neighbour.
+
+    Returns:
+        `[B]` int.
+    """
     assigned = splits.side.cpu().numpy()
     shares = [
         (part == side).mean(1) for part in (assigned[:, : pool.n], assigned[:, pool.n :]) for side in (REAL, FAKE)
@@ -71,85 +89,85 @@ def needed_depths(pool: Pool, splits: Splits, k: int) -> np.ndarray:
 
 
 def _depth(k: int, share: float) -> int:
-    """Least depth within which k of a `share` are found, but for one chance in a million."""
+    """Least depth at which fewer than k of a `share` of the samples are listed with probability `RARE`: a binomial."""
     tried = np.arange(k, int((k + 40 + 12 * k**0.5) / share) + 1)
     return int(tried[np.argmax(bdtr(k - 1, tried, share) < RARE)])
 
 
 def greatest_depth(pool: Pool) -> int:
-    """The depth that memory allows."""
+    """Greatest depth of the lists of `pool` that memory allows; see `MOST`."""
     return MOST // (2 * (pool.n + pool.m))
 
 
 @dataclass(frozen=True, eq=False)
 class DistanceEstimates:
-    """Squared distances of a pool's samples, a block at a time: estimates in units of `scale`, 0 between copies."""
+    """Estimated squared distances of the samples of a pool, a block at a time, in units of `scale`; 0 for copies."""
 
     matrix: BoundedMatrix  # [N, d]
-    place: Tensor | None  # [N] int64, equal for copies; None where there are none
-    scale: float
+    place: Tensor | None  # [N] int64, number of the unique row of each sample; None where all are unique
+    scale: float  # mean squared norm of the centred rows
 
     @classmethod
     def of(cls, pool: Pool, *, in_float64: bool = False) -> Self:
-        """In float32 where that pays and holds, unless `in_float64`."""
+        """In float32 where that is faster and its error bounds are valid, unless `in_float64`."""
         features = pool.features()
         pairs = Pairs(features, features)
         matrix = pairs.float64[0] if in_float64 else pairs.float32[0]
         norms = matrix.low.double() + matrix.error_bound / 2
         points = UniqueRows.of(features)
-        # Here `lower_bounds` gives no bound but the distance itself: bounds would bring the outer samples closer.
+        # With exact norms `lower_bounds` gives the distance itself: bounds would bring the outer samples closer.
         matrix = replace(matrix, low=norms.to(matrix.low.dtype))
         return cls(matrix, points.place if len(points.rows) < len(features) else None, float(norms.mean()) or 1.0)
 
     @property
     def close(self) -> Tensor:
-        """Squared distance `[N]` below which rounding may confuse the neighbours of each sample; 0 in float64."""
+        """Squared distance `[N]` below which rounding may reorder the neighbours of each sample; 0 in float64."""
         rough = self.matrix.rows.dtype == torch.float32
         return SHARP * self.matrix.error_bound / self.scale * rough
 
     def block(self, rows: Tensor, columns: slice) -> Tensor:
-        """`[len(rows), columns]` float32, inf between a sample and itself."""
+        """Squared distances `[r, c]` float32 of the samples `rows` `[r]` to `columns`; inf from a sample to itself."""
         with ieee_products(rows.device):
-            found = lower_bounds(self.matrix, self.matrix, rows, columns).mul_(1 / self.scale).clamp_(min=TINY).float()
+            block = lower_bounds(self.matrix, self.matrix, rows, columns).mul_(1 / self.scale).clamp_(min=TINY).float()
         if self.place is not None:
-            found[self.place[rows][:, None] == self.place[columns]] = 0
+            block[self.place[rows][:, None] == self.place[columns]] = 0
         own = ((rows >= columns.start) & (rows < columns.stop)).nonzero()[:, 0]
-        found[own, rows[own] - columns.start] = torch.inf
-        return found
+        block[own, rows[own] - columns.start] = torch.inf
+        return block
 
 
 def _compute_lists(pool: Pool, depth: int) -> NeighbourLists:
-    growing = _ListBuilder.of(pool, max(depth, ROOMY))
+    builder = _ListBuilder.of(pool, max(depth, ROOMY))
     estimates = DistanceEstimates.of(pool)
     every = torch.arange(pool.n + pool.m, device=estimates.matrix.rows.device)
-    for own, rows in growing.parts:
-        for other, columns in growing.parts:
+    for own, rows in builder.parts:
+        for other, columns in builder.parts:
             if rows.start <= columns.start:  # each block serves twice, for its rows and for its columns
                 block = estimates.block(every[rows], columns)
-                growing.take(other, every[rows], block, columns.start)
+                builder.insert(other, every[rows], block, columns.start)
                 if rows != columns:
-                    growing.take(own, every[columns], block.T.contiguous(), rows.start)
-    close = growing.nearest() < estimates.close
+                    builder.insert(own, every[columns], block.T.contiguous(), rows.start)
+    close = builder.nearest() < estimates.close
     if bool(close.any()):
         scale = estimates.scale
         estimates = replace(DistanceEstimates.of(pool, in_float64=True), scale=scale)
         for few in torch.split(close.nonzero()[:, 0], BLOCK):
-            growing.forget(few)
-            for side, columns in growing.parts:
-                growing.take(side, few, estimates.block(few, columns), columns.start)
-    return growing.merged(estimates.scale, close)
+            builder.clear(few)
+            for side, columns in builder.parts:
+                builder.insert(side, few, estimates.block(few, columns), columns.start)
+    return builder.merged(estimates.scale, close)
 
 
 @dataclass(frozen=True, eq=False)
 class _ListBuilder:
-    """The lists while blocks come in: of the reals and of the fakes apart, in no order."""
+    """Neighbour lists under construction: real and fake neighbours apart, unordered, extended block by block."""
 
     n: int
     m: int
     parts: list[tuple[int, slice]]
-    """Side (0 reals, 1 fakes) and places of each block of the pool; no block has both."""
-    squared: list[Tensor]  # [N, depth], reals and fakes
-    index: list[Tensor]
+    """Side (0 real, 1 fake) and range of each block of the pool; no block holds both sides."""
+    squared: list[Tensor]  # [N, depth] squared distances, to real and to fake samples
+    index: list[Tensor]  # [N, depth] numbers of those samples
 
     @classmethod
     def of(cls, pool: Pool, depth: int) -> Self:
@@ -164,8 +182,8 @@ class _ListBuilder:
         index = [torch.full(shape, total, dtype=torch.int32, device=device) for shape in shapes]
         return cls(pool.n, pool.m, parts, squared, index)
 
-    def take(self, side: int, rows: Tensor, block: Tensor, start: int) -> None:
-        """Merge a `block` of distances of `rows` to the samples of `side` from place `start` on."""
+    def insert(self, side: int, rows: Tensor, block: Tensor, start: int) -> None:
+        """Merge a `block` `[r, c]` of distances of `rows` to the samples of `side` numbered from `start` on."""
         squared, index = self.squared[side], self.index[side]
         best = block.topk(min(squared.shape[1], block.shape[1]), largest=False, sorted=False)
         values = torch.cat([squared[rows], best.values], 1)
@@ -173,17 +191,17 @@ class _ListBuilder:
         kept = values.topk(squared.shape[1], largest=False, sorted=False)
         squared[rows], index[rows] = kept.values, places.gather(1, kept.indices)
 
-    def forget(self, rows: Tensor) -> None:
+    def clear(self, rows: Tensor) -> None:
         """Empty the lists of `rows`."""
         for squared in self.squared:
             squared[rows] = torch.inf
 
     def nearest(self) -> Tensor:
-        """Squared distance `[N]` of the nearest sample listed."""
+        """Squared distance `[N]` of the nearest listed sample."""
         return torch.cat(self.squared, 1).amin(1)
 
     def merged(self, scale: float, in_float64: Tensor) -> NeighbourLists:
-        """Both lists of each sample as one, ascending."""
+        """The finished lists: both lists of each sample merged, ascending by distance."""
         total = self.n + self.m
         squared, order = torch.cat(self.squared, 1).sort(dim=1, stable=True)
         index = torch.cat(self.index, 1).gather(1, order)

@@ -1,8 +1,8 @@
-"""What all neighbour metrics share: one pass over all pairs, remembered beside the two sets.
+"""The pass over all pairs of real and fake samples that all nearest-neighbour metrics share; its results are memoised.
 
-Whatever is asked first, the pass looks for all that any of them reads, for that costs little beside the products: who
-lies in whose ball, also with radii cut to their median, the smallest ball over each fake, the nearest sample of the
-other side, and the ball that comes closest to each fake for its size.
+Whichever metric comes first, the pass computes what any of them reads, because that costs little beside the matrix
+products: ball counts, also with radii capped at their median, the smallest ball that contains each fake sample, the
+nearest sample of the other side, and the realism score of each fake sample.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import TooFewSamples, UsageError
 
 Ties = Literal["open", "closed"]
+"""Whether a ball contains the samples at exactly its radius: `"closed"` does (see `divmetrics.arrays.pairs`)."""
 
 
 @dataclass(frozen=True, eq=False)
 class NearestSample:
-    """The nearest sample of the other side: its place `[n]` int64 and the distance to it `[n]` float64."""
+    """The nearest sample of the other side, for each sample of one side."""
 
-    index: Tensor
-    distance: Tensor
+    index: Tensor  # [n] int64, its number
+    distance: Tensor  # [n] float64, the distance to it in feature units
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,10 +46,29 @@ class _PairResults:
 
 
 def ball_counts(real: Rows, fake: Rows, k: int, ties: Ties, *, capped: bool = False) -> BallCounts:
-    """Counts `[n]` and `[m]` of who lies in whose k-nearest-neighbour ball; remembered where the pass was made before.
+    """How many samples of one side lie in the k-nearest-neighbour ball of each sample of the other, and the converse.
 
-    `capped`: balls of the reals alone, their radii at most the median of the reals' radii.
-    Raises UsageError on k < 1, TooFewSamples below k + 1 rows a side, FeatureError on different widths.
+    Args:
+        real: Real samples `[n, d]`.
+        fake: Fake samples `[m, d]`.
+        k: Rank of the nearest neighbour that a ball reaches to, within its own set.
+        ties: `"open"` counts distances below the radius, `"closed"` also those equal to it.
+        capped: Count the balls of real samples alone, with radii of at most the median of their radii (default False).
+
+    Returns:
+        Counts `[n]` of the real and `[m]` of the fake samples; exact.
+
+    Raises:
+        UsageError: `k` is below 1.
+        TooFewSamples: A side has k samples or fewer.
+        FeatureError: The two sets have different numbers of columns.
+
+    Example:
+        >>> from divmetrics.arrays.summaries import Rows
+        >>> real, fake = Rows.from_array([[0.0], [1.0], [5.0]]), Rows.from_array([[0.5], [0.6], [9.0]])
+        >>> counts = ball_counts(real, fake, 1, "open")
+        >>> counts.fakes_in_ball.tolist()  # the balls of the real samples have the radii 1, 1 and 4
+        [2, 2, 0]
     """
     with _pair_results(real, fake) as results:
         _extend(results, real, fake, [(k, ties)])
@@ -56,10 +76,19 @@ def ball_counts(real: Rows, fake: Rows, k: int, ties: Ties, *, capped: bool = Fa
 
 
 def capped_balls_within(real: Rows, k: int, ties: Ties) -> Tensor:
-    """How many capped balls of other reals hold each real, `[n]` int64; see `ball_counts`."""
+    """How many capped balls of other real samples contain each real sample; see `ball_counts`.
+
+    Args:
+        real: Real samples `[n, d]`.
+        k: Rank of the nearest neighbour that a ball reaches to; its radius is at most the median of all.
+        ties: `"open"` counts distances below the radius, `"closed"` also those equal to it.
+
+    Returns:
+        `[n]` int64.
+    """
 
     def compute() -> Tensor:
-        points, squared = _radii(real, [k])
+        points, squared = _squared_radii(real, [k])
         closed = torch.tensor([ties == "closed"], device=squared.device)
         return count_balls_within(points, _capped(points, squared), closed)[:, 0]
 
@@ -67,9 +96,22 @@ def capped_balls_within(real: Rows, k: int, ties: Ties) -> Tensor:
 
 
 def realism_scores(real: Rows, fake: Rows, k: int) -> Tensor:
-    """Greatest ratio `[m]` float64 of a real's radius to its distance, over reals with radii up to the median.
+    """Realism score of each fake sample: the greatest ratio of radius to distance over real samples.
 
-    inf for a copy of one of them. Raises as `ball_counts` does.
+    Only the balls of real samples whose radius is at most the median of all count. Kynkaanniemi 2019, eq. 3.
+
+    Args:
+        real: Real samples `[n, d]`.
+        fake: Fake samples `[m, d]`.
+        k: Rank of the nearest neighbour that a ball reaches to, within the real samples.
+
+    Returns:
+        `[m]` float64; inf for a copy of one of those real samples.
+
+    Raises:
+        UsageError: `k` is below 1.
+        TooFewSamples: A side has k samples or fewer.
+        FeatureError: The two sets have different numbers of columns.
     """
     with _pair_results(real, fake) as results:
         if k not in results.realism:
@@ -78,9 +120,18 @@ def realism_scores(real: Rows, fake: Rows, k: int) -> Tensor:
 
 
 def nearest_of_other_side(real: Rows, fake: Rows) -> tuple[NearestSample, NearestSample]:
-    """For each real the nearest fake, then for each fake the nearest real; exact, one of several equally near.
+    """The nearest fake sample of each real sample, and the nearest real sample of each fake sample; exact.
 
-    Raises TooFewSamples below two rows a side, FeatureError on different widths.
+    Args:
+        real: Real samples `[n, d]`.
+        fake: Fake samples `[m, d]`.
+
+    Returns:
+        For each real sample, then for each fake sample; one of several equally near.
+
+    Raises:
+        TooFewSamples: A side has fewer than two samples.
+        FeatureError: The two sets have different numbers of columns.
     """
     with _pair_results(real, fake) as results:
         if not results.nearest:
@@ -89,13 +140,32 @@ def nearest_of_other_side(real: Rows, fake: Rows) -> tuple[NearestSample, Neares
 
 
 def ball_radii(side: Rows, k: int) -> Tensor:
-    """Distance `[n]` float64 of each sample to the k-th nearest other one of its set."""
-    points, found = _radii(side, [k])
-    return found[points.place, 0].sqrt()
+    """Distance of each sample to its k-th nearest other sample of the same set: the radius of its ball.
+
+    Args:
+        side: Samples `[n, d]`, n > k.
+        k: Rank of the neighbour.
+
+    Returns:
+        `[n]` float64, in feature units.
+
+    Example:
+        >>> from divmetrics.arrays.summaries import Rows
+        >>> ball_radii(Rows.from_array([[0.0], [1.0], [5.0]]), 1).tolist()
+        [1.0, 1.0, 4.0]
+    """
+    points, squared = _squared_radii(side, [k])
+    return squared[points.place, 0].sqrt()
 
 
 def neighbour_pass(real: Rows, fake: Rows, options: Sequence[Mapping[str, Any]]) -> None:
-    """One pass over all pairs of samples for every `k` and `ties` among the options of the metrics that share it."""
+    """The `shared_pass` of the nearest-neighbour metrics: one pass for every `k` and `ties` among their options.
+
+    Args:
+        real: Real samples `[n, d]`.
+        fake: Fake samples `[m, d]`.
+        options: Options of each metric; `k` is 1 and `ties` is `"open"` where a metric lacks them.
+    """
     with _pair_results(real, fake) as results:
         _extend(results, real, fake, [(wanted.get("k", 1), wanted.get("ties", "open")) for wanted in options])
 
@@ -105,7 +175,7 @@ def _pair_results(real: Rows, fake: Rows) -> AbstractContextManager[_PairResults
 
 
 def _extend(results: _PairResults, real: Rows, fake: Rows, wanted: Sequence[tuple[int, Ties]]) -> None:
-    """Make one more pass for those (k, ties) of `wanted` that `results` lack."""
+    """Make one more pass for those (k, ties) of `wanted` that are not in `results` yet."""
     missing = sorted({pair for pair in wanted if pair not in results.plain})
     if missing:
         same_width(real.d, fake.d)
@@ -115,50 +185,56 @@ def _extend(results: _PairResults, real: Rows, fake: Rows, wanted: Sequence[tupl
 
 
 def _pass(real: Rows, fake: Rows, wanted: Sequence[tuple[int, Ties]], results: _PairResults) -> None:
-    """One pass over all pairs: a column for each plain ball, one for each capped one, and the watchers."""
+    """One pass over all pairs: a column for each plain and each capped radius, and the observers of its blocks."""
     ks = [k for k, _ in wanted]
-    _radii(real, [1, *ks])  # the first neighbours of the reals cost nothing here and a pass later
-    (reals, real_radii), (fakes, fake_radii) = _radii(real, ks), _radii(fake, ks)
+    _squared_radii(real, [1, *ks])  # the nearest neighbours of real samples cost nothing here and a pass later
+    (reals, real_radii), (fakes, fake_radii) = _squared_radii(real, ks), _squared_radii(fake, ks)
     closed = torch.tensor([ties == "closed" for _, ties in wanted], device=real_radii.device)
     across = (NearestObserver(reals.rows, fakes.rows), NearestObserver(fakes.rows, reals.rows, of_columns=True))
-    lifts = {k: _lift(reals, fakes, radius) for k, radius in zip(ks, real_radii.T, strict=True)}
+    realism = {k: _realism_observer(reals, fakes, radius) for k, radius in zip(ks, real_radii.T, strict=True)}
     both = torch.cat([real_radii, _capped(reals, real_radii)], 1)
     no_balls = torch.full_like(fake_radii, -inf)
-    watchers = [*across, *(closest for closest, _ in lifts.values())]
-    found = count_balls(reals, fakes, both, torch.cat([fake_radii, no_balls], 1), closed.repeat(2), watchers=watchers)
-    for column, ask in enumerate(wanted):
-        results.plain[ask], results.capped[ask] = found.column(column), found.column(column + len(wanted))
+    counts = count_balls(
+        reals,
+        fakes,
+        both,
+        torch.cat([fake_radii, no_balls], 1),
+        closed.repeat(2),
+        observers=[*across, *(observer for observer, _ in realism.values())],
+    )
+    for column, pair in enumerate(wanted):
+        results.plain[pair], results.capped[pair] = counts.column(column), counts.column(column + len(wanted))
     if not results.nearest:
-        for side, queries, base, closest in (("real", reals, fakes, across[0]), ("fake", fakes, reals, across[1])):
-            squared, place = closest.found()
+        for side, queries, base, observer in (("real", reals, fakes, across[0]), ("fake", fakes, reals, across[1])):
+            squared, place = observer.result()
             results.nearest[side] = NearestSample(base.first[place][queries.place], squared[queries.place].sqrt())
-    for k, (closest, unit) in lifts.items():
-        results.realism[k] = (unit / closest.found()[0]).sqrt()[fakes.place]
+    for k, (observer, unit) in realism.items():
+        results.realism[k] = (unit / observer.result()[0]).sqrt()[fakes.place]
 
 
 def _middle(points: UniqueRows, values: Tensor) -> tuple[Tensor, Tensor]:
-    """The two middle ones of `values` `[u, C]` over all samples, `[C]` each; of an odd number, the same one twice."""
+    """The two middle order statistics `[C]` of `values` `[u, C]` over all samples; equal for an odd number of them."""
     ordered = values[points.place].sort(dim=0).values
     return ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
 
 
 def _capped(points: UniqueRows, squared: Tensor) -> Tensor:
-    """`squared` radii `[u, C]`, none above the square of the median radius."""
+    """Squared radii `[u, C]`, cut at the square of their median radius over all samples."""
     low, high = _middle(points, squared)
     return torch.minimum(squared, ((low.sqrt() + high.sqrt()) / 2).square().where(low < high, low))
 
 
-def _lift(reals: UniqueRows, fakes: UniqueRows, squared: Tensor) -> tuple[NearestObserver, float]:
-    """The search for the ball that comes closest to each fake for its size, and the unit of what it finds."""
+def _realism_observer(reals: UniqueRows, fakes: UniqueRows, squared: Tensor) -> tuple[NearestObserver, float]:
+    """Observer that minimises distance² / radius² over balls up to the median radius, and the unit of its result."""
     median = _middle(reals, squared[:, None])[0]
     unit = float(median) or 1.0
-    weights = torch.where(squared > 0, unit / squared, 1e200)  # a ball of radius 0 comes close to its own centre alone
+    weights = torch.where(squared > 0, unit / squared, 1e200)  # a ball of radius 0 is near to its own centre alone
     return NearestObserver(fakes.rows, reals.rows, weights.where(squared <= median, inf), of_columns=True), unit
 
 
-def _radii(side: Rows, ks: Sequence[int]) -> tuple[UniqueRows, Tensor]:
-    """The distinct rows of a set and their squared radii `[u, len(ks)]`, shared by all sets it is compared with."""
-    points = once((side,), "distinct rows", lambda: UniqueRows.of(side.features))
+def _squared_radii(side: Rows, ks: Sequence[int]) -> tuple[UniqueRows, Tensor]:
+    """The unique rows of a set and their squared radii `[u, len(ks)]`; shared by all sets it is compared with."""
+    points = once((side,), "unique rows", lambda: UniqueRows.of(side.features))
     with growing((side,), "squared ball radii", dict[int, Tensor]) as of_k:
         missing = sorted(set(ks) - of_k.keys())
         if missing:
@@ -167,10 +243,20 @@ def _radii(side: Rows, ks: Sequence[int]) -> tuple[UniqueRows, Tensor]:
 
 
 def check_enough_rows(k: int, real: int, fake: int) -> None:
-    """Raise UsageError unless k >= 1, TooFewSamples unless both sides have a k-th nearest other sample."""
+    """Check that every sample of two sets has a k-th nearest other sample of its set.
+
+    Args:
+        k: Rank of the neighbour.
+        real: Number of real samples.
+        fake: Number of fake samples.
+
+    Raises:
+        UsageError: `k` is below 1.
+        TooFewSamples: A side has k samples or fewer.
+    """
     if k < 1:
         raise UsageError(f"k={k} must be at least 1.")
     side, fewest = min(("real", real), ("fake", fake), key=lambda pair: pair[1])
     if fewest <= k:
-        lower_bounds = f"Lower it with k={fewest - 1} or add" if fewest > 1 else "Add"
-        raise TooFewSamples(f"k={k} needs at least {k + 1} rows per side, {side} has {fewest}. {lower_bounds} samples.")
+        way_out = f"Lower it with k={fewest - 1} or add" if fewest > 1 else "Add"
+        raise TooFewSamples(f"k={k} needs at least {k + 1} rows per side, {side} has {fewest}. {way_out} samples.")

@@ -1,4 +1,9 @@
-"""Realism on many splits of a pool: the one neighbour metric that may look beyond the neighbours."""
+"""Median realism score of the fake samples on many splits of a pool, from bounds that neighbour lists give.
+
+The ball that maximises radius over distance for a fake sample is usually one of its neighbours, because other balls are
+too far away: the lists bound each score from both sides. Only the fake samples whose bounds leave the median open are
+compared with the whole pool.
+"""
 
 from __future__ import annotations
 
@@ -13,56 +18,64 @@ from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
 
 
 def median_realism_on_splits(pool: Pool, splits: Splits, k: int) -> Tensor:
-    """Median of `realism_scores` on every split of `pool`, `[B]` float64; NaN where a side has no k-th neighbours.
+    """Median over the fake samples of `realism_scores` on every split of a pool.
 
-    The ball that comes closest to a fake for its size is mostly one of its neighbours, for the others are too far: that
-    bounds the score from both sides. The fakes whose bounds leave the median open are looked up in whole rows.
+    Args:
+        pool: The real and fake samples.
+        splits: B assignments of them to the two sides.
+        k: Rank of the nearest neighbour that a ball reaches to.
+
+    Returns:
+        `[B]` float64; NaN where a side has no k-th neighbours.
     """
-    hits, found = ball_counts_on_splits(pool, splits, k, "open"), neighbour_lists(pool, k)
-    weights = np.full((len(hits.side), hits.side.shape[1] + 1), np.inf, np.float32)  # one more: the end of short lists
-    least = np.full(hits.side.shape, np.nan, np.float32)
-    doubtful = np.zeros(hits.side.shape, bool)
-    for b in np.flatnonzero(hits.usable).tolist():
-        real, fake = hits.side[b] == REAL, np.flatnonzero(hits.side[b] == FAKE)
-        radii = hits.radius[b, real]
+    counts, lists = ball_counts_on_splits(pool, splits, k, "open"), neighbour_lists(pool, k)
+    shape = counts.side.shape
+    weights = np.full((shape[0], shape[1] + 1), np.inf, np.float32)  # 1 / radius²; the last ends short lists
+    least = np.full(shape, np.nan, np.float32)  # least distance² / radius², the score is the root of 1 over it
+    undecided = np.zeros(shape, bool)
+    for b in np.flatnonzero(counts.usable).tolist():
+        real, fake = counts.side[b] == REAL, np.flatnonzero(counts.side[b] == FAKE)
+        radii = counts.radius[b, real]
         median, _ = middle_values(radii)
         weights[b, :-1][real] = np.where(radii <= median, 1 / radii.clip(min=1e-30), np.inf)
-        least[b, fake] = _least_listed(found, weights[b], fake)
-        floor = listed_reach(pool, found, hits.side[b], REAL)[fake] / median.clip(1e-30)
-        doubtful[b, fake] = _open(np.minimum(least[b, fake], floor), least[b, fake])
-    _look_up(pool, found, weights, least, doubtful)
-    return hits.settled(_medians(hits, least))
+        least[b, fake] = _least_listed(lists, weights[b], fake)
+        floor = listed_reach(pool, lists, counts.side[b], REAL)[fake] / median.clip(1e-30)
+        undecided[b, fake] = _may_move_the_median(np.minimum(least[b, fake], floor), least[b, fake])
+    _minimise_over_pool(pool, lists, weights, least, undecided)
+    return counts.nan_where_unusable(_medians(counts, least))
 
 
-def _least_listed(found: NeighbourLists, weights: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Least weighted squared distance `[r]` of `rows` to the samples in their lists."""
-    index, squared = found.index[rows], found.squared[rows]
-    weighed = weights.take(index)
-    weighed = np.where(np.isfinite(weighed), squared, np.inf) * np.where(np.isfinite(weighed), weighed, 1)
-    least: np.ndarray = weighed.min(1)
+def _least_listed(lists: NeighbourLists, weights: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Least weighted squared distance `[r]` of `rows` to the samples in their lists; weights inf are left out."""
+    index, squared = lists.index[rows], lists.squared[rows]
+    weighted = weights.take(index)
+    weighted = np.where(np.isfinite(weighted), squared, np.inf) * np.where(np.isfinite(weighted), weighted, 1)
+    least: np.ndarray = weighted.min(1)
     return least
 
 
-def _open(low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Which values `[r]`, known to lie from `low` to `high`, may move the median of all."""
+def _may_move_the_median(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Which values `[r]`, known only to lie between `low` and `high`, could change the median of all."""
     lowest, highest = middle_values(low)[0], middle_values(high)[1]
     return (low < high) & (low <= highest) & (high >= lowest)
 
 
-def _look_up(pool: Pool, found: NeighbourLists, weights: np.ndarray, least: np.ndarray, doubtful: np.ndarray) -> None:
-    """Replace what is `doubtful` `[B, N]` in `least` by the least of all weighted squared distances."""
-    for rows, squared in full_rows(pool, found, np.flatnonzero(doubtful.any(0))):
+def _minimise_over_pool(
+    pool: Pool, lists: NeighbourLists, weights: np.ndarray, least: np.ndarray, undecided: np.ndarray
+) -> None:
+    """Replace the entries of `least` marked in `undecided` `[B, N]` by the minimum over the whole pool."""
+    for rows, squared in full_rows(pool, lists, np.flatnonzero(undecided.any(0))):
         columns = np.ascontiguousarray(squared.T)  # [N, r]: those of one side are then rows, which copy fast
-        for b in np.flatnonzero(doubtful[:, rows].any(1)):
-            wanted = doubtful[b, rows]
-            some = np.flatnonzero(np.isfinite(weights[b, :-1]))
-            least[b, rows[wanted]] = (columns[some] * weights[b, some, None]).min(0)[wanted]
+        for b in np.flatnonzero(undecided[:, rows].any(1)):
+            wanted = undecided[b, rows]
+            weighted = np.flatnonzero(np.isfinite(weights[b, :-1]))
+            least[b, rows[wanted]] = (columns[weighted] * weights[b, weighted, None]).min(0)[wanted]
 
 
-def _medians(hits: BallCountsOnSplits, least: np.ndarray) -> np.ndarray:
-    """Median `[B]` of the scores, which are the roots of 1 over `least`."""
+def _medians(counts: BallCountsOnSplits, least: np.ndarray) -> np.ndarray:
+    """Median `[B]` over the fake samples of the scores, the roots of 1 over `least`."""
     medians = np.full(len(least), np.nan)
-    for b in np.flatnonzero(hits.usable):
+    for b in np.flatnonzero(counts.usable):
         with np.errstate(divide="ignore"):
-            medians[b] = np.median(1 / np.sqrt(least[b, hits.side[b] == FAKE].astype(np.float64)))
+            medians[b] = np.median(1 / np.sqrt(least[b, counts.side[b] == FAKE].astype(np.float64)))
     return medians

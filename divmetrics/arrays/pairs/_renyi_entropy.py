@@ -1,4 +1,4 @@
-"""Collision entropy of a Gaussian kernel: how many samples are worth counting as different, on one side or split."""
+"""Order-2 Renyi entropy of a Gaussian kernel: its exponential, the effective number of different samples."""
 
 from __future__ import annotations
 
@@ -14,60 +14,99 @@ from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import UsageError
 
 STEP = 0.02
-"""Relative step of the derivative by the bandwidth."""
+"""Relative step of the numerical derivative with respect to the bandwidth."""
 
 
 def kernel_bandwidth(rows: Rows, sigma: float | None) -> float:
-    """`sigma`, or half the root mean square distance of two rows where it is None. Raises UsageError for one <= 0.
+    """Bandwidth of the Gaussian kernel: the one given, else half the root mean square distance of two rows.
 
-    Half, because at the typical distance itself all pairs look alike where distances concentrate, as they do in high
-    dimension; root mean square and not the median, because it is smooth: the interval follows it.
+    Half, because distances concentrate in high dimension, and at the typical distance all pairs then look alike; root
+    mean square rather than median, because it is a smooth function of the samples, which the interval relies on.
+
+    Args:
+        rows: Samples `[n, d]`.
+        sigma: Bandwidth in feature units, or None.
+
+    Returns:
+        The bandwidth in feature units; 1 if all rows coincide.
+
+    Raises:
+        UsageError: `sigma` is not above 0.
     """
     if sigma is not None and not sigma > 0:
         raise UsageError(f"sigma={sigma} is not possible; give a length above 0, or none for one from the data.")
     if sigma is not None:
         return sigma
-    squares = float(_squares(rows).mean())
-    return sqrt(squares / 2) or 1.0  # of two independent rows the mean squared distance is twice that from the mean
+    variance = float(_squares_from_mean(rows).mean())
+    return sqrt(variance / 2) or 1.0  # the mean squared distance of two rows is twice that from the mean
 
 
-def _squares(rows: Rows) -> Tensor:
-    """Squared distances from the mean, `[n]`."""
+def _squares_from_mean(rows: Rows) -> Tensor:
+    """Squared distance `[n]` of each row from the mean."""
     centred = float64(rows.features)
     return (centred - centred.mean(0)).square().sum(1)
 
 
 def effective_number(rows: Rows, sigma: float) -> float:
-    """1 / mean k² over all pairs, each sample with itself too; in [1, n]. Jalali 2023, eq. 9."""
+    """Exponential of the order-2 Renyi entropy of a Gaussian kernel: 1 / mean k² over all pairs; in [1, n].
+
+    Each sample is paired with itself too. Jalali 2023, eq. 9.
+
+    Args:
+        rows: Samples `[n, d]`.
+        sigma: Bandwidth of the kernel k in feature units.
+
+    Returns:
+        The effective number of different samples.
+
+    Example:
+        >>> from divmetrics.arrays.summaries import Rows
+        >>> round(effective_number(Rows.from_array([[0.0], [0.0], [9.0], [9.0]]), 0.1), 6)
+        2.0
+    """
     return rows.n**2 / (rows.n + kernel_sums_within(rows, _squared(sigma)).total)
 
 
 def effective_number_on_splits(whole: Rows, sigma: float, splits: Splits) -> tuple[Tensor, Tensor]:
-    """`effective_number` of the reals and of the fakes of each split, `[B]` each."""
+    """`effective_number` of the real and of the fake samples on every split of a pool, `[B]` float64 each.
+
+    Args:
+        whole: The pooled samples `[N, d]`, real ones first.
+        sigma: Bandwidth in feature units.
+        splits: B assignments of them to the two sides.
+    """
     sums = kernel_sums_on_splits(whole, _squared(sigma), splits)
     return sums.n**2 / (sums.n + 2 * sums.real), sums.m**2 / (sums.m + 2 * sums.fake)
 
 
 def log_effective_number_variance(rows: Rows, sigma: float, *, own: bool = False) -> float | None:
-    """Sampling variance of the log of `effective_number`, a mean over pairs; None below 4 rows.
+    """Sampling variance of the logarithm of `effective_number`, by U-statistic theory.
 
-    4 s²/n with s² the variance over samples of their mean k², in which what pairs do counts twice; see `mmd2_variance`.
-    `own`: the bandwidth is that of these rows, and moves with them.
+    4 s²/n with s² the variance over samples of their mean k², less the contribution of pairs, which 4 s²/n counts
+    twice; see `mmd2_variance`.
+
+    Args:
+        rows: Samples `[n, d]`.
+        sigma: Bandwidth in feature units.
+        own: Whether `sigma` was computed from these rows by `kernel_bandwidth` and varies with them (default False).
+
+    Returns:
+        The variance; None below four rows.
     """
     n = rows.n
     if n < 4:
         return None
     sums = kernel_sums_within(rows, _squared(sigma))
     mean = (n + sums.total) / n**2
-    pulls = 2 * sums.left / n / mean
+    influence = 2 * sums.left / n / mean  # [n], up to a constant
     if own:
         ends = [log(effective_number(rows, sigma * factor)) for factor in (1 + STEP, 1 - STEP)]
-        squares = _squares(rows)
-        pulls -= (ends[0] - ends[1]) / (2 * STEP) * squares / (2 * float(squares.mean()))
+        squares = _squares_from_mean(rows)
+        influence -= (ends[0] - ends[1]) / (2 * STEP) * squares / (2 * float(squares.mean()))
     pairs = 2 * centred_square(sums, n) / (n * (n - 1)) / mean**2
-    return max(pairs, float(pulls.var()) / n - pairs)
+    return max(pairs, float(influence.var()) / n - pairs)
 
 
 def _squared(sigma: float) -> GaussianKernel:
-    """The kernel k² of the kernel k with bandwidth `sigma`."""
+    """The square k² of the Gaussian kernel k with bandwidth `sigma`, which is Gaussian too."""
     return GaussianKernel(sigma / sqrt(2))

@@ -16,7 +16,7 @@ def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
     inside = (balls.side == FAKE) & (balls.smallest < inf)
     sums = np.sqrt(balls.smallest * balls.scale, where=inside, out=np.zeros(inside.shape)).sum(1)
     counts = inside.sum(1)
-    return balls.settled(np.where(counts > 0, sums / counts.clip(1), inf))
+    return balls.nan_where_unusable(np.where(counts > 0, sums / counts.clip(1), inf))
 
 
 @metric(
