@@ -1,4 +1,4 @@
-"""`Collector`: the workshop of one side, inside `Meter`: rows come in, in portions; a `Collected` comes out."""
+"""`Collector`: fills one side of a `Meter` with samples, in portions, and gives them as a `Collected`."""
 
 from __future__ import annotations
 
@@ -28,6 +28,9 @@ CHUNK = 2048
 """Rows summarised at a time. Fixed, so that no number depends on the size of the batches that arrive."""
 WIDE = 2**26
 """Numbers in a chunk at most: rows as large as images are summarised in smaller ones."""
+
+Needs = Callable[[str], Mapping[Layer, set[type[Summary]]]]
+"""Extractor -> layer -> kinds of summaries to keep."""
 
 
 @dataclass
@@ -71,53 +74,40 @@ def _merged(first: Sequence[Summary], second: Sequence[Summary]) -> tuple[Summar
     return tuple(a.merge(b) for a, b in zip(first, second, strict=True))
 
 
-class Collector:
-    """Fills one side. `needs` says which summaries to keep of an extractor's layers; others are not even computed."""
+class Portion:
+    """Samples that this process takes in, from batches or from its share of one source.
 
-    def __init__(self, needs: Callable[[str], Mapping[Layer, set[type[Summary]]]]) -> None:
+    `needs` gives, for an extractor, the summaries to keep of each of its layers; others are not even computed.
+    """
+
+    def __init__(self, needs: Needs) -> None:
         self.needs = needs
-        self.seconds = 0.0
-        self._source = "batches"
-        self._digest: str | None = None
+        self.source = "batches"
+        self.digest: str | None = None
         self._pools: dict[tuple[str, Layer], ChunkedSummaries] = {}
         self._encoders: dict[str, EncoderInfo] = {}
         self._paths: list[str] = []
         self._labels: list[str] = []
         self._skipped: list[Skipped] = []
-        self._earlier: Collected | None = None
 
     @property
     def n(self) -> int:
-        """Samples taken in by this process, those of `put` left out."""
-        return len(self._paths)
-
-    def put(self, collected: Collected) -> None:
-        """Take in what was collected elsewhere; it comes before the samples that are taken here."""
-        self._earlier = collected if self._earlier is None else self._earlier.merge(collected)
-
-    def take_whole(self, source: Source | Stream, encoders: Sequence[Encoder], how: extract.How) -> None:
-        """Take in a source of which this rank owns its share, and remember what the side is called."""
-        if isinstance(source, Source):
-            self.take(source, encoders, how, first=0, own=shard(len(source)))
-        else:
-            self.take(source, encoders, how, first=first_of_rank())
-        self._source = source.name
-        self._digest = source.digest() if isinstance(source, Source) else None
+        """Samples so far, those that could not be read included."""
+        return len(self._paths) + len(self._skipped)
 
     def take(
         self,
         source: Source | Stream,
         encoders: Sequence[Encoder],
-        how: extract.How,
+        settings: extract.How,
         *,
         first: int,
         own: range | None = None,
     ) -> None:
         """Take in the samples of `source` (only the places `own`, if given), numbered from `first` on."""
-        begin = perf_counter()
 
         def add(extractor: str, layer: Layer, rows: Tensor, index: Tensor) -> None:
-            rows = rows.to(how.home)  # from the cache they come on the CPU
+            rows = rows.to(settings.home)  # from the cache they come on the CPU
             check_finite(rows)
             if kinds := self.needs(extractor).get(layer):
                 pool = self._pools.setdefault((extractor, layer), ChunkedSummaries(tuple(kinds)))
@@ -129,22 +119,21 @@ class Collector:
                 add(FEATURES, "pooled", rows, places)
                 self._paths += paths
                 self._labels += labels
+            return
+        sampled = [encoder for encoder in encoders if self._sampled(encoder)] if isinstance(source, Source) else []
+        whole = [encoder for encoder in encoders if encoder not in sampled]
+        layers = {layer for encoder in whole for layer in self.needs(encoder.name)}
+        if isinstance(source, Source):
+            taken = caching.run(source, whole, layers=layers, add=add, how=settings, own=own)
+            self._take_sample(source, sampled, add, settings, first, own)
         else:
-            sampled = [encoder for encoder in encoders if self._sampled(encoder)] if isinstance(source, Source) else []
-            whole = [encoder for encoder in encoders if encoder not in sampled]
-            layers = {layer for encoder in whole for layer in self.needs(encoder.name)}
-            if isinstance(source, Source):
-                taken = caching.run(source, whole, layers=layers, add=add, how=how, own=own)
-                self._take_sample(source, sampled, add, how, first, own)
-            else:
-                taken = extract.run(source, whole, layers=layers, add=add, how=how)
-            for encoder in encoders:
-                info = EncoderInfo(encoder.digest, encoder.preprocessing, taken.engine, encoder.protocol)
-                self._encoders[encoder.name] = info
-            self._paths += taken.paths
-            self._labels += taken.labels or ()
-            self._skipped += taken.skipped
-        self.seconds += perf_counter() - begin
+            taken = extract.run(source, whole, layers=layers, add=add, how=settings)
+        for encoder in encoders:
+            info = EncoderInfo(encoder.digest, encoder.preprocessing, taken.engine, encoder.protocol)
+            self._encoders[encoder.name] = info
+        self._paths += taken.paths
+        self._labels += taken.labels or ()
+        self._skipped += taken.skipped
 
     def _sampled(self, encoder: Encoder) -> bool:
         """Whether only a sample of what `encoder` gives is kept, so that only that sample need be shown to it."""
@@ -156,7 +145,7 @@ class Collector:
         source: Source,
         encoders: Sequence[Encoder],
         add: extract.Add,
-        how: extract.How,
+        settings: extract.How,
         first: int,
         own: range | None,
     ) -> None:
@@ -165,17 +154,15 @@ class Collector:
             places = torch.tensor(range(len(source)) if own is None else own)
             chosen = places[Sample.chosen(places + first)].sort().values.tolist()
             layers = {layer for encoder in encoders for layer in self.needs(encoder.name)}
-            lenient = replace(how, store=None, max_skipped=1.0, progress=False)  # who skips what is told by the others
+            lenient = replace(
+                settings, store=None, max_skipped=1.0, progress=False
+            )  # who skips what is told by the others
             extract.run(source, encoders, layers=layers, add=add, how=lenient, own=chosen)
 
     def collected(self) -> Collected:
-        """Everything so far as a value, the samples of all ranks included; the collector stays as it is."""
-        whole = reduce(Collected.beside, gather(self._own()))
-        return whole if self._earlier is None else self._earlier.merge(whole)
-
-    def _own(self) -> Collected:
-        """What this process has taken in."""
-        labelled = 0 < self.n == len(self._labels)
+        """The samples so far as a value; the portion stays as it is."""
+        n = len(self._paths)
+        labelled = 0 < n == len(self._labels)
         counts = dict(sorted(Counter(self._labels).items())) if labelled else None
         summaries = {
             (extractor, layer, type(summary).__name__): summary
@@ -183,12 +170,58 @@ class Collector:
             for summary in pool.summaries()
         }
         return Collected(
-            side=Side(self._source, self.n, self._digest, counts, tuple(self._skipped)),
+            side=Side(self.source, n, self.digest, counts, tuple(self._skipped)),
             encoders=dict(self._encoders),
             summaries=summaries,
             paths=tuple(self._paths),
             labels=tuple(self._labels) if labelled else None,
         )
+
+
+class Collector:
+    """The samples of one side in the order in which they came: batches, whole sources, what was collected elsewhere.
+
+    In a collective run every rank holds all samples but those of the batches that it has added last.
+    """
+
+    def __init__(self, needs: Needs) -> None:
+        self.needs = needs
+        self.seconds = 0.0
+        self._earlier: Collected | None = None
+        self._batches = Portion(needs)
+
+    def add(self, source: Source | Stream, encoders: Sequence[Encoder], settings: extract.How) -> None:
+        """Take in a batch that this rank alone has."""
+        begin = perf_counter()
+        self._batches.take(source, encoders, settings, first=first_of_rank() + self._batches.n)
+        self.seconds += perf_counter() - begin
+
+    def take(self, source: Source | Stream, encoders: Sequence[Encoder], settings: extract.How) -> None:
+        """Take in a source that the ranks share, after what is here; of a Stream each rank has its own."""
+        begin, portion = perf_counter(), Portion(self.needs)
+        if isinstance(source, Source):
+            portion.take(source, encoders, settings, first=0, own=shard(len(source)))
+            portion.digest = source.digest()
+        else:
+            portion.take(source, encoders, settings, first=first_of_rank())
+        portion.source = source.name
+        self.put(_of_all_ranks(portion))
+        self.seconds += perf_counter() - begin
+
+    def put(self, collected: Collected) -> None:
+        """Take in what was collected elsewhere, the same on all ranks, after what is here."""
+        whole = self.collected()
+        self._earlier = whole.merge(collected) if whole.side.n or whole.side.skipped else collected
+        self._batches = Portion(self.needs)
+
+    def collected(self) -> Collected:
+        """Everything so far as a value, the samples of all ranks included; the collector stays as it is."""
+        batches = _of_all_ranks(self._batches)
+        return batches if self._earlier is None else self._earlier.merge(batches)
+
+
+def _of_all_ranks(portion: Portion) -> Collected:
+    return reduce(Collected.beside, gather(portion.collected()))
 
 
 def _rows_of(

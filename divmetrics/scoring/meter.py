@@ -90,7 +90,7 @@ class Meter:
             source = with_labels(source, labels)
         with _naming(side), dist.collective() if self._distributed else nullcontext():
             once = replace(self._how, store=None)  # nobody will show this batch again
-            collector.take(source, self._encoders(source), once, first=dist.first_of_rank() + collector.n)
+            collector.add(source, self._encoders(source), once)
 
     def take(self, side: SideName, source: Source | Stream | Collected) -> None:
         """Take in a whole source, or what was collected from one.
@@ -103,7 +103,7 @@ class Meter:
             if isinstance(source, Collected):
                 self._side(side).put(source)
             else:
-                self._side(side).take_whole(source, self._encoders(source), self._how)
+                self._side(side).take(source, self._encoders(source), self._how)
 
     def check(self, sources: Mapping[SideName, Source | Collected]) -> None:
         """Raise now what `results` would raise later for lack of a layer, of labels or of samples."""

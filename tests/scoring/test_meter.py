@@ -8,6 +8,7 @@ import divmetrics as dm
 from divmetrics.arrays.summaries import Moments, Rows
 from divmetrics.errors import FeatureError, SourceError, UsageError
 from divmetrics.scoring.collector import CHUNK, ChunkedSummaries
+from divmetrics.sources import open_source, with_labels
 
 RNG = np.random.default_rng(0)
 REAL, FAKE = RNG.normal(size=(300, 6)), RNG.normal(0.3, 1.1, size=(250, 6))
@@ -52,6 +53,44 @@ def test_saved_loaded_merged(tmp_path: Path) -> None:
     assert values(first) == whole
     first.save(tmp_path / "meter.dms")
     assert values(dm.Meter.load(tmp_path / "meter.dms", METRICS)) == pytest.approx(whole, rel=1e-12)
+
+
+def columns(meter: dm.Meter) -> list[tuple[str, str, float]]:
+    """Path, nearest real sample and distance of each fake sample."""
+    fakes = meter.results().samples["fake"]
+    return list(zip(fakes["path"], fakes["nearest_real"], fakes["nearest_real_distance"], strict=True))
+
+
+def test_what_is_taken_in_keeps_its_order_and_its_paths(tmp_path: Path) -> None:
+    """Batches, sources and files in turn: each sample keeps its own features, name and class."""
+    parts = [FAKE[:20], FAKE[20:50], FAKE[50:90], FAKE[90:100], FAKE[100:130]]
+    for i in (1, 2, 4):
+        np.save(tmp_path / f"{i}.npy", parts[i])
+    dm.extract(tmp_path / "1.npy", tmp_path / "1.dms")
+    meter, whole = (dm.Meter("fid", samples=True, ci_level=0, null=False) for _ in range(2))
+    for one in (meter, whole):
+        one.add("real", REAL)
+    meter.add("fake", parts[0], labels=["a"] * 20)
+    meter.take("fake", dm.Collected.load(tmp_path / "1.dms"))
+    meter.take("fake", open_source(tmp_path / "2.npy", side="fake"))
+    meter.add("fake", parts[3], labels=["b"] * 10)
+    meter.take("fake", open_source(tmp_path / "4.npy", side="fake"))
+    whole.add("fake", FAKE[:130])
+    assert [row[1:] for row in columns(meter)] == [row[1:] for row in columns(whole)]
+    assert [path for path, *_ in columns(meter)] == [f"#{i}" for part in parts for i in range(len(part))]
+    assert meter.results().fake.source == f"batches+{tmp_path}/1.npy+{tmp_path}/2.npy+batches+{tmp_path}/4.npy"
+
+
+def test_classes_follow_their_samples_through_several_sources(tmp_path: Path) -> None:
+    meter, whole = dm.Meter("intra_fid"), dm.Meter("intra_fid")
+    names = [f"class {i % 2}" for i in range(len(FAKE))]
+    for one in (meter, whole):
+        one.add("real", REAL, labels=[f"class {i % 2}" for i in range(len(REAL))])
+    whole.add("fake", FAKE, labels=names)
+    for start in range(0, len(FAKE), 125):
+        part = with_labels(open_source(FAKE[start : start + 125], side="fake"), names[start : start + 125])
+        meter.take("fake", part)
+    assert values(meter) == pytest.approx(values(whole), rel=1e-12)
 
 
 def test_labels_give_modes() -> None:
