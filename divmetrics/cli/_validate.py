@@ -8,6 +8,7 @@ import click
 
 from divmetrics.cli._options import debug_option, json_option, md_option, quiet_option
 from divmetrics.cli._output import check_outputs, deliver
+from divmetrics.errors import UsageError
 
 
 @click.command(short_help="Put the metrics themselves on trial: a report card.")
@@ -51,6 +52,9 @@ def validate(
 
     runner = Runner.of(folder, workers, fresh=fresh, progress=not quiet)
     size = trial.QUICK if quick else trial.FULL
-    size = size if levels is None else replace(size, levels=levels)
+    if levels is not None:
+        if suite in ("ladders", "calibration"):
+            raise UsageError(f"levels are those of the suite sanity, and only {suite} runs; leave --levels out.")
+        size = replace(size, levels=levels)
     found = trial.validate(suite, size, metrics, runner).to_json()
     deliver(validated.page(found), found, json_path, md_path)

@@ -18,6 +18,12 @@ from divmetrics.validation.records import Validation
 from divmetrics.validation.running import Key, Outcome, Runner
 
 SUITES = ("sanity", "ladders", "calibration")
+UNABLE = {
+    "sanity": "the suite sanity has no check for copies of training data, which is what {names} measures; "
+    "run the suite ladders.",
+    "calibration": "the suite calibration measures p-values, and {names} has none; name a metric of two sample sets.",
+}
+"""Suite -> why it cannot run on some metrics alone."""
 
 
 @dataclass(frozen=True)
@@ -90,23 +96,33 @@ def validate(suite: str, size: Size, metrics: str | Sequence[str] | None, runner
     if suite not in (*SUITES, "all"):
         raise UnknownName.of("suite", suite, (*SUITES, "all"))
     wanted = [name for name in SUITES if suite in (name, "all")]
-    judged, begin = names(metrics or size.metrics), perf_counter()
+    judged, begin = names(size.metrics if metrics is None else metrics), perf_counter()
+    if suite in UNABLE and metrics is not None and not _able(suite, judged):
+        raise UsageError(UNABLE[suite].format(names=", ".join(judged)))
     kept: dict[str, Any] = {}
     if "sanity" in wanted:
         kept["sanity"] = _sanity(size, judged, runner)
     if "ladders" in wanted:
         kept["ladders"] = _ladders(size, judged, runner)
     if "calibration" in wanted:
-        kept["calibration"] = _calibration(size, names(metrics or size.null_metrics), runner)
+        nulls = names(size.null_metrics) if metrics is None else judged
+        kept["calibration"] = _calibration(size, nulls, runner)
     made = cards(judged, kept.get("sanity", ()), kept.get("ladders", ()), kept.get("calibration", ()))
     meta = {"divmetrics": __version__, "seconds": round(perf_counter() - begin, 1), **_meta(size, wanted)}
     best = smallest(kept.get("ladders", ()))
     return Validation(**{name: tuple(rows) for name, rows in kept.items()}, cards=made, recommended=best, meta=meta)
 
 
+def _able(suite: str, metrics: Sequence[str]) -> list[str]:
+    """The metrics that a suite can measure: no sanity check has a training set, and only two-sample metrics a null."""
+    if suite == "sanity":
+        return [name for name in metrics if METRICS[name].role != "copies"]
+    return [name for name in metrics if METRICS[name].real is not None]
+
+
 def _sanity(size: Size, judged: Sequence[str], runner: Runner) -> list[Any]:
     cells = sanity.cells(size.sanity_n, size.levels, size.sanity_repeats, size.cases)
-    able = [name for name in judged if METRICS[name].role != "copies"]
+    able = _able("sanity", judged)
     outcomes: dict[Key, Outcome] = {}
     for some, measured in sanity.shares(cells, able):
         if measured:
@@ -125,7 +141,7 @@ def _ladders(size: Size, judged: Sequence[str], runner: Runner) -> list[Any]:
 
 
 def _calibration(size: Size, judged: Sequence[str], runner: Runner) -> list[Any]:
-    able = [name for name in judged if METRICS[name].real is not None]
+    able = _able("calibration", judged)
     cells = calibration.cells(size.null_n, size.null_draws)
     return calibration.judge(runner.run("calibration", calibration.compute, cells, able), able) if able else []
 
