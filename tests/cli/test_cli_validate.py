@@ -74,7 +74,10 @@ def test_levels_are_as_many_as_asked_for(call: Callable[..., object], tmp_path: 
         (["-m", ""], "no metric was named"),
         (["--suite", "ladders", "--levels", "5"], "levels are those of the suite sanity, and only ladders runs"),
         (["--suite", "calibration", "-m", "vendi"], "calibration measures p-values, and vendi has none"),
-        (["--suite", "sanity", "-m", "fld"], "sanity has no check for copies of training data, which is what fld measures"),
+        (
+            ["--suite", "sanity", "-m", "fld"],
+            "sanity has no check for copies of training data, which",
+        ),
     ],
 )
 def test_what_is_refused(arguments: list[str], sentence: str, call: Callable[..., object]) -> None:

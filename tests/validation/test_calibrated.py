@@ -1,9 +1,14 @@
-"""What the calibration run measured to miss says so: in its results, on its page, and in the table's page."""
+"""Intervals hold and nulls keep their level: measured afresh for a few metrics, read from the committed run for all.
 
+What the committed run measured to miss says so: in its results, on its page, and in the table's page.
+"""
+
+import importlib
 import importlib.util
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -22,6 +27,50 @@ def measured(name: str) -> dict[str, list[dict[str, Any]]]:
         row = json.loads(line)
         found.setdefault(row["metric"], []).append(row)
     return found
+
+
+@pytest.fixture
+def benchmark(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """`benchmarks/calibration.py`, which draws sample sets from known distributions and measures them."""
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+    return importlib.import_module("calibration")
+
+
+DRAWS, SIZE = 200, 120
+FRESH = "fid,kid,modes_found,recall,vendi"
+
+
+def by_metric(rows: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    return {row["metric"]: row for row in rows}
+
+
+@pytest.mark.slow
+def test_fresh_intervals_hold_the_truth(benchmark: ModuleType) -> None:
+    """Intervals of 95 % in 92 to 98 % of draws, the goal of docs/uncertainty.md, within binomial error (99.8 %)."""
+    draws = [benchmark.one(("intervals", "shift", 6, SIZE, number, FRESH)) for number in range(DRAWS)]
+    rows = by_metric(benchmark.intervals(draws))
+    assert set(rows) == set(FRESH.split(","))
+    hits = {name: round(row["covered"] * row["draws"]) for name, row in rows.items()}
+    assert all(row["draws"] == DRAWS for row in rows.values())
+    assert hits.pop("modes_found") == DRAWS, "all modes are found in every draw"
+    least, most = binom.ppf(0.001, DRAWS, 0.92), binom.ppf(0.999, DRAWS, 0.98)
+    assert all(least <= count <= most for count in hits.values()), hits
+    assert all(2.5 < row["width"] / row["sd"] < 5 for name, row in rows.items() if name in hits), "3.9 if normal"
+
+
+@pytest.mark.slow
+def test_fresh_nulls_keep_their_level(benchmark: ModuleType) -> None:
+    """p is at most 5 % and 1 % in as many draws of equal distributions, within binomial error (99.8 %)."""
+    draws = [benchmark.one(("nulls", "alike", 6, SIZE, number, FRESH)) for number in range(DRAWS)]
+    rows = by_metric(benchmark.nulls(draws))
+    assert set(rows) == set(FRESH.split(",")) - {"vendi"}, "one side alone has no null"
+    alarms = {name: [round(DRAWS * row[key]) for key in ("p<=0.05", "p<=0.01")] for name, row in rows.items()}
+    outside = {name: round(DRAWS * row["outside"]) for name, row in rows.items()}
+    assert alarms.pop("modes_found") == [0, 0]
+    assert outside.pop("modes_found") == 0
+    few, many = binom.ppf([0.001, 0.999], DRAWS, 0.05)
+    assert all(few <= at_5 <= many and at_1 <= binom.ppf(0.999, DRAWS, 0.01) for at_5, at_1 in alarms.values()), alarms
+    assert all(few <= count <= many for count in outside.values()), outside
 
 
 def misses(rows: Sequence[Mapping[str, Any]]) -> bool:
