@@ -117,6 +117,3 @@ __all__ = [
     "squared_ball_radii",
     "squared_distances",
 ]
-
-Distinct = UniqueRows
-enough_rows, nearest, radii = check_enough_rows, nearest_rows, squared_ball_radii

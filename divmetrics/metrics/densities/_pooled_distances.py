@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from divmetrics.arrays.memo import latest, once
-from divmetrics.arrays.pairs import Distinct, Pairs, blocks, ieee_products, lower_bounds
+from divmetrics.arrays.pairs import Pairs, UniqueRows, blocks, ieee_products, lower_bounds
 from divmetrics.arrays.splits import FAKE, REAL, Splits
 from divmetrics.arrays.summaries import Rows
 
@@ -75,7 +75,7 @@ class PooledDistances:
     @classmethod
     def of(cls, features: Tensor) -> Self:
         """From the features `[n + m, d]` of the whole pool. Sums over its rows are taken in their precision."""
-        points = Distinct.of(features)
+        points = UniqueRows.of(features)
         rows, u = points.rows, len(points.rows)
         pairs, dtype = Pairs(rows, rows), torch.promote_types(rows.dtype, torch.float32)
         if u * u * dtype.itemsize > MATRIX_BYTES:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from divmetrics.arrays import dist
 from divmetrics.arrays.memo import once
-from divmetrics.arrays.pairs import Distinct, Pairs, enough_rows, ieee_products, radii
+from divmetrics.arrays.pairs import Pairs, UniqueRows, check_enough_rows, ieee_products, squared_ball_radii
 from divmetrics.arrays.splits import Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import UsageError
@@ -32,15 +32,15 @@ CAP = 60.0
 class BallSupport:
     """A set as a support: balls of one radius around its samples."""
 
-    points: Distinct
+    points: UniqueRows
     neighbour_distances: Tensor  # [u, 2] float64, to the k-th and the (k+1)-th nearest other sample
     radius: float
 
     @classmethod
     def of(cls, features: Tensor, a: float, k: int) -> Self:
         """The support of `features` `[n, d]`; its radius is `a` times the mean distance to the k-th neighbour."""
-        points, n = Distinct.of(features), len(features)
-        distances = radii(points, [k, min(k + 1, n - 1)]).sqrt()
+        points, n = UniqueRows.of(features), len(features)
+        distances = squared_ball_radii(points, [k, min(k + 1, n - 1)]).sqrt()
         return cls(points, distances, a * float((distances[:, 0] * points.copies).sum()) / n)
 
     def radius_growth(self, a: float) -> Tensor:
@@ -98,7 +98,7 @@ def supports(real: Rows, fake: Rows, a: float, k: int) -> Supports:
     if not a > 0:
         raise UsageError(f"a={a} must be above 0: it is the radius in mean distances to the k-th neighbour.")
     same_width(real.d, fake.d)
-    enough_rows(k, real.n, fake.n)
+    check_enough_rows(k, real.n, fake.n)
     return once((real, fake), ("probabilistic supports", a, k), lambda: _supports(real, fake, a, k))
 
 
@@ -173,7 +173,7 @@ def on_splits(pool: TwoSamplePool, splits: Splits, a: float, k: int) -> dict[str
 
 def _on_splits(real: Rows, fake: Rows, splits: Splits, a: float, k: int) -> dict[str, Tensor]:
     parts = SplitCounts.of(pooled_distances(real, fake), splits)
-    enough_rows(k, int(parts.real.sum(0).min()), int(parts.fake.sum(0).min()))
+    check_enough_rows(k, int(parts.real.sum(0).min()), int(parts.fake.sum(0).min()))
     side_radii = [a * torch.stack([(r @ c) / c.sum() for r, c in side]) for side in parts.radii(k)]
     sums = kernel_sums(parts.distances, LOG_TERMS, torch.cat([parts.real, parts.fake], 1), torch.cat(side_radii))
     inside = -torch.expm1(-sums).double()

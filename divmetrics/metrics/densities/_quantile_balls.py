@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from divmetrics.arrays.linalg import float64
-from divmetrics.arrays.pairs import Distinct, enough_rows, nearest, radii, squared_distances
+from divmetrics.arrays.pairs import UniqueRows, check_enough_rows, nearest_rows, squared_ball_radii, squared_distances
 from divmetrics.arrays.splits import FAKE, REAL, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import UsageError
@@ -52,10 +52,10 @@ def distances_from_mean(rows: Tensor, of: Tensor) -> Tensor:
 
 def covered_by_nearest(real: Rows, fake: Rows) -> tuple[Tensor, Tensor]:
     """Whether each real sample has a fake one as near as its nearest other real one `[n]`; the nearest fake `[n]`."""
-    enough_rows(1, real.n, max(fake.n, 2))
-    points = Distinct.of(real.features)
-    own = radii(points, [1])[points.place, 0]
-    squared, place = nearest(real.features, fake.features)
+    check_enough_rows(1, real.n, max(fake.n, 2))
+    points = UniqueRows.of(real.features)
+    own = squared_ball_radii(points, [1])[points.place, 0]
+    squared, place = nearest_rows(real.features, fake.features)
     return squared <= own, place
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from divmetrics.arrays.distributions import student
 from divmetrics.arrays.memo import once
-from divmetrics.arrays.pairs import enough_rows
+from divmetrics.arrays.pairs import check_enough_rows
 from divmetrics.arrays.share_intervals import wilson
 from divmetrics.arrays.splits import FAKE, REAL, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows, same_width
@@ -165,7 +165,7 @@ def defined(share: Tensor, side: str) -> float:
 def _supports(parts: SplitCounts, threshold: BootstrapThreshold) -> Supports:
     """The supports of both sides of all splits."""
     sides, rows = (parts.real, parts.fake), parts.distances.rows
-    enough_rows(1, *(int(counts.sum(0).min()) for counts in sides))
+    check_enough_rows(1, *(int(counts.sum(0).min()) for counts in sides))
     radii = parts.radii(NEIGHBOURS_PER_COLUMN * rows.shape[1])
     bandwidths = [torch.stack([_median(*one) for one in side]) for side in radii]
     count, per_split = sides[0].shape[1], 1 + threshold.repeats
