@@ -35,7 +35,7 @@ def demo(output: str | None, quiet: bool) -> None:
             score(str(sets["real"]), str(sets[name]), metrics=digits.METRICS, progress=not quiet) for name in names
         ]
     for name, report in zip(names, reports, strict=True):
-        show(page.of_report(report, title=f"the {name} generator"))
+        show(page.report_page(report, title=f"the {name} generator"))
         say("\n")
     for sentence in digits.explain(*reports):
         say(f"{sentence}\n")

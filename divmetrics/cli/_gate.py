@@ -68,7 +68,7 @@ def gate(
         write_text(junit_path, view.junit(gated))
     if samples_path is not None:
         save_samples(report, samples_path)
-    deliver(view.page(gated), gated.to_json(), json_path, md_path)
+    deliver(view.gate_page(gated), gated.to_json(), json_path, md_path)
     return 0 if gated.passed else 1
 
 

@@ -82,6 +82,6 @@ def save_samples(report: Report, path: str) -> None:
     """Write the per-sample values; a report without any says which metrics have them."""
     from divmetrics.report import samples
 
-    samples.write(report, path)
+    samples.write_csv(report, path)
     if not report.samples:
         warnings.warn("no metric here has per-sample values; precision, recall, density and coverage do.", stacklevel=2)

@@ -41,4 +41,4 @@ def score_command(
     report = score(real, fake, samples=samples_path is not None, **keywords).with_meta(argv=list(argv))
     if samples_path is not None:
         save_samples(report, samples_path)
-    deliver(page.of_report(report), report.to_json(), json_path, md_path)
+    deliver(page.report_page(report), report.to_json(), json_path, md_path)

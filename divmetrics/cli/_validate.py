@@ -57,4 +57,4 @@ def validate(
             raise UsageError(f"levels are those of the suite sanity, and only {suite} runs; leave --levels out.")
         size = replace(size, levels=levels)
     found = trial.validate(suite, size, metrics, runner).to_json()
-    deliver(validated.page(found), found, json_path, md_path)
+    deliver(validated.validation_page(found), found, json_path, md_path)

@@ -1,1 +1,1 @@
-"""What people and tools read: made from `Report` alone, without torch or numpy."""
+"""Renderings of reports for people and tools: tables, Markdown, csv, JUnit. Needs neither torch nor numpy."""

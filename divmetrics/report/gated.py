@@ -1,15 +1,22 @@
-"""What a gate found: as a page (table, Markdown) and as JUnit for a build server."""
+"""The result of a gate as a page (table, Markdown) and as JUnit XML for a build server."""
 
 from __future__ import annotations
 
 from xml.etree import ElementTree
 
-from divmetrics.report.gate.judge import Gated, Outcome
+from divmetrics.report.gate.judge import GateResult, RuleResult
 from divmetrics.report.page import Grid, Page, interval, number, printable
 
 
-def page(gated: Gated) -> Page:
-    """The page of one gate: a row for each rule, broken or not."""
+def gate_page(gated: GateResult) -> Page:
+    """The result of a gate as a page: a row for each rule.
+
+    Args:
+        gated: The judged report.
+
+    Returns:
+        The page, for `table.render` or `markdown.render`.
+    """
     facts = [("fake", f"{printable(gated.report.fake.source)}, n {gated.report.fake.n}")]
     facts += [("real", f"{printable(gated.report.real.source)}, n {gated.report.real.n}")]
     facts += [("rules", str(gated.rules.path))]
@@ -17,22 +24,30 @@ def page(gated: Gated) -> Page:
     columns = ("rule", "found", "interval", "expected", "status", "note")
     grid = Grid("", columns, tuple(map(_row, gated.outcomes))).without_empty_columns()
     notes = [f"warning: {text}" for text in gated.warnings]
-    return Page(f"gate {'passed' if gated.passed else 'failed'}", tuple(facts), (grid,), (*notes, *_measured(gated)))
+    return Page(f"gate {'passed' if gated.passed else 'failed'}", tuple(facts), (grid,), (*notes, *_signatures(gated)))
 
 
-def _row(outcome: Outcome) -> tuple[str, ...]:
+def _row(outcome: RuleResult) -> tuple[str, ...]:
+    """Cells of one rule."""
     found = outcome.found if isinstance(outcome.found, str) else number(outcome.found)
     ends = interval(outcome.interval)
     return (outcome.name, found, ends, outcome.expected, outcome.status, printable(outcome.text))
 
 
-def _measured(gated: Gated) -> list[str]:
-    """The signature of each number, without which it cannot be compared."""
+def _signatures(gated: GateResult) -> list[str]:
+    """The signature of each number that was judged."""
     return [str(gated.report.metrics[o.metric].signature) for o in gated.outcomes if o.metric in gated.report.metrics]
 
 
-def junit(gated: Gated) -> str:
-    """JUnit XML: one testcase a rule; a broken rule of level `error` is a failure, one of level `warn` is skipped."""
+def junit(gated: GateResult) -> str:
+    """The result of a gate as JUnit XML.
+
+    Args:
+        gated: The judged report.
+
+    Returns:
+        XML with a test case for each rule; a broken rule of level `error` is a failure, one of level `warn` is skipped.
+    """
     counts = {status: sum(o.status == status for o in gated.outcomes) for status in ("fail", "warn")}
     totals = {
         "tests": str(len(gated.outcomes)),

@@ -9,7 +9,14 @@ from divmetrics.report.page import Grid, Page
 
 
 def render(page: Page) -> str:
-    """`page` as GitHub-flavoured Markdown: a heading, a list of facts, a table for each grid, the notes."""
+    """A page as GitHub-flavoured Markdown.
+
+    Args:
+        page: What is shown.
+
+    Returns:
+        A heading, a list of facts, the tables, and the notes.
+    """
     facts = "\n".join(f"- **{name}**: {_escaped(fact)}" for name, fact in page.facts)
     notes = "\n\n".join(_escaped(note) for note in page.notes)
     parts = [f"### {_escaped(page.title)}", facts, *map(_grid, page.grids), notes]
@@ -17,19 +24,22 @@ def render(page: Page) -> str:
 
 
 def _grid(grid: Grid) -> str:
+    """A table with its heading."""
     rows = [_line(["---"] * len(grid.columns)), *(_line([_code(row[0]), *map(_escaped, row[1:])]) for row in grid.rows)]
     heading = f"{_escaped(grid.title)}\n\n" if grid.title else ""
     return heading + "\n".join([_line(grid.columns), *rows])
 
 
 def _line(cells: Sequence[str]) -> str:
+    """One row of a table."""
     return f"| {' | '.join(cells)} |"
 
 
 def _code(name: str) -> str:
-    """A name in backticks: `recall@inception` must not call a user."""
+    """A name in backticks, since `recall@inception` would mention a user."""
     return "`" + name.replace("|", "\\|") + "`"
 
 
 def _escaped(text: str) -> str:
+    """`text` with the characters escaped that Markdown would interpret."""
     return re.sub(r"([\\`*_<>|\[\]#])", r"\\\1", text)

@@ -1,6 +1,6 @@
-"""What a report says, as plain text in cells: the same page becomes a table in a terminal and Markdown in a comment.
+"""The content of a report as plain text in tables, which become a table in a terminal or Markdown in a comment.
 
-Every number stands with what its signature holds: extractor with digest, preprocessing, layer, parameters, n, seed.
+Every number is shown with what its signature holds: extractor with digest, preprocessing, layer, parameters, n, seed.
 """
 
 from __future__ import annotations
@@ -13,29 +13,31 @@ from typing import Any
 from divmetrics.records.results import Mode, Report, Result, Side, params_text
 
 PUBLISHED = {"fid": "FID", "kid": "KID", "inception_score": "Inception Score"}
-"""Metrics whose numbers in papers follow one protocol, so that ours invite a comparison."""
+"""Metrics whose published numbers follow one protocol, so that readers may be tempted to compare."""
 
 MODES_SHOWN, SKIPPED_SHOWN, EXEMPLARS_SHOWN = 20, 3, 2
+"""Most modes, skipped files, and exemplars of a mode that are listed."""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A table: column names, and rows of cells with the row's name first and a number second."""
+    """A table: column names and rows of cells, with the row's name in the first column."""
 
     title: str
+    """Heading; empty for none."""
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
     def without_empty_columns(self) -> Grid:
-        """The same grid, columns left out in which no row has anything."""
-        filled = [any(row[place] for row in self.rows) for place in range(len(self.columns))]
+        """The same table without the columns that are empty in every row."""
+        filled = [any(row[column] for row in self.rows) for column in range(len(self.columns))]
         rows = tuple(tuple(compress(row, filled)) for row in self.rows)
         return Grid(self.title, tuple(compress(self.columns, filled)), rows)
 
 
 @dataclass(frozen=True)
 class Page:
-    """A title, facts as (name, text), grids, and closing sentences."""
+    """A title, facts as (name, text), tables, and closing notes."""
 
     title: str
     facts: tuple[tuple[str, str], ...]
@@ -43,8 +45,16 @@ class Page:
     notes: tuple[str, ...]
 
 
-def of_report(report: Report, title: str = "divmetrics score") -> Page:
-    """The page of one comparison."""
+def report_page(report: Report, title: str = "divmetrics score") -> Page:
+    """The content of a report: one table for each extractor, then warnings, verdict, modes and provenance.
+
+    Args:
+        report: The report.
+        title: Heading of the page.
+
+    Returns:
+        The page, for `table.render` or `markdown.render`.
+    """
     facts = [("fake", _side(report.fake)), ("real", _side(report.real))]
     if report.held_out is not None:
         facts.append(("held out", _side(report.held_out)))
@@ -52,27 +62,40 @@ def of_report(report: Report, title: str = "divmetrics score") -> Page:
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """`digits` significant digits, no exponent where it can be helped; whole numbers whole; `-` for None."""
+    """A number as text.
+
+    Args:
+        value: The number; None is shown as `-`.
+        digits: Significant digits; integers are shown whole.
+
+    Returns:
+        Fixed-point notation between 1e-4 and 1e9, else scientific notation.
+
+    Example:
+        >>> number(0.123456), number(12.0), number(None)
+        ('0.1235', '12', '-')
+    """
     if value is None:
         return "-"
     if value == round(value) and abs(value) < 1e9:
         return str(round(value))  # a count, or exactly 0 or 1
     scientific = f"{value:.{digits - 1}e}"
-    exponent = int(scientific.partition("e")[2])  # of the rounded value: 9.9999 is 10.00
+    exponent = int(scientific.partition("e")[2])  # of the rounded value, since 9.9999 is shown as 10.00
     return f"{value:.{max(0, digits - 1 - exponent)}f}" if -5 < exponent < 9 else scientific
 
 
 def interval(ends: Sequence[float | None] | None) -> str:
-    """`[0.381, 0.440]`; empty where there is none."""
+    """An interval as text, `[0.381, 0.440]`; empty for None."""
     return "" if ends is None else f"[{', '.join('∞' if end is None else number(end, digits=3) for end in ends)}]"
 
 
 def printable(text: str) -> str:
-    """`text` with control characters written out: a file's name must not steer a terminal."""
+    """`text` with control characters escaped, since the name of a file must not control the terminal."""
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 def _side(side: Side) -> str:
+    """Source, sample size, classes and skipped samples of one side."""
     parts = [printable(side.source), f"n {side.n or 'unknown'}"]
     if side.labels is not None:
         parts.append(f"{len(side.labels)} classes")
@@ -82,14 +105,15 @@ def _side(side: Side) -> str:
 
 
 def _grids(report: Report) -> tuple[Grid, ...]:
-    """One grid for each extractor with its preprocessing, in the order of the report."""
+    """One table for each pair of extractor and preprocessing, in the order of the report."""
     groups: dict[tuple[str, str], list[tuple[str, Result]]] = {}
     for key, result in report.metrics.items():
         groups.setdefault((result.signature.extractor, result.signature.preprocessing), []).append((key, result))
-    return tuple(_grid(_measured_on(*group), members, report) for group, members in groups.items())
+    return tuple(_grid(_grid_title(*group), members, report) for group, members in groups.items())
 
 
-def _measured_on(extractor: str, preprocessing: str) -> str:
+def _grid_title(extractor: str, preprocessing: str) -> str:
+    """What the numbers of a table were measured on."""
     if extractor == "features":
         return "measured on the features as given"
     if extractor == "labels":
@@ -98,113 +122,131 @@ def _measured_on(extractor: str, preprocessing: str) -> str:
 
 
 def _grid(title: str, members: Sequence[tuple[str, Result]], report: Report) -> Grid:
-    reasons = _all_reasons(report)
+    """The results `members`, (key, result) each, as a table."""
+    warnings = _all_warnings(report)
     columns: dict[str, Callable[[Result], str]] = {
         "value": lambda result: number(result.value),
         _interval_heading(members): lambda result: interval(result.ci),
-        "reals score": _reference,
-        "p": _chance,
+        "reals score": _real_score,
+        "p": _p_value,
         "better": lambda result: result.better,
         "parameters": lambda result: _parameters(result, report.meta),
-        "note": lambda result: _note(result, reasons),
+        "note": lambda result: _note(result, warnings),
     }
-    rows = tuple((_name(key, result), *(cell(result) for cell in columns.values())) for key, result in members)
+    rows = tuple((_metric_name(key, result), *(cell(result) for cell in columns.values())) for key, result in members)
     return Grid(title, ("metric", *columns), rows).without_empty_columns()
 
 
-def _name(key: str, result: Result) -> str:
+def _metric_name(key: str, result: Result) -> str:
+    """Key of a result without its extractor."""
     return key.removesuffix(f"@{result.extractor}")
 
 
 def _interval_heading(members: Sequence[tuple[str, Result]]) -> str:
+    """Heading of the intervals, with their level where it is the same for all."""
     levels = {result.ci_level for _, result in members if result.ci_level is not None}
     return f"{100 * levels.pop():g} % interval" if len(levels) == 1 else "interval"
 
 
-def _reference(result: Result) -> str:
-    """What the reals score themselves: one set of them where the metric looks at one, else two disjoint sets."""
+def _real_score(result: Result) -> str:
+    """What real samples score: the null band of two disjoint sets, or the value of one set for one-sample metrics."""
     if result.null is not None:
         return interval((result.null.low, result.null.high))
     return number(result.extras["real"]) if "real" in result.extras else ""
 
 
-def _chance(result: Result) -> str:
-    """Chance of a value as bad as this if fakes and reals were alike."""
+def _p_value(result: Result) -> str:
+    """p-value: probability of a value at least as bad if both sides came from one distribution."""
     if result.null is None or result.null.p is None:
         return ""
     return "<0.0001" if result.null.p < 1e-4 else f"{result.null.p:.2g}"
 
 
 def _parameters(result: Result, meta: Mapping[str, Any]) -> str:
+    """Layer, options, and a seed that differs from the report's."""
     layer = [] if result.signature.layer == "none" else [result.signature.layer]
     own_seed = [f"seed:{result.signature.seed}"] if result.signature.seed != str(meta.get("seed", "")) else []
     return " ".join([*layer, *filter(None, params_text(result.params).split("|")), *own_seed])
 
 
-def _note(result: Result, reasons: Sequence[str]) -> str:
-    """What a count is out of, the spread over subsets, and the numbers of the warnings below the grids."""
+def _note(result: Result, warnings: Sequence[str]) -> str:
+    """Total of a count, standard deviation over subsets, and numbers of the warnings below the tables."""
     total = [f"of {result.extras['modes_total']}"] if "modes_total" in result.extras else []
     spread = [f"std {number(result.extras['std'])}"] if "std" in result.extras else []
-    marks = [f"[{reasons.index(reason) + 1}]" for reason in _reasons(result)]
+    marks = [f"[{warnings.index(text) + 1}]" for text in _warning_texts(result)]
     return " ".join([*total, *spread, *marks])
 
 
-def _reasons(result: Result) -> list[str]:
-    """The warnings of a result without its name, so that those of several metrics are one."""
+def _warning_texts(result: Result) -> list[str]:
+    """The warnings of a result without the metric's name, so that equal ones are listed once."""
     return [printable(text.removeprefix(result.metric).lstrip(": ")) for text in result.warnings]
 
 
-def _all_reasons(report: Report) -> list[str]:
-    return list(dict.fromkeys(reason for result in report.metrics.values() for reason in _reasons(result)))
+def _all_warnings(report: Report) -> list[str]:
+    """The different warnings of a report, in order."""
+    return list(dict.fromkeys(text for result in report.metrics.values() for text in _warning_texts(result)))
 
 
 def _notes(report: Report) -> tuple[str, ...]:
-    told = (*_warnings(report), *_verdict(report), *_missing_modes(report), *_skipped(report), *_not_comparable(report))
-    return (*told, _provenance(report))
+    """The closing notes of a page."""
+    notes = (
+        *_warnings(report),
+        *_verdict(report),
+        *_missing_modes(report),
+        *_skipped(report),
+        *_not_comparable(report),
+    )
+    return (*notes, _provenance(report))
 
 
 def _warnings(report: Report) -> Iterator[str]:
-    for mark, reason in enumerate(_all_reasons(report), start=1):
-        names = [_name(key, result) for key, result in report.metrics.items() if reason in _reasons(result)]
-        yield f"[{mark}] {', '.join(names)}: {reason}"
+    """Each warning with its number and the metrics that it concerns."""
+    for mark, text in enumerate(_all_warnings(report), start=1):
+        names = [_metric_name(key, result) for key, result in report.metrics.items() if text in _warning_texts(result)]
+        yield f"[{mark}] {', '.join(names)}: {text}"
 
 
 def _verdict(report: Report) -> Iterator[str]:
+    """State of the verdict and the texts of its findings."""
     if report.verdict is not None:
         yield f"Verdict: {report.verdict.state} (false-alarm rate {report.verdict.alpha:g})."
         yield from (str(finding["text"]) for finding in report.verdict.findings if "text" in finding)
 
 
 def _missing_modes(report: Report) -> Iterator[str]:
-    """The modes that are missing or thinned beyond chance, the largest first, with samples that show what they are."""
+    """Modes that are significantly missing or thinned, the largest first, with exemplars."""
     for state in ("missing", "thinned"):
         found = sorted((mode for mode in report.modes if mode.state == state), key=lambda mode: -mode.real_share)
         if found:
-            names = [_described(mode) for mode in found]
-            yield f"{state.capitalize()} modes, {len(found)} of {len(report.modes)}: {_shortened(names, MODES_SHOWN)}."
+            names = [_mode_text(mode) for mode in found]
+            yield f"{state.capitalize()} modes, {len(found)} of {len(report.modes)}: {_shorten(names, MODES_SHOWN)}."
 
 
-def _described(mode: Mode) -> str:
-    shares = f"{100 * mode.real_share:.2g} % of the reals"
+def _mode_text(mode: Mode) -> str:
+    """A mode with its shares and exemplars."""
+    shares = f"{100 * mode.real_share:.2g} % of the real samples"
     if mode.fake_share:
-        shares += f", {100 * mode.fake_share:.2g} % of the fakes"
+        shares += f", {100 * mode.fake_share:.2g} % of the generated"
     like = f", like {', '.join(map(printable, mode.exemplars[:EXEMPLARS_SHOWN]))}" if mode.exemplars else ""
     return f"{printable(mode.name)} ({shares}{like})"
 
 
 def _skipped(report: Report) -> Iterator[str]:
+    """Samples of each side that could not be decoded."""
     for name, side in (("fake", report.fake), ("real", report.real), ("held-out", report.held_out)):
         if side is not None and side.skipped:
             found = [f"{printable(sample.path)} ({printable(sample.reason)})" for sample in side.skipped]
-            yield f"Skipped in {name}, {len(found)}: {_shortened(found, SKIPPED_SHOWN)}."
+            yield f"Skipped in {name}, {len(found)}: {_shorten(found, SKIPPED_SHOWN)}."
 
 
-def _shortened(items: Sequence[str], shown: int) -> str:
+def _shorten(items: Sequence[str], shown: int) -> str:
+    """The first `shown` items, and how many more there are."""
     more = [f"and {len(items) - shown} more"] if len(items) > shown else []
     return ", ".join([*items[:shown], *more])
 
 
 def _not_comparable(report: Report) -> Iterator[str]:
+    """Which numbers must not be compared with published ones."""
     ours = {r.metric for r in report.metrics.values() if not r.literature and r.value is not None}
     names = [name for name in PUBLISHED if name in ours]
     if names:
@@ -213,7 +255,7 @@ def _not_comparable(report: Report) -> Iterator[str]:
 
 
 def _provenance(report: Report) -> str:
-    """Seed, machine, seconds and version: the rest of what makes a number repeatable."""
+    """Seed, device, engine, seconds and version."""
     meta = report.meta
     seconds = meta.get("seconds") or {}
     parts = [f"{name} {meta[name]}" for name in ("seed", "device", "engine") if meta.get(name) is not None]

@@ -1,4 +1,4 @@
-"""The report card of metrics as a page, from what `divmetrics validate --json` writes."""
+"""The report card of the metrics as a page, from the JSON of `divmetrics validate`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,18 @@ from typing import Any
 from divmetrics.report.page import Grid, Page, number
 
 Row = Mapping[str, Any]
+"""One object of the JSON."""
 
 
-def page(text: str) -> Page:
-    """The page of a validation, given as its JSON."""
+def validation_page(text: str) -> Page:
+    """A validation as a page.
+
+    Args:
+        text: JSON text, schema `divmetrics.validation/1`.
+
+    Returns:
+        The page, for `table.render` or `markdown.render`.
+    """
     whole = json.loads(text)
     suites = whole["suites"]
     grids = [
@@ -29,11 +37,13 @@ def page(text: str) -> Page:
 
 
 def _facts(entry: Mapping[str, Any]) -> str:
+    """Settings as one line of names and values."""
     parts = {name: ", ".join(value) if isinstance(value, list) else value for name, value in entry.items()}
     return ", ".join(f"{name} {value}" for name, value in parts.items() if value is not None)
 
 
 def _cards(cards: list[Row]) -> Grid:
+    """The report cards: what each metric sees and misses."""
     rows = [
         (
             card["metric"],
@@ -51,18 +61,19 @@ def _cards(cards: list[Row]) -> Grid:
 
 
 def _sanity(rows: list[Row]) -> Grid:
-    """The failures; what passed is a number on the card."""
+    """The failed sanity checks; the number of passed ones is on the card."""
     failed: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         kind = "shape" if row["property"] == "fail" else "bounds" if row["bounds"] is False else None
         if kind:
             failed.setdefault((row["metric"], row["role"]), []).append(f"{row['check']} ({kind})")
-    made = tuple((metric, role, ", ".join(checks)) for (metric, role), checks in failed.items())
-    return Grid("sanity checks that failed", ("metric", "as", "checks"), made)
+    cells = tuple((metric, role, ", ".join(checks)) for (metric, role), checks in failed.items())
+    return Grid("sanity checks that failed", ("metric", "as", "checks"), cells)
 
 
 def _ladders(rows: list[Row]) -> Grid:
-    made = tuple(
+    """Reaction of each metric to each ladder."""
+    cells = tuple(
         (
             row["metric"],
             row["ladder"],
@@ -75,11 +86,12 @@ def _ladders(rows: list[Row]) -> Grid:
         for row in rows
     )
     columns = ("metric", "ladder", "tau", "linearity", "detected from", "false reaction", "reaction")
-    return Grid("ladders", columns, made)
+    return Grid("ladders", columns, cells)
 
 
 def _calibration(rows: list[Row]) -> Grid:
-    made = tuple(
+    """False-alarm rates of the null bands."""
+    cells = tuple(
         (
             row["metric"],
             row["case"],
@@ -91,4 +103,4 @@ def _calibration(rows: list[Row]) -> Grid:
         for row in rows
     )
     columns = ("metric", "fakes and reals alike", "draws", "p <= 1 %", "p <= 5 %", "note")
-    return Grid("false alarms of nulls", columns, made).without_empty_columns()
+    return Grid("false alarms of nulls", columns, cells).without_empty_columns()

@@ -8,7 +8,7 @@ from typing import Any
 
 from divmetrics.errors import UsageError
 from divmetrics.records.results import Report
-from divmetrics.report.gate.judge import Gated, judge
+from divmetrics.report.gate.judge import GateResult, judge
 from divmetrics.report.gate.rules import Rules, read_rules, rules_from
 
 Config = Rules | Mapping[str, Any] | str | os.PathLike[str] | None
@@ -16,7 +16,7 @@ Config = Rules | Mapping[str, Any] | str | os.PathLike[str] | None
 
 def gate(
     *samples: Any, report: Report | str | os.PathLike[str] | None = None, config: Config = None, **options: Any
-) -> Gated:
+) -> GateResult:
     """Hold two sets of samples, or a report, against rules.
 
     Args:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from divmetrics.records.results import Mode, NullBand, Report, Result, Side, Skipped, Verdict
-from divmetrics.report.page import Grid, Page, number, of_report, printable
+from divmetrics.report.page import Grid, Page, number, printable, report_page
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def cells(page: Page, row: str) -> dict[str, str]:
 
 
 def test_rows(rich_report: Report) -> None:
-    page = of_report(rich_report)
+    page = report_page(rich_report)
     assert cells(page, "recall") == {
         "metric": "recall",
         "value": "0.4100",
@@ -59,12 +59,12 @@ def test_rows(rich_report: Report) -> None:
 def test_columns_that_no_row_fills_are_left_out(
     make_report: Callable[..., Report], make_result: Callable[..., Result]
 ) -> None:
-    (grid,) = of_report(make_report(make_result("recall", 0.5))).grids
+    (grid,) = report_page(make_report(make_result("recall", 0.5))).grids
     assert grid.columns == ("metric", "value", "better", "parameters")
 
 
 def test_titles_name_extractor_digest_and_preprocessing(rich_report: Report) -> None:
-    titles = [grid.title for grid in of_report(rich_report).grids]
+    titles = [grid.title for grid in report_page(rich_report).grids]
     assert titles == [
         "measured with efficientnet-lite0#57934424, preprocessing bicubic-aa-224",
         "measured on the features as given",
@@ -72,13 +72,13 @@ def test_titles_name_extractor_digest_and_preprocessing(rich_report: Report) -> 
 
 
 def test_facts_name_the_sources_and_their_sizes(rich_report: Report) -> None:
-    assert of_report(rich_report).facts == (("fake", "out/fake, n 80, 5 skipped"), ("real", "real/, n 90, 2 classes"))
+    assert report_page(rich_report).facts == (("fake", "out/fake, n 80, 5 skipped"), ("real", "real/, n 90, 2 classes"))
 
 
 def test_notes(rich_report: Report) -> None:
-    assert of_report(rich_report).notes == (
+    assert report_page(rich_report).notes == (
         "[1] inception_score: reads logits, and there are none",
-        "Missing modes, 1 of 2: cat (50 % of the reals).",
+        "Missing modes, 1 of 2: cat (50 % of the real samples).",
         "Skipped in fake, 5: 0.png (truncated), 1.png (truncated), 2.png (truncated), and 2 more.",
         "fid, kid: not comparable with published FID, KID, measured with the 2015 Inception weights.",
         "seed 0, device cpu, engine torch, extract 12.1 s, measure 0.8 s, divmetrics 0.1.0.",
@@ -89,24 +89,24 @@ def test_a_published_protocol_is_comparable(
     make_report: Callable[..., Report], make_result: Callable[..., Result]
 ) -> None:
     ours, theirs = (make_report(make_result("fid", 9.0, literature=flag)) for flag in (False, True))
-    assert any("not comparable with published FID" in note for note in of_report(ours).notes)
-    assert not any("not comparable" in note for note in of_report(theirs).notes)
-    assert not any("not comparable" in note for note in of_report(make_report(make_result("recall", 0.4))).notes)
+    assert any("not comparable with published FID" in note for note in report_page(ours).notes)
+    assert not any("not comparable" in note for note in report_page(theirs).notes)
+    assert not any("not comparable" in note for note in report_page(make_report(make_result("recall", 0.4))).notes)
 
 
 def test_verdict_is_told(make_report: Callable[..., Report]) -> None:
     report = make_report(verdict=Verdict("collapsed", 0.01, ({"kind": "dropped_modes", "text": "Cats are gone."},)))
-    assert of_report(report).notes[:2] == ("Verdict: collapsed (false-alarm rate 0.01).", "Cats are gone.")
+    assert report_page(report).notes[:2] == ("Verdict: collapsed (false-alarm rate 0.01).", "Cats are gone.")
 
 
 def test_long_lists_are_cut(make_report: Callable[..., Report]) -> None:
     report = make_report(modes=tuple(Mode(i, str(i), 0.01, 0.0, 0.0, "missing") for i in range(30)))
-    assert of_report(report).notes[0].endswith("19 (1 % of the reals), and 10 more.")
+    assert report_page(report).notes[0].endswith("19 (1 % of the real samples), and 10 more.")
 
 
 def test_a_file_name_cannot_steer_the_terminal(make_report: Callable[..., Report]) -> None:
     report = make_report(fake=Side("a\x1b[2J\nb", 80, None, None, (Skipped("c\r", "d\x07"),)))
-    told = "".join([*(fact for _, fact in of_report(report).facts), *of_report(report).notes])
+    told = "".join([*(fact for _, fact in report_page(report).facts), *report_page(report).notes])
     assert told.isprintable()
     assert printable("größe 図.png") == "größe 図.png"
 
@@ -119,7 +119,7 @@ def test_metrics_that_fail_for_one_reason_share_a_note(
     make_report: Callable[..., Report], make_result: Callable[..., Result]
 ) -> None:
     failed = [make_result(name, None, warnings=(f"{name} reads labels", "slow")) for name in ("mode_kl", "mode_tv")]
-    page = of_report(make_report(make_result("recall", 0.4, warnings=("slow",)), *failed))
+    page = report_page(make_report(make_result("recall", 0.4, warnings=("slow",)), *failed))
     assert [row[-1] for row in page.grids[0].rows] == ["[1]", "[2] [1]", "[2] [1]"]
     assert page.notes[:2] == ("[1] recall, mode_kl, mode_tv: slow", "[2] mode_kl, mode_tv: reads labels")
 
@@ -131,10 +131,10 @@ def test_modes_are_described_by_their_shares_and_by_reals_that_show_them(make_re
         Mode(2, "cluster 2", 0.3, 0.9, 1.0, "present"),
     )
     held_out = Side("test/", 70, None)
-    page = of_report(replace(make_report(), modes=modes, held_out=held_out))
+    page = report_page(replace(make_report(), modes=modes, held_out=held_out))
     assert page.notes[:2] == (
-        "Missing modes, 1 of 3: cluster 0 (20 % of the reals, like a.png, b.png).",
-        "Thinned modes, 1 of 3: cluster 1 (50 % of the reals, 10 % of the fakes).",
+        "Missing modes, 1 of 3: cluster 0 (20 % of the real samples, like a.png, b.png).",
+        "Thinned modes, 1 of 3: cluster 1 (50 % of the real samples, 10 % of the generated).",
     )
     assert page.facts[2] == ("held out", "test/, n 70")
 
@@ -142,5 +142,5 @@ def test_modes_are_described_by_their_shares_and_by_reals_that_show_them(make_re
 def test_the_chance_of_a_null_is_shown(make_report: Callable[..., Report], make_result: Callable[..., Result]) -> None:
     bands = [NullBand(0.7, 0.6, 0.8, p=p) for p in (0.005, 1e-12)]
     results = [make_result(name, 0.5, null=band) for name, band in zip(("recall", "precision"), bands, strict=True)]
-    page = of_report(make_report(*results))
+    page = report_page(make_report(*results))
     assert [cells(page, result.metric)["p"] for result in results] == ["0.005", "<0.0001"]

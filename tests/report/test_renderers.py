@@ -13,7 +13,7 @@ from divmetrics.report import gated as gated_view
 from divmetrics.report import markdown, samples, table
 from divmetrics.report.gate.judge import judge
 from divmetrics.report.gate.rules import Rule, Rules
-from divmetrics.report.page import Grid, Page, of_report
+from divmetrics.report.page import Grid, Page, report_page
 
 
 def words(text: str) -> set[str]:
@@ -22,7 +22,7 @@ def words(text: str) -> set[str]:
 
 @pytest.mark.parametrize("width", [80, 100, 160])
 def test_table_fits_and_keeps_names_and_numbers_whole(rich_report: Report, width: int) -> None:
-    text = table.render(of_report(rich_report), width)
+    text = table.render(report_page(rich_report), width)
     assert max(map(len, text.splitlines())) <= width
     for row in ("fid", "recall", "vendi", "modes_found", "inception_score"):
         line = next(line for line in text.splitlines() if line.startswith(row))
@@ -33,7 +33,7 @@ def test_table_fits_and_keeps_names_and_numbers_whole(rich_report: Report, width
 def test_table_is_plain_unless_colour_is_asked_for(rich_report: Report, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
-    page = of_report(rich_report)
+    page = report_page(rich_report)
     assert "\x1b" not in table.render(page)
     assert "\x1b[" in table.render(page, colour=True)
 
@@ -44,7 +44,7 @@ def test_table_takes_brackets_as_they_are() -> None:
 
 
 def test_markdown_says_the_same(rich_report: Report) -> None:
-    page = of_report(rich_report)
+    page = report_page(rich_report)
     text = markdown.render(page)
     rows = [line for line in text.splitlines() if line.startswith("| `")]
     assert [row.split("`")[1] for row in rows] == [row[0] for grid in page.grids for row in grid.rows]
@@ -65,7 +65,7 @@ def test_csv_has_a_line_a_sample(make_report: Callable[..., Report], tmp_path: P
             "fake": {"path": ["c.png"], "inside": [0.1]},
         }
     )
-    samples.write(report, tmp_path / "s.csv")
+    samples.write_csv(report, tmp_path / "s.csv")
     with (tmp_path / "s.csv").open(newline="") as file:
         assert list(csv.reader(file)) == [
             ["path", "side", "covered", "inside"],
@@ -74,11 +74,11 @@ def test_csv_has_a_line_a_sample(make_report: Callable[..., Report], tmp_path: P
             ["c.png", "fake", "", "0.1"],
         ]
     with pytest.raises(UsageError, match="does not exist"):
-        samples.write(report, tmp_path / "no" / "s.csv")
+        samples.write_csv(report, tmp_path / "no" / "s.csv")
 
 
 @pytest.fixture
-def judged(make_report: Callable[..., Report], make_result: Callable[..., Result]) -> gated_view.Gated:
+def judged(make_report: Callable[..., Report], make_result: Callable[..., Result]) -> gated_view.GateResult:
     report = make_report(
         make_result("recall", 0.41), make_result("fid", 9.0, better="lower"), make_result("vendi", 4.0)
     )
@@ -86,8 +86,8 @@ def judged(make_report: Callable[..., Report], make_result: Callable[..., Result
     return judge(report, Rules(Path("divmetrics.toml"), rules))
 
 
-def test_gate_page(judged: gated_view.Gated) -> None:
-    page = gated_view.page(judged)
+def test_gate_page(judged: gated_view.GateResult) -> None:
+    page = gated_view.gate_page(judged)
     assert page.title == "gate failed"
     assert page.grids[0].rows == (
         ("recall", "0.4100", ">= 0.4", "pass", ""),
@@ -97,7 +97,7 @@ def test_gate_page(judged: gated_view.Gated) -> None:
     assert [note.split("|")[0] for note in page.notes] == ["recall", "fid", "vendi"], "each number with its signature"
 
 
-def test_junit(judged: gated_view.Gated) -> None:
+def test_junit(judged: gated_view.GateResult) -> None:
     root = ElementTree.fromstring(gated_view.junit(judged))  # noqa: S314  our own text
     suite = root.find("testsuite")
     assert suite is not None

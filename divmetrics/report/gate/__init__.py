@@ -1,1 +1,1 @@
-"""Rules over a report, and the judgement that becomes an exit code."""
+"""The gate: rules over a report, and the judgement that becomes an exit code."""

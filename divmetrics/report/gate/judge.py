@@ -1,6 +1,6 @@
-"""A report held against its rules: passed or failed, in a blink and without torch.
+"""Judgement of a report by the rules of a gate.
 
-A rule that cannot be judged is never a pass: what the rules ask and the report lacks is an error.
+A rule that cannot be judged is an error, never a pass.
 """
 
 from __future__ import annotations
@@ -21,29 +21,37 @@ Status = Literal["pass", "fail", "warn"]
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """One rule, judged."""
+class RuleResult:
+    """Result of one rule."""
 
     name: str
+    """Name of the rule, as in the rule file."""
     metric: str
     """Key of the number in the report; `verdict` for the verdict."""
     level: str
+    """`error` or `warn`."""
     expected: str
+    """The rule in words."""
     found: float | str | None
+    """The value in the report, or the state of the verdict."""
     interval: tuple[float, float] | None
+    """Its confidence interval, where the report has one."""
     status: Status
+    """`fail` for a broken rule of level `error`, `warn` for one of level `warn`."""
     text: str
     """Why it did not pass; empty where it did."""
 
 
 @dataclass(frozen=True)
-class Gated:
-    """A report held against its rules."""
+class GateResult:
+    """Result of a gate: a report judged by rules."""
 
     report: Report
     rules: Rules
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[RuleResult, ...]
+    """One for each rule, the verdict's first."""
     warnings: tuple[str, ...]
+    """What limits the comparison with the baseline, one sentence each."""
 
     @property
     def passed(self) -> bool:
@@ -64,25 +72,40 @@ class Gated:
         return json.dumps(whole, indent=1, allow_nan=False) + "\n"
 
 
-def judge(report: Report, rules: Rules) -> Gated:
-    """`report` held against `rules`.
+def judge(report: Report, rules: Rules) -> GateResult:
+    """Judge a report by rules.
 
-    Raises UsageError where the report lacks what a rule asks for, or the baseline has another signature; MeasureError
-    where a metric that decides could not be computed.
+    Args:
+        report: The report.
+        rules: The rules, with their baseline.
+
+    Returns:
+        One result for each rule, and warnings.
+
+    Raises:
+        UsageError: where the report lacks what a rule names, or the baseline has another signature.
+        MeasureError: where a metric of a rule of level `error` could not be computed.
     """
-    warnings = [*_other_reals(report, rules)]
-    outcomes = [*_judge_verdict(report, rules), *(_judge(rule, report, rules, warnings) for rule in rules.rules)]
-    return Gated(report, rules, tuple(outcomes), tuple(dict.fromkeys(warnings)))
+    warnings = [*_reference_warning(report, rules)]
+    outcomes = [
+        *_apply_verdict_rule(report, rules),
+        *(_apply_rule(rule, report, rules, warnings) for rule in rules.rules),
+    ]
+    return GateResult(report, rules, tuple(outcomes), tuple(dict.fromkeys(warnings)))
 
 
-def _other_reals(report: Report, rules: Rules) -> Iterator[str]:
-    """A warning only: no signature holds the reference, and its digest changes with the mere names of its files."""
+def _reference_warning(report: Report, rules: Rules) -> Iterator[str]:
+    """A warning where the baseline was measured on other real samples.
+
+    No error, since the digest of the real samples changes with the names of their files, too.
+    """
     digests = {report.real.digest, rules.baseline.real.digest} if rules.baseline is not None else {None}
     if None not in digests and len(digests) > 1 and rules.baseline is not None:
         yield f"{rules.baseline_path} was measured against other real samples, {rules.baseline.real.source}."
 
 
-def _judge_verdict(report: Report, rules: Rules) -> Iterator[Outcome]:
+def _apply_verdict_rule(report: Report, rules: Rules) -> Iterator[RuleResult]:
+    """Result of the rule on the verdict; nothing where it is off, or neither rules nor report have one."""
     if rules.verdict == "off" or (rules.verdict is None and report.verdict is None):
         return
     if report.verdict is None:
@@ -90,45 +113,51 @@ def _judge_verdict(report: Report, rules: Rules) -> Iterator[Outcome]:
     level = rules.verdict or "error"
     state = report.verdict.state
     text = "" if state != "collapsed" else "the generator has collapsed"
-    yield Outcome("verdict", "verdict", level, "not collapsed", state, None, _status(level, text), text)
+    yield RuleResult("verdict", "verdict", level, "not collapsed", state, None, _status(level, text), text)
 
 
-def _judge(rule: Rule, report: Report, rules: Rules, warnings: list[str]) -> Outcome:
-    key = _find(report, rule, rules.extractor)
+def _apply_rule(rule: Rule, report: Report, rules: Rules, warnings: list[str]) -> RuleResult:
+    """Result of one rule; warnings about the baseline are appended to `warnings`."""
+    key = _find_key(report, rule, rules.extractor)
     result = report.metrics[key]
     if result.value is None:
         text = f"{key} could not be computed: {'; '.join(result.warnings) or 'the report does not say why'}"
         if rule.level == "error":
             raise MeasureError(f"{text}.")
     else:
-        text = "; ".join([*_limits(rule, key, result), *_worse(rule, key, result, rules, warnings)])
-    return Outcome(rule.name, key, rule.level, rule.expected, result.value, result.ci, _status(rule.level, text), text)
+        text = "; ".join([*_violated_bounds(rule, key, result), *_regressions(rule, key, result, rules, warnings)])
+    return RuleResult(
+        rule.name, key, rule.level, rule.expected, result.value, result.ci, _status(rule.level, text), text
+    )
 
 
 def _status(level: str, complaint: str) -> Status:
+    """Status of a rule; `complaint` says how it is broken, empty where it is not."""
     if not complaint:
         return "pass"
     return "fail" if level == "error" else "warn"
 
 
-def _find(report: Report, rule: Rule, extractor: str | None) -> str:
-    """The key in the report that the rule means. Raises UsageError where there is none, or more than one."""
-    spec, _, on = rule.name.partition("@")
-    keys = _named(report, spec)
-    allowed = [on] if on else [*extractor.split(","), "features", "labels"] if extractor else None
-    fitting = [key for key in keys if allowed is None or report.metrics[key].extractor in allowed]
-    if len(fitting) > 1:
-        raise UsageError(f"rule {rule.name!r} fits {', '.join(fitting)}; call the rule by one of these.")
-    if keys and not fitting:
-        raise UsageError(f"rule {rule.name!r} asks for extractor {on or extractor}; the report has {', '.join(keys)}.")
+def _find_key(report: Report, rule: Rule, extractor: str | None) -> str:
+    """Key of the result that the rule names. Raises UsageError where there is none, or more than one."""
+    spec, _, named = rule.name.partition("@")
+    keys = _keys_of_metric(report, spec)
+    allowed = [named] if named else [*extractor.split(","), "features", "labels"] if extractor else None
+    matching = [key for key in keys if allowed is None or report.metrics[key].extractor in allowed]
+    if len(matching) > 1:
+        raise UsageError(f"rule {rule.name!r} fits {', '.join(matching)}; call the rule by one of these.")
+    if keys and not matching:
+        raise UsageError(
+            f"rule {rule.name!r} asks for extractor {named or extractor}; the report has {', '.join(keys)}."
+        )
     if not keys:
-        raise UnknownName.of("metric in the report", rule.name, [*report.metrics, *map(_before_at, report.metrics)])
-    return fitting[0]
+        raise UnknownName.of("metric in the report", rule.name, [*report.metrics, *map(_metric_of, report.metrics)])
+    return matching[0]
 
 
-def _named(report: Report, spec: str) -> list[str]:
-    """Keys of the metric `spec`; `recall:k=3` also finds a recall that was measured with k=3."""
-    exact = [key for key in report.metrics if _before_at(key) == spec]
+def _keys_of_metric(report: Report, spec: str) -> list[str]:
+    """Keys of the results of the metric `spec`; `recall:k=3` also matches `recall` measured with k=3."""
+    exact = [key for key in report.metrics if _metric_of(key) == spec]
     metric, *options = spec.split(":")
     if exact or not options:
         return exact
@@ -136,21 +165,22 @@ def _named(report: Report, spec: str) -> list[str]:
     return [key for key in same if {f"{o}={v}" for o, v in report.metrics[key].params.items()}.issuperset(options)]
 
 
-def _before_at(key: str) -> str:
+def _metric_of(key: str) -> str:
+    """Metric of a key, without the extractor."""
     return key.partition("@")[0]
 
 
-def _limits(rule: Rule, key: str, result: Result) -> Iterator[str]:
-    """What breaks `min` and `max`, in words."""
-    if rule.min is not None and (low := _read(rule, key, result, pessimistic="ci_low")) < rule.min:
+def _violated_bounds(rule: Rule, key: str, result: Result) -> Iterator[str]:
+    """How `min` and `max` are violated, in words."""
+    if rule.min is not None and (low := _judged_value(rule, key, result, pessimistic="ci_low")) < rule.min:
         yield f"{low:.4g} is below {rule.min:g}"
-    if rule.max is not None and (high := _read(rule, key, result, pessimistic="ci_high")) > rule.max:
+    if rule.max is not None and (high := _judged_value(rule, key, result, pessimistic="ci_high")) > rule.max:
         yield f"{high:.4g} is above {rule.max:g}"
 
 
-def _read(rule: Rule, key: str, result: Result, pessimistic: str) -> float:
-    """The number of `result` that the rule judges."""
-    assert result.value is not None  # noqa: S101  the callers have looked
+def _judged_value(rule: Rule, key: str, result: Result, pessimistic: str) -> float:
+    """The number of `result` that the rule judges: its value or an end of its interval."""
+    assert result.value is not None  # noqa: S101  checked by the callers
     use = rule.use if rule.use != "pessimistic" else pessimistic
     if use == "value" or (result.ci is None and rule.use == "pessimistic"):
         return result.value
@@ -159,21 +189,21 @@ def _read(rule: Rule, key: str, result: Result, pessimistic: str) -> float:
     return result.ci[use == "ci_high"]
 
 
-def _worse(rule: Rule, key: str, now: Result, rules: Rules, warnings: list[str]) -> Iterator[str]:
-    """What breaks `max_regression`, in words: a change for the worse beyond what is allowed and beyond chance."""
+def _regressions(rule: Rule, key: str, now: Result, rules: Rules, warnings: list[str]) -> Iterator[str]:
+    """How `max_regression` is violated, in words: a change beyond what is allowed and beyond the joint interval."""
     if rule.max_regression is None or rules.baseline is None:
         return
-    before = _comparable(rule, key, now, rules, warnings)
+    before = _baseline_result(rule, key, now, rules, warnings)
     sign = 1 if now.better == "lower" else -1
-    value, reference = (_read(rule, key, result, pessimistic="value") for result in (now, before))
+    value, reference = (_judged_value(rule, key, result, pessimistic="value") for result in (now, before))
     change, allowed = sign * (value - reference), rule.max_regression.allowed(reference)
     if change > allowed and not math.isclose(change, allowed) and change > _joint_halfwidth(now, before):
         yield f"{value:.4g} is {change:.4g} worse than the baseline's {reference:.4g}, allowed is {allowed:.4g}"
 
 
-def _comparable(rule: Rule, key: str, now: Result, rules: Rules, warnings: list[str]) -> Result:
-    """The baseline's result for `key`. Raises UsageError where there is none or its signature differs."""
-    assert rules.baseline is not None  # noqa: S101  the callers have looked
+def _baseline_result(rule: Rule, key: str, now: Result, rules: Rules, warnings: list[str]) -> Result:
+    """Result of the baseline for `key`. Raises UsageError where there is none, or its signature differs."""
+    assert rules.baseline is not None  # noqa: S101  checked by the callers
     try:
         before = rules.baseline[key if key in rules.baseline.metrics else rule.name]
     except UsageError as error:
@@ -190,8 +220,8 @@ def _comparable(rule: Rule, key: str, now: Result, rules: Rules, warnings: list[
 
 
 def _joint_halfwidth(now: Result, before: Result) -> float:
-    """Half-width of the interval of the difference, for independent errors: the two halves that face each other."""
+    """Half-width of the interval of the difference: the half-widths that face each other, added in quadrature."""
     if now.ci is None or before.ci is None or now.value is None or before.value is None:
         return 0.0
-    towards = now.better != "lower"  # a worse higher-is-better number may in truth lie higher, its baseline lower
-    return math.hypot(now.ci[towards] - now.value, before.value - before.ci[not towards])
+    upwards = now.better != "lower"  # where higher is better, the true value may be higher and the true baseline lower
+    return math.hypot(now.ci[upwards] - now.value, before.value - before.ci[not upwards])

@@ -1,4 +1,4 @@
-"""The rules of a gate, read from TOML and checked whole: a wrong rule is an error before anything is measured."""
+"""The rules of a gate, read from TOML and checked as a whole before anything is measured."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ USES = ("value", "ci_low", "ci_high", "pessimistic")
 
 @dataclass(frozen=True)
 class Regression:
-    """How much worse than the baseline is still accepted: an amount, or a share of the baseline's value."""
+    """Largest accepted change for the worse, absolute or relative to the baseline's value."""
 
     amount: float
+    """In units of the metric, or a fraction of the baseline's value."""
     relative: bool
+    """Whether it is a fraction."""
 
     def allowed(self, baseline: float) -> float:
         """The accepted change in units of the metric."""
@@ -36,20 +38,21 @@ class Regression:
 
 @dataclass(frozen=True)
 class Rule:
-    """What one metric must keep. `name` is a metric, with `:option=value` and `@EXTRACTOR` where that is needed."""
+    """Bounds on one metric. `name` is a metric, with `:option=value` and `@EXTRACTOR` where needed."""
 
     name: str
     level: str = "error"
+    """`error` fails the gate, `warn` is printed."""
     min: float | None = None
     max: float | None = None
     max_regression: Regression | None = None
     use: str = "pessimistic"
-    """The number that is judged. Pessimistic: the lower end of the interval against `min`, the upper against `max`, and
-    the value itself where the report has no interval or a baseline is compared."""
+    """The number that is judged: `value`, `ci_low`, `ci_high`, or `pessimistic`: the lower end of the interval against
+    `min`, the upper against `max`, and the value where there is no interval and against a baseline."""
 
     @property
     def expected(self) -> str:
-        """The rule in words: `>= 0.4, at most 10 % worse than the baseline`."""
+        """The rule in words, such as `>= 0.4, at most 10 % worse than the baseline`."""
         parts = [
             None if self.min is None else f">= {self.min:g}",
             None if self.max is None else f"<= {self.max:g}",
@@ -60,19 +63,19 @@ class Rule:
 
 @dataclass(frozen=True)
 class Rules:
-    """A rule file, read and checked."""
+    """The checked content of a rule file."""
 
     path: Path
     rules: tuple[Rule, ...]
     extractor: str | None = None
     verdict: str | None = None
-    """`error`, `warn` or `off`; None judges the verdict of a report that has one, as `error`."""
+    """`error`, `warn` or `off`; None is `error` for reports that have a verdict."""
     baseline: Report | None = None
     baseline_path: Path | None = None
 
     @property
     def metrics(self) -> list[str]:
-        """The metrics that the rules name, with their options, as `score` takes them."""
+        """The metrics that the rules name, with their options, as arguments of `score`."""
         return list(dict.fromkeys(rule.name.partition("@")[0] for rule in self.rules))
 
     @property
@@ -89,9 +92,17 @@ class Rules:
 
 
 def read_rules(path: str | os.PathLike[str] | None = None) -> Rules:
-    """The rules in `path`, or in divmetrics.toml or pyproject.toml of the current folder, with their baseline.
+    """Read the rules of a gate and its baseline.
 
-    Raises UsageError on a file that is missing or malformed, an unknown key, a contradiction, or no rule at all.
+    Args:
+        path: A TOML file with a table `[gate]`, or a pyproject.toml with `[tool.divmetrics.gate]`. None:
+            divmetrics.toml, else pyproject.toml, in the current folder.
+
+    Returns:
+        The checked rules.
+
+    Raises:
+        UsageError: where the file is missing or malformed, has an unknown key or contradicts itself, or has no rule.
     """
     places = [Path(path)] if path is not None else [place for place in map(Path, FILES) if place.exists()]
     for place in places:
@@ -104,16 +115,31 @@ def read_rules(path: str | os.PathLike[str] | None = None) -> Rules:
 
 
 def rules_from(table: Mapping[str, Any]) -> Rules:
-    """The rules in a table `[gate]` that was made in Python. Raises UsageError as `read_rules` does."""
+    """Rules from a mapping instead of a file.
+
+    Args:
+        table: The content of `[gate]`.
+
+    Returns:
+        The checked rules.
+
+    Raises:
+        UsageError: as `read_rules`.
+
+    Example:
+        >>> rules_from({"rules": {"recall": {"min": 0.4}}}).rules[0].expected
+        '>= 0.4'
+    """
     return _parse(Path("config"), table)
 
 
 def _section(path: Path) -> str:
+    """Name of the table with the rules in the file `path`."""
     return "tool.divmetrics.gate" if path.name == "pyproject.toml" else "gate"
 
 
 def _gate_table(path: Path) -> Mapping[str, Any] | None:
-    """The table with the rules; None where the file has none."""
+    """The table with the rules in the file `path`; None where it has none."""
     try:
         whole: Any = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
@@ -127,6 +153,7 @@ def _gate_table(path: Path) -> Mapping[str, Any] | None:
 
 
 def _parse(path: Path, table: Mapping[str, Any]) -> Rules:
+    """Check the table of a rule file and read its baseline."""
     where = f"{path}: [{_section(path)}]"
     _check_keys(table, ["extractor", "verdict", "baseline", "rules"], where)
     rules = _table(table.get("rules", {}), f"{_section(path)}.rules")
@@ -144,6 +171,7 @@ def _parse(path: Path, table: Mapping[str, Any]) -> Rules:
 
 
 def _rule(name: str, entry: Any, where: str) -> Rule:
+    """Check one rule; `where` begins the error messages."""
     entry = _table(entry, where)
     _check_keys(entry, ["level", "min", "max", "max_regression", "use"], where)
     if not entry.keys() & {"min", "max", "max_regression"}:
@@ -162,7 +190,7 @@ def _rule(name: str, entry: Any, where: str) -> Rule:
 
 
 def _regression(entry: Mapping[str, Any], where: str) -> Regression | None:
-    """`max_regression`: a number in units of the metric, or a text like "10%"."""
+    """`max_regression`: a number in units of the metric, or a percentage like "10%"."""
     given = entry.get("max_regression")
     if given is None:
         return None
@@ -172,23 +200,26 @@ def _regression(entry: Mapping[str, Any], where: str) -> Regression | None:
     except ValueError:
         amount = None
     if amount is None or not 0 <= amount < math.inf:
-        raise UsageError(f'{where}: max_regression = {given!r} is neither a number from 0 on nor a share like "10%".')
+        raise UsageError(f'{where}: max_regression = {given!r} is neither a number >= 0 nor a percentage like "10%".')
     return Regression(amount, relative)
 
 
 def _table(value: Any, where: str) -> Mapping[str, Any]:
+    """`value`, which must be a table."""
     if not isinstance(value, dict):
         raise UsageError(f"{where} must be a table, not {value!r}.")
     return value
 
 
 def _check_keys(table: Mapping[str, Any], known: list[str], where: str) -> None:
+    """Raise UnknownName for a key that is not in `known`."""
     for key in table:
         if key not in known:
             raise UnknownName.of("key", key, known).within(where)
 
 
 def _number(table: Mapping[str, Any], key: str, where: str) -> float | None:
+    """A finite number; None where the key is absent."""
     if key not in table:
         return None
     value = table[key]
@@ -198,6 +229,7 @@ def _number(table: Mapping[str, Any], key: str, where: str) -> float | None:
 
 
 def _text(table: Mapping[str, Any], key: str, where: str) -> str | None:
+    """A text that is not empty; None where the key is absent."""
     value = table.get(key)
     if value is not None and (not isinstance(value, str) or not value):
         raise UsageError(f"{where}: {key} = {value!r} is not a text.")
@@ -205,6 +237,7 @@ def _text(table: Mapping[str, Any], key: str, where: str) -> str | None:
 
 
 def _choice(table: Mapping[str, Any], key: str, known: tuple[str, ...], where: str) -> str | None:
+    """One of the texts in `known`; None where the key is absent."""
     value = _text(table, key, where)
     if value is not None and value not in known:
         raise UnknownName.of(key, value, known).within(where)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from divmetrics.errors import MeasureError, UsageError
 from divmetrics.records.results import Report, Result, Side, Signature, Verdict
-from divmetrics.report.gate.judge import Gated, judge
+from divmetrics.report.gate.judge import GateResult, judge
 from divmetrics.report.gate.rules import Regression, Rule, Rules
 
 BETTER = {"recall": "higher", "fid": "lower"}
@@ -30,7 +30,7 @@ def report(*results: Result, verdict: str | None = None, digest: str = "sha256:1
     return Report("0.1.0", "2026-01-31T12:00:00Z", *sides, metrics, verdict=state)
 
 
-def gated(now: Report, *rules: Rule, **more: Any) -> Gated:
+def gated(now: Report, *rules: Rule, **more: Any) -> GateResult:
     return judge(now, Rules(Path("divmetrics.toml"), rules, **more))
 
 
