@@ -68,6 +68,25 @@ def batches(folder: Path, rank: int, ranks: int) -> dict[str, Any]:
     return said(meter.results())
 
 
+def streams(folder: Path, rank: int, ranks: int) -> dict[str, Any]:
+    """Samples that come once: each rank has a stream of its own."""
+    meter = dm.Meter("fid,recall:k=3,kid", samples=True, **QUIET)
+    for side in ("real", "fake"):
+        rows = np.load(folder / f"{side}.npy")
+        own = rows[len(rows) * rank // ranks : len(rows) * (rank + 1) // ranks]
+        meter.take(side, open_source((own[i : i + 5] for i in range(0, len(own), 5)), side=side))
+    report = said(meter.results())
+    for columns in report["samples"].values():
+        for name in (
+            "path",
+            "nearest_real",
+            "nearest_fake",
+            "covered_by",
+        ):  # named by the place in the rank's own stream
+            columns.pop(name, None)
+    return report
+
+
 def files(folder: Path, rank: int, ranks: int) -> dict[str, Any]:
     """Files of features, one after the other, then a source that the ranks share; saved and loaded again."""
     for name in ("real", "fake"):
@@ -133,9 +152,12 @@ def main(rank: int, ranks: int, folder: Path) -> None:
         "images without a cache": images(folder, cache=False, **LARGE),
         "arrays": arrays(folder),
         "batches": batches(folder, rank, ranks),
+        "streams": streams(folder, rank, ranks),
         "files": files(folder, rank, ranks),
     }
     if ranks > 1:
+        report = dm.score(np.load(folder / "real.npy"), np.load(folder / "fake.npy"), metrics="fid", **QUIET)
+        found["world size"] = report.meta["world_size"]
         found["refusals"] = refusals(folder, rank)
         alone = {**QUIET, "distributed": False}
         own = np.load(folder / "real.npy")[rank:], np.load(folder / "fake.npy")
