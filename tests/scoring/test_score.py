@@ -1,6 +1,7 @@
 """The main road on features and on small images; the parts have tests of their own."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,6 @@ from PIL import Image
 
 import divmetrics as dm
 from divmetrics.errors import FeatureError, MeasureError, MissingLayer, SourceError, UsageError
-from divmetrics.scoring import score as engine
 
 RNG = np.random.default_rng(0)
 REAL, FAKE = RNG.normal(size=(60, 6)), RNG.normal(0.3, 1.1, size=(50, 6))
@@ -77,7 +77,7 @@ def test_extracted_files_serve_as_either_side(folders: tuple[Path, Path], tmp_pa
     live = dm.score(*folders, extractor="pixels", metrics="quick,modes_found")
     files = [tmp_path / f"{side.name}.dms" for side in folders]
     for side, file in zip(folders, files, strict=True):
-        engine.extract(side, file, extractor="pixels")
+        dm.extract(side, file, extractor="pixels")
     saved = dm.score(*files, extractor="pixels", metrics="quick,modes_found")
     assert {k: r.value for k, r in saved.metrics.items()} == {k: r.value for k, r in live.metrics.items()}
     assert saved.metrics["fid@pixels"].signature == live.metrics["fid@pixels"].signature
@@ -86,11 +86,43 @@ def test_extracted_files_serve_as_either_side(folders: tuple[Path, Path], tmp_pa
 
 
 def test_another_extractor_than_the_file_holds(folders: tuple[Path, Path], tmp_path: Path) -> None:
-    engine.extract(folders[0], tmp_path / "r.dms", extractor="pixels")
+    dm.extract(folders[0], tmp_path / "r.dms", extractor="pixels")
     with pytest.raises(SourceError, match="was extracted with pixels, not with pixels\\?size=4"):
         dm.score(tmp_path / "r.dms", folders[1], extractor="pixels?size=4")
     with pytest.raises(UsageError, match="--num"):
         dm.score(tmp_path / "r.dms", folders[1], extractor="pixels", num=5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"digest": "0" * 64}, r"different versions of pixels \(weights \w{8} and 00000000\); extract both again"),
+        ({"preprocessing": "cropped"}, r"different versions of pixels \(preprocessing .* and cropped\)"),
+        ({"engine": "another engine"}, None),
+    ],
+)
+@pytest.mark.parametrize("side", ["fake", "held_out"])
+def test_sides_of_different_versions_of_an_encoder_are_refused(
+    side: str, changes: dict[str, str], words: str | None, folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    for name in ("real", "fake", "held_out"):
+        dm.extract(folders[name == "fake"], tmp_path / f"{name}.dms", extractor="pixels")
+    sides = {name: dm.Collected.load(tmp_path / f"{name}.dms") for name in ("real", "fake", "held_out")}
+    info = replace(sides[side].encoders["pixels"], **changes)
+    sides[side] = replace(sides[side], encoders={"pixels": info})
+    sides[side].save(tmp_path / f"{side}.dms")
+    files = {name: tmp_path / f"{name}.dms" for name in sides}
+    options = {"metrics": "fid", "extractor": "pixels", "ci_level": 0, "null": False}
+    meter = dm.Meter(**options)
+    for name, collected in sides.items():
+        meter.take(name, collected)
+    if words is None:
+        assert meter.results()["fid"].value == dm.score(**files, **options)["fid"].value
+        return
+    for run in (lambda: dm.score(**files, **options), meter.results):
+        with pytest.raises(SourceError, match=words) as caught:
+            run()
+        assert "EncoderInfo" not in str(caught.value)
 
 
 def test_num_draws_a_seeded_subset() -> None:
@@ -140,4 +172,4 @@ def test_weights_go_to_the_one_extractor() -> None:
 
 def test_unwritable_output_is_found_first(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not exist"):
-        engine.extract(REAL, tmp_path / "absent" / "out.dms")
+        dm.extract(REAL, tmp_path / "absent" / "out.dms")
