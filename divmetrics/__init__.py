@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     )
     from divmetrics.records.extractor import extractor
     from divmetrics.records.metric import metric
-    from divmetrics.records.results import Report, Result, Signature
+    from divmetrics.records.results import Report, Result
+    from divmetrics.records.signature import Signature
     from divmetrics.scoring.collected import Collected
     from divmetrics.scoring.gate import gate
     from divmetrics.scoring.meter import Meter
@@ -74,7 +75,7 @@ _HOMES = {
     "MissingLayer": "errors",
     "Report": "records.results",
     "Result": "records.results",
-    "Signature": "records.results",
+    "Signature": "records.signature",
     "SourceError": "errors",
     "TooFewSamples": "errors",
     "Unavailable": "errors",

@@ -1,17 +1,17 @@
-"""Every failure a user can meet, drawn as one tree. Each error knows its exit code.
+"""The errors that divmetrics raises on purpose, as one tree. Each error knows the exit code of the command.
 
     DivmetricsError
     ├── UsageError        2   the command, an option or a rule file is wrong; nothing was measured
-    │   └── UnknownName   2   ... and here is the nearest name that exists
-    └── MeasureError      3   the request is fine; the samples, the weights or the machine are not
+    │   └── UnknownName   2   a name does not exist; the message offers the nearest one that does
+    └── MeasureError      3   the request is right; the samples, the weights or the machine do not allow it
         ├── SourceError   3   samples that are missing, empty or unreadable
-        ├── FeatureError  3   NaN or Inf, unequal widths, zero variance where some is needed
-        ├── TooFewSamples 3
-        ├── MissingLayer  3   no logits, no labels: this metric cannot be computed on what was given
-        └── Unavailable   3   weights, an optional package or a device that is not here
+        ├── FeatureError  3   NaN or infinite features, unequal widths, zero variance where some is needed
+        ├── TooFewSamples 3   fewer samples than a metric needs
+        ├── MissingLayer  3   no logits, no labels: the metric cannot be computed from what was given
+        └── Unavailable   3   weights, an optional package or a device that is missing
 
-An inner function raises the bare fact; the outer layer that knows where it happened adds it with `within`.
-A message is one sentence or two: where, what was found, what was wanted, the way out.
+A function raises an error that states the fact; the outer layer that knows the place adds it with `within`. A message
+is one sentence or two: where, what was found, what was wanted, the way out.
 """
 
 from __future__ import annotations
@@ -22,27 +22,54 @@ from typing import Self
 
 
 class DivmetricsError(Exception):
-    """Base of all errors that divmetrics raises on purpose; `str(error)` is the sentence to show."""
+    """Base of all errors that divmetrics raises on purpose; `str(error)` is the message for users.
+
+    Example:
+        >>> import divmetrics as dm
+        >>> try:
+        ...     dm.score("no/such/folder", "fake/")
+        ... except dm.DivmetricsError as error:
+        ...     print(error.exit_code, type(error).__name__)
+        3 SourceError
+    """
 
     exit_code = 3
 
     def within(self, place: str) -> Self:
-        """The same error, its sentence prefixed by where it happened: `"recall@pixels: ..."`."""
+        """A copy of the error whose message begins with the place where it happened.
+
+        Args:
+            place: Metric, side or extractor: `recall@pixels`.
+
+        Example:
+            >>> str(TooFewSamples("k=5 needs at least 6 samples.").within("recall@pixels"))
+            'recall@pixels: k=5 needs at least 6 samples.'
+        """
         return type(self)(f"{place}: {self}")
 
 
 class UsageError(DivmetricsError):
-    """The request itself is wrong; nothing was measured."""
+    """The request is wrong: a command, an option or a rule file. Nothing was measured."""
 
     exit_code = 2
 
 
 class UnknownName(UsageError):
-    """A name that nothing answers to; the sentence carries the nearest one that exists."""
+    """A name does not exist; the message offers the nearest one that does."""
 
     @classmethod
     def of(cls, kind: str, name: str, known: Iterable[str]) -> UnknownName:
-        """`kind` is what was looked for ("metric"), `known` all names that would have been right."""
+        """The error for a name that was looked for among others.
+
+        Args:
+            kind: What was looked for: `metric`.
+            name: The name that does not exist.
+            known: All names that do.
+
+        Example:
+            >>> str(UnknownName.of("metric", "recal", ["fid", "recall"]))
+            "unknown metric 'recal'. Did you mean 'recall'?"
+        """
         names = sorted(known)
         near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
         hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(names) or 'none'}."
@@ -50,24 +77,24 @@ class UnknownName(UsageError):
 
 
 class MeasureError(DivmetricsError):
-    """The request is fine, but it cannot be measured on these samples or this machine."""
+    """The request is right, but these samples, these weights or this machine do not allow it."""
 
 
 class SourceError(MeasureError):
-    """Samples that are missing, empty or unreadable."""
+    """Samples are missing, empty or unreadable."""
 
 
 class FeatureError(MeasureError):
-    """Features no metric can work on: NaN, Inf, unequal widths, zero rows."""
+    """Features that no metric can use: NaN, infinities, unequal widths, no rows."""
 
 
 class TooFewSamples(MeasureError):
-    """Fewer samples than the metric needs."""
+    """A side has fewer samples than the metric needs."""
 
 
 class MissingLayer(MeasureError):
-    """The extractor or the source does not give what the metric reads (logits, labels, ...)."""
+    """The extractor or the source does not give what the metric reads: logits, labels, pixels."""
 
 
 class Unavailable(MeasureError):
-    """Weights, an optional package or a device that is not here."""
+    """Weights, an optional package or a device are missing."""

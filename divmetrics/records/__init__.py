@@ -1,1 +1,1 @@
-"""What a part says of itself and what comes out of a run: records, registries, results, files. Loads no torch."""
+"""Records: what metrics, extractors and zoo models declare, options, and the results of a run. Loads no torch."""

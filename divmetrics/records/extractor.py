@@ -1,4 +1,4 @@
-"""`Extractor`: a way to load a network; `Spec`: one as users name it; `@extractor` and `EXTRACTORS`."""
+"""`Extractor`: the record of a feature extractor; `Spec`: an extractor with its options, as users name it."""
 
 from __future__ import annotations
 
@@ -16,24 +16,34 @@ from divmetrics.records.part import Part, undeclared
 from divmetrics.records.registry import Registry, declares
 
 Layer = Literal["pooled", "spatial", "logits", "labels", "pixels"]
+"""What a metric can read of a sample: features, a map of features, class scores, the class, the image itself."""
 LAYERS: tuple[Layer, ...] = typing.get_args(Layer)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Extractor(Part):
-    """A way to load encoders: `function(**options)`, or `function(argument, **options)` for families (`timm:NAME`)."""
+    """The record of a feature extractor: its function loads an `Encoder`, and what is known without loading it.
+
+    The function is called with the options, `function(**options)`; for a family of networks such as `timm:NAME` with
+    the argument before them.
+    """
 
     name: str = field(kw_only=False)
+    """What users call it: `inception`."""
     function: Callable[..., Any] = undeclared
+    """Loads the encoder."""
     modality: Literal["image", "text", "audio", "array"]
+    """Kind of samples that it reads."""
     provides: tuple[Layer, ...]
+    """Layers that it gives; in a family, those that its networks can give."""
     cite: str
+    """Where the network is described."""
     content: Callable[..., Hashable] | None = None
     """Called as `function` is: what the encoder depends on besides its options and the files that they name."""
 
     @property
     def argument(self) -> str | None:
-        """What a family wants behind its name: `MODEL` for `timm:MODEL`; None where the name says all."""
+        """Placeholder of a family's argument: `MODEL` for `timm:MODEL`; None where there is no argument."""
         kinds = inspect.signature(self.function).parameters.values()
         return next((p.name.upper() for p in kinds if p.kind is not p.KEYWORD_ONLY), None)
 
@@ -168,4 +178,15 @@ def _check_weights_path(text: str) -> None:
 
 EXTRACTORS: Registry[Extractor] = Registry("extractor", "divmetrics.encoders")
 extractor = declares(Extractor, EXTRACTORS)
-"""Declare an extractor: the decorated function takes keyword-only options and returns a loaded `Encoder`."""
+"""Decorator that declares an extractor: the function takes keyword-only options and returns a loaded `Encoder`.
+
+Args:
+    name: What users call it.
+    modality: Kind of samples that it reads: `image`, `text`, `audio` or `array`.
+    provides: Layers that it gives: `pooled`, `spatial`, `logits`, `pixels`.
+    cite: Where the network is described.
+    content: Called as the function is; what the encoder depends on besides its options and the files that they name.
+
+Raises:
+    UsageError: The name is taken.
+"""

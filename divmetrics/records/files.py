@@ -1,4 +1,4 @@
-"""Files are written whole or not at all; a place that cannot be written is found before the work starts."""
+"""Atomic writing of files: whole or not at all; an unwritable path is found before the work starts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from divmetrics.errors import UsageError
 
 @contextmanager
 def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; it replaces `path` if the block succeeds and is removed if it fails."""
+    """Write a file whole or not at all.
+
+    Yields:
+        A temporary path beside `path`. It replaces `path` if the block succeeds and is removed if the block fails.
+
+    Raises:
+        UsageError: `path` cannot be written.
+    """
     target = Path(path)
     check_writable(target)
     handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)

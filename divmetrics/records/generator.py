@@ -1,4 +1,4 @@
-"""`ZooModel`: a generator whose collapse is known; `@zoo_model` declares one, `ZOO` holds them."""
+"""`ZooModel`: the record of a generator whose mode collapse is known, for the tests of metrics."""
 
 from __future__ import annotations
 
@@ -13,33 +13,38 @@ from divmetrics.records.registry import Registry, declares
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class ZooModel(Part):
-    """A generator whose collapse is known: `function(n, seed, **options)` -> rows `[n, d]` float32 of its target.
+    """The record of a generator whose mode collapse is known.
 
-    An option called `level` is the severity of what was done to it; `levels` are those of its ladder, mildest first.
+    Its function draws samples: `function(n, seed, **options)` -> `[n, d]` float32, in the space of the target. An
+    option called `level` sets the severity of the defect; `levels` are those of its ladder, mildest first.
     """
 
     name: str = field(kw_only=False)
+    """What users call it: `zoo:NAME` is a source."""
     function: Callable[..., Any] = undeclared
+    """Draws samples."""
     family: str
     """`target`, `oracle`, `exact score`, `gan`, `vae`, `flow`, `score`."""
     target: str
-    """Name of the distribution that it is meant to draw."""
+    """Name of the distribution that it should draw from."""
     knob: str
-    """What was done to it, in words: `modes dropped one after the other`."""
+    """The defect in words: `modes dropped one after the other`."""
     cite: str
+    """Where the defect or the model is described."""
     levels: tuple[float, ...] = ()
+    """Severities of its ladder, mildest first; empty where there is no option `level`."""
     truth: Callable[..., Any] | None = None
     """`(**options)` -> exact share of each mode `[K]`, where the generator is built from them."""
     train: Callable[..., None] | None = None
     """`(folder, *, seed, progress)` trains it again; None where there is nothing to train."""
     checkpoint: Path | None = None
-    """What a trained model was left in; its header holds the oracle's numbers."""
+    """File of the trained model; its header holds the measured collapse."""
     copied: int = 0
-    """Rows of the target's training set that it has seen, where it may copy them."""
+    """Number of training samples that it has seen, where it may copy them."""
     untreated: str | None = None
-    """For a cure: the entry without it, all else equal."""
+    """For a remedy against collapse: the entry without it, all else equal."""
     support: int | None = None
-    """Samples that there are, where each is given out once; None where there is no end."""
+    """Number of distinct samples, where each is drawn once; None where there is no limit."""
 
     @property
     def facts(self) -> Mapping[str, str]:
@@ -57,4 +62,14 @@ class ZooModel(Part):
 
 ZOO: Registry[ZooModel] = Registry("zoo entry", "divmetrics.zoo.entries")
 zoo_model = declares(ZooModel, ZOO)
-"""Declare a generator of the zoo: a function of `(n, seed, *, options)` that returns rows `[n, d]`."""
+"""Decorator that declares a generator of the zoo: a function of `(n, seed, *, options)` that returns rows `[n, d]`.
+
+Args:
+    name: What users call it: `zoo:NAME` is a source.
+    family: `target`, `oracle`, `exact score`, `gan`, `vae`, `flow` or `score`.
+    target: Name of the distribution that it should draw from.
+    knob: The defect in words.
+    cite: Where the defect or the model is described.
+
+The other fields of `ZooModel` are optional. Raises UsageError where the name is taken.
+"""

@@ -1,4 +1,4 @@
-"""`Metric`: a pure function of summaries and all that is known of it; `@metric` declares one, `METRICS` holds them."""
+"""`Metric`: the record of a metric: a pure function of summaries, its direction, range, options and invariances."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from divmetrics.records.registry import Registry, declares
 
 Better = Literal["higher", "lower"]
 Role = Literal["fidelity", "diversity", "distance", "copies"]
-"""What a metric is for: are samples right, is all there, both in one number, or is something copied."""
+"""What a metric measures: quality of single samples, coverage of the distribution, both in one number, or copying."""
 ReplicateCost = Literal[
     "reindexed",
     "projected",
@@ -26,31 +26,39 @@ ReplicateCost = Literal[
     "entropic_transport",
     "optimal_transport",
 ]
-"""What the value on one more half-sample or permutation costs, cheapest first: a look into the distances or counts that
-are there, a sort along lines, clusters or classifiers fitted anew, a bootstrap, one eigenvalue problem of the features,
-several, a run of Sinkhorn iterations, an exact transport plan."""
+"""What the value on one more half-sample or permutation costs, cheapest first: an indexing of distances or counts
+computed before, a sort along projections, a new clustering or classifier, a bootstrap, one eigenvalue problem of the
+features, several, a run of Sinkhorn iterations, an exact transport plan."""
 
 
 @dataclass(frozen=True)
 class Need:
-    """One summary of one layer that a metric reads on a side: `Rows.on("pooled")`.
+    """What a metric reads on one side: a summary of a layer.
 
-    Several layers mean "the first of these that both sides have": `ClassTally.on("labels", "logits")`.
+    Of several layers the first that both sides have is read: `ClassTally.on("labels", "logits")`.
+
+    Example:
+        >>> from divmetrics.plugins import Rows
+        >>> Rows.on("pooled").layers
+        ('pooled',)
     """
 
     summary: type[Any]
+    """Class of the summary: `Rows`, `Moments`, ..."""
     layers: tuple[Layer, ...]
+    """Layers that serve, in order of preference."""
 
     def summarise(self, value: Any) -> Any:
-        """`value` as this need's summary: unchanged if it is one already, else summarised from an array or tensor."""
+        """Summarise an array or tensor `[n, d]`; a summary of the right class is returned unchanged."""
         return value if isinstance(value, self.summary) else self.summary.from_array(value)
 
 
 @dataclass(frozen=True)
 class Laws:
-    """What must hold for a metric whatever the data; `tests/metrics/test_laws.py` measures each law on every metric."""
+    """Invariances of a metric, which hold for any data; `tests/metrics/test_laws.py` checks each on every metric."""
 
     range: tuple[float, float] = (-inf, inf)
+    """Least and greatest possible value."""
     row_order: bool = True
     """Shuffling the rows of either side changes nothing beyond round-off."""
     translation: bool = False
@@ -58,137 +66,169 @@ class Laws:
     rotation: bool = False
     """Rotating both sides by one orthogonal matrix changes nothing."""
     scaling: float | None = None
-    """value(c x) = c ** scaling * value(x): 0 is free of scale, 2 squared units; None where no such law holds."""
+    """Exponent in value(c x) = c ** scaling * value(x): 0 for no unit, 2 for squared units; None where none holds."""
     on_copies: float | None = None
-    """The value when the fakes are the reals themselves, row for row."""
+    """The value where the fake samples equal the real ones, row for row; None where it depends on the data."""
     on_collapse: Literal["worse", "better", "blind"] = "worse"
-    """What happens when the fakes shrink to a tight cluster inside wide reals."""
+    """What the value does where the fake samples shrink to a tight cluster inside wide real samples."""
 
 
 @dataclass(frozen=True)
 class About:
-    """What the page of a metric says beyond its docstring; one or two plain sentences each."""
+    """What the page of a metric in the docs says beyond its docstring; one or two sentences each."""
 
     formula: str
     """TeX, without the dollar signs."""
     sees: str
+    """Differences of distributions that change the value."""
     blind: str
+    """Differences that do not."""
     bias: str
-    """What the sample sizes do to the value."""
+    """How the value depends on the sample sizes."""
     cost: str
     """Time and memory, in n, m and d."""
 
 
 @dataclass(frozen=True)
 class Variance:
-    """A valid estimate of the sampling variance of a metric's value, where there is a better one than half-samples."""
+    """An estimate of the sampling variance of a metric, where there is a better one than that of half-samples."""
 
     method: str
     """As reports name it: `influence function`, `delete-one jackknife`, `closed form`."""
     function: Callable[..., float | None]
-    """`(pool, **options)` -> variance from the chance of all sides; None where it does not hold for these samples."""
+    """`(pool, **options)` -> variance due to sampling all sides; None where the estimate is not valid for them."""
     freedom: float = inf
     """Degrees of freedom of the estimate, for Student's t."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """Both ends of an interval, for a value that is far from normal: cut at an end of its range, one of few counts."""
+    """A confidence interval for a value that is far from normal: clipped at an end of its range, or a small count."""
 
     method: str
-    """As reports name it."""
+    """As reports name it: `Wilson`, `Clopper-Pearson`, ..."""
     function: Callable[..., tuple[float, float] | None]
-    """`(pool, level, **options)` -> ends; None where it does not hold for these samples."""
+    """`(pool, level, **options)` -> both ends; None where the interval is not valid for these samples."""
 
 
 @dataclass(frozen=True)
 class Null:
-    """Mean and standard deviation of a metric under "fakes and reals come from one distribution", in closed form."""
+    """Mean and standard deviation of a metric where both sides come from one distribution, in closed form."""
 
     mean: float
+    """Mean of the null distribution."""
     sd: float
+    """Standard deviation of the null distribution."""
 
 
 @dataclass(frozen=True)
 class UncertaintySpec:
-    """How a metric's interval and null band are found; everything has a default that recomputes the metric.
+    """How the confidence interval and the null band of a metric are computed.
 
-    By default half-samples (for the interval) and permutations (for the null) are drawn and the metric is called on
-    each. A metric that can do better says so: a `variance` or whole `interval`, a closed-form `null`, or `resample`,
-    which computes the value on many splits of one pool from one pass over its pairs.
+    By default the metric is computed anew on half-samples (for the interval) and on permutations (for the null band).
+    A metric declares what is faster or more accurate: an estimate of its `variance`, an `interval`, a closed-form
+    `null`, or `resample`, which computes the values on many splits of a pool from one pass over its pairs.
     """
 
     variance: Variance | None = None
+    """Estimate of the sampling variance."""
     resample: Callable[..., Any] | None = None
     """`(pool, splits, **options)` -> float64 `[len(splits)]`: the value on each split of the pool."""
     null: Callable[..., Null | None] | None = None
-    """`(pool, **options)` -> closed-form null; None where it does not hold for these samples."""
+    """`(pool, **options)` -> closed-form null distribution; None where it is not valid for these samples."""
     replicate_cost: ReplicateCost | None = None
-    """What one more replicate costs, from which `inference/replicates.py` decides how many are drawn; None is
-    `reindexed` with `resample` or on class counts, else `recomputed`."""
+    """Cost of one more replicate, which decides in `inference/replicates.py` how many are drawn; None is `reindexed`
+    with `resample` or on class counts, else `recomputed`."""
     bias: Literal["1/n", "null"] | None = None
     """`1/n`: the bias falls with the sample size and is estimated from half-samples. `null`: two samples of one
-    distribution are far apart at any size, and the value's excess over the mean of the null is reported."""
+    distribution differ at any size, and the excess of the value over the mean of the null is reported."""
     interval: Interval | None = None
-    """Asked before `variance`."""
+    """Confidence interval; it takes precedence over `variance`."""
     caveat: str | None = None
-    """Where the interval or the null band was measured not to hold, in one sentence: it stands in every result that
-    shows them and on the metric's page. `benchmarks/calibration.py` measures it,
-    `tests/validation/test_calibrated.py` compares."""
+    """Where the interval or the null band was measured not to hold, in one sentence, for every result that shows them
+    and for the page of the metric. `benchmarks/calibration.py` measures it, `tests/validation/test_calibrated.py`
+    compares."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What a metric function returns when a bare number is not enough."""
+    """The value of a metric with per-sample values and further numbers.
+
+    Example:
+        >>> import divmetrics as dm
+        >>> measured = dm.metrics.fid.measure([[0.0], [2.0]], [[1.0], [3.0]])
+        >>> round(measured.value, 6), round(measured.extras["mean_term"], 6)
+        (1.0, 1.0)
+    """
 
     value: float
+    """The number."""
     real: Mapping[str, Any] = field(default_factory=dict)
-    """Per-sample columns of the real side: name -> one value a row, in the order of the rows."""
+    """Per-sample columns of the real side: name -> one value for each row, in the order of the rows."""
     fake: Mapping[str, Any] = field(default_factory=dict)
     """Per-sample columns of the fake side."""
     extras: Mapping[str, Any] = field(default_factory=dict)
-    """Plain JSON beside the value: a spread over splits, the total a count is out of."""
+    """Further numbers, plain JSON: a standard deviation over splits, the total of a count."""
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Metric(Part):
-    """A pure function of summaries and what there is to know about it. Call it with arrays, tensors or summaries.
+    """The record of a metric, which is called like its function: with arrays, tensors or summaries.
 
-    A two-sample metric takes `(real, fake)`, a metric with `real=None` takes `(fake)`, one that reads held-out reals
-    `(real, fake, held_out)`; options are keywords.
+    A metric of two samples takes `(real, fake)`, one of a single sample, with `real=None`, takes `(fake)`, and one that
+    reads held-out real samples `(real, fake, held_out)`. Options are keywords.
+
+    Example:
+        >>> import divmetrics as dm
+        >>> recall = dm.metrics.recall
+        >>> recall.better, recall.range, recall.options["k"].default
+        ('higher', (0, 1), 5)
+        >>> recall([[0.0], [1.0], [2.0], [9.0]], [[0.1], [0.9], [2.1]], k=1)
+        0.75
     """
 
     name: str = field(kw_only=False)
+    """What users call it: `divmetrics.metrics.NAME`."""
     function: Callable[..., float | Measured] = undeclared
+    """Computes the value from the summaries."""
     real: Need | None = None
+    """What is read of the real side; None for a metric of a single sample."""
     fake: Need
+    """What is read of the fake side."""
     better: Better
+    """Direction: whether a higher or a lower value is better."""
     laws: Laws
+    """Range and invariances."""
     cite: str
+    """Where the metric was published."""
     role: Role = ""  # type: ignore[assignment]  # `__post_init__` puts the right one in its place
-    """What it answers for in the report card. Left out, it is diversity where the metric gets worse when the fakes
-    collapse (`laws.on_collapse`), else for fidelity."""
+    """What it is judged by in the report card. By default diversity where the metric gets worse when the fake samples
+    collapse (`laws.on_collapse`), else fidelity."""
     presets: tuple[str, ...] = ()
+    """Presets that contain it, besides `full`."""
     shared_pass: Callable[[Any, Any, Sequence[Mapping[str, Any]]], None] | None = None
     """Computation that several metrics share: `(real, fake, options)`, options of each requested metric that names this
     function. It runs once before the first of them and keeps what it computes with `arrays.memo.once`."""
     minimum: Callable[[Mapping[str, Any]], int] = lambda _: 2
-    """Rows per side that the metric needs at least, given its options."""
+    """Options -> least number of samples for each side."""
     protocols: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, hash=False)
-    """Protocol of an encoder -> the parameters that published numbers on it share; see `Result.literature`."""
+    """Protocol of an encoder -> the options that published numbers on it share; see `Result.literature`."""
     held_out: Need | None = None
-    """For metrics that ask whether fakes were copied: real samples that the generator was not trained on."""
+    """What is read of real samples that the generator was not trained on, for metrics that detect copies."""
     equal_n: bool = False
-    """Comparable at equal sizes only: the engine then takes a seeded subset of the larger side, and says so."""
+    """Whether values are comparable at equal sample sizes only; then the larger side is cut to a seeded subset, and the
+    result says so."""
     uncertainty: UncertaintySpec = UncertaintySpec()
-    shared: tuple[str, ...] = ()
-    """Options of a one-sample metric that, where they follow the samples, the reals' own value takes from the fakes'
-    extras: two numbers are comparable under one bandwidth only."""
-    smallest: int = 0
-    """Least height and width of the images, for one that reads pixels: what an extractor resizes to less is refused."""
+    """How its confidence interval and null band are computed."""
+    shared_options: tuple[str, ...] = ()
+    """For a metric of a single sample: options that are estimated from the samples, such as a bandwidth. The value on
+    the real samples takes them from the extras of the fake ones, since only values under equal options compare."""
+    min_image_size: int = 0
+    """Least height and width of images, for a metric of pixels; an extractor that resizes to less is refused."""
     companion: str | None = None
-    """Extractor that is run beside those asked for where none of them gives the layer: `pixels?size=32`."""
+    """Extractor that is run in addition where none that was asked for gives the layer: `pixels?size=32`."""
     about: About | None = None
+    """What its page in the docs says beyond the docstring."""
 
     def __post_init__(self) -> None:
         if self.role not in typing.get_args(Role):
@@ -196,18 +236,18 @@ class Metric(Part):
 
     @property
     def needs(self) -> Mapping[str, Need]:
-        """Side -> what the metric reads of it, in the order of the function's arguments."""
+        """Side -> what is read of it, in the order of the function's arguments."""
         named = {"real": self.real, "fake": self.fake, "held_out": self.held_out}
         return {side: need for side, need in named.items() if need is not None}
 
     @property
     def range(self) -> tuple[float, float]:
-        """Least and greatest value, the infinities included."""
+        """Least and greatest possible value; an infinity where there is no bound."""
         return self.laws.range
 
     @property
     def facts(self) -> Mapping[str, str]:
-        """Direction, range, what is read of each side, presets, options on the command line, source."""
+        """Direction, range, what is read of each side, presets, the command line, the source."""
         reads = [f"{side}: {need.summary.__name__} of {' or '.join(need.layers)}" for side, need in self.needs.items()]
         options = "".join(f":{option.name}={option.default}" for option in self.options.values())
         return {
@@ -220,11 +260,22 @@ class Metric(Part):
         }
 
     def __call__(self, *sides: Any, **options: Any) -> float:
-        """The value alone. `sides` are `[n, d]` arrays, tensors or summaries: `(real, fake)`, or `(fake,)`."""
+        """Compute the value; arguments and errors as in `measure`."""
         return self.measure(*sides, **options).value
 
     def measure(self, *sides: Any, **options: Any) -> Measured:
-        """The value with its per-sample columns and extras. Raises UsageError on a wrong option or number of sides."""
+        """Compute the value with its per-sample columns and extras.
+
+        Args:
+            *sides: `[n, d]` arrays, tensors or summaries, as many as the metric reads: `real, fake`, or `fake`.
+            **options: Options of the metric; left out, their defaults.
+
+        Raises:
+            UnknownName: There is no such option.
+            UsageError: An option is of the wrong type, or the number of sides is wrong.
+            FeatureError: Features are not finite, or the widths of the sides differ.
+            TooFewSamples: A side has fewer samples than the metric needs.
+        """
         needs = self.needs
         if len(sides) != len(needs):
             wanted = " and ".join(needs) if len(needs) > 1 else "fake only"
@@ -236,4 +287,16 @@ class Metric(Part):
 
 METRICS: Registry[Metric] = Registry("metric", "divmetrics.metrics")
 metric = declares(Metric, METRICS)
-"""Declare a metric: `@metric("recall", real=Rows.on("pooled"), fake=Rows.on("pooled"), better="higher", ...)`."""
+"""Decorator that declares a metric: a function of summaries with keyword-only options that returns its value.
+
+Args:
+    name: What users call it.
+    fake: What is read of the fake side: `Rows.on("pooled")`.
+    real: The same for the real side; left out for a metric of a single sample.
+    better: `higher` or `lower`.
+    laws: Range and invariances.
+    cite: Where the metric was published.
+
+The other fields of `Metric` are optional. The decorated name becomes the record, which is called like the function.
+Raises UsageError where the name is taken.
+"""

@@ -1,4 +1,4 @@
-"""Options of parts: the keyword-only arguments of a function, read from text and checked against their types."""
+"""Options of metrics, extractors and zoo models: keyword-only arguments of their functions, parsed and type-checked."""
 
 from __future__ import annotations
 
@@ -14,14 +14,30 @@ from divmetrics.errors import UsageError
 
 @dataclass(frozen=True)
 class Option:
-    """One keyword-only argument of a part's function, as the command line and the docs see it."""
+    """One keyword-only argument of a function, as the command line and the docs see it.
+
+    Example:
+        >>> Option("k", int, 5).parse("3")
+        3
+    """
 
     name: str
     type: Any
+    """`int`, `float`, `bool`, `str`, a `Literal` of texts, or a union of those and None."""
     default: Any
 
     def parse(self, text: str) -> Any:
-        """`text` from the command line as this option's type. Raises UsageError with the wanted form."""
+        """Read a value from the command line.
+
+        Args:
+            text: The value as users write it: `5`, `0.1`, `true`, `none`.
+
+        Returns:
+            The value in this option's type.
+
+        Raises:
+            UsageError: The text is not of that type.
+        """
         for kind in typing.get_args(self.type) if _is_union(self.type) else (self.type,):
             try:
                 return _parse_as(kind, text)
@@ -30,7 +46,7 @@ class Option:
         raise UsageError(f"option {self.name}={text!r} is not {_wanted(self.type)}.")
 
     def check(self, value: Any) -> Any:
-        """`value` given from Python, checked against the type (an int serves as a float)."""
+        """Check a value that was given in Python; an int serves as a float. Raises UsageError as `parse` does."""
         return self.parse(value) if isinstance(value, str) else self.parse(str(value))
 
 
@@ -85,7 +101,7 @@ def parse_query(text: str) -> tuple[str, dict[str, str]]:
 
 
 def options_of(function: Callable[..., Any]) -> dict[str, Option]:
-    """The keyword-only arguments of `function`, in their order."""
+    """The keyword-only arguments of a function: name -> option, in their order."""
     hints = typing.get_type_hints(function)
     return {
         name: Option(name, hints.get(name, str), parameter.default)

@@ -16,11 +16,11 @@ from divmetrics.errors import UnknownName, UsageError
 
 
 class Named(Protocol):
-    """Anything with a name to be found by."""
+    """Anything with a name."""
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """The name it is looked up by."""
 
 
 T = TypeVar("T", bound=Named)
@@ -117,7 +117,15 @@ def _plugins() -> Iterator[EntryPoint]:
 
 
 def declares(record: Callable[P, T], registry: Registry[T]) -> Callable[P, Callable[[Callable[..., Any]], T]]:
-    """Decorator that turns a function into a `record` in `registry`; it takes the record's other fields."""
+    """Make the decorator that turns a function into a record and registers it.
+
+    Args:
+        record: Class of the records; the decorator takes its fields, all but `function`.
+        registry: Where the records go.
+
+    Returns:
+        The decorator, as `@metric("fid", better="lower", ...)`; the decorated name is then the record.
+    """
 
     def decorator(*fields: P.args, **named: P.kwargs) -> Callable[[Callable[..., Any]], T]:
         def declare(function: Callable[..., Any]) -> T:

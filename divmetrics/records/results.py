@@ -1,6 +1,7 @@
-"""What comes out: `Result`, `Report`, `Signature`. Frozen, plain, JSON in and out (schema `divmetrics.report/1`).
+"""`Result` and `Report`: the numbers of a run with all that is known of them, to and from JSON.
 
-This module imports neither torch nor numpy, so that a gate or a page is made in a blink, on any machine.
+The schema is `divmetrics.report/1`. Neither torch nor numpy is imported, so that a saved report is read at once, on any
+machine.
 """
 
 from __future__ import annotations
@@ -15,105 +16,90 @@ from typing import Any, Self, TypeVar
 
 from divmetrics.errors import UnknownName, UsageError
 from divmetrics.records.files import write_text
+from divmetrics.records.signature import Signature
 
 SCHEMA = "divmetrics.report/1"
-
-
-@dataclass(frozen=True)
-class Signature:
-    """What must agree before two numbers may be compared. `str(signature)` is its one-line form.
-
-    `recall|efficientnet-lite0#57934424|pooled|bicubic-aa-224|k:5|n:5000/5000|seed:0|divmetrics:0.1.0`
-    """
-
-    metric: str
-    extractor: str
-    """Name and digest, `efficientnet-lite0#57934424`; `features` or `labels` where no network was run."""
-    layer: str
-    preprocessing: str
-    params: str
-    n: str
-    seed: str
-    version: str
-
-    def __str__(self) -> str:
-        parts = [self.metric, self.extractor, self.layer, self.preprocessing, *filter(None, [self.params])]
-        return "|".join([*parts, f"n:{self.n}", f"seed:{self.seed}", f"divmetrics:{self.version}"])
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """The inverse of `str`. Raises UsageError where `text` is not a signature."""
-        parts = text.split("|")
-        tail = [part.partition(":") for part in parts[-3:]]
-        if len(parts) < 7 or [name for name, _, _ in tail] != ["n", "seed", "divmetrics"]:
-            raise UsageError(f"not a signature of divmetrics: {text!r}.")
-        metric, extractor, layer, preprocessing, *params = parts[:-3]
-        n, seed, version = (value for _, _, value in tail)
-        return cls(metric, extractor, layer, preprocessing, "|".join(params), n, seed, version)
-
-    def differences(self, other: Signature) -> dict[str, tuple[str, str]]:
-        """Fields in which the two differ, the version of divmetrics left out: name -> (mine, theirs)."""
-        pairs = {f.name: (getattr(self, f.name), getattr(other, f.name)) for f in fields(self) if f.name != "version"}
-        return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
 
 R = TypeVar("R")
 
 
-def _known(record: type[R], entry: Mapping[str, Any]) -> R:
-    """`record` from JSON; keys that a later version added are passed over."""
+def _from_json(record: type[R], entry: Mapping[str, Any]) -> R:
+    """A record made from its JSON object; keys that a later version of the schema added are ignored."""
     names = {f.name for f in fields(record)}  # type: ignore[arg-type]
     return record(**{name: value for name, value in entry.items() if name in names})
 
 
-def params_text(params: Mapping[str, Any]) -> str:
-    """Options as they stand in a signature: `k:5|ties:open`."""
-    return "|".join(f"{name}:{value}" for name, value in sorted(params.items()))
-
-
 @dataclass(frozen=True)
 class NullBand:
-    """What two sets of these sizes would score if both came from one distribution."""
+    """Null distribution of a metric: its values where both sides of these sizes come from one distribution."""
 
     mean: float | None
+    """Mean of the null distribution."""
     low: float | None
+    """Lower end of the band; None is unbounded."""
     high: float | None
-    """Ends of the band; None is unbounded."""
+    """Upper end of the band; None is unbounded."""
     sd: float | None = None
+    """Standard deviation of the null distribution."""
     p: float | None = None
-    """Chance of a value at least as bad as the one found; None where a report does not say."""
+    """p-value: probability under the null of a value at least as bad as the one found; None where it is not known."""
     draws: int | None = None
-    """Re-splits behind the band; None for a closed form."""
+    """Number of permutations behind the band; None for a closed form."""
     method: str | None = None
+    """How the band was found: `permutation`, `closed form`."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """One number with all that is needed to read and compare it. `value` is None where it could not be computed."""
+    """The value of one metric on one extractor, with everything needed to read and compare it.
+
+    Example:
+        >>> import numpy as np
+        >>> import divmetrics as dm
+        >>> rows = np.array([[0.0, 1.0], [2.0, 0.0], [1.0, 3.0]])
+        >>> result = dm.score(rows, rows, metrics="fid", ci_level=0, null=False)["fid"]
+        >>> result.value, result.better, result.n_fake
+        (0.0, 'lower', 3)
+    """
 
     metric: str
+    """Name of the metric."""
     extractor: str
+    """Extractor of the features; `features` or `labels` where no network was run."""
     value: float | None
+    """The number; None where it could not be computed, and `warnings` then say why."""
     better: str
+    """`higher` or `lower`."""
     range: tuple[float | None, float | None]
-    """Ends of the range; None is unbounded."""
+    """Least and greatest possible value; None is unbounded."""
     params: Mapping[str, Any]
+    """Options of the metric."""
     n_real: int | None
+    """Number of real samples; None where a file of statistics does not say."""
     n_fake: int | None
-    """Samples of each side; None where a file of statistics does not say."""
+    """Number of fake samples; None where a file of statistics does not say."""
     signature: Signature
+    """What must agree before this number is compared with another."""
     literature: bool = False
     """True only where extractor, weights, preprocessing and parameters are those of the published protocol."""
     ci: tuple[float, float] | None = None
+    """Ends of the confidence interval."""
     ci_level: float | None = None
+    """Level of the confidence interval: 0.95."""
     ci_method: str | None = None
+    """How the interval was found: `half-samples`, `influence function`, ..."""
     null: NullBand | None = None
+    """Values of the metric where both sides come from one distribution."""
     extras: Mapping[str, Any] = field(default_factory=dict)
+    """Further numbers of the metric; for a metric of one side, `real` is its value on the real samples."""
     warnings: tuple[str, ...] = ()
+    """What a reader must know before using the number, a sentence each."""
     seconds: float = 0.0
+    """Time that the value took, intervals and null band included."""
 
     def to_json(self) -> dict[str, Any]:
-        """The entry of this result under `metrics` in a report."""
+        """The entry of this result under `metrics` in a report, plain JSON."""
         return {
             "value": self.value,
             "ci": list(self.ci) if self.ci else None,
@@ -136,34 +122,40 @@ class Result:
 
     @classmethod
     def from_json(cls, entry: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`; keys that a later version added are passed over."""
+        """Read a result back from `to_json`; keys that a later version of the schema added are ignored."""
         known = {f.name: entry[f.name] for f in fields(cls) if f.name in entry}
         known["signature"] = Signature.parse(entry["signature"])
         known["range"] = tuple(entry["range"])
         known["ci"] = tuple(entry["ci"]) if entry.get("ci") else None
-        known["null"] = _known(NullBand, entry["null"]) if entry.get("null") else None
+        known["null"] = _from_json(NullBand, entry["null"]) if entry.get("null") else None
         known["warnings"] = tuple(entry.get("warnings", ()))
         return cls(**known)
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """A sample that could not be read, and why."""
+    """A sample that could not be read."""
 
     path: str
+    """Where it lies."""
     reason: str
+    """Why it could not be read."""
 
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two sample sets: where it came from, how many samples counted, what was skipped."""
+    """One of the sample sets of a report: where it came from, how many samples counted, what was skipped."""
 
     source: str
+    """Path or name of the source."""
     n: int | None
+    """Number of samples that were measured; None where a file of statistics does not say."""
     digest: str | None
+    """Digest of the samples, `sha256:...`; None where the source has none."""
     labels: Mapping[str, int] | None = None
-    """Class name -> samples, where the layout gives classes."""
+    """Class name -> number of samples, where the layout gives classes."""
     skipped: tuple[Skipped, ...] = ()
+    """Samples that could not be read."""
 
     def to_json(self) -> dict[str, Any]:
         """The entry `real` or `fake` of a report."""
@@ -173,59 +165,84 @@ class Side:
 
     @classmethod
     def from_json(cls, entry: Mapping[str, Any]) -> Self:
-        """The inverse of `to_json`."""
+        """Read a side back from `to_json`."""
         skipped = tuple(Skipped(**sample) for sample in entry.get("skipped", ()))
         return cls(entry["source"], entry["n"], entry["digest"], entry.get("labels"), skipped)
 
 
 @dataclass(frozen=True)
 class Mode:
-    """One mode (class or cluster) of the reals and its share among the fakes."""
+    """One mode of the real samples, a class or a cluster, and its share among the fake samples."""
 
     id: int
+    """Number of the mode."""
     name: str
+    """Name of the class, or of the cluster."""
     real_share: float
+    """Share of the real samples in this mode."""
     fake_share: float
+    """Share of the fake samples in this mode."""
     p: float | None
-    """Chance of so few fakes in this mode if the fakes had the reals' shares; None where it was not tested."""
+    """p-value of so few fake samples if both sides had the same shares; None where it was not tested."""
     state: str
-    """`present`; `thinned`, `missing`: too few fakes, none, beyond chance; `unseen`: none, which may be chance."""
+    """`present`; `thinned` or `missing`: significantly few fake samples, or none; `unseen`: none, not significantly."""
     exemplars: tuple[str, ...] = ()
-    """Paths of reals that show what the mode is."""
+    """Paths of real samples that show what the mode is."""
     corrected: bool = False
     """Whether the shares are corrected for the errors of the classifier that counted them."""
 
     @classmethod
     def from_json(cls, entry: Mapping[str, Any]) -> Self:
-        """The inverse of `vars`; keys that a later version added are passed over."""
-        mode = _known(cls, entry)
+        """Read a mode back from `vars`; keys that a later version of the schema added are ignored."""
+        mode = _from_json(cls, entry)
         return replace(mode, exemplars=tuple(mode.exemplars))
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the numbers amount to, at a known false-alarm rate `alpha`."""
+    """What the numbers mean together."""
 
     state: str
+    """`healthy`, `collapsed`, `poor_fidelity` or `inconclusive`."""
     alpha: float
+    """Probability of a wrong `collapsed` where both sides come from one distribution."""
     findings: tuple[Mapping[str, Any], ...] = ()
+    """What was found: kind, p-value, effect, evidence."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """All results of one comparison. `report["recall"]` finds a result by metric where one extractor was used."""
+    """All results of one comparison. `report["recall"]` is a result by its metric, where one extractor was used.
+
+    Example:
+        >>> import numpy as np
+        >>> import divmetrics as dm
+        >>> rows = np.array([[0.0, 1.0], [2.0, 0.0], [1.0, 3.0]])
+        >>> report = dm.score(rows, rows, metrics="fid,recall:k=1", ci_level=0, null=False)
+        >>> list(report.metrics), report["recall"].value
+        (['fid@features', 'recall@features'], 1.0)
+        >>> Report.from_json(report.to_json()) == report
+        True
+    """
 
     version: str
+    """Version of divmetrics that measured."""
     created: str
+    """Time of the measurement, ISO 8601 in UTC."""
     real: Side
+    """The reference."""
     fake: Side
+    """The samples that were judged."""
     metrics: Mapping[str, Result]
     """Key `NAME@EXTRACTOR` -> result."""
     modes: tuple[Mode, ...] = ()
+    """Modes of the real samples with their shares on both sides."""
     verdict: Verdict | None = None
+    """What the numbers mean together; None where no verdict was asked for."""
     meta: Mapping[str, Any] = field(default_factory=dict)
+    """Seed, device, versions of libraries, seconds; plain JSON."""
     samples: Mapping[str, Mapping[str, Sequence[Any]]] = field(default_factory=dict, compare=False, repr=False)
-    """Side -> column -> one value a sample, with a column `path`; not part of the JSON."""
+    """Side -> column -> one value for each sample, with a column `path`; not part of the JSON."""
     held_out: Side | None = None
     """Real samples that the generator was not trained on, where they were given."""
     replicates: Any = field(default=None, compare=False, repr=False)
@@ -238,7 +255,15 @@ class Report:
         return self.metrics[self.resolve(name)]
 
     def resolve(self, name: str) -> str:
-        """The key that `name` means: a key itself, or a metric that the report holds exactly once."""
+        """Find the key of a result.
+
+        Args:
+            name: A key, `recall@pixels`, or the name of a metric that the report holds once.
+
+        Raises:
+            UnknownName: The report holds no such metric.
+            UsageError: The report holds the metric more than once.
+        """
         if name in self.metrics:
             return name
         keys = [key for key in self.metrics if key.partition("@")[0] == name]
@@ -270,7 +295,15 @@ class Report:
 
     @classmethod
     def from_json(cls, text: str, name: str = "report") -> Self:
-        """Read a report back; `name` is what messages call it. Raises UsageError where `text` is not a report."""
+        """Read a report back from `to_json`.
+
+        Args:
+            text: JSON text of a report.
+            name: What messages call it, such as the path of its file.
+
+        Raises:
+            UsageError: The text is not JSON, or not a report.
+        """
         try:
             whole = json.loads(text)
         except ValueError as error:
@@ -296,7 +329,14 @@ class Report:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a report file. Raises UsageError where it is missing or not a report."""
+        """Read a report from a JSON file.
+
+        Args:
+            path: The file, as `save` or `divmetrics score --json` wrote it.
+
+        Raises:
+            UsageError: The file is missing, or not a report.
+        """
         try:
             text = Path(path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -305,14 +345,21 @@ class Report:
         return cls.from_json(text, str(path))
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the JSON to `path`, whole or not at all."""
+        """Write the report to a JSON file, whole or not at all.
+
+        Args:
+            path: The file; one that exists is replaced.
+
+        Raises:
+            UsageError: The file cannot be written.
+        """
         write_text(path, self.to_json())
 
     def with_meta(self, **meta: Any) -> Self:
-        """The same report with entries added to `meta`."""
+        """A copy of the report with entries added to `meta`."""
         return replace(self, meta={**self.meta, **meta})
 
 
 def finite_or_none(value: float) -> float | None:
-    """`value` as JSON can hold it: None for NaN and the infinities."""
+    """A number as JSON can hold it: None for NaN and the infinities."""
     return float(value) if math.isfinite(value) else None

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from itertools import compress
 from typing import Any
 
-from divmetrics.records.results import Mode, Report, Result, Side, params_text
+from divmetrics.records.results import Mode, Report, Result, Side
+from divmetrics.records.signature import params_text
 
 PUBLISHED = {"fid": "FID", "kid": "KID", "inception_score": "Inception Score"}
 """Metrics whose published numbers follow one protocol, so that readers may be tempted to compare."""

@@ -14,7 +14,8 @@ from divmetrics.errors import DivmetricsError, SourceError
 from divmetrics.inference.replicates import Replicates
 from divmetrics.inference.uncertainty import Estimate, Uncertainty, uncertainties_of
 from divmetrics.records.metric import Measured
-from divmetrics.records.results import Report, Result, Signature, finite_or_none, params_text
+from divmetrics.records.results import Report, Result, finite_or_none
+from divmetrics.records.signature import Signature, params_text
 from divmetrics.scoring.collected import Collected
 from divmetrics.scoring.per_sample import modes_of, samples_of
 from divmetrics.scoring.plan import FEATURES, HELD_OUT, SIDES, Plan, Refused, Request, SideName, Task
@@ -132,7 +133,7 @@ def _call(task: Task, sides: TaskInputs) -> Found:
 def _with_reference(found: Measured, task: Task, sides: TaskInputs) -> Measured:
     """`found` with the same metric of the reals beside it, where they can be measured."""
     try:
-        options = {**task.request.options, **{name: found.extras[name] for name in task.request.metric.shared}}
+        options = {**task.request.options, **{name: found.extras[name] for name in task.request.metric.shared_options}}
         reference = task.request.metric(sides.summary(task, "real"), **options)
     except DivmetricsError:
         return found

@@ -289,7 +289,7 @@ def _on_first_layer(request: Request, extractor: str, inventory: Inventory) -> T
 
 def _check_resize(request: Request, spec: Spec | None) -> None:
     """Refuse images that the extractor is known to make too small; their own size is known when they are read."""
-    least, size = request.metric.smallest, None if spec is None else spec.options.get("size")
+    least, size = request.metric.min_image_size, None if spec is None else spec.options.get("size")
     if spec is not None and isinstance(size, int) and 0 < size < least:
         raise FeatureError(
             f"{request.name} needs images of at least {least} x {least} pixels, "

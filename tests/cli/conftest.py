@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from divmetrics.cli._main import run
-from divmetrics.records.results import Report, Result, Side, Signature
+from divmetrics.records.results import Report, Result, Side
+from divmetrics.records.signature import Signature
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from PIL import Image
 
 from divmetrics.cli.demo import explain, write_images
 from divmetrics.errors import UsageError
-from divmetrics.records.results import Mode, Report, Result, Side, Signature
+from divmetrics.records.results import Mode, Report, Result, Side
+from divmetrics.records.signature import Signature
 
 
 def images(folder: Path) -> dict[str, list[bytes]]:

@@ -21,7 +21,7 @@ def test_help_shows_the_page_of_the_metric() -> None:
         assert line in text
     assert "command line: -m recall:k=5:ties=open" in text
     assert "Method resolution order" not in text
-    assert "A pure function of summaries" not in text
+    assert "The record of a metric" not in text
 
 
 def test_a_metric_reads_like_its_function() -> None:
@@ -34,7 +34,7 @@ def test_a_metric_reads_like_its_function() -> None:
 
 def test_the_class_keeps_its_own_docstring_and_signature() -> None:
     assert Metric.__doc__ is not None
-    assert Metric.__doc__.startswith("A pure function of summaries")
+    assert Metric.__doc__.startswith("The record of a metric")
     assert "better" in inspect.signature(Metric).parameters
 
 

@@ -26,7 +26,7 @@ def _variance(pool: Pool, **options: Any) -> float | None:
     cite="Jalali 2023, arXiv:2301.11780",
     minimum=lambda _: 1,
     equal_n=True,
-    shared=("sigma",),
+    shared_options=("sigma",),
     uncertainty=UncertaintySpec(variance=Variance("U-statistic theory", _variance)),
     about=About(
         formula=r"1 \Big/ \frac{1}{n^2} \sum_{ij} k(y_i, y_j)^2, \quad k(x, y) = e^{-|x - y|^2 / 2\sigma^2}",

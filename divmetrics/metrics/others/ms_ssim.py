@@ -24,7 +24,7 @@ def _variance(pool: Pool, *, pairs: int, border: Border, seed: int) -> float:
     laws=Laws(range=(0, 1), row_order=False),
     cite="Odena 2017, arXiv:1610.09585; Wang 2003, doi:10.1109/ACSSC.2003.1292216",
     uncertainty=UncertaintySpec(variance=Variance("dyadic", _variance)),
-    smallest=SMALLEST,
+    min_image_size=SMALLEST,
     companion="pixels?size=256",
     about=About(
         formula=r"\frac1P\sum_{(i,j)} l_5^{w_5}(y_i,y_j)\prod_{s=1}^{5} \mathrm{cs}_s^{w_s}(y_i,y_j)",

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from divmetrics.errors import MeasureError, UsageError
-from divmetrics.records.results import Report, Result, Side, Signature, Verdict
+from divmetrics.records.results import Report, Result, Side, Verdict
+from divmetrics.records.signature import Signature
 from divmetrics.report.gate.judge import GateResult, judge
 from divmetrics.report.gate.rules import Regression, Rule, Rules
 
