@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 from scipy.spatial.distance import jensenshannon
-from scipy.stats import chi2_contingency
+from scipy.stats import chi2_contingency, norm
 
 from divmetrics.arrays.splits import FAKE, REAL, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, UsageError
-from divmetrics.metrics.clusters._bins import binned
+from divmetrics.metrics.clusters._bins import FITS, bin_counts, bin_counts_by_halves
 from divmetrics.records.metric import METRICS, Metric
 
 ndb, mode_js = METRICS["ndb"], METRICS["mode_js"]
@@ -29,7 +29,7 @@ def pair(n: int = 400, kept: int = 8, seed: int = 0) -> tuple[np.ndarray, np.nda
 
 
 def counts(real: np.ndarray, fake: np.ndarray, bins: int) -> tuple[np.ndarray, np.ndarray]:
-    return binned(Rows.from_array(real), Rows.from_array(fake), bins, 0)
+    return bin_counts(Rows.from_array(real), Rows.from_array(fake), bins, 0)
 
 
 def test_ndb_is_the_number_of_two_proportion_tests_that_reject() -> None:
@@ -43,6 +43,46 @@ def test_ndb_is_the_number_of_two_proportion_tests_that_reject() -> None:
     assert found.value == pytest.approx(np.mean(np.array(p) < 0.05))
     assert found.extras == {"bins": 20, "different": int((np.array(p) < 0.05).sum()), "expected": pytest.approx(1.0)}
     assert ndb(real, fake, bins=20, alpha=0.001) == pytest.approx(np.mean(np.array(p) < 0.001))
+
+
+def z_of(reals: np.ndarray, fakes: np.ndarray) -> np.ndarray:
+    tables = [np.array([[r, reals.sum() - r], [f, fakes.sum() - f]]) for r, f in zip(reals, fakes, strict=True)]
+    return np.array([chi2_contingency(table, correction=False).statistic ** 0.5 for table in tables])
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.3])
+def test_the_variance_of_ndb_is_that_of_independent_tests(alpha: float) -> None:
+    real, fake = pair(kept=7)
+    shift = np.sqrt(np.maximum(z_of(*counts(real, fake, 20)) ** 2 - 1, 0))
+    power = norm.sf(norm.isf(alpha / 2) - shift) + norm.cdf(-norm.isf(alpha / 2) - shift)
+    pool, options = TwoSamplePool(Rows.from_array(real), Rows.from_array(fake)), {"bins": 20, "alpha": alpha, "seed": 0}
+    found = ndb.uncertainty.variance.function(pool, **options)
+    assert found == pytest.approx((power * (1 - power)).sum() / 20**2)
+
+
+@pytest.mark.parametrize("bins", [7, 30])  # 7 bins cut one of 8 modes in two
+def test_the_variance_of_mode_js_is_of_counts_and_of_borders(bins: int) -> None:
+    pool = TwoSamplePool(*(Rows.from_array(side) for side in pair(300, kept=6)))
+    reals, fakes = bin_counts(pool.real, pool.fake, bins, 0)
+    q, p = reals / 300, fakes / 300
+    slopes = [np.log(np.where(side > 0, side, 1) / ((p + q) / 2)) / 2 * (side > 0) for side in (q, p)]
+    first = sum((side @ slope**2 - (side @ slope) ** 2) / 300 for side, slope in zip((q, p), slopes, strict=True))
+    second = (len(q) - 1) / 32 * (2 / 300) ** 2
+    counting = max(first - second, second)
+    halves = bin_counts_by_halves(pool, bins, 0)
+    borders = np.var([jensenshannon(r / 300, f / 300) ** 2 for r, f in zip(*halves, strict=True)], ddof=1)
+    found = mode_js.uncertainty.variance.function(pool, bins=bins, seed=0)
+    assert found == pytest.approx(counting + max(borders - counting / 2, 0))
+
+
+def test_bins_by_halves_count_all_samples_in_different_bins() -> None:
+    pool = TwoSamplePool(*(Rows.from_array(side) for side in pair(300)))
+    reals, fakes = bin_counts_by_halves(pool, 30, 0)
+    assert reals.shape == fakes.shape == (FITS, 30)
+    assert (reals.sum(1) == 300).all()
+    assert (fakes.sum(1) == 300).all()
+    assert len({tuple(row) for row in reals.tolist()}) == FITS
+    assert not np.array_equal(reals, bin_counts_by_halves(pool, 30, 1)[0])
 
 
 def test_mode_js_is_in_nats_and_knows_its_floor() -> None:

@@ -2,12 +2,15 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy.spatial.distance import cdist
 from scipy.special import rel_entr
 
 from divmetrics.arrays.splits import Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, UsageError
+from divmetrics.metrics.clusters._gaussian_modes import fit_gaussian_modes
+from divmetrics.metrics.clusters.high_quality import FITS
 from divmetrics.records.metric import METRICS
 
 high_quality = METRICS["high_quality"]
@@ -100,6 +103,39 @@ def test_points_and_lone_reals_are_modes_of_radius_zero() -> None:
     assert high_quality(point, point + 1) == 0
     real = np.concatenate([point, np.ones((1, 3))])
     assert high_quality.measure(real, real, count=2).extras["real"] == pytest.approx(30 / 31)
+
+
+def test_real_samples_are_judged_by_the_mode_of_the_others() -> None:
+    found = fit_gaussian_modes(Rows.from_array([[0.0], [2.0], [4.0], [9.0]]), torch.tensor([3, 3, 3, 7]))
+    assert found.centres[:, 0].tolist() == [2, 9]
+    assert found.variance.tolist() == [4, 4]  # of one sample: that of all modes together
+    assert found.own.tolist() == [9 / 4, 0, 9 / 4, np.inf]  # 0 is 3 away from the mean of 2 and 4
+    assert found.assign(torch.tensor([[1.0], [8.0]]))[1].tolist() == [1 / 4, 1 / 4]
+
+
+def test_the_divergence_with_outside_counts_half_a_real_sample_there() -> None:
+    real, fake = np.repeat([[0.0], [1.0]], [30, 10], axis=0), np.repeat([[0.0], [1.0], [5.0]], [20, 10, 10], axis=0)
+    found = high_quality.measure(real, fake, count=2).extras
+    outside = 0.5 / 41
+    expected = rel_entr([0.5, 0.25, 0.25], [0.75 * (1 - outside), 0.25 * (1 - outside), outside]).sum()
+    assert found["kl_with_outside"] == pytest.approx(expected)
+    assert found["kl"] == pytest.approx(rel_entr([2 / 3, 1 / 3], [3 / 4, 1 / 4]).sum())
+
+
+def test_the_variance_is_binomial_and_that_of_refitted_modes() -> None:
+    rng = np.random.default_rng(4)
+    pool = TwoSamplePool(Rows.from_array(modes(90, 6, rng)), Rows.from_array(1.3 * modes(120, 6, rng)))
+    options = {"count": 6, "sigmas": None, "seed": 2}
+    labels = high_quality.measure(pool.real, pool.real, **options).fake["cluster"]
+    shares = []
+    for b in range(FITS):
+        half = torch.randperm(90, generator=torch.Generator().manual_seed(2 + b))[:45]
+        other = fit_gaussian_modes(pool.real.take(half.sort().values), labels[half.sort().values])
+        shares.append(float((other.assign(pool.fake.features)[1] <= other.squared_radius(None)).double().mean()))
+    share = high_quality(pool.real, pool.fake, **options)
+    expected = share * (1 - share) / 120 + np.var(shares, ddof=1)
+    assert np.var(shares) > 0.2 * expected
+    assert high_quality.uncertainty.variance.function(pool, **options) == pytest.approx(expected)
 
 
 def test_the_null_keeps_its_level() -> None:

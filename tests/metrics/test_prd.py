@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+import torch
 from sklearn.datasets import load_digits
 
-from divmetrics.arrays.splits import Splits, TwoSamplePool
+from divmetrics.arrays.splits import FAKE, REAL, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import UsageError
+from divmetrics.metrics.clusters import _prd_curve as prd
 from divmetrics.metrics.clusters._prd_curve import best_f, curve
 from divmetrics.records.metric import METRICS
 
@@ -31,6 +33,30 @@ def test_disjoint_and_identical(real: list[float], fake: list[float], middle: fl
     precision, recall = curve(np.array(real, float), np.array(fake, float), 1001)
     assert (precision[500], recall[500]) == (pytest.approx(middle), pytest.approx(middle))
     assert best_f(precision, recall, 8) == pytest.approx(middle)
+
+
+@pytest.mark.parametrize(("beta", "expected"), [(8, 65 * 0.4 / (64 * 0.5 + 0.8)), (1 / 8, 65 * 0.4 / (0.5 + 64 * 0.8))])
+def test_the_f_score_by_hand(beta: float, expected: float) -> None:
+    precision, recall = np.array([[0.0, 0.5, 0.1]]), np.array([[0.0, 0.8, 0.1]])
+    assert best_f(precision, recall, beta) == pytest.approx([expected])
+
+
+def test_swapping_the_sides_swaps_precision_and_recall() -> None:
+    pool = TwoSamplePool(Rows.from_array(mixture(10, 150, 0)), Rows.from_array(mixture(7, 150, 1)))
+    swapped = Splits(torch.tensor([FAKE] * 150 + [REAL] * 150, dtype=torch.uint8)[None])
+    assert float(F8.uncertainty.resample(pool, swapped, **F8.resolve({}))[0]) == pytest.approx(
+        F1_8(pool.real, pool.fake)
+    )
+    assert F8(pool.real, pool.fake) != pytest.approx(F1_8(pool.real, pool.fake), abs=0.05)
+
+
+def test_the_variance_adds_that_of_the_clusterings(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool = TwoSamplePool(Rows.from_array(mixture(10, 150, 0)), Rows.from_array(mixture(7, 150, 1)))
+    monkeypatch.setattr(prd, "disjoint_halves_variance", lambda *_: 1e-5)
+    single = [F8(pool.real, pool.fake, runs=1, seed=seed) for seed in (5, 6, 7)]
+    found = F8.uncertainty.variance.function(pool, **F8.resolve({"runs": 3, "seed": 5}))
+    assert found == pytest.approx(1e-5 + np.var(single, ddof=1) / 3, rel=1e-9)
+    assert F8.uncertainty.variance.function(pool, **F8.resolve({"runs": 1})) == 1e-5
 
 
 def test_dropped_modes_cost_recall_and_invented_ones_precision() -> None:

@@ -18,13 +18,14 @@ def _resample(pool: Pool, splits: Splits) -> Tensor:
 
 
 def _variance(pool: TwoSamplePool) -> float | None:
-    reals, fakes = log_predictions(pool.real), log_predictions(pool.fake)
-    p, q = fakes.exp(), reals.exp()
+    """Sampling variance by the influence function of both sides; None where the score is infinite."""
+    log_q, log_p = log_predictions(pool.real), log_predictions(pool.fake)
+    p, q = log_p.exp(), log_q.exp()
     fake, real = p.mean(0), q.mean(0)
     if bool(((fake <= 0) & (real > 0)).any()):
         return None
-    pulls, rare = divergence_pulls(real, fakes)
-    gains = -(p * fakes).sum(1) - pulls
+    pulls, rare = divergence_pulls(real, log_p)
+    gains = -(p * log_p).sum(1) - pulls
     ratio = torch.where(real > 0, real / fake.clamp(min=1e-300), 0)
     first = float(gains.var()) / pool.m + rare + float((q @ ratio.clamp(min=1e-300).log()).var()) / pool.n
     level = curvature(torch.cat([p, q]), (fake + real) / 2) / 2 * (1 / pool.n + 1 / pool.m) ** 2

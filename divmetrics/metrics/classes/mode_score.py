@@ -39,16 +39,17 @@ def _resample(pool: Pool, splits: Splits, *, divergence: Divergence) -> Tensor:
 
 
 def _variance(pool: TwoSamplePool, *, divergence: Divergence) -> float | None:
-    reals, fakes = log_predictions(pool.real), log_predictions(pool.fake)
-    p, q = fakes.exp(), reals.exp()
+    """Sampling variance by the influence function of both sides; None where the score is 0."""
+    log_q, log_p = log_predictions(pool.real), log_predictions(pool.fake)
+    p, q = log_p.exp(), log_q.exp()
     fake, real = p.mean(0), q.mean(0)
-    value = float(_log_score(real, fake, -(p * fakes).sum(1).mean(), divergence).exp())
+    value = float(_log_score(real, fake, -(p * log_p).sum(1).mean(), divergence).exp())
     if divergence == "fake_to_real":
-        return value**2 * settled(*score_variance(fakes))
+        return value**2 * settled(*score_variance(log_p))
     if not value > 0:
         return None
-    pulls, rare = divergence_pulls(real, fakes)
-    gains = (p * fakes - torch.xlogy(p, fake)).sum(1) + pulls
+    pulls, rare = divergence_pulls(real, log_p)
+    gains = (p * log_p - torch.xlogy(p, fake)).sum(1) + pulls
     ratio = real / fake
     first = float(gains.var()) / pool.m + rare + float((q @ ratio.clamp(min=1e-300).log()).var()) / pool.n
     level = curvature(torch.cat([p, q]), (fake + real) / 2) / 2 / pool.n**2

@@ -1,9 +1,9 @@
-"""Bins over which two sets are compared: k-means clusters of the reals, counted for both sides.
+"""Bin counts of both sides over k-means clusters of the real samples.
 
-**The reals shape their own bins**, so their counts are not those of a fresh set: they come out more even, and a null
-that only deals the counts out again is not the null of this procedure. Re-splits therefore fit the bins anew to the
-samples that play the reals. What makes that affordable is that both sides are projected once, on principal components
-of all samples together; these do not know who is real.
+**The bins are fitted to the real samples**, so their counts are more even than those of a fresh set, and permuting the
+labels of fixed bins would not give the null distribution of this procedure. Each split therefore refits the bins to the
+samples that play the real side. To make that affordable, all samples are projected once on the principal components of
+the pool, which do not depend on the sides.
 """
 
 from __future__ import annotations
@@ -18,62 +18,71 @@ from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import UsageError
 
-FEWEST = 10
-"""Reals a bin at least, on average."""
-
+MIN_PER_BIN = 10
+"""Least number of real samples a bin, on average."""
 FITS = 12
-"""Refits behind `reshaped`."""
+"""Random halves that `bin_counts_by_halves` fits bins to."""
 
 Counts = tuple[np.ndarray, np.ndarray]
-"""Of the reals and of the fakes, `[bins]` each, or `[B, bins]`."""
+"""Bin counts of the real and of the fake samples, `[bins]` each, or `[B, bins]`."""
 
 
-def binned(real: Rows, fake: Rows, bins: int, seed: int) -> Counts:
-    """Counts of both sides in `bins` clusters of the reals, or in as many as leave `FEWEST` reals a bin; remembered."""
+def bin_counts(real: Rows, fake: Rows, bins: int, seed: int) -> Counts:
+    """Counts `[K]` of both sides, K the smaller of `bins` and one bin per `MIN_PER_BIN` real samples; memoised.
+
+    Raises UsageError for `bins` < 1, FeatureError for different widths.
+    """
     if bins < 1:
         raise UsageError(f"bins={bins} is not possible; give 1 or more.")
     same_width(real.d, fake.d)
 
     def make() -> Counts:
         points = narrowed(torch.cat([real.features, fake.features]), seed)
-        return _count(points[: real.n], points[real.n :], bins, seed)
+        return _fit_and_count(points[: real.n], points[real.n :], bins, seed)
 
     return once((real, fake), ("bin counts", bins, seed), make)
 
 
-def rebinned(pool: Pool, splits: Splits, bins: int, seed: int) -> Counts:
-    """`binned` of each split, `[B, bins]` each; remembered. Where a split has fewer bins, the last ones are empty."""
+def bin_counts_on_splits(pool: Pool, splits: Splits, bins: int, seed: int) -> Counts:
+    """`bin_counts` of each split, `[B, bins]` each; memoised. Where a split has fewer bins, the last ones are empty."""
 
     def make() -> Counts:
         points = narrowed(pool.features(), seed)
-        found = [_count(points[splits.real(b)], points[splits.fake(b)], bins, seed) for b in range(len(splits))]
-        width = max(len(reals) for reals, _ in found)
-        padded = [[np.pad(side, (0, width - len(side))) for side in pair] for pair in found]
+        counts = [
+            _fit_and_count(points[splits.real(b)], points[splits.fake(b)], bins, seed) for b in range(len(splits))
+        ]
+        width = max(len(pair[0]) for pair in counts)
+        padded = [[np.pad(side, (0, width - len(side))) for side in pair] for pair in counts]
         return np.stack([pair[0] for pair in padded]), np.stack([pair[1] for pair in padded])
 
     return once((*pool.sides, splits), ("bin counts on splits", bins, seed), make)
 
 
-def reshaped(pool: Pool, bins: int, seed: int) -> Counts:
-    """All samples counted in bins that `FITS` different halves of the reals shape, `[FITS, bins]` each.
+def bin_counts_by_halves(pool: Pool, bins: int, seed: int) -> Counts:
+    """Bin counts under clusterings fitted to `FITS` random halves of the real samples, `[FITS, bins]` each.
 
-    How much of a value is owed to where the borders happen to run. The number of bins is that of `binned`.
+    They show how much a value depends on where the borders of bins happen to lie. As many bins as in `bin_counts`.
     """
-    points, count = narrowed(pool.features(), seed), _bins_for(pool.n, bins)
+    points, count = narrowed(pool.features(), seed), _number_of_bins(pool.n, bins)
     sides: list[list[np.ndarray]] = [[], []]
     for b in range(FITS):
         chosen = torch.randperm(pool.n, generator=torch.Generator().manual_seed(seed + b))[: max(1, pool.n // 2)]
-        labels = (found := Clusters.fit(points[chosen], count, seed)).assign(points)
+        clusters = Clusters.fit(points[chosen], count, seed)
+        labels = clusters.assign(points)
         for side, part in zip(sides, (labels[: pool.n], labels[pool.n :]), strict=True):
-            side.append(torch.bincount(part, minlength=max(count, found.count)).numpy())
+            side.append(torch.bincount(part, minlength=max(count, clusters.count)).numpy())
     return np.stack(sides[0]), np.stack(sides[1])
 
 
-def _bins_for(reals: int, bins: int) -> int:
-    return min(bins, max(1, reals // FEWEST))
+def _number_of_bins(n: int, bins: int) -> int:
+    """Number of bins fitted to n real samples where `bins` are requested."""
+    return min(bins, max(1, n // MIN_PER_BIN))
 
 
-def _count(real: Tensor, fake: Tensor, bins: int, seed: int) -> Counts:
-    found = Clusters.fit(real, _bins_for(len(real), bins), seed)
-    reals, fakes = (torch.bincount(labels, minlength=found.count) for labels in (found.labels, found.assign(fake)))
-    return reals.numpy(), fakes.numpy()
+def _fit_and_count(real: Tensor, fake: Tensor, bins: int, seed: int) -> Counts:
+    """Counts of `real` `[n, d]` and `fake` `[m, d]` in bins fitted to `real`."""
+    clusters = Clusters.fit(real, _number_of_bins(len(real), bins), seed)
+    real_counts, fake_counts = (
+        torch.bincount(labels, minlength=clusters.count) for labels in (clusters.labels, clusters.assign(fake))
+    )
+    return real_counts.numpy(), fake_counts.numpy()

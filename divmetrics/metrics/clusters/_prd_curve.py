@@ -1,7 +1,7 @@
-"""Precision and recall of distributions: how much of each side the other can explain, at every exchange rate.
+"""Precision-recall curve of distributions (PRD) and its F scores. Sajjadi 2018, arXiv:1806.00035.
 
-Both sets are counted over clusters of their union (Sajjadi 2018). The clustering does not look at the sides, so it
-stands for every re-split of the pooled samples, and a split costs a recount.
+Both sets are counted over k-means clusters of their union. The clustering does not depend on the sides, so it is valid
+for every split of the pooled samples, and a split costs only a recount.
 """
 
 from __future__ import annotations
@@ -20,77 +20,79 @@ from divmetrics.arrays.splits import FAKE, REAL, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import UsageError
 
-EDGE = 1e-10
-"""How far the outermost angles stay from 0 and from a right angle, where a slope would be 0 or infinite."""
-SHOWN = 101
-"""Points of the curve that a report holds."""
+ANGLE_MARGIN = 1e-10
+"""Distance of the outermost angles from 0 and pi/2, where the slope would be 0 or infinite."""
+REPORTED_POINTS = 101
+"""Points of the curve in a report."""
 
 
 def curve(real: np.ndarray, fake: np.ndarray, angles: int) -> tuple[np.ndarray, np.ndarray]:
     """Precision and recall `[..., angles]` of shares `[..., K]` over the same bins. Sajjadi 2018, eq. 3 and 4.
 
-    At the slope l precision is sum min(l real, fake), and recall the same over l; the angles whose tangents are the
-    slopes are evenly spaced. Raises UsageError below 3 angles.
+    At slope l precision is sum min(l real, fake), and recall is that divided by l; slopes are tangents of evenly spaced
+    angles. Raises UsageError below 3 angles.
     """
     if angles < 3:
         raise UsageError(f"angles={angles} is not possible; give 3 or more, 1001 by default.")
-    slopes = np.tan(np.linspace(EDGE, pi / 2 - EDGE, angles))
+    slopes = np.tan(np.linspace(ANGLE_MARGIN, pi / 2 - ANGLE_MARGIN, angles))
     precision = np.minimum(slopes[:, None] * real[..., None, :], fake[..., None, :]).sum(-1)  # [..., angles]
-    return precision.clip(0, 1), (precision / slopes).clip(0, 1)  # round-off leads above 1 by an ulp
+    return precision.clip(0, 1), (precision / slopes).clip(0, 1)  # round-off can exceed 1 by an ulp
 
 
 def best_f(precision: np.ndarray, recall: np.ndarray, beta: float) -> np.ndarray:
-    """The largest F_beta along each curve `[..., angles]`: recall weighs `beta` times as much as precision."""
-    weighed = beta**2 * precision + recall
-    f = np.divide((1 + beta**2) * precision * recall, weighed, out=np.zeros_like(weighed), where=weighed > 0)
+    """Maximal F_beta along each curve `[..., angles]`: recall weighs `beta` times as much as precision."""
+    denominator = beta**2 * precision + recall
+    f = np.divide(
+        (1 + beta**2) * precision * recall, denominator, out=np.zeros_like(denominator), where=denominator > 0
+    )
     return np.asarray(f.max(-1))
 
 
 def mean_curve(
     real: Rows, fake: Rows, clusters: int, runs: int, angles: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Precision and recall `[angles]`, the mean over `runs` clusterings.
+    """Precision and recall `[angles]`, averaged over `runs` clusterings.
 
-    Raises UsageError on `clusters` < 1 or `runs` < 1, FeatureError on different widths.
+    Raises UsageError for `clusters` < 1 or `runs` < 1, FeatureError for different widths.
     """
-    labels = _labelled(real, fake, clusters, runs, seed)
-    precision, recall = _curves(labels, _whole(real.n, fake.n), clusters, angles)
+    labels = _union_clusters(real, fake, clusters, runs, seed)
+    precision, recall = _curves(labels, _actual_sides(real.n, fake.n), clusters, angles)
     return precision[0], recall[0]
 
 
 def f_on_splits(
     pool: TwoSamplePool, splits: Splits, beta: float, clusters: int, runs: int, angles: int, seed: int
 ) -> np.ndarray:
-    """`best_f` of the mean curve of every split, `[B]`."""
-    labels = _labelled(pool.real, pool.fake, clusters, runs, seed)
+    """`best_f` of the mean curve of each of `splits`, `[B]`."""
+    labels = _union_clusters(pool.real, pool.fake, clusters, runs, seed)
     return best_f(*_curves(labels, splits, clusters, angles), beta)
 
 
 def f_variance(pool: TwoSamplePool, beta: float, clusters: int, runs: int, angles: int, seed: int) -> float:
-    """Sampling variance of `best_f`: of the counts, by disjoint halves, and of where the borders of clusters run.
+    """Sampling variance of `best_f`: that of the counts, by disjoint half-samples, plus that of the clusterings.
 
-    Other samples would have other clusters; what single clusterings give shows how much that is, if there are several.
+    The second is the variance between single clusterings over `runs`; it is unknown, and left out, for one run.
     """
-    labels = _labelled(pool.real, pool.fake, clusters, runs, seed)
-    single = [best_f(*_curves(run[None], _whole(pool.n, pool.m), clusters, angles), beta)[0] for run in labels]
-    borders = float(np.var(single, ddof=1)) / runs if runs > 1 else 0.0
-    counts = disjoint_halves_variance(pool, lambda splits: best_f(*_curves(labels, splits, clusters, angles), beta))
-    return counts + borders
+    labels = _union_clusters(pool.real, pool.fake, clusters, runs, seed)
+    single = [best_f(*_curves(run[None], _actual_sides(pool.n, pool.m), clusters, angles), beta)[0] for run in labels]
+    of_clusterings = float(np.var(single, ddof=1)) / runs if runs > 1 else 0.0
+    of_counts = disjoint_halves_variance(pool, lambda splits: best_f(*_curves(labels, splits, clusters, angles), beta))
+    return of_counts + of_clusterings
 
 
-def thinned(values: np.ndarray) -> list[float]:
-    """Some of a curve's points, evenly spaced."""
-    at = np.linspace(0, len(values) - 1, min(SHOWN, len(values))).round().astype(int)
+def reported_points(values: np.ndarray) -> list[float]:
+    """At most `REPORTED_POINTS` evenly spaced points of a curve `[angles]`."""
+    at = np.linspace(0, len(values) - 1, min(REPORTED_POINTS, len(values))).round().astype(int)
     return [float(value) for value in values[at]]
 
 
-def _whole(n: int, m: int) -> Splits:
-    """The one split that leaves n reals and m fakes as they are."""
+def _actual_sides(n: int, m: int) -> Splits:
+    """The single split in which n real and m fake samples are what they are."""
     return Splits(torch.tensor([REAL] * n + [FAKE] * m, dtype=torch.uint8)[None])
 
 
 def _curves(labels: Tensor, splits: Splits, clusters: int, angles: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean precision and recall `[B, angles]` over clusterings `[runs, n + m]`."""
+    """Precision and recall `[B, angles]` of each split, averaged over clusterings `labels` `[runs, n + m]`."""
     total = [np.zeros((len(splits), angles)), np.zeros((len(splits), angles))]
     for run in labels:
         counts = recount(run, clusters, splits)
@@ -100,14 +102,14 @@ def _curves(labels: Tensor, splits: Splits, clusters: int, angles: int) -> tuple
     return total[0], total[1]
 
 
-def _labelled(real: Rows, fake: Rows, clusters: int, runs: int, seed: int) -> Tensor:
-    """The cluster of each sample of the union in each run, `[runs, n + m]` int64; remembered."""
+def _union_clusters(real: Rows, fake: Rows, clusters: int, runs: int, seed: int) -> Tensor:
+    """Cluster of each sample of the union in each run, `[runs, n + m]` int64; memoised."""
     if clusters < 1 or runs < 1:
-        raise UsageError(f"clusters={clusters} and runs={runs} must be at least 1.")
+        raise UsageError(f"clusters={clusters} and runs={runs} must both be at least 1.")
     same_width(real.d, fake.d)
 
     def make() -> Tensor:
-        # Principal components of the union: distances between clusters survive, and k-means takes a tenth of the time
+        # Principal components preserve distances between clusters, and k-means takes a tenth of the time on them
         points = narrowed(torch.cat([real.features, fake.features]), seed).float().numpy()
         return torch.stack([_cluster(points, clusters, seed + run) for run in range(runs)])
 
@@ -115,6 +117,7 @@ def _labelled(real: Rows, fake: Rows, clusters: int, runs: int, seed: int) -> Te
 
 
 def _cluster(points: np.ndarray, clusters: int, seed: int) -> Tensor:
+    """Mini-batch k-means label `[N]` int64 of each of `points` `[N, p]`."""
     from sklearn.cluster import MiniBatchKMeans
 
     count = min(clusters, len(np.unique(points, axis=0)) if len(points) < 10 * clusters else clusters)

@@ -1,4 +1,4 @@
-"""High-quality share: fakes that lie within the reach of a mode."""
+"""High-quality samples: share of the fake samples that lie close to a mode of the real distribution."""
 
 from __future__ import annotations
 
@@ -10,53 +10,55 @@ from torch import Tensor
 from divmetrics.arrays.splits import FAKE, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import UsageError
-from divmetrics.metrics.clusters._gaussian_modes import Blobs, blobs, fitted
+from divmetrics.metrics.clusters._gaussian_modes import GaussianModes, fit_gaussian_modes, gaussian_modes
 from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 FITS = 12
-"""Refits on halves of the reals behind the variance."""
+"""Refits on halves of the real samples behind the variance."""
 
 
-def _inside(pool_real: Rows, fake: Rows, count: int | None, sigmas: float | None, seed: int) -> tuple[Blobs, Tensor]:
-    """The modes, and whether each real (without itself) and then each fake is in one, bool `[n + m]` on the CPU."""
-    same_width(pool_real.d, fake.d)
+def _modes_and_inside(
+    real: Rows, fake: Rows, count: int | None, sigmas: float | None, seed: int
+) -> tuple[GaussianModes, Tensor]:
+    """The modes, and whether each real (left out of its mode) and then each fake sample is in one, bool `[n + m]`."""
+    same_width(real.d, fake.d)
     if sigmas is not None and not sigmas > 0:
         raise UsageError(f"sigmas={sigmas} is not possible; give a number above 0.")
-    modes = blobs(pool_real, count, seed)
-    limit = modes.limit(sigmas)
-    return modes, torch.cat([modes.own, modes.place(fake.features)[1]]) <= limit
+    modes = gaussian_modes(real, count, seed)
+    limit = modes.squared_radius(sigmas)
+    return modes, torch.cat([modes.own, modes.assign(fake.features)[1]]) <= limit
 
 
 def _resample(pool: TwoSamplePool, splits: Splits, *, count: int | None, sigmas: float | None, seed: int) -> Tensor:
-    """Modes stay as they are; reals count by their distance to their mode without them, as if they were fresh."""
-    _, inside = _inside(pool.real, pool.fake, count, sigmas, seed)
+    """Share inside on each split; modes stay fixed, and real samples count by their leave-one-out distance."""
+    _, inside = _modes_and_inside(pool.real, pool.fake, count, sigmas, seed)
     chosen = (splits.side == FAKE).double()
     return chosen @ inside.double() / chosen.sum(1)
 
 
 def _variance(pool: TwoSamplePool, *, count: int | None, sigmas: float | None, seed: int) -> float | None:
-    """Binomial, of the fakes, and what the other half of the reals would have made of them."""
-    modes, inside = _inside(pool.real, pool.fake, count, sigmas, seed)
+    """Sampling variance: binomial in the fake samples, plus that over modes refitted to halves of the real samples."""
+    modes, inside = _modes_and_inside(pool.real, pool.fake, count, sigmas, seed)
     share = float(inside[pool.n :].double().mean())
-    found = []
+    refitted = []
     for b in range(FITS):
         half = torch.randperm(pool.n, generator=torch.Generator().manual_seed(seed + b))[: pool.n // 2].sort().values
-        other = fitted(pool.real.take(half), modes.labels[half])
-        found.append(float((other.place(pool.fake.features)[1] <= other.limit(sigmas)).double().mean()))
-    return share * (1 - share) / pool.m + float(np.var(found, ddof=1)) or None
+        other = fit_gaussian_modes(pool.real.take(half), modes.labels[half])
+        refitted.append(float((other.assign(pool.fake.features)[1] <= other.squared_radius(sigmas)).double().mean()))
+    return share * (1 - share) / pool.m + float(np.var(refitted, ddof=1)) or None
 
 
-def _captured(modes: Blobs, mode: Tensor, inside: Tensor, reals_inside: Tensor) -> dict[str, object]:
-    """Modes with a high-quality fake, and how far the shares of the modes are from the reals', in nats."""
+def _mode_statistics(modes: GaussianModes, mode: Tensor, inside: Tensor, real_inside: Tensor) -> dict[str, object]:
+    """Modes with a high-quality fake sample, and the divergences of mode shares from the real ones, in nats."""
     width = len(modes.centres)
-    fakes = torch.bincount(mode[inside], minlength=width).numpy()
-    reals = torch.bincount(modes.labels, minlength=width).numpy()
-    q = reals / reals.sum()
-    kl = float(rel_entr(fakes / fakes.sum(), q).sum()) if fakes.any() else None
-    out = float((~reals_inside).double().sum() + 0.5) / (len(reals_inside) + 1)  # of no real outside, half a one
-    p = np.append(fakes, len(mode) - fakes.sum()) / len(mode)
+    fake_counts = torch.bincount(mode[inside], minlength=width).numpy()
+    real_counts = torch.bincount(modes.labels, minlength=width).numpy()
+    q = real_counts / real_counts.sum()
+    kl = float(rel_entr(fake_counts / fake_counts.sum(), q).sum()) if fake_counts.any() else None
+    out = float((~real_inside).double().sum() + 0.5) / (len(real_inside) + 1)  # half a sample where none is outside
+    p = np.append(fake_counts, len(mode) - fake_counts.sum()) / len(mode)
     with_outside = float(rel_entr(p, np.append(q * (1 - out), out)).sum())
-    captured = int((fakes > 0).sum())
+    captured = int((fake_counts > 0).sum())
     return {"modes_captured": captured, "modes_total": width, "kl": kl, "kl_with_outside": with_outside}
 
 
@@ -71,28 +73,51 @@ def _captured(modes: Blobs, mode: Tensor, inside: Tensor, reals_inside: Tensor) 
     uncertainty=UncertaintySpec(variance=Variance("binomial and refitted modes", _variance), resample=_resample),
     about=About(
         formula=r"\frac1m \#\{j : \|y_j - \mu_{k(j)}\| \le r_{k(j)}\},\quad k(j) = \arg\min_k \|y_j - \mu_k\|",
-        sees="Fakes between the modes of the reals, or far from all of them.",
-        blind="Missing modes, which stand in extras. Shrunken modes score above 98.89 %, which is what reals score.",
-        bias="None to speak of: reals count by their distance to their mode without them.",
-        cost="k-means once (see ndb), then O(m K d).",
+        sees="Fake samples between the modes of the real distribution, or far from all of them.",
+        blind="Missing modes (see the extras). Shrunken modes score above the 98.89 % of real samples.",
+        bias="Negligible: real samples are judged by their leave-one-out distance.",
+        cost="k-means once (see `ndb`), then O(m K d).",
     ),
 )
 def high_quality(
     real: Rows, fake: Rows, *, count: int | None = None, sigmas: float | None = None, seed: int = 0
 ) -> Measured:
-    """Share of fakes within the radius of the nearest mode; in [0, 1], higher is better, healthy sets score 98.89 %.
+    """Share of fake samples within the radius of their nearest mode; in [0, 1], higher is better, 98.89 % if healthy.
 
-    After Srivastava 2017, without labels: modes are `count` k-means clusters of the reals, or as many as suit them,
-    each with one variance for all dimensions. The radius holds 98.89 % of a round Gaussian: in two dimensions the
-    classic three standard deviations, which `sigmas=3` takes literally in any. Where modes are not round, the
-    degrees of freedom of the chi square are those that the reals' own distances show.
-    Extras: `real`, the reals' own share; `dof`; `modes_captured` (with a high-quality fake) of `modes_total`; `kl`, the
-    divergence of the high-quality fakes' shares of the modes from the reals', None without any; `kl_with_outside`, the
-    same with all others as a mode of their own. Per fake: `high_quality`, `cluster`.
-    Raises UsageError for `sigmas` <= 0 or `count` < 1.
+    After Srivastava 2017, without labels: modes are k-means clusters of the real samples, each with one variance for
+    all dimensions. By default the radius holds 98.89 % of an isotropic Gaussian, which is the usual three standard
+    deviations in two dimensions. Where modes are not isotropic, the degrees of freedom of the chi-square distribution
+    are fitted to the distances of the real samples.
+
+    Args:
+        real: Features of the real samples, `[n, d]`.
+        fake: Features of the generated samples, `[m, d]`.
+        count: Number of modes, >= 1; None (the default) chooses the number of best silhouette.
+        sigmas: Radius of a mode in standard deviations per dimension, > 0; None (the default) for the 98.89 % radius.
+        seed: Seed of the clustering; 0 by default.
+
+    Returns:
+        The share. Per fake sample: `high_quality` and `cluster`, its nearest mode. Extras: `real`, the same share of
+        real samples; `dof`, the degrees of freedom; `modes_captured`, the modes with a high-quality fake sample, out of
+        `modes_total`; `kl`, the KL divergence of the high-quality samples' mode shares from the real ones, None without
+        any; `kl_with_outside`, the same with all other samples as a mode of their own.
+
+    Raises:
+        UsageError: `count` or `sigmas` is out of range.
+        FeatureError: The two sides have different numbers of columns.
+
+    Example:
+        >>> import divmetrics as dm
+        >>> real = [[0.0], [0.2], [0.4], [9.0], [9.2], [9.4]]
+        >>> dm.metrics.high_quality(real, [[0.1], [9.1], [9.3], [5.0]], count=2)  # the last is between the modes
+        0.75
     """
-    modes, inside = _inside(real, fake, count, sigmas, seed)
+    modes, inside = _modes_and_inside(real, fake, count, sigmas, seed)
     own, good = inside[: real.n], inside[real.n :]
-    mode = modes.place(fake.features)[0]
-    extras = {"real": float(own.double().mean()), "dof": modes.freedom, **_captured(modes, mode, good, own)}
+    mode = modes.assign(fake.features)[0]
+    extras = {
+        "real": float(own.double().mean()),
+        "dof": modes.degrees_of_freedom,
+        **_mode_statistics(modes, mode, good, own),
+    }
     return Measured(float(good.double().mean()), fake={"high_quality": good, "cluster": mode}, extras=extras)

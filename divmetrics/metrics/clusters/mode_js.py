@@ -1,4 +1,4 @@
-"""Jensen-Shannon divergence over bins of the reals."""
+"""Jensen-Shannon divergence of both sides over k-means bins of the real samples."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ import numpy as np
 from divmetrics.arrays.class_counts import jensen_shannon, settled, shares, variance_of_mean
 from divmetrics.arrays.splits import Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
-from divmetrics.metrics.clusters._bins import binned, rebinned, reshaped
+from divmetrics.metrics.clusters._bins import bin_counts, bin_counts_by_halves, bin_counts_on_splits
 from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 
 def _resample(pool: Pool, splits: Splits, *, bins: int, seed: int) -> np.ndarray:
-    return jensen_shannon(*rebinned(pool, splits, bins, seed))
+    return jensen_shannon(*bin_counts_on_splits(pool, splits, bins, seed))
 
 
 def _variance(pool: TwoSamplePool, *, bins: int, seed: int) -> float:
-    """The chance of the counts, and that of the borders of the bins: bins of other reals may cut a tight mode in two.
+    """Sampling variance of the counts plus that of the bin borders: other real samples may split a tight mode in two.
 
-    The spread over other bins holds counting noise as well, for the same samples fall differently: about half of it.
+    The variance over other bins includes about half of the counting variance, because samples are counted differently.
     """
-    reals, fakes = binned(pool.real, pool.fake, bins, seed)
-    q, p = shares(reals), shares(fakes)
+    real_counts, fake_counts = bin_counts(pool.real, pool.fake, bins, seed)
+    q, p = shares(real_counts), shares(fake_counts)
     middle = (p + q) / 2
     slopes = [np.log(side / middle, out=np.zeros_like(p), where=side > 0) / 2 for side in (q, p)]
-    first = variance_of_mean(slopes[0], reals) + variance_of_mean(slopes[1], fakes)
+    first = variance_of_mean(slopes[0], real_counts) + variance_of_mean(slopes[1], fake_counts)
     counting = settled(first, (len(p) - 1) / 32 * (1 / pool.n + 1 / pool.m) ** 2)
-    borders = float(jensen_shannon(*reshaped(pool, bins, seed)).var(ddof=1))
+    borders = float(jensen_shannon(*bin_counts_by_halves(pool, bins, seed)).var(ddof=1))
     return counting + max(borders - counting / 2, 0)
 
 
@@ -47,19 +47,40 @@ def _variance(pool: TwoSamplePool, *, bins: int, seed: int) -> float:
     ),
     about=About(
         formula=r"\tfrac12 \mathrm{KL}(p \,\|\, \tfrac{p+q}2) + \tfrac12 \mathrm{KL}(q \,\|\, \tfrac{p+q}2)",
-        sees="Shifts of weight between regions of the real data; a region without fakes most of all.",
-        blind="What happens within a bin; fakes far from all reals, which fall into the nearest bin like any other.",
-        bias="Too large by about (K - 1)/8 (1/n + 1/m) where both sides are alike, which stands in extras.",
-        cost="Shares its bins and their re-splits with ndb.",
+        sees="Shifts of weight between regions of the real distribution, most of all regions without fake samples.",
+        blind="Differences within a bin; outliers, which are counted in the nearest bin.",
+        bias="Too large by about (K - 1)/8 (1/n + 1/m) where both distributions agree (extra `null_floor`).",
+        cost="Shares its bins and their re-splits with `ndb`.",
     ),
 )
 def mode_js(real: Rows, fake: Rows, *, bins: int = 100, seed: int = 0) -> Measured:
-    """Jensen-Shannon divergence of the fakes' and the reals' shares over bins of the reals; nats, in [0, ln 2].
+    """Jensen-Shannon divergence of both sides over bins of the real samples; nats, in [0, ln 2], lower is better.
 
-    Lower is better. The bins are those of `ndb` (Richardson and Weiss 2018). Extras: `bins`, and `null_floor`, what
-    two samples of these sizes from one distribution give on average, (K - 1)/8 (1/n + 1/m).
-    Raises UsageError for `bins` < 1.
+    The bins are those of `ndb` (Richardson and Weiss 2018): k-means clusters of the real samples.
+
+    Args:
+        real: Features of the real samples, `[n, d]`.
+        fake: Features of the generated samples, `[m, d]`.
+        bins: Number of bins, >= 1; 100 by default, and at most one per 10 real samples.
+        seed: Seed of the clustering; 0 by default.
+
+    Returns:
+        The divergence, in nats. Extras: `bins`, and `null_floor`, the expected value for two samples of these sizes
+        from one distribution, (K - 1)/8 (1/n + 1/m) for K bins.
+
+    Raises:
+        UsageError: `bins` is below 1.
+        FeatureError: The two sides have different numbers of columns.
+
+    Example:
+        >>> import divmetrics as dm
+        >>> real = [[float(i)] for i in range(20)]
+        >>> round(dm.metrics.mode_js(real, real[:10], bins=2), 4)  # shares 1/2, 1/2 against 1, 0
+        0.2158
     """
-    reals, fakes = binned(real, fake, bins, seed)
-    floor = (len(reals) - 1) / 8 * (1 / real.n + 1 / fake.n)
-    return Measured(max(0.0, float(jensen_shannon(reals, fakes))), extras={"bins": len(reals), "null_floor": floor})
+    real_counts, fake_counts = bin_counts(real, fake, bins, seed)
+    floor = (len(real_counts) - 1) / 8 * (1 / real.n + 1 / fake.n)
+    return Measured(
+        max(0.0, float(jensen_shannon(real_counts, fake_counts))),
+        extras={"bins": len(real_counts), "null_floor": floor},
+    )

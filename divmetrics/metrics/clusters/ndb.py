@@ -1,4 +1,4 @@
-"""Number of statistically different bins."""
+"""Number of statistically different bins (NDB), as a share of all bins."""
 
 from __future__ import annotations
 
@@ -9,37 +9,37 @@ from divmetrics.arrays.class_counts import shares
 from divmetrics.arrays.splits import Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import UsageError
-from divmetrics.metrics.clusters._bins import binned, rebinned
+from divmetrics.metrics.clusters._bins import bin_counts, bin_counts_on_splits
 from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 
-def _scores(reals: np.ndarray, fakes: np.ndarray) -> np.ndarray:
-    """z of the two-proportion test of each bin `[..., K]`; 0 where a bin is empty on both sides and cannot differ."""
-    n, m = reals.sum(-1, keepdims=True), fakes.sum(-1, keepdims=True)
-    pooled = (reals + fakes) / (n + m)
+def _z_scores(real_counts: np.ndarray, fake_counts: np.ndarray) -> np.ndarray:
+    """z statistics of two-proportion tests of bins, from counts `[..., K]`; 0 where a bin is empty on both sides."""
+    n, m = real_counts.sum(-1, keepdims=True), fake_counts.sum(-1, keepdims=True)
+    pooled = (real_counts + fake_counts) / (n + m)
     sd = np.sqrt(pooled * (1 - pooled) * (1 / n + 1 / m))
-    return np.asarray(np.divide(shares(fakes) - shares(reals), sd, out=np.zeros(sd.shape), where=sd > 0))
+    return np.asarray(np.divide(shares(fake_counts) - shares(real_counts), sd, out=np.zeros(sd.shape), where=sd > 0))
 
 
-def _share(reals: np.ndarray, fakes: np.ndarray, alpha: float) -> np.ndarray:
-    """Share of bins that differ. Bins that a split does not have are empty on both sides."""
-    kept = ((reals + fakes) > 0).sum(-1)
-    return np.asarray((np.abs(_scores(reals, fakes)) > -ndtri(alpha / 2)).sum(-1) / kept)
+def _share(real_counts: np.ndarray, fake_counts: np.ndarray, alpha: float) -> np.ndarray:
+    """Share of bins `[...]` that differ at level `alpha`; bins that are empty on both sides are padding of splits."""
+    used = ((real_counts + fake_counts) > 0).sum(-1)
+    return np.asarray((np.abs(_z_scores(real_counts, fake_counts)) > -ndtri(alpha / 2)).sum(-1) / used)
 
 
 def _resample(pool: Pool, splits: Splits, *, bins: int, alpha: float, seed: int) -> np.ndarray:
-    return _share(*rebinned(pool, splits, bins, seed), alpha)
+    return _share(*bin_counts_on_splits(pool, splits, bins, seed), alpha)
 
 
 def _variance(pool: TwoSamplePool, *, bins: int, alpha: float, seed: int) -> float | None:
-    """Each bin differs or not, nearly independently, with the chance that z lies beyond the limit in a fresh draw.
+    """Sampling variance: bins differ almost independently, each with probability P(|z| > critical value).
 
-    z itself has variance 1 about its mean, whose square is z^2 - 1 on average.
+    In a fresh draw z is normal with variance 1 about its mean, whose square is estimated by z^2 - 1.
     """
-    mean = np.sqrt(np.maximum(_scores(*binned(pool.real, pool.fake, bins, seed)) ** 2 - 1, 0))
-    limit = -ndtri(alpha / 2)
-    uncertainty = ndtr(mean - limit) + ndtr(-limit - mean)
-    return float((uncertainty * (1 - uncertainty)).sum() / len(mean) ** 2) or None
+    mean = np.sqrt(np.maximum(_z_scores(*bin_counts(pool.real, pool.fake, bins, seed)) ** 2 - 1, 0))
+    critical = -ndtri(alpha / 2)
+    probability = ndtr(mean - critical) + ndtr(-critical - mean)
+    return float((probability * (1 - probability)).sum() / len(mean) ** 2) or None
 
 
 @metric(
@@ -57,26 +57,45 @@ def _variance(pool: TwoSamplePool, *, bins: int, alpha: float, seed: int) -> flo
     ),
     about=About(
         formula=r"\frac1K \#\{k : |\hat p_k - \hat q_k| > z_{1-\alpha/2} \sqrt{P_k (1 - P_k)(1/n + 1/m)}\}",
-        sees="Regions of the real data where fakes are rarer or more frequent than reals.",
-        blind="What happens within a bin; fakes far from all reals, which fall into the nearest bin like any other.",
-        bias="Sides that are alike differ in up to a share alpha of bins, in fewer where few reals shape many bins. "
-        "Grows with n and m, as any count of significant differences: compare at equal sizes.",
+        sees="Regions of the real distribution where fake samples are under- or over-represented.",
+        blind="Differences within a bin; outliers, which are counted in the nearest bin.",
+        bias="Samples of one distribution differ in up to a share `alpha` of bins, in fewer where bins hold few real "
+        "samples. Grows with n and m, as any count of significant differences: compare at equal sizes.",
         cost="k-means on at most 64 principal components: O((n + m)(d + K)); 2 s at 5,000 + 5,000 x 1280. "
-        "The null fits the bins again on each of 20 re-splits.",
+        "The null band refits the bins on each re-split.",
     ),
     equal_n=True,
 )
 def ndb(real: Rows, fake: Rows, *, bins: int = 100, alpha: float = 0.05, seed: int = 0) -> Measured:
-    """Share of the bins whose share of fakes differs from their share of reals; in [0, 1], lower is better.
+    """Share of bins with significantly different shares of real and fake samples; in [0, 1], lower is better.
 
-    Richardson and Weiss 2018: `bins` k-means clusters of the reals (at most one per 10 reals), a two-sided
-    two-proportion test at level `alpha` on each. A bin that is empty on both sides does not differ. Extras: `bins`,
-    `different` of them, and `expected`, the number among sides that are alike.
-    Raises UsageError for `bins` < 1 or `alpha` outside (0, 1).
+    Number of statistically different bins (NDB), Richardson and Weiss 2018, divided by the number of bins. Bins are
+    k-means clusters of the real samples; each is tested by a two-sided two-proportion z-test.
+
+    Args:
+        real: Features of the real samples, `[n, d]`.
+        fake: Features of the generated samples, `[m, d]`.
+        bins: Number of bins, >= 1; 100 by default, and at most one per 10 real samples.
+        alpha: Level of the test of each bin, in (0, 1); 0.05 by default.
+        seed: Seed of the clustering; 0 by default.
+
+    Returns:
+        The share of different bins. Extras: `bins`, `different` (their number), and `expected`, the number of different
+        bins between two samples of one distribution.
+
+    Raises:
+        UsageError: `bins` or `alpha` is out of range.
+        FeatureError: The two sides have different numbers of columns.
+
+    Example:
+        >>> import divmetrics as dm
+        >>> real = [[float(i)] for i in range(40)]
+        >>> dm.metrics.ndb(real, real, bins=4), dm.metrics.ndb(real, [[0.0]] * 40, bins=4)
+        (0.0, 1.0)
     """
     if not 0 < alpha < 1:
         raise UsageError(f"alpha={alpha} is not possible; give a number between 0 and 1.")
-    reals, fakes = binned(real, fake, bins, seed)
-    value = float(_share(reals, fakes, alpha))
-    count = len(reals)
+    real_counts, fake_counts = bin_counts(real, fake, bins, seed)
+    value = float(_share(real_counts, fake_counts, alpha))
+    count = len(real_counts)
     return Measured(value, extras={"bins": count, "different": round(value * count), "expected": alpha * count})

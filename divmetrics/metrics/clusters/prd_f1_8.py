@@ -1,4 +1,4 @@
-"""Precision-like F score of the PRD curve."""
+"""Precision-like F score of the precision-recall curve of distributions (PRD)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from divmetrics.arrays.pairs import HALF_PAIRS
 from divmetrics.arrays.splits import Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
-from divmetrics.metrics.clusters._prd_curve import best_f, f_on_splits, f_variance, mean_curve, thinned
+from divmetrics.metrics.clusters._prd_curve import best_f, f_on_splits, f_variance, mean_curve, reported_points
 from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 BETA = 1 / 8
@@ -35,22 +35,43 @@ def _variance(pool: TwoSamplePool, *, clusters: int, runs: int, angles: int, see
     about=About(
         formula=r"\max_\lambda \frac{(1 + 8^{-2})\,\alpha\beta}{8^{-2}\alpha + \beta},\;"
         r"\alpha(\lambda)=\sum_\omega\min(\lambda p_\omega, q_\omega),\;\beta=\alpha/\lambda",
-        sees="Fakes in regions where there are few reals: invented modes, bad samples.",
-        blind="What happens within a cluster; dropped modes, up to a factor of 64 of precision.",
-        bias="Below 1 for sets that are alike, the more so the fewer samples a cluster has.",
-        cost="`runs` times k-means of the union on at most 64 principal components; a re-split costs a recount.",
+        sees="Fake samples in regions with few real samples: invented modes, poor samples.",
+        blind="Differences within a cluster; dropped modes, up to a factor of 64 in recall.",
+        bias="Below 1 for samples of one distribution, more so the fewer samples a cluster has.",
+        cost="k-means of the union on at most 64 principal components, `runs` times; a re-split costs a recount.",
     ),
 )
 def prd_f1_8(
     real: Rows, fake: Rows, *, clusters: int = 20, runs: int = 10, angles: int = 1001, seed: int = 0
 ) -> Measured:
-    """max F_1/8 over the PRD curve: how much of the fakes the reals can explain; in [0, 1], higher is better.
+    """Maximal F_1/8 along the PRD curve: share of the fake distribution that is real; in [0, 1], higher is better.
 
-    Sajjadi 2018: both sides are counted over `clusters` k-means clusters of their union, the curve is the mean over
-    `runs` clusterings, at `angles` exchange rates. Extras: `precision` and `recall`, points of the curve.
-    The sides have names here; the original's README passes them the other way round than its function takes them.
-    Raises UsageError on numbers below 1 (3 for `angles`).
+    Sajjadi 2018. Both sides are counted over k-means clusters of their union, and the curve is averaged over several
+    clusterings. (The README of the original code names the two sides in the opposite order to its function.)
+
+    Args:
+        real: Features of the real samples, `[n, d]`.
+        fake: Features of the generated samples, `[m, d]`.
+        clusters: Number of k-means clusters of the union, >= 1; 20 by default. More clusters see finer differences and
+            lower the value of identical distributions.
+        runs: Number of clusterings averaged, >= 1; 10 by default.
+        angles: Points of the curve, >= 3; 1001 by default.
+        seed: Seed of the first clustering; 0 by default.
+
+    Returns:
+        The score. Extras: `precision` and `recall`, lists of corresponding points of the curve.
+
+    Raises:
+        UsageError: `clusters`, `runs` or `angles` is too small.
+        FeatureError: The two sides have different numbers of columns.
+
+    Example:
+        >>> import divmetrics as dm
+        >>> real = [[0.0], [0.1], [0.0], [0.1]]
+        >>> fake = [[0.0], [0.1], [5.0], [5.1]]
+        >>> [round(dm.metrics.prd_f1_8(real, side, clusters=2), 3) for side in (real, fake)]
+        [1.0, 0.504]
     """
     precision, recall = mean_curve(real, fake, clusters, runs, angles, seed)
     value = float(best_f(precision, recall, BETA))
-    return Measured(value, extras={"precision": thinned(precision), "recall": thinned(recall)})
+    return Measured(value, extras={"precision": reported_points(precision), "recall": reported_points(recall)})
