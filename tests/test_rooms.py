@@ -142,3 +142,15 @@ def test_light_rooms_import_nothing_heavy(path: Path) -> None:
     assert not names & HEAVY
     heavy = {label(other) for other in imported(iter(tree_of(path).body)) if room_of(other) not in LIGHT}
     assert not heavy, f"a light file imports {heavy} when it is loaded"
+
+
+def test_results_are_kept_in_one_place() -> None:
+    """Whatever is remembered beside a sample set goes through `arrays/memo.py`, which forgets it with the set."""
+    users = {
+        label(path)
+        for path in FILES
+        for node in ast.walk(tree_of(path))
+        if (isinstance(node, ast.Import) and any(name.name == "weakref" for name in node.names))
+        or (isinstance(node, ast.ImportFrom) and node.module == "weakref")
+    }
+    assert users == {"arrays/memo.py"}
