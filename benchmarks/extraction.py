@@ -32,8 +32,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
 from divmetrics.encoders import load_encoder
-from divmetrics.extraction import engines as compiled
-from divmetrics.extraction import loop as extract
+from divmetrics.extraction import engines, loop
 from divmetrics.sources import open_source
 
 PACKAGES = ["numpy", "pillow", "timm", "torch", "torchvision", "openvino"]
@@ -60,7 +59,7 @@ def ours(folder: Path) -> Rate:
     for side in sorted(folder.iterdir()):
         source = open_source(side)
         add = lambda _encoder, _layer, batch, _places: rows.append(batch)  # noqa: E731
-        extract.run(source, [encoder], layers={"pooled"}, add=add, how=extract.How("cpu"))
+        loop.run(source, [encoder], layers={"pooled"}, add=add, settings=loop.ExtractionSettings("cpu"))
     pooled = torch.cat(rows)
     return len(pooled) / (perf_counter() - begin), float(pooled.mean())
 
@@ -99,7 +98,7 @@ def network_alone(n: int) -> Callable[[], Rate]:
     """The compiled network on one prepared batch, again and again: what the arithmetic of the machine allows."""
 
     def run() -> Rate:
-        engine = compiled.accelerate(load_encoder(NETWORK), torch.device("cpu"), (3, 224, 224))
+        engine = engines.accelerate(load_encoder(NETWORK), torch.device("cpu"), (3, 224, 224))
         batch = torch.rand(4, 3, 224, 224, generator=torch.Generator().manual_seed(0)) * 2 - 1
         begin, waiting, total = perf_counter(), deque(), 0.0
         for _ in range(n // 4):

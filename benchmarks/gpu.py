@@ -21,40 +21,39 @@ from harness import Contender, race, report
 
 from divmetrics import metrics
 from divmetrics.encoders import load_encoder
-from divmetrics.extraction import engines as compiled
-from divmetrics.extraction import loop as extract
+from divmetrics.extraction import engines, loop
 from divmetrics.sources import open_source
 
 PACKAGES = ["numpy", "pillow", "timm", "torch", "torchvision"]
 NETWORK = "inception?weights=random"
 
 
-def features(folder: Path, how: extract.How) -> torch.Tensor:
-    encoder, rows = how.marked(load_encoder(NETWORK)), list[torch.Tensor]()
+def features(folder: Path, settings: loop.ExtractionSettings) -> torch.Tensor:
+    encoder, rows = settings.marked(load_encoder(NETWORK)), list[torch.Tensor]()
     add = lambda _encoder, _layer, batch, _places: rows.append(batch.cpu())  # noqa: E731
-    extract.run(open_source(folder), [encoder], layers={"pooled"}, add=add, how=how)
+    loop.run(open_source(folder), [encoder], layers={"pooled"}, add=add, settings=settings)
     return torch.cat(rows)
 
 
-def fed(folder: Path, how: extract.How) -> Callable[[], tuple[float, float]]:
+def fed(folder: Path, settings: loop.ExtractionSettings) -> Callable[[], tuple[float, float]]:
     """Images a second from files, and the mean feature."""
 
     def run() -> tuple[float, float]:
         begin = perf_counter()
-        rows = features(folder, how)
+        rows = features(folder, settings)
         return len(rows) / (perf_counter() - begin), float(rows.mean())
 
     return run
 
 
-def alone(how: extract.How, n: int) -> Callable[[], tuple[float, float]]:
+def alone(settings: loop.ExtractionSettings, n: int) -> Callable[[], tuple[float, float]]:
     """Images a second of the network on one batch that is there already, and the mean feature."""
 
     def run() -> tuple[float, float]:
-        encoder, device, size = load_encoder(NETWORK), how.torch_device, how.samples_at_once()
+        encoder, device, size = load_encoder(NETWORK), settings.torch_device, settings.samples_at_once()
         batch = torch.randn(size, 3, 299, 299, generator=torch.Generator().manual_seed(0)).to(device)
-        network = compiled.eager(encoder, device, (3, 299, 299), how.precision)
-        with compiled.exact_float32():
+        network = engines.eager(encoder, device, (3, 299, 299), settings.precision)
+        with engines.exact_float32():
             float(network(batch)[0].mean())  # algorithms are chosen, memory is taken
             begin = perf_counter()
             total = sum(network(batch)[0].mean() for _ in range(max(1, n // size)))
@@ -80,19 +79,22 @@ def main() -> None:
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--quick", action="store_true", help="a few images and rows")
     given = parser.parse_args()
-    how = extract.How(given.device)
+    settings = loop.ExtractionSettings(given.device)
     n, rows = (24, 500) if given.quick else (4096, 50_000)
     with TemporaryDirectory() as name:
         folder = photographs(Path(name) / "images", n, 0)
-        contenders = [Contender("fed from files", fed(folder, how)), Contender("network alone", alone(how, n))]
+        contenders = [
+            Contender("fed from files", fed(folder, settings)),
+            Contender("network alone", alone(settings, n)),
+        ]
         for options in ({"precision": "fast"}, {"jpeg": "device"}):
-            changed = extract.How(given.device, **options)  # type: ignore[arg-type]
+            changed = loop.ExtractionSettings(given.device, **options)  # type: ignore[arg-type]
             contenders.append(Contender(f"fed, {next(iter(options.values()))}", fed(folder, changed)))
         timings = race(f"Inception on {given.device}, {n} JPEGs", contenders, repeats=3 - 2 * given.quick)
         few = photographs(Path(name) / "few", 24, 1)
-        here, there = features(few, extract.How("cpu")), features(few, how)
+        here, there = features(few, loop.ExtractionSettings("cpu")), features(few, settings)
         print(f"largest difference from the CPU, relative: {float((here - there).norm() / here.norm()):.1e}")
-    passes = [Contender("divmetrics", neighbours(how.torch_device, rows))]
+    passes = [Contender("divmetrics", neighbours(settings.torch_device, rows))]
     timings += race(f"neighbours, {rows} + {rows} x 2048 on {given.device}", passes, repeats=3 - 2 * given.quick)
     report("gpu-quick" if given.quick else "gpu", timings, PACKAGES)
 

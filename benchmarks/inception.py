@@ -27,7 +27,7 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from divmetrics.encoders import load_encoder
-from divmetrics.extraction import engines as compiled
+from divmetrics.extraction import engines
 
 PACKAGES = ["numpy", "openvino", "pillow", "pytorch-fid", "scipy", "torch", "torch-fidelity"]
 ROOT = Path(__file__).parent.parent
@@ -91,7 +91,7 @@ def pytorch_fid(weights: Path, real: Path, fake: Path) -> Contender:
 def network_alone(weights: Path, n: int) -> Contender:
     """The compiled network on prepared images: what this machine's arithmetic allows."""
     encoder = load_encoder(f"inception?weights={weights}")
-    engine = compiled.accelerate(encoder, torch.device("cpu"), (3, 299, 299))
+    engine = engines.accelerate(encoder, torch.device("cpu"), (3, 299, 299))
     batch = torch.randn(4, 3, 299, 299, generator=torch.Generator().manual_seed(0))
 
     def forward() -> float:

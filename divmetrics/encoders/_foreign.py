@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from divmetrics.encoders._encoder import Encoder
-from divmetrics.encoders._preparing import IMAGENET_MEAN, IMAGENET_STD, Fit, Published
-from divmetrics.encoders._state_dicts import fill, read_state, state_digest
+from divmetrics.encoders._preparing import IMAGENET_MEAN, IMAGENET_STD, Fit, PillowTransform
+from divmetrics.encoders._state_dicts import load_into, read_state, state_digest
 from divmetrics.errors import Unavailable, UnknownName, UsageError
 from divmetrics.records.extractor import Layer
 
@@ -58,13 +58,13 @@ class Timm(nn.Module):
         return found
 
 
-def encoder(network: Pooled, digest: str, prepare: Published, protocol: str | None = None) -> Encoder:
+def encoder(network: Pooled, digest: str, prepare: PillowTransform, protocol: str | None = None) -> Encoder:
     """`network` in eval mode with what it reads; `load_encoder` puts the name in."""
     ready = network.eval().requires_grad_(False)
     return Encoder("", digest, prepare.name, network.layers, prepare, lambda: ready, protocol)
 
 
-def drawn(build: Callable[[], Network], seed: int) -> Network:
+def randomly_initialised(build: Callable[[], Network], seed: int) -> Network:
     """The network that `build` initialises, drawn by `seed`; torch's own generator is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # not torch.manual_seed, which seeds the GPUs too
@@ -87,19 +87,19 @@ def timm_network(name: str, weights: str | None, seed: int) -> tuple[nn.Module, 
     check_seed(weights, seed)
     _check_known(name)
     if weights == RANDOM:
-        network = drawn(lambda: _create(name), seed)
+        network = randomly_initialised(lambda: _create(name), seed)
     elif weights is not None:
         network = _timm_from_file(name, weights)
     else:
-        network = published(lambda: _create(name, pretrained=True), name, "the Hugging Face hub", "HF_HOME")
+        network = load_published(lambda: _create(name, pretrained=True), name, "the Hugging Face hub", "HF_HOME")
     return network, state_digest(network.state_dict())
 
 
-def published(load: Callable[[], Network], name: str, host: str, cache: str) -> Network:
+def load_published(load: Callable[[], Network], name: str, host: str, cache: str) -> Network:
     """The network that `load` brings with its published weights, from the cache or `host`; Unavailable if it cannot."""
     try:
         with _errors_only("huggingface_hub"):  # it tells of every retry, and the sentence below of them all
-            return drawn(load, 0)  # the libraries draw weights before they replace them
+            return randomly_initialised(load, 0)  # the libraries draw weights before they replace them
     except Exception as error:  # no network, no such file, no space: the libraries raise a dozen types
         reason = re.split(r"\.\s|\n", str(error).strip())[0]
         raise Unavailable(
@@ -128,14 +128,14 @@ def _create(name: str, **settings: Any) -> nn.Module:
 
 def _timm_from_file(name: str, path: str) -> nn.Module:
     state, _ = read_state(Path(path))
-    network = drawn(lambda: _create(name), 0)
+    network = randomly_initialised(lambda: _create(name), 0)
     try:
-        fill(network, state, path, name)
+        load_into(network, state, path, name)
         return network
     except Unavailable as misfit:
         try:  # timm translates the names that the authors of many networks gave
             overlay = {"state_dict": dict(state)}
-            return drawn(lambda: _create(name, pretrained=True, pretrained_cfg_overlay=overlay), 0)
+            return randomly_initialised(lambda: _create(name, pretrained=True, pretrained_cfg_overlay=overlay), 0)
         except Exception:
             raise misfit from None
 
@@ -162,13 +162,13 @@ def timm_pooled(network: nn.Module) -> Pooled:
     return Pooled(Timm(network), None if projects or isinstance(head, nn.Identity) else head)
 
 
-def timm_preparer(network: nn.Module) -> Published:
+def timm_preparer(network: nn.Module) -> PillowTransform:
     """The preparer that equals timm's eval transform for `network`."""
     data: Any = import_module("timm.data")
     cfg = data.resolve_model_data_config(network)
     crop = tuple(cfg["input_size"][1:])
     fits: dict[str, Fit] = {"center": "short", "squash": "whole", "border": "long"}
-    return Published(
+    return PillowTransform(
         resize=tuple(int(side / cfg["crop_pct"]) for side in crop),  # type: ignore[arg-type]
         crop=crop,
         fit=fits[cfg["crop_mode"]],
@@ -179,11 +179,11 @@ def timm_preparer(network: nn.Module) -> Published:
     )
 
 
-def own_preparer(size: int, mean: str, std: str, interpolation: Any) -> Published:
+def own_preparer(size: int, mean: str, std: str, interpolation: Any) -> PillowTransform:
     """The preparer that a user describes: the whole image at `size` x `size`; `mean` and `std` as `0.5` or `a/b/c`."""
     if size < 1:
         raise UsageError(f"size={size} is no width in pixels; give 1 or more.")
-    return Published((size, size), (size, size), "whole", interpolation, _three("mean", mean), _three("std", std))
+    return PillowTransform((size, size), (size, size), "whole", interpolation, _three("mean", mean), _three("std", std))
 
 
 def _three(name: str, text: str) -> tuple[float, ...]:
@@ -196,7 +196,7 @@ def _three(name: str, text: str) -> tuple[float, ...]:
     return tuple(values * 3)[:3]
 
 
-class _Foreign(nn.Module):
+class _TupleOutput(nn.Module):
     """A network of unknown making, its output as a tuple."""
 
     def __init__(self, network: nn.Module, *, traceable: bool) -> None:
@@ -209,7 +209,7 @@ class _Foreign(nn.Module):
         return (found,) if isinstance(found, Tensor) else tuple(found)
 
 
-def foreign(network: nn.Module, digest: str, prepare: Published, name: str, *, traceable: bool = True) -> Encoder:
+def wrap(network: nn.Module, digest: str, prepare: PillowTransform, name: str, *, traceable: bool = True) -> Encoder:
     """`network` as an encoder: one output is `pooled`, of two the second is `logits`. Two black images are shown first.
 
     `traceable=False` keeps a network from being compiled, whose path may depend on the values of its input. Raises
@@ -234,7 +234,7 @@ def foreign(network: nn.Module, digest: str, prepare: Published, name: str, *, t
             f"{name} gives {gives or type(found).__name__} for two images; wanted features [2, d], or those and logits."
         )
     layers: tuple[Layer, ...] = ("pooled", "logits")[: len(outputs)]  # type: ignore[assignment]
-    ready = _Foreign(network, traceable=traceable).eval()
+    ready = _TupleOutput(network, traceable=traceable).eval()
     return Encoder("", digest, prepare.name, layers, prepare, lambda: ready)
 
 

@@ -1,11 +1,11 @@
 """From a decoded image to what a network reads: the preparers that image extractors share.
 
 Resizing is where published numbers part ways (Parmar 2022, arXiv:2104.11222): without antialiasing, or rounded to 8
-bits again, the same images score differently. `Bicubic` is antialiased, in floating point; `Published` is what the
-authors of a network did, which is nearly always Pillow's resize, antialiased and rounded to 8 bits.
+bits again, the same images score differently. `Bicubic` is antialiased, in floating point; `PillowTransform` is what
+the authors of a network did, which is nearly always Pillow's resize, antialiased and rounded to 8 bits.
 
-A preparer takes one image on a CPU worker. One that can also be run on a GPU has `together`: images of one size, uint8
-`[b, h, w, 3]` on any device, to what calling it gives for each, on that device and to 1e-3 grey levels.
+A preparer takes one image on a CPU worker. One that can also run on a GPU has `prepare_batch`, which takes images of
+one size, uint8 `[b, h, w, 3]` on any device, and gives what the preparer gives for each, to 1e-3 grey levels.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Native:
         """Grey levels of an image uint8 `[h, w, 3]` in [0, 1], float32 `[3, h, w]`."""
         return torch.from_numpy(image).permute(2, 0, 1).contiguous() / 255
 
-    def together(self, images: Tensor) -> Tensor:
+    def prepare_batch(self, images: Tensor) -> Tensor:
         """Grey levels of images uint8 `[b, h, w, 3]` in [0, 1], float32 `[b, 3, h, w]`."""
         return channels_first(images).contiguous() / 255
 
@@ -73,13 +73,13 @@ class Bicubic:
         """(grey / 255 - mean) / std of an image uint8 `[h, w, 3]`, float32 `[3, size, size]`."""
         return bicubic(image, self.size).div_(255).sub_(self.mean).div_(self.std)  # in place: new memory costs more
 
-    def together(self, images: Tensor) -> Tensor:
+    def prepare_batch(self, images: Tensor) -> Tensor:
         """The same of images uint8 `[b, h, w, 3]`, float32 `[b, 3, size, size]`."""
         return (resize(images, self.size, "bicubic", antialias=True) / 255 - self.mean) / self.std
 
 
 @dataclass(frozen=True)
-class Published:
+class PillowTransform:
     """Preparer: an image as the publishers of a network prepare theirs; equal to transforms of timm and torchvision.
 
     `fit` says what `resize` holds: "short" brings the shorter side to it and "long" the longer one, aspect ratio kept;

@@ -62,7 +62,7 @@ def _tensors(path: Path, content: bytes) -> object:
         raise Unavailable(f"{path} is no {kind} ({type(error).__name__}).") from None
 
 
-def fill(network: nn.Module, state: Mapping[str, Tensor], name: str, kind: str) -> None:
+def load_into(network: nn.Module, state: Mapping[str, Tensor], name: str, kind: str) -> None:
     """Put `state`, which `name` holds, into `network`, which is a `kind`, and may be without memory (device "meta").
 
     Raises Unavailable where the two do not fit, naming the first keys and the tool that the state looks like.

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from divmetrics.encoders._encoder import Encoder
 from divmetrics.encoders._foreign import Pooled, encoder, timm_network
-from divmetrics.encoders._preparing import CLIP_MEAN, CLIP_STD, Fit, Published
+from divmetrics.encoders._preparing import CLIP_MEAN, CLIP_STD, Fit, PillowTransform
 from divmetrics.records.extractor import extractor
 
 CITE = "Radford 2021, arXiv:2103.00020"
@@ -49,5 +49,5 @@ def _clip(name: str, reads: tuple[int, Fit], weights: str | None, seed: int, pro
     """
     network, digest = timm_network(name, weights, seed)
     size, fit = reads
-    prepare = Published((size, size), (size, size), fit, "bicubic", CLIP_MEAN, CLIP_STD)
+    prepare = PillowTransform((size, size), (size, size), fit, "bicubic", CLIP_MEAN, CLIP_STD)
     return encoder(Pooled(_Embedding(network)), digest, prepare, protocol if weights is None else None)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from divmetrics.encoders._encoder import Encoder
 from divmetrics.encoders._foreign import Pooled, Timm, encoder, timm_network
-from divmetrics.encoders._preparing import Published
+from divmetrics.encoders._preparing import PillowTransform
 from divmetrics.records.extractor import extractor
 
 CITE = "Oquab 2023, arXiv:2304.07193; as an encoder for metrics: Stein 2023, arXiv:2306.04675"
@@ -49,7 +49,7 @@ def _dinov2(size: str, weights: str | None, seed: int, protocol: str | None = No
     positions = at_grid(network.pos_embed, 224 // 14)
     network.set_input_size(img_size=(224, 224))
     network.pos_embed = nn.Parameter(positions)
-    prepare = Published((224, 224), (224, 224))
+    prepare = PillowTransform((224, 224), (224, 224))
     return encoder(Pooled(Timm(network)), digest, prepare, protocol if weights is None else None)
 
 

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from divmetrics.encoders._encoder import Encoder
 from divmetrics.encoders._preparing import Bicubic
-from divmetrics.encoders._state_dicts import fill, read_state
+from divmetrics.encoders._state_dicts import load_into, read_state
 from divmetrics.errors import Unavailable
 from divmetrics.records.extractor import extractor
 
@@ -151,7 +151,7 @@ def _filled(weights: str | None) -> nn.Module:
     network, (shipped, _) = Lite0(), _read_shipped()
     state, name = (shipped, "the package's file") if weights is None else (read_state(Path(weights))[0], weights)
     timm_names = dict(zip(shipped, network.state_dict(), strict=True))  # the same 296 tensors in the same order
-    fill(network, {timm_names.get(key, key): tensor for key, tensor in state.items()}, name, "EfficientNet-Lite0")
+    load_into(network, {timm_names.get(key, key): tensor for key, tensor in state.items()}, name, "EfficientNet-Lite0")
     return network.eval().requires_grad_(False)
 
 

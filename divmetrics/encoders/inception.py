@@ -21,7 +21,7 @@ from divmetrics.encoders import weights as store
 from divmetrics.encoders._encoder import Encoder
 from divmetrics.encoders._preparing import bicubic
 from divmetrics.encoders._resizing import channels_first, resize, tf1_bilinear
-from divmetrics.encoders._state_dicts import fill, read_state, state_digest
+from divmetrics.encoders._state_dicts import load_into, read_state, state_digest
 from divmetrics.records.extractor import extractor
 
 SIZE = 299
@@ -212,9 +212,9 @@ class TensorFlow:
 
     def __call__(self, image: np.ndarray) -> Tensor:
         """(grey - 128) / 128 of an image uint8 `[h, w, 3]`, float32 `[3, 299, 299]`."""
-        return self.together(torch.from_numpy(image))
+        return self.prepare_batch(torch.from_numpy(image))
 
-    def together(self, images: Tensor) -> Tensor:
+    def prepare_batch(self, images: Tensor) -> Tensor:
         """The same of images uint8 `[b, h, w, 3]`, float32 `[b, 3, 299, 299]`."""
         channels = images.movedim(-1, -3).contiguous()  # as bytes: a quarter of what is copied
         return (tf1_bilinear(channels.float(), SIZE) - 128) / 128
@@ -230,7 +230,7 @@ class Clean:
         """(grey - 128) / 128 of an image uint8 `[h, w, 3]`, float32 `[3, 299, 299]`."""
         return (bicubic(image, SIZE) - 128) / 128
 
-    def together(self, images: Tensor) -> Tensor:
+    def prepare_batch(self, images: Tensor) -> Tensor:
         """The same of images uint8 `[b, h, w, 3]`, float32 `[b, 3, 299, 299]`."""
         return (resize(images, SIZE, "bicubic", antialias=True) - 128) / 128
 
@@ -246,7 +246,7 @@ class PytorchFid:
         grey = channels_first(torch.from_numpy(image))[None]
         return 2 * functional.interpolate(grey / 255, (SIZE, SIZE), mode="bilinear")[0] - 1
 
-    def together(self, images: Tensor) -> Tensor:
+    def prepare_batch(self, images: Tensor) -> Tensor:
         """The same of images uint8 `[b, h, w, 3]`, float32 `[b, 3, 299, 299]`."""
         return 2 * (resize(images, SIZE, "bilinear", antialias=False) / 255) - 1
 
@@ -288,7 +288,7 @@ def _encoder(prepare: TensorFlow | Clean | PytorchFid, layer: Depth, weights: st
     else:
         path = Path(weights) if weights else store.find(published)
         state, digest = read_state(path, None if weights else published.sha256)
-        fill(network, state, str(path), "Inception of 2015")
+        load_into(network, state, str(path), "Inception of 2015")
     network.eval().requires_grad_(False)
     original = digest == published.sha256 and layer == "2048" and isinstance(prepare, TensorFlow)
     return Encoder(

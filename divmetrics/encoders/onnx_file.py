@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from divmetrics.encoders._encoder import Encoder
-from divmetrics.encoders._foreign import IMAGENET, foreign, own_preparer
+from divmetrics.encoders._foreign import IMAGENET, own_preparer, wrap
 from divmetrics.encoders._loaded import FileVersion, file_versions
 from divmetrics.encoders._openvino import core, openvino_silent
 from divmetrics.encoders._preparing import Interpolation
@@ -101,7 +101,7 @@ def onnx(
     side = _fix_input(model, path, size)
     port = _port(model, path, output)
     only = openvino.Model([model.get_results()[port]], model.get_parameters(), "encoder")
-    return foreign(_Graph(only), digest.hexdigest(), own_preparer(side, mean, std, interpolation), path)
+    return wrap(_Graph(only), digest.hexdigest(), own_preparer(side, mean, std, interpolation), path)
 
 
 def _fix_input(model: Any, path: str, size: int) -> int:

@@ -15,7 +15,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from divmetrics.encoders._encoder import Encoder
-from divmetrics.encoders._foreign import IMAGENET, drawn, foreign, own_preparer
+from divmetrics.encoders._foreign import IMAGENET, own_preparer, randomly_initialised, wrap
 from divmetrics.encoders._loaded import FileVersion, file_versions
 from divmetrics.encoders._preparing import Interpolation
 from divmetrics.encoders._state_dicts import state_digest
@@ -71,7 +71,11 @@ def python(
     `0.5/0.4/0.3`. Raises UsageError where there is no such object or it gives something else.
     """
     found, module = _import(attribute)
-    made = drawn(found, 0) if not isinstance(found, (nn.Module, Encoder)) and _takes_nothing(found) else found
+    made = (
+        randomly_initialised(found, 0)
+        if not isinstance(found, (nn.Module, Encoder)) and _takes_nothing(found)
+        else found
+    )
     if isinstance(made, Encoder):
         return made
     if not callable(made):
@@ -80,7 +84,7 @@ def python(
     code = Path(module.__file__).read_bytes() if module.__file__ else b""
     digest = hashlib.sha256(code + state_digest(network.state_dict()).encode()).hexdigest()
     prepare = own_preparer(size, mean, std, interpolation)
-    return foreign(network, digest, prepare, f"python:{attribute}", traceable=False)
+    return wrap(network, digest, prepare, f"python:{attribute}", traceable=False)
 
 
 def _import(attribute: str) -> tuple[Any, Any]:

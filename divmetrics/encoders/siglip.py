@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from divmetrics.encoders._encoder import Encoder
 from divmetrics.encoders._foreign import Pooled, Timm, encoder, timm_network
-from divmetrics.encoders._preparing import Published
+from divmetrics.encoders._preparing import PillowTransform
 from divmetrics.records.extractor import extractor
 
 
@@ -16,5 +16,5 @@ def siglip(*, weights: str | None = None, seed: int = 0) -> Encoder:
     for the published ones, a file (`.pth`, `.safetensors`), or `random`, drawn by `seed`.
     """
     network, digest = timm_network("vit_base_patch16_siglip_224.webli", weights, seed)
-    prepare = Published((224, 224), (224, 224), mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
+    prepare = PillowTransform((224, 224), (224, 224), mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
     return encoder(Pooled(Timm(network)), digest, prepare)

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from divmetrics.encoders._encoder import Encoder
-from divmetrics.encoders._foreign import IMAGENET, foreign, own_preparer
+from divmetrics.encoders._foreign import IMAGENET, own_preparer, wrap
 from divmetrics.encoders._preparing import Interpolation
 from divmetrics.errors import Unavailable
 from divmetrics.records.extractor import extractor
@@ -40,4 +40,4 @@ def torchscript(
     except (RuntimeError, ValueError) as error:
         reason = str(error).strip().partition(". ")[0]
         raise Unavailable(f"{path} is no TorchScript file ({reason[:100]}); write it with torch.jit.save.") from None
-    return foreign(network, digest, prepare, path)
+    return wrap(network, digest, prepare, path)

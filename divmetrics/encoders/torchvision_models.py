@@ -8,9 +8,9 @@ from typing import Any
 from torch import nn
 
 from divmetrics.encoders._encoder import Encoder
-from divmetrics.encoders._foreign import RANDOM, Pooled, check_seed, drawn, encoder, published
-from divmetrics.encoders._preparing import Published
-from divmetrics.encoders._state_dicts import fill, read_state, state_digest
+from divmetrics.encoders._foreign import RANDOM, Pooled, check_seed, encoder, load_published, randomly_initialised
+from divmetrics.encoders._preparing import PillowTransform
+from divmetrics.encoders._state_dicts import load_into, read_state, state_digest
 from divmetrics.errors import UnknownName, UsageError
 from divmetrics.records.extractor import extractor
 
@@ -32,11 +32,11 @@ def torchvision(model: str, *, weights: str | None = None, seed: int = 0) -> Enc
         raise UnknownName.of("torchvision network", model, known)
     default: Any = models.get_model_weights(model).DEFAULT
     if weights is None:
-        network = published(lambda: models.get_model(model, weights=default), model, "pytorch.org", "TORCH_HOME")
+        network = load_published(lambda: models.get_model(model, weights=default), model, "pytorch.org", "TORCH_HOME")
     else:
-        network = drawn(lambda: models.get_model(model, **_init(model)), seed)
+        network = randomly_initialised(lambda: models.get_model(model, **_init(model)), seed)
     if weights not in (None, RANDOM):
-        fill(network, read_state(Path(str(weights)))[0], str(weights), f"torchvision's {model}")
+        load_into(network, read_state(Path(str(weights)))[0], str(weights), f"torchvision's {model}")
     digest = state_digest(network.state_dict())
     return encoder(Pooled(network, _cut(network, model)), digest, preparer(default.transforms()))
 
@@ -57,9 +57,9 @@ def _cut(network: nn.Module, model: str) -> nn.Module:
     return head
 
 
-def preparer(transforms: Any) -> Published:
+def preparer(transforms: Any) -> PillowTransform:
     """The preparer that equals `transforms`, an ImageClassification of torchvision."""
-    return Published(
+    return PillowTransform(
         resize=(transforms.resize_size[0],) * 2,
         crop=(transforms.crop_size[0],) * 2,
         fit="short",

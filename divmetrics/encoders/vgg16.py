@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from divmetrics.encoders._encoder import Encoder
 from divmetrics.encoders._foreign import encoder, timm_network, timm_pooled
-from divmetrics.encoders._preparing import Published
+from divmetrics.encoders._preparing import PillowTransform
 from divmetrics.records.extractor import extractor
 
 CITE = "Simonyan 2014, arXiv:1409.1556; as an encoder for metrics: Kynkaanniemi 2019, arXiv:1904.06991"
@@ -19,4 +19,4 @@ def vgg16(*, weights: str | None = None, seed: int = 0) -> Encoder:
     """
     network, digest = timm_network("vgg16.tv_in1k", weights, seed)
     # the whole image, for a metric must see its border too; torchvision classifies the centre
-    return encoder(timm_pooled(network), digest, Published((224, 224), (224, 224), interpolation="bilinear"))
+    return encoder(timm_pooled(network), digest, PillowTransform((224, 224), (224, 224), interpolation="bilinear"))

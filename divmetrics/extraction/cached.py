@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from divmetrics.encoders._encoder import Encoder
-from divmetrics.extraction import loop as extract
+from divmetrics.extraction import loop
 from divmetrics.extraction.store import PART, Cache, Part
 from divmetrics.records.extractor import Layer
 from divmetrics.records.results import Skipped
@@ -30,21 +30,21 @@ def run(
     encoders: Sequence[Encoder],
     *,
     layers: Collection[Layer],
-    add: extract.Add,
-    how: extract.How,
+    add: loop.Add,
+    settings: loop.ExtractionSettings,
     own: range | None = None,
-) -> extract.Extracted:
-    """As `loop.run`, with the features of earlier runs where `how.store` holds them; new ones are kept there.
+) -> loop.Extracted:
+    """As `loop.run`, with the features of earlier runs where `settings.store` holds them; new ones are kept there.
 
     A part is written and handed on as soon as it is whole, so a run that was killed goes on where it was, and no more
     than a few parts are in memory at a time. Each encoder's rows are handed on in the order of the source, whichever of
     them come from the cache.
     """
-    begin, cache = perf_counter(), how.store
+    begin, cache = perf_counter(), settings.store
     places = range(len(source)) if own is None else own
     contents = source.fingerprints(places) if cache is not None and encoders else None
     if cache is None or contents is None:
-        return extract.run(source, encoders, layers=layers, add=add, how=how, own=own)
+        return loop.run(source, encoders, layers=layers, add=add, settings=settings, own=own)
     cuts = [places[start : start + PART] for start in range(0, len(places), PART)]
     keys = {
         (encoder.name, number): cache.key(
@@ -58,12 +58,14 @@ def run(
     while missing := delivery.missing():
         for group, numbers in missing.items():
             chosen = [encoder for encoder in encoders if encoder.name in group]
-            _Gathering(source, chosen, {number: cuts[number] for number in numbers}, delivery.keep).run(layers, how)
+            _Gathering(source, chosen, {number: cuts[number] for number in numbers}, delivery.keep).run(
+                layers, settings
+            )
         delivery.advance()  # where another process has emptied the cache meanwhile, some are missing again
     cache.trim()
     skipped = [Skipped(source.path(place), why) for place, why in delivery.skipped]
-    extract.check_skipped(source.name, skipped, len(delivery.read), how.max_skipped, shared=own is not None)
-    return extract.Extracted(
+    loop.check_skipped(source.name, skipped, len(delivery.read), settings.max_skipped, shared=own is not None)
+    return loop.Extracted(
         tuple(source.path(place) for place in delivery.read),
         None if source.labels is None else tuple(source.labels[place] for place in delivery.read),
         tuple(skipped),
@@ -86,7 +88,7 @@ class _Delivery:
         cuts: Sequence[Sequence[int]],
         encoders: Sequence[Encoder],
         layers: Collection[Layer],
-        add: extract.Add,
+        add: loop.Add,
     ) -> None:
         self._cache, self._keys, self._cuts, self._layers, self._add = cache, keys, cuts, layers, add
         self._next = {encoder.name: 0 for encoder in encoders}
@@ -163,13 +165,13 @@ class _Gathering:
         self.read: dict[int, list[int]] = defaultdict(list)
         self.lost: dict[int, dict[int, str]] = defaultdict(dict)
 
-    def run(self, layers: Collection[Layer], how: extract.How) -> None:
+    def run(self, layers: Collection[Layer], settings: loop.ExtractionSettings) -> None:
         """Show all samples to the encoders; each part goes to `keep` as soon as it is whole."""
         wanted = {layer for encoder in self.encoders for layer in _kept(encoder, layers)}
         places = [place for cut in self.cuts.values() for place in cut]
-        lenient = replace(how, max_skipped=1.0)  # the share is judged over the whole source, cached parts included
-        extract.run(
-            self.source, self.encoders, layers=wanted, add=self._add, how=lenient, own=places, after=self._after
+        lenient = replace(settings, max_skipped=1.0)  # the share is judged over the whole source, cached parts included
+        loop.run(
+            self.source, self.encoders, layers=wanted, add=self._add, settings=lenient, own=places, after=self._after
         )
 
     def _add(self, encoder: str, layer: Layer, rows: Tensor, index: Tensor) -> None:

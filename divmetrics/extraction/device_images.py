@@ -17,7 +17,7 @@ from torch import Tensor
 from divmetrics.errors import Unavailable
 from divmetrics.sources import UnreadableSample, decode
 
-Together = Callable[[Tensor], Tensor]
+PrepareBatch = Callable[[Tensor], Tensor]
 """Images of one size, uint8 `[b, h, w, 3]` on the device -> what the network reads, float32 `[b, ...]`."""
 
 _AT_ONCE = 16
@@ -54,13 +54,16 @@ def check_decoder(device: torch.device) -> None:
 
 
 def on_device(
-    pictures: Tensor | Sequence[Tensor], paths: Sequence[str], together: Mapping[str, Together], device: torch.device
+    pictures: Tensor | Sequence[Tensor],
+    paths: Sequence[str],
+    prepare_batch: Mapping[str, PrepareBatch],
+    device: torch.device,
 ) -> tuple[dict[str, Tensor], dict[int, str]]:
-    """Encoder -> what `together` makes of the `pictures` that can be read; place of the others -> why not."""
+    """Encoder -> what `prepare_batch` makes of the `pictures` that can be read; place of the others -> why not."""
     lost: dict[int, str] = {}
-    found: dict[str, list[Tensor]] = {name: [] for name in together}
+    found: dict[str, list[Tensor]] = {name: [] for name in prepare_batch}
     for images in _groups(pictures, paths, device, lost):
-        for name, prepare in together.items():
+        for name, prepare in prepare_batch.items():
             found[name].append(prepare(images))
     return {name: torch.cat(parts) for name, parts in found.items() if parts}, lost
 

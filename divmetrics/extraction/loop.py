@@ -44,7 +44,7 @@ FEW = 200
 
 
 @dataclass(frozen=True)
-class How(RunOptions):
+class ExtractionSettings(RunOptions):
     """The options of a run, and where features are found and images resized.
 
     Raises UsageError on a value that cannot be, Unavailable on a device that is not here.
@@ -108,7 +108,7 @@ class How(RunOptions):
     def work(self, encoders: Sequence[Encoder]) -> loading.Work:
         """What workers do for `encoders`. Raises UsageError where one cannot read what the device has decoded."""
         device = self.torch_device.type != "cpu" if self.resizing == "auto" else self.resizing == "device"
-        able = frozenset(encoder.name for encoder in encoders if hasattr(encoder.prepare, "together"))
+        able = frozenset(encoder.name for encoder in encoders if hasattr(encoder.prepare, "prepare_batch"))
         jpeg = self.jpeg == "device"
         if jpeg and (others := [encoder.name for encoder in encoders if encoder.name not in able]):
             raise UsageError(
@@ -151,7 +151,7 @@ def run(
     *,
     layers: Collection[Layer],
     add: Add,
-    how: How | None = None,
+    settings: ExtractionSettings | None = None,
     own: Sequence[int] | None = None,
     after: After | None = None,
 ) -> Extracted:
@@ -161,35 +161,39 @@ def run(
     ranks share, each calls `run` with the places `own` that are its own. A Stream is decoded in this process. `after`
     is told of each batch when all its rows have been given.
 
-    Raises SourceError where a share above `how.max_skipped` is unreadable or the samples of an encoder differ in size,
-    Unavailable where the device lacks the memory for one sample or a worker dies.
+    Raises SourceError where a share above `settings.max_skipped` is unreadable or the samples of an encoder differ in
+    size, Unavailable where the device lacks the memory for one sample or a worker dies.
     """
-    begin, how = perf_counter(), how or How()
+    begin, settings = perf_counter(), settings or ExtractionSettings()
     places = (range(len(source)) if own is None else own) if isinstance(source, Source) else None
-    work = how.work(encoders)
-    workers = how.threads() if isinstance(source, Source) and source.threadsafe else how.processes(len(places or ()))
-    pinned = how.torch_device.type == "cuda"
-    batches = loading.batches(source, places, work, how.samples_at_once(), workers, pinned=pinned)
+    work = settings.work(encoders)
+    workers = (
+        settings.threads()
+        if isinstance(source, Source) and source.threadsafe
+        else settings.processes(len(places or ()))
+    )
+    pinned = settings.torch_device.type == "cuda"
+    batches = loading.batches(source, places, work, settings.samples_at_once(), workers, pinned=pinned)
     whole = len(source) if isinstance(source, Source) else 0  # so that ranks and resumed runs choose the same engine
-    networks = [Network(encoder, how.torch_device, whole, how.precision) for encoder in encoders]
-    belt = _Belt(networks, work, layers, add, after)
+    networks = [Network(encoder, settings.torch_device, whole, settings.precision) for encoder in encoders]
+    pipeline = _Pipeline(networks, work, layers, add, after)
     try:
-        with named_if_a_worker_dies(), exact_float32(), _bar(source.name, places, shown=how.progress) as advance:
+        with named_if_a_worker_dies(), exact_float32(), _bar(source.name, places, shown=settings.progress) as advance:
             for batch in batches:
-                belt.begin(batch)
-                advance(belt.finish(max((network.ahead for network in networks), default=0)))
-            advance(belt.finish(0))
+                pipeline.begin(batch)
+                advance(pipeline.finish(max((network.ahead for network in networks), default=0)))
+            advance(pipeline.finish(0))
     finally:
         del batches  # the workers end here, not when the traceback of an error is forgotten
-        belt.stop()
-    check_skipped(source.name, belt.skipped, len(belt.paths), how.max_skipped, shared=own is not None)
-    named = tuple(label for label in belt.labels if label is not None)
-    known = named if len(named) == len(belt.paths) else None
-    return Extracted(tuple(belt.paths), known, tuple(belt.skipped), belt.engine, perf_counter() - begin)
+        pipeline.stop()
+    check_skipped(source.name, pipeline.skipped, len(pipeline.paths), settings.max_skipped, shared=own is not None)
+    named = tuple(label for label in pipeline.labels if label is not None)
+    known = named if len(named) == len(pipeline.paths) else None
+    return Extracted(tuple(pipeline.paths), known, tuple(pipeline.skipped), pipeline.engine, perf_counter() - begin)
 
 
 @dataclass
-class _Belt:
+class _Pipeline:
     """Batches under way through the networks, in order, and what has become of those that are through."""
 
     networks: Sequence[Network]
@@ -247,10 +251,10 @@ class _Belt:
     def _prepared(self, batch: loading.Batch) -> loading.Batch:
         """`batch` with its pictures decoded and prepared on the device."""
         encoders = [network.encoder for network in self.networks if network.encoder.name in self.work.on_device]
-        together = {encoder.name: encoder.prepare.together for encoder in encoders}  # type: ignore[attr-defined]
+        prepare_batch = {encoder.name: encoder.prepare.prepare_batch for encoder in encoders}  # type: ignore[attr-defined]
         device = self.networks[0].device
         with memory_named("images on their way", device):
-            prepared, lost = on_device(batch.pictures, batch.paths, together, device)
+            prepared, lost = on_device(batch.pictures, batch.paths, prepare_batch, device)
         batch = batch.without(lost)
         return batch._replace(prepared={**batch.prepared, **prepared}, pictures=())
 

@@ -16,8 +16,7 @@ from torch import Tensor
 from divmetrics.arrays.dist import first_of_rank, gather, shard
 from divmetrics.arrays.summaries import Sample, Summary, as_rows, check_finite
 from divmetrics.encoders._encoder import Encoder
-from divmetrics.extraction import cached as caching
-from divmetrics.extraction import loop as extract
+from divmetrics.extraction import cached, loop
 from divmetrics.records.extractor import Layer
 from divmetrics.records.results import Side, Skipped
 from divmetrics.scoring.collected import Collected, EncoderInfo
@@ -99,7 +98,7 @@ class Portion:
         self,
         source: Source | Stream,
         encoders: Sequence[Encoder],
-        settings: extract.How,
+        settings: loop.ExtractionSettings,
         *,
         first: int,
         own: range | None = None,
@@ -124,10 +123,10 @@ class Portion:
         whole = [encoder for encoder in encoders if encoder not in sampled]
         layers = {layer for encoder in whole for layer in self.needs(encoder.name)}
         if isinstance(source, Source):
-            taken = caching.run(source, whole, layers=layers, add=add, how=settings, own=own)
+            taken = cached.run(source, whole, layers=layers, add=add, settings=settings, own=own)
             self._take_sample(source, sampled, add, settings, first, own)
         else:
-            taken = extract.run(source, whole, layers=layers, add=add, how=settings)
+            taken = loop.run(source, whole, layers=layers, add=add, settings=settings)
         for encoder in encoders:
             info = EncoderInfo(encoder.digest, encoder.preprocessing, taken.engine, encoder.protocol)
             self._encoders[encoder.name] = info
@@ -144,8 +143,8 @@ class Portion:
         self,
         source: Source,
         encoders: Sequence[Encoder],
-        add: extract.Add,
-        settings: extract.How,
+        add: loop.Add,
+        settings: loop.ExtractionSettings,
         first: int,
         own: range | None,
     ) -> None:
@@ -157,7 +156,7 @@ class Portion:
             lenient = replace(
                 settings, store=None, max_skipped=1.0, progress=False
             )  # who skips what is told by the others
-            extract.run(source, encoders, layers=layers, add=add, how=lenient, own=chosen)
+            loop.run(source, encoders, layers=layers, add=add, settings=lenient, own=chosen)
 
     def collected(self) -> Collected:
         """The samples so far as a value; the portion stays as it is."""
@@ -190,13 +189,13 @@ class Collector:
         self._earlier: Collected | None = None
         self._batches = Portion(needs)
 
-    def add(self, source: Source | Stream, encoders: Sequence[Encoder], settings: extract.How) -> None:
+    def add(self, source: Source | Stream, encoders: Sequence[Encoder], settings: loop.ExtractionSettings) -> None:
         """Take in a batch that this rank alone has."""
         begin = perf_counter()
         self._batches.take(source, encoders, settings, first=first_of_rank() + self._batches.n)
         self.seconds += perf_counter() - begin
 
-    def take(self, source: Source | Stream, encoders: Sequence[Encoder], settings: extract.How) -> None:
+    def take(self, source: Source | Stream, encoders: Sequence[Encoder], settings: loop.ExtractionSettings) -> None:
         """Take in a source that the ranks share, after what is here; of a Stream each rank has its own."""
         begin, portion = perf_counter(), Portion(self.needs)
         if isinstance(source, Source):

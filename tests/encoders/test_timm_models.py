@@ -19,7 +19,7 @@ from timm.data import create_transform, resolve_model_data_config
 
 from divmetrics.encoders import load_encoder
 from divmetrics.encoders._encoder import Encoder
-from divmetrics.encoders._foreign import published, timm_preparer
+from divmetrics.encoders._foreign import load_published, timm_preparer
 from divmetrics.errors import Unavailable, UnknownName, UsageError
 from divmetrics.extraction.engines import accelerate, eager
 
@@ -177,7 +177,7 @@ def test_retries_of_the_hub_are_not_told_one_by_one(caplog: pytest.LogCaptureFix
         raise OSError("no such host")
 
     with pytest.raises(Unavailable, match="no such host"):
-        published(load, "net", "the hub", "HF_HOME")
+        load_published(load, "net", "the hub", "HF_HOME")
     assert not caplog.records
     hub.warning("later")
     assert [record.message for record in caplog.records] == ["later"]

@@ -21,7 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 
-from divmetrics.extraction import loop as extract
+from divmetrics.extraction import loop
 from divmetrics.records.metric import METRICS
 from divmetrics.scoring import score as engine
 
@@ -138,9 +138,9 @@ _tensor, torch.tensor = torch.tensor, tensor
 
 
 def values(images: list[str], metric: str, extractor: str, *, far: bool) -> dict[str, Any]:
-    extract.How.torch_device = property(lambda self: FAR if far else torch.device("cpu"))  # type: ignore[assignment]
+    loop.ExtractionSettings.torch_device = property(lambda self: FAR if far else torch.device("cpu"))  # type: ignore[assignment]
     if far and not Device.float64:
-        extract.How.home = torch.device("cpu")  # type: ignore[assignment]  as for mps
+        loop.ExtractionSettings.home = torch.device("cpu")  # type: ignore[assignment]  as for mps
     report = engine.score(*images, metrics=metric, extractor=extractor, cache=False, device="cpu", workers=0)
     return {name: (result.value, result.ci) for name, result in report.metrics.items()}
 

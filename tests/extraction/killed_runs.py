@@ -24,13 +24,13 @@ from torch import Tensor, nn
 
 from divmetrics.encoders._encoder import Encoder
 from divmetrics.encoders._preparing import Bicubic
-from divmetrics.extraction import cached as caching
-from divmetrics.extraction.loop import How
+from divmetrics.extraction import cached
+from divmetrics.extraction.loop import ExtractionSettings
 from divmetrics.extraction.store import Cache
 from divmetrics.sources import Source, open_source
 
 PEEK = os.WEXITED | os.WNOHANG | os.WNOWAIT
-caching.PART = 64  # so that a few hundred images are several parts
+cached.PART = 64  # so that a few hundred images are several parts
 
 
 class Small(nn.Module):
@@ -51,9 +51,9 @@ def extract(images: Path, cache: Path | None, out: Path) -> None:
     encoder = Encoder("small", "0" * 64, "bicubic-aa-48", ("pooled",), Bicubic(48), lambda: network)
     source, found = open_source(images), list[Tensor]()
     assert isinstance(source, Source)
-    how = How("cpu", store=None if cache is None else Cache(cache, 10**9))
+    settings = ExtractionSettings("cpu", store=None if cache is None else Cache(cache, 10**9))
     add = lambda _encoder, _layer, rows, _places: found.append(rows)  # noqa: E731
-    taken = caching.run(source, [encoder], layers={"pooled"}, add=add, how=how)
+    taken = cached.run(source, [encoder], layers={"pooled"}, add=add, settings=settings)
     np.savez(out, rows=torch.cat(found).numpy(), engine=taken.engine)
 
 

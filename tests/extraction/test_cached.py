@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from divmetrics.encoders._encoder import Encoder
 from divmetrics.encoders._preparing import Native
 from divmetrics.errors import SourceError
-from divmetrics.extraction import cached as caching
-from divmetrics.extraction.loop import How
+from divmetrics.extraction import cached
+from divmetrics.extraction.loop import ExtractionSettings
 from divmetrics.extraction.store import PART, Cache, Part
 from divmetrics.sources import Source, open_source
 
@@ -64,8 +64,8 @@ def rows(source: Source, encoders: list[Encoder], cache: Cache | None, max_skipp
         if name == encoders[0].name and layer == "pooled":
             places.extend(index.tolist())
 
-    how = How(device="cpu", workers=0, max_skipped=max_skipped, store=cache)
-    taken = caching.run(source, encoders, layers={"pooled"}, add=add, how=how)
+    settings = ExtractionSettings(device="cpu", workers=0, max_skipped=max_skipped, store=cache)
+    taken = cached.run(source, encoders, layers={"pooled"}, add=add, settings=settings)
     assert taken.paths == tuple(source.path(place) for place in places)
     assert [(skipped.path, skipped.reason) for skipped in taken.skipped] == [("0007.png", "empty file")]
     return {name: torch.cat(parts) for name, parts in found.items()}
@@ -179,7 +179,7 @@ def test_two_processes_share_a_cache_that_a_third_one_clears(folder: Path, tmp_p
 def test_parts_are_handed_on_as_they_become_whole_and_read_one_by_one(
     folder: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(caching, "PART", 64)
+    monkeypatch.setattr(cached, "PART", 64)
     source, network = open_source(folder), encoder()
     assert isinstance(source, Source)
     rest = N % 64
@@ -191,18 +191,18 @@ def test_parts_are_handed_on_as_they_become_whole_and_read_one_by_one(
         alive_at.append(sum(tensor() is not None for tensor in alive))
         alive.append(ref(features))
 
-    how = How(device="cpu", workers=0, store=cache)
-    caching.run(source, [network], layers={"pooled"}, add=add, how=how)
+    settings = ExtractionSettings(device="cpu", workers=0, store=cache)
+    cached.run(source, [network], layers={"pooled"}, add=add, settings=settings)
     assert len(seen_at) == N // 64 + (rest > 0) > 8
     assert all(at <= 64 * (number + 1) + 8 for number, at in enumerate(seen_at))
-    caching.run(source, [encoder()], layers={"pooled"}, add=add, how=how)
+    cached.run(source, [encoder()], layers={"pooled"}, add=add, settings=settings)
     assert max(alive_at) <= 1, "features of a part that was handed on are still held"
 
 
 def test_each_encoders_rows_come_in_order_whichever_parts_are_cached(
     folder: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(caching, "PART", 64)
+    monkeypatch.setattr(cached, "PART", 64)
     source = open_source(folder)
     assert isinstance(source, Source)
     bare = rows(source, [encoder(), encoder("new", "2")], None)
@@ -227,7 +227,7 @@ def keyed(source: Source, cache: Cache) -> dict[str, list[Path]]:
 def test_parts_that_another_process_removes_meanwhile_are_made_again(
     folder: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(caching, "PART", 64)
+    monkeypatch.setattr(cached, "PART", 64)
     source = open_source(folder)
     assert isinstance(source, Source)
     bare = rows(source, [encoder()], None)["mean/pooled"]
@@ -248,7 +248,7 @@ def test_parts_that_another_process_removes_meanwhile_are_made_again(
 def test_a_cache_that_cannot_be_written_changes_no_number(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(caching, "PART", 64)
+    monkeypatch.setattr(cached, "PART", 64)
     source = open_source(folder)
     assert isinstance(source, Source)
     bare = rows(source, [encoder(), encoder("new", "2")], None)
@@ -272,15 +272,17 @@ def test_layers_that_the_next_run_may_want_are_kept_too(folder: Path, cache: Cac
     assert isinstance(source, Source)
     rows(source, [encoder()], cache)
     other, found = encoder(), list[Tensor]()
-    how = How(device="cpu", workers=0, store=cache)
-    caching.run(source, [other], layers={"logits"}, add=lambda _e, layer, part, _p: found.append(part), how=how)
+    settings = ExtractionSettings(device="cpu", workers=0, store=cache)
+    cached.run(
+        source, [other], layers={"logits"}, add=lambda _e, layer, part, _p: found.append(part), settings=settings
+    )
     assert seen(other) == 0
     bare = list[Tensor]()
-    caching.run(
+    cached.run(
         source,
         [encoder()],
         layers={"logits"},
         add=lambda _e, layer, part, _p: bare.append(part),
-        how=replace(how, store=None),
+        settings=replace(settings, store=None),
     )
     assert torch.equal(torch.cat(found), torch.cat(bare))

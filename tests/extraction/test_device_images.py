@@ -13,17 +13,17 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from divmetrics.encoders import load_encoder
-from divmetrics.encoders._preparing import Published
+from divmetrics.encoders._preparing import PillowTransform
 from divmetrics.errors import Unavailable, UsageError
-from divmetrics.extraction import loop as extract
+from divmetrics.extraction import loop
 from divmetrics.extraction.device_images import sendable
-from divmetrics.extraction.loop import How
+from divmetrics.extraction.loop import ExtractionSettings
 from divmetrics.scoring import score as engine
 from divmetrics.sources import Source, open_source
 
 PHOTOGRAPH = Image.fromarray(load_sample_images().images[0][:200, :300])
-HERE = How("cpu", batch_size=4, workers=0, max_skipped=0.5)
-THERE = How("cpu", batch_size=4, workers=0, max_skipped=0.5, jpeg="device")
+HERE = ExtractionSettings("cpu", batch_size=4, workers=0, max_skipped=0.5)
+THERE = ExtractionSettings("cpu", batch_size=4, workers=0, max_skipped=0.5, jpeg="device")
 
 
 def jpeg(image: Image.Image, **options: Any) -> bytes:
@@ -78,21 +78,21 @@ def mixed(tmp_path: Path) -> Source:
     return source
 
 
-def run(source: Source, how: How) -> tuple[torch.Tensor, list[int], extract.Extracted]:
+def run(source: Source, settings: ExtractionSettings) -> tuple[torch.Tensor, list[int], loop.Extracted]:
     rows, places = list[torch.Tensor](), list[int]()
 
     def add(_encoder: str, _layer: str, batch: torch.Tensor, at: torch.Tensor) -> None:
         rows.append(batch)
         places.extend(at.tolist())
 
-    left = extract.run(source, [load_encoder("pixels?size=32")], layers={"pooled"}, add=add, how=how)
+    left = loop.run(source, [load_encoder("pixels?size=32")], layers={"pooled"}, add=add, settings=settings)
     return torch.cat(rows), places, left
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_the_same_samples_within_a_grey_level_or_two(mixed: Source, workers: int) -> None:
     pillow, places, left = run(mixed, HERE)
-    device, same_places, same = run(mixed, How("cpu", 4, workers, 0.5, jpeg="device"))
+    device, same_places, same = run(mixed, ExtractionSettings("cpu", 4, workers, 0.5, jpeg="device"))
     assert places == same_places == [0, 1, 2, 3, 4, 7]
     assert left.skipped == same.skipped
     assert left.paths == same.paths
@@ -136,7 +136,7 @@ def test_it_stands_in_the_signature(mixed: Source) -> None:
 
 def test_encoders_that_resize_with_pillow_are_refused(mixed: Source) -> None:
     with pytest.raises(UsageError, match="resizes with Pillow, on the CPU, so --jpeg device has nothing to give it"):
-        THERE.work([replace(load_encoder("pixels?size=32"), prepare=Published((32, 32), (32, 32)))])
+        THERE.work([replace(load_encoder("pixels?size=32"), prepare=PillowTransform((32, 32), (32, 32)))])
 
 
 @pytest.mark.parametrize("missing", [RuntimeError("no nvJPEG"), ImportError("no such name")])
@@ -146,7 +146,7 @@ def test_a_device_without_a_decoder_is_refused(monkeypatch: pytest.MonkeyPatch, 
 
     monkeypatch.setattr(torchvision.io, "decode_jpeg", refuse)
     with pytest.raises(Unavailable, match="decodes no JPEG files on cpu; leave --jpeg out"):
-        How("cpu", jpeg="device")
+        ExtractionSettings("cpu", jpeg="device")
 
 
 def test_large_arrays_beside_files_are_not_mistaken_for_files() -> None:

@@ -16,7 +16,7 @@ import torch
 from divmetrics.encoders import load_encoder
 from divmetrics.encoders._encoder import Encoder
 from divmetrics.encoders._preparing import Native
-from divmetrics.extraction import engines as compiled
+from divmetrics.extraction import engines
 from divmetrics.extraction.engines import Engine, Network, accelerate, eager
 
 CPU = torch.device("cpu")
@@ -91,7 +91,7 @@ class _AsTuple(torch.nn.Module):
 
 @pytest.mark.parametrize("start", [eager, accelerate])
 def test_fast_is_close_and_not_equal(encoder: Encoder, start: Callable[..., Any]) -> None:
-    kind = compiled.fast_type(CPU)
+    kind = engines.fast_type(CPU)
     if kind is None:
         pytest.skip("this CPU has no bfloat16")
     batch = photographs(2)
@@ -101,15 +101,15 @@ def test_fast_is_close_and_not_equal(encoder: Encoder, start: Callable[..., Any]
 
 
 def test_a_gpu_computes_in_half_floats_and_a_cpu_in_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert compiled.fast_type(torch.device("cuda")) == torch.float16
-    assert compiled.fast_type(torch.device("mps")) == torch.float16
-    monkeypatch.setattr(compiled, "find_spec", lambda name: None)
-    assert compiled.fast_type(CPU) is None
+    assert engines.fast_type(torch.device("cuda")) == torch.float16
+    assert engines.fast_type(torch.device("mps")) == torch.float16
+    monkeypatch.setattr(engines, "find_spec", lambda name: None)
+    assert engines.fast_type(CPU) is None
 
 
 def test_fast_arithmetic_ends_with_the_network() -> None:
     before = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
-    with compiled.exact_float32(), compiled._arithmetic(CPU, torch.bfloat16):
+    with engines.exact_float32(), engines._arithmetic(CPU, torch.bfloat16):
         assert torch.get_float32_matmul_precision() == "high"
         assert torch.backends.cudnn.allow_tf32
         assert torch.is_autocast_enabled("cpu")
@@ -118,23 +118,23 @@ def test_fast_arithmetic_ends_with_the_network() -> None:
 
 
 def test_memory_errors_of_every_kind_of_device() -> None:
-    assert compiled._lacks_memory(torch.cuda.OutOfMemoryError("CUDA out of memory"))
-    assert compiled._lacks_memory(RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"))
-    assert not compiled._lacks_memory(RuntimeError("shapes differ"))
+    assert engines._lacks_memory(torch.cuda.OutOfMemoryError("CUDA out of memory"))
+    assert engines._lacks_memory(RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"))
+    assert not engines._lacks_memory(RuntimeError("shapes differ"))
 
 
 def test_torch_runs_where_openvino_is_missing_or_has_nothing_to_gain(
     encoder: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert accelerate(load_encoder("pixels"), CPU, (3, 8, 8)).name.startswith("torch ")
-    monkeypatch.setattr(compiled, "find_spec", lambda name: None)
+    monkeypatch.setattr(engines, "find_spec", lambda name: None)
     assert accelerate(encoder, CPU, SHAPE).name.startswith("torch ")
 
 
-@pytest.mark.parametrize(("n", "started"), [(compiled.PAYS_FROM - 1, "eager"), (compiled.PAYS_FROM, "accelerate")])
+@pytest.mark.parametrize(("n", "started"), [(engines.PAYS_FROM - 1, "eager"), (engines.PAYS_FROM, "accelerate")])
 def test_only_many_samples_are_worth_compiling(monkeypatch: pytest.MonkeyPatch, n: int, started: str) -> None:
     for name in ("eager", "accelerate"):
-        monkeypatch.setattr(compiled, name, lambda *_, name=name: Engine(name, lambda batch: lambda: (batch, batch), 0))
+        monkeypatch.setattr(engines, name, lambda *_, name=name: Engine(name, lambda batch: lambda: (batch, batch), 0))
     network = Network(load_encoder("pixels"), CPU, n)
     assert network.engine == ""
     network.start(torch.zeros(1, 3, 4, 4))

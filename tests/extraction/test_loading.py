@@ -16,10 +16,9 @@ from PIL import Image, ImageFile
 from divmetrics.encoders import load_encoder
 from divmetrics.encoders._preparing import Bicubic
 from divmetrics.errors import SourceError
-from divmetrics.extraction import loading
-from divmetrics.extraction import loop as extract
+from divmetrics.extraction import loading, loop
 from divmetrics.extraction.loading import Batch, Work
-from divmetrics.extraction.loop import How
+from divmetrics.extraction.loop import ExtractionSettings
 from divmetrics.records.results import Skipped
 from divmetrics.sources import Source, UnreadableSample, open_source
 
@@ -97,8 +96,12 @@ def test_what_fails_in_a_thread_is_heard_after_all_that_came_before(failing: dic
     error = ZeroDivisionError if "crash" in failing else SourceError
     before = threading.active_count()
     with pytest.raises(error, match=r"in a thread|no further"):
-        extract.run(
-            Slow(n=40, **failing), [load_encoder("pixels")], layers={"pooled"}, add=add, how=How("cpu", 1, workers=3)
+        loop.run(
+            Slow(n=40, **failing),
+            [load_encoder("pixels")],
+            layers={"pooled"},
+            add=add,
+            settings=ExtractionSettings("cpu", 1, workers=3),
         )
     assert seen == [0, 1, 2, 3, 4]
     assert threading.active_count() == before
@@ -111,7 +114,9 @@ def test_threads_end_with_the_run(error: type[BaseException]) -> None:
 
     before = threading.active_count()
     with pytest.raises(error, match="stop") as raised:
-        extract.run(Slow(n=80), [load_encoder("pixels")], layers={"pooled"}, add=add, how=How("cpu", 2, 2))
+        loop.run(
+            Slow(n=80), [load_encoder("pixels")], layers={"pooled"}, add=add, settings=ExtractionSettings("cpu", 2, 2)
+        )
     assert threading.active_count() == before, f"kept alive by the traceback of {raised}"
 
 
@@ -205,9 +210,11 @@ def test_a_batch_without_the_samples_that_turned_out_unreadable() -> None:
     assert torch.equal(less.prepared["e"], rows[[0, 2]])
 
 
-def features(source: Source, spec: str, how: How) -> torch.Tensor:
+def features(source: Source, spec: str, settings: ExtractionSettings) -> torch.Tensor:
     rows: list[torch.Tensor] = []
-    extract.run(source, [load_encoder(spec)], layers={"pooled"}, add=lambda *given: rows.append(given[2]), how=how)
+    loop.run(
+        source, [load_encoder(spec)], layers={"pooled"}, add=lambda *given: rows.append(given[2]), settings=settings
+    )
     return torch.cat(rows)
 
 
@@ -215,8 +222,8 @@ def features(source: Source, spec: str, how: How) -> torch.Tensor:
 def test_resizing_on_the_device_is_the_same(pictures: Path, spec: str) -> None:
     source = open_source(pictures)
     assert isinstance(source, Source)
-    how = How("cpu", batch_size=3, workers=0, max_skipped=0.5)
-    workers, device = (features(source, spec, replace(how, resizing=where)) for where in ("workers", "device"))
+    settings = ExtractionSettings("cpu", batch_size=3, workers=0, max_skipped=0.5)
+    workers, device = (features(source, spec, replace(settings, resizing=where)) for where in ("workers", "device"))
     assert float((workers - device).abs().max()) < 1e-3 / 255
     assert not torch.equal(workers, device)  # it was done elsewhere
 
@@ -230,7 +237,11 @@ def test_large_pictures_are_resized_before_they_travel(workers: int, monkeypatch
 
 
 def test_no_encoders_still_read_what_can_be_read() -> None:
-    left = extract.run(
-        Slow(n=5, broken=frozenset({2})), [], layers=set(), add=lambda *_: None, how=How("cpu", max_skipped=1)
+    left = loop.run(
+        Slow(n=5, broken=frozenset({2})),
+        [],
+        layers=set(),
+        add=lambda *_: None,
+        settings=ExtractionSettings("cpu", max_skipped=1),
     )
     assert (left.engine, len(left.paths), len(left.skipped)) == ("none", 4, 1)

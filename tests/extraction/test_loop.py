@@ -20,14 +20,13 @@ from divmetrics.encoders import load_encoder
 from divmetrics.encoders._encoder import Encoder
 from divmetrics.encoders._preparing import Bicubic, Native
 from divmetrics.errors import SourceError, Unavailable, UsageError
-from divmetrics.extraction import loading
-from divmetrics.extraction import loop as extract
-from divmetrics.extraction.loop import Extracted, How
+from divmetrics.extraction import loading, loop
+from divmetrics.extraction.loop import Extracted, ExtractionSettings
 from divmetrics.records.extractor import Layer
 from divmetrics.records.results import Skipped
 from divmetrics.sources import Source, Stream, UnreadableSample
 
-CPU = How(device="cpu", workers=0)
+CPU = ExtractionSettings(device="cpu", workers=0)
 
 
 @dataclass
@@ -92,9 +91,11 @@ class Collect:
         return torch.cat([places for _, places in self.calls[encoder, layer]]).tolist()
 
 
-def collect(source: Source | Stream, how: How = CPU, spec: str = "pixels", **given: Any) -> tuple[Collect, Extracted]:
+def collect(
+    source: Source | Stream, settings: ExtractionSettings = CPU, spec: str = "pixels", **given: Any
+) -> tuple[Collect, Extracted]:
     got = Collect()
-    return got, extract.run(source, [load_encoder(spec)], layers={"pooled"}, add=got, how=how, **given)
+    return got, loop.run(source, [load_encoder(spec)], layers={"pooled"}, add=got, settings=settings, **given)
 
 
 def encoder_of(network: nn.Module, layers: tuple[Layer, ...] = ("pooled",)) -> Encoder:
@@ -118,7 +119,7 @@ def test_rows_arrive_in_order_with_their_places() -> None:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_unreadable_samples_leave_gaps(workers: int) -> None:
     source = Images(n=9, broken=frozenset({0, 3, 4, 5}), labels="abcdefghi")
-    got, left = collect(source, How("cpu", batch_size=3, workers=workers, max_skipped=0.5))
+    got, left = collect(source, ExtractionSettings("cpu", batch_size=3, workers=workers, max_skipped=0.5))
     assert got.places() == [1, 2, 6, 7, 8]
     assert left.skipped == tuple(Skipped(f"{place}.png", "truncated") for place in (0, 3, 4, 5))
     assert left.labels == tuple("bcghi")
@@ -155,7 +156,7 @@ def test_a_rank_without_samples() -> None:
 def test_every_encoder_sees_every_sample_and_only_wanted_layers_go_on() -> None:
     source, got = Images(n=5, size=(6, 6)), Collect()
     encoders = [load_encoder("pixels"), load_encoder("pixels?size=3")]
-    extract.run(source, encoders, layers={"pixels", "logits"}, add=got, how=CPU)
+    loop.run(source, encoders, layers={"pixels", "logits"}, add=got, settings=CPU)
     assert set(got.calls) == {("pixels", "pixels"), ("pixels?size=3", "pixels")}
     assert got.rows("pixels?size=3", "pixels").shape == (5, 3, 3, 3)
 
@@ -172,13 +173,13 @@ def test_streams_are_read_once_in_order() -> None:
 
 @pytest.mark.parametrize(("workers", "batch_size"), [(0, 4), (0, 1), (2, 4), (2, 1)])
 def test_mixed_sizes_say_what_to_do(workers: int, batch_size: int) -> None:
-    how = How("cpu", batch_size=batch_size, workers=workers)
+    settings = ExtractionSettings("cpu", batch_size=batch_size, workers=workers)
     with pytest.raises(SourceError) as raised:
-        collect(Images(n=8, odd=5), how)
+        collect(Images(n=8, odd=5), settings)
     assert "pixels: the samples differ in size, 3 x 6 x 5 and 3 x 6 x 6" in str(raised.value)
     assert "pixels?size=32" in str(raised.value)
     assert "Traceback" not in str(raised.value)
-    assert collect(Images(n=8, odd=5), how, "pixels?size=4")[0].rows("pixels?size=4").shape == (8, 48)
+    assert collect(Images(n=8, odd=5), settings, "pixels?size=4")[0].rows("pixels?size=4").shape == (8, 48)
 
 
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
@@ -188,9 +189,9 @@ def test_numbers_do_not_depend_on_batches_or_workers(batch_size: int, workers: i
     network = nn.Sequential(nn.Conv2d(3, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3, groups=4), nn.Flatten(), _AsTuple())
     encoder = replace(encoder_of(network), prepare=Bicubic(12))
     found = []
-    for how in (CPU, How("cpu", batch_size=batch_size, workers=workers)):
+    for settings in (CPU, ExtractionSettings("cpu", batch_size=batch_size, workers=workers)):
         got = Collect()
-        extract.run(Images(n=20), [encoder], layers={"pooled"}, add=got, how=how)
+        loop.run(Images(n=20), [encoder], layers={"pooled"}, add=got, settings=settings)
         found.append(got.rows("fake"))
     assert float((found[0] - found[1]).abs().max() / found[0].abs().max()) < 1e-5
 
@@ -217,7 +218,7 @@ class _Limited(nn.Module):
 
 def test_out_of_memory_halves_the_batch_and_goes_on() -> None:
     network, got = _Limited(fits=3), Collect()
-    extract.run(Images(n=20), [encoder_of(network)], layers={"pooled"}, add=got, how=replace(CPU, batch_size=10))
+    loop.run(Images(n=20), [encoder_of(network)], layers={"pooled"}, add=got, settings=replace(CPU, batch_size=10))
     assert network.seen == [10, 5, *[2] * 10]  # learnt once, kept for the second batch
     assert torch.equal(got.rows("fake"), collect(Images(n=20))[0].rows())
     assert got.places("fake") == list(range(20))
@@ -227,7 +228,7 @@ def test_no_memory_for_a_single_sample() -> None:
     with pytest.raises(
         Unavailable, match=r"fake: one sample needs more memory than cpu has; .*--batch-size 1, or a sm"
     ):
-        extract.run(Images(), [encoder_of(_Limited(fits=0))], layers={"pooled"}, add=Collect(), how=CPU)
+        loop.run(Images(), [encoder_of(_Limited(fits=0))], layers={"pooled"}, add=Collect(), settings=CPU)
 
 
 class _Greedy(nn.Module):
@@ -237,14 +238,14 @@ class _Greedy(nn.Module):
 
 def test_a_network_that_asks_for_more_memory_than_there_is() -> None:
     with pytest.raises(Unavailable, match="needs more memory than cpu has"):
-        extract.run(Images(), [encoder_of(_Greedy())], layers={"pooled"}, add=Collect(), how=CPU)
+        loop.run(Images(), [encoder_of(_Greedy())], layers={"pooled"}, add=Collect(), settings=CPU)
 
 
 def test_pictures_that_do_not_fit_on_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    def together(self: Native, images: Tensor) -> Tensor:
+    def prepare_batch(self: Native, images: Tensor) -> Tensor:
         raise torch.cuda.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(Native, "together", together)
+    monkeypatch.setattr(Native, "prepare_batch", prepare_batch)
     with pytest.raises(Unavailable, match="images on their way needs more memory"):
         collect(Images(), replace(CPU, resizing="device"))
 
@@ -262,7 +263,7 @@ def test_tf32_is_off_inside_and_as_before_outside() -> None:
     network, before = _Settings(), torch.backends.cudnn.allow_tf32
     torch.set_float32_matmul_precision("high")
     try:
-        extract.run(Images(), [encoder_of(network)], layers={"pooled"}, add=Collect(), how=CPU)
+        loop.run(Images(), [encoder_of(network)], layers={"pooled"}, add=Collect(), settings=CPU)
         assert network.found == ("highest", False, True)
         assert (torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32) == ("high", before)
     finally:
@@ -284,7 +285,9 @@ def test_workers_end_with_the_run(error: type[BaseException]) -> None:
         raise error("stop")
 
     with pytest.raises(error, match="stop") as raised:
-        extract.run(Images(n=50), [load_encoder("pixels")], layers={"pooled"}, add=add, how=How("cpu", 2, 2))
+        loop.run(
+            Images(n=50), [load_encoder("pixels")], layers={"pooled"}, add=add, settings=ExtractionSettings("cpu", 2, 2)
+        )
     assert multiprocessing.active_children() == [], f"kept alive by the traceback of {raised}"
 
 
@@ -299,7 +302,7 @@ def test_workers_leave_an_interrupt_to_the_main_process() -> None:
 
 def test_a_worker_that_dies_is_named() -> None:
     with pytest.raises(Unavailable, match=r"a worker that decodes samples died .*; use fewer --workers"):
-        collect(Images(n=20, deadly=11), How("cpu", 2, 2))
+        collect(Images(n=20, deadly=11), ExtractionSettings("cpu", 2, 2))
 
 
 def test_bad_settings_fail_before_anything_is_read() -> None:
@@ -313,7 +316,7 @@ def test_bad_settings_fail_before_anything_is_read() -> None:
         ({"resizing": "gpu"}, "unknown resizing 'gpu'"),
     ]:
         with pytest.raises(UsageError, match=message):
-            How(**given)  # type: ignore[arg-type]
+            ExtractionSettings(**given)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -325,15 +328,18 @@ def test_auto_leaves_the_cores_to_the_network(
 ) -> None:
     monkeypatch.setattr(devices, "cores", lambda: cores)
     monkeypatch.setattr(dist, "group_size", lambda: ranks)
-    assert How("cpu").processes(n) == workers
-    assert How("cpu").threads() == max(1, min(16, cores // ranks))
+    assert ExtractionSettings("cpu").processes(n) == workers
+    assert ExtractionSettings("cpu").threads() == max(1, min(16, cores // ranks))
 
 
 def test_auto_on_a_gpu_decodes_on_all_cores_but_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(devices, "cores", lambda: 8)
-    assert (How("cuda").processes(5000), How("cuda").samples_at_once()) == (7, 256)
-    assert (How("cuda", workers=3).processes(5), How("cuda", batch_size=5).samples_at_once()) == (3, 5)
+    assert (ExtractionSettings("cuda").processes(5000), ExtractionSettings("cuda").samples_at_once()) == (7, 256)
+    assert (
+        ExtractionSettings("cuda", workers=3).processes(5),
+        ExtractionSettings("cuda", batch_size=5).samples_at_once(),
+    ) == (3, 5)
 
 
 def test_progress_shows_on_a_terminal_only(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -362,8 +368,8 @@ def test_the_default_network_on_photographs_in_a_folder(tmp_path: Path, workers:
         Image.fromarray(image).save(tmp_path / name / "photograph.png")
     got = Collect()
     encoder = load_encoder("efficientnet-lite0")
-    how = How("cpu", workers=workers)
-    left = extract.run(open_source(tmp_path), [encoder], layers={"pooled", "logits"}, add=got, how=how)
+    settings = ExtractionSettings("cpu", workers=workers)
+    left = loop.run(open_source(tmp_path), [encoder], layers={"pooled", "logits"}, add=got, settings=settings)
     assert got.rows("efficientnet-lite0", "logits").argmax(1).tolist() == [442, 985]
     assert got.rows("efficientnet-lite0").shape == (2, 1280)
     assert left.labels == ("a", "b")
@@ -372,10 +378,10 @@ def test_the_default_network_on_photographs_in_a_folder(tmp_path: Path, workers:
 def test_fast_stands_in_the_signature_and_is_no_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = replace(encoder_of(_AsTuple()), protocol="inception-2015")
     assert CPU.marked(encoder) is encoder
-    monkeypatch.setattr(extract, "fast_type", lambda device: torch.bfloat16)
+    monkeypatch.setattr(loop, "fast_type", lambda device: torch.bfloat16)
     marked = replace(CPU, precision="fast").marked(encoder)
     assert (marked.preprocessing, marked.protocol) == ("native+bfloat16", None)
-    monkeypatch.setattr(extract, "fast_type", lambda device: None)
+    monkeypatch.setattr(loop, "fast_type", lambda device: None)
     with pytest.raises(Unavailable, match="nothing faster than float32"):
         replace(CPU, precision="fast")
 
@@ -383,4 +389,4 @@ def test_fast_stands_in_the_signature_and_is_no_protocol(monkeypatch: pytest.Mon
 def test_sums_and_pairs_stay_where_float64_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    assert [How(device).home.type for device in ("cpu", "mps", "cuda")] == ["cpu", "cpu", "cuda"]
+    assert [ExtractionSettings(device).home.type for device in ("cpu", "mps", "cuda")] == ["cpu", "cpu", "cuda"]
