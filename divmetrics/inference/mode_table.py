@@ -1,4 +1,7 @@
-"""Which modes of the reals the fakes miss, class by class or cluster by cluster, with the chance that it is chance."""
+"""Mode table: shares of each class or cluster on both sides, with a test whether the fakes miss it.
+
+Each mode is tested by Fisher's exact one-sided test; its state follows from Holm's step-down procedure over all modes.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from divmetrics.records.results import Mode
 ALPHA = 0.01
 """Family-wise false-alarm rate of the states `missing` and `thinned`."""
 EXEMPLARS = 5
-"""Reals shown of a cluster."""
+"""Real samples shown of a cluster."""
 STEPS = 5000
 """EM iterations at most; it stops where no count moves by a thousandth of a sample."""
 
@@ -25,53 +28,96 @@ STEPS = 5000
 def mode_table(
     real: ClassTally, fake: ClassTally, names: Sequence[str] | None, confusion: Any = None
 ) -> tuple[Mode, ...]:
-    """One `Mode` for each class of the reals, in the order of the classes.
+    """One `Mode` for each class of the real samples, in the order of the classes.
 
-    `p` is Fisher's exact one-sided test of "this class is rarer among the fakes", unadjusted; the states use Holm's
-    step-down at 1 % over all classes, so one table in a hundred of a faithful generator names a mode at all.
+    `p` is that of Fisher's exact one-sided test of "this class is rarer among the fakes", unadjusted. The states use
+    Holm's step-down procedure at 1 % over all classes, so one table in a hundred of a faithful generator names a mode.
 
-    With `confusion` `[classes, classes]`, row = true class, column = class given, counts or shares, the shares are
-    those of the true classes, and the test and the states allow for what leaks in from the others.
-    Raises UsageError where `confusion` does not fit.
+    Args:
+        real: Class counts of the real samples.
+        fake: Class counts of the fakes.
+        names: Name of each class; None calls them `class 0`, `class 1`, ...
+        confusion: Confusion matrix of the classifier `[classes, classes]`, row = true class, column = predicted class,
+            counts or shares. With it the shares are those of the true classes, and tests and states allow for samples
+            of other classes that were classified as this one.
+
+    Returns:
+        A `Mode` for each class that real samples have.
+
+    Raises:
+        UsageError: `confusion` does not fit the classes.
+
+    Example:
+        >>> import torch
+        >>> table = mode_table(ClassTally(torch.tensor([50, 50])), ClassTally(torch.tensor([99, 1])), ["cat", "dog"])
+        >>> [(mode.name, mode.state) for mode in table]
+        [('cat', 'present'), ('dog', 'thinned')]
     """
-    reals, fakes = both_counts(real, fake)
+    real_counts, fake_counts = both_counts(real, fake)
     if confusion is not None:
-        return _corrected_table(reals, fakes, names, confusion)
-    p = _rarer(reals, fakes, np.ones(len(reals)))
-    return _table(reals, fakes, p, fakes > 0, names, "class", False)
+        return _corrected_table(real_counts, fake_counts, names, confusion)
+    p = _fisher_p(real_counts, fake_counts, np.ones(len(real_counts)))
+    return _table(real_counts, fake_counts, p, fake_counts > 0, names, "class", False)
 
 
 def cluster_table(real: Rows, fake: Rows, count: int | None, seed: int) -> tuple[tuple[Mode, tuple[int, ...]], ...]:
-    """One `Mode` for each of `count` clusters of the reals (as many as suit them, if None), with exemplars.
+    """One `Mode` for each cluster of the real samples, with exemplars; the tests are those of `mode_table`.
 
-    The test is that of `mode_table`. The exemplars are the places in the whole set of up to five reals nearest to the
-    cluster's middle. That the reals shape the clusters and are counted in them too does no harm here: in 400 tables of
-    faithful samples from a ring, from a Gaussian and from digits 2, 0 and 3 named a mode.
-    Raises UsageError for a `count` below 1, FeatureError on different widths.
+    The real samples shape the clusters and are counted in them too. That does no harm here: in 400 tables of faithful
+    samples from a ring, from a Gaussian and from digits 2, 0 and 3 named a mode.
+
+    Args:
+        real: Real samples `[n, d]`.
+        fake: Fakes `[m, d]`.
+        count: Number of clusters; None chooses it by the data.
+        seed: Seed of the clustering.
+
+    Returns:
+        For each cluster its mode and its exemplars: the places in the whole set of the (up to five) real samples
+        nearest to the cluster's centre.
+
+    Raises:
+        UsageError: `count` is below 1.
+        FeatureError: Both sides have different widths.
     """
     same_width(real.d, fake.d)
-    found = clusters(real, count, seed)
-    reals, fakes = (
-        np.bincount(labels.numpy(), minlength=found.count) for labels in (found.labels, found.assign(fake.features))
+    clustering = clusters(real, count, seed)
+    real_counts, fake_counts = (
+        np.bincount(labels.numpy(), minlength=clustering.count)
+        for labels in (clustering.labels, clustering.assign(fake.features))
     )
-    modes = _table(reals, fakes, _rarer(reals, fakes, np.ones(found.count)), fakes > 0, None, "cluster", False)
-    places = found.exemplars(real.features, EXEMPLARS)
-    return tuple((mode, tuple(real.index[places[mode.id]].tolist())) for mode in modes)
+    p = _fisher_p(real_counts, fake_counts, np.ones(clustering.count))
+    modes = _table(real_counts, fake_counts, p, fake_counts > 0, None, "cluster", False)
+    exemplars = clustering.exemplars(real.features, EXEMPLARS)
+    return tuple((mode, tuple(real.index[exemplars[mode.id]].tolist())) for mode in modes)
 
 
 def corrected_counts(counts: np.ndarray, confusion: Any) -> np.ndarray:
-    """How many samples `[classes]` are truly of each class, where `counts` `[classes]` were given each.
+    """How many samples are truly of each class, from the counts that an imperfect classifier gave.
 
-    The most likely shares on the simplex under "given = true x confusion", by EM (Richardson and Lucy). Row k of
-    `confusion` holds how often class k is given each class, in counts or shares.
-    Raises UsageError where it does not fit.
+    The maximum-likelihood shares under "predicted = true x confusion", by EM (Richardson and Lucy).
+
+    Args:
+        counts: Samples predicted to be of each class `[classes]`.
+        confusion: `[classes, classes]`, row k how often class k is predicted to be each class, in counts or shares.
+
+    Returns:
+        Samples `[classes]` float64, with the same sum.
+
+    Raises:
+        UsageError: `confusion` does not fit.
+
+    Example:
+        >>> corrected_counts(np.array([90, 10]), [[0.9, 0.1], [0.0, 1.0]]).round().tolist()
+        [100.0, 0.0]
     """
     rates = _rates(confusion, len(counts))
     total = float(counts.sum())
     share = (np.asarray(counts, float) + 0.5) / (total + len(counts) / 2)  # EM never leaves 0, so none starts there
     for _ in range(STEPS):
-        given = share @ rates
-        next_share = share * (rates @ np.divide(counts, given, out=np.zeros_like(given), where=given > 0)) / total
+        predicted = share @ rates
+        ratio = np.divide(counts, predicted, out=np.zeros_like(predicted), where=predicted > 0)
+        next_share = share * (rates @ ratio) / total
         moved = float(np.abs(next_share - share).max())
         share = next_share
         if moved * total < 1e-3:
@@ -91,48 +137,59 @@ def _rates(confusion: Any, classes: int) -> np.ndarray:
 
 
 def _corrected_table(
-    reals: np.ndarray, fakes: np.ndarray, names: Sequence[str] | None, confusion: Any
+    real_counts: np.ndarray, fake_counts: np.ndarray, names: Sequence[str] | None, confusion: Any
 ) -> tuple[Mode, ...]:
+    """The table for predicted counts `[classes]`, corrected by the classifier's confusion matrix."""
     width = len(np.asarray(confusion))
-    if width < len(reals):
-        _rates(confusion, len(reals))  # says what does not fit
-    reals, fakes = (np.pad(side, (0, width - len(side))) for side in (reals, fakes))
-    rates, n, m = _rates(confusion, width), reals.sum(), fakes.sum()
-    true_real, true_fake = corrected_counts(reals, confusion), corrected_counts(fakes, confusion)
-    kept = np.diagonal(rates)
-    leaks = [np.clip(side / side.sum() @ rates - side / side.sum() * kept, 0, 1) for side in (true_real, true_fake)]
-    # Under "no rarer than among the reals" both sides have one share of the class, here from both counts together
-    common = np.clip((reals + fakes - n * leaks[0] - m * leaks[1]) / ((n + m) * np.maximum(kept, 1e-12)), 0, 1)
-    expected = [np.clip(common * kept + leak, 1e-12, 1 - 1e-12) for leak in leaks]
+    if width < len(real_counts):
+        _rates(confusion, len(real_counts))  # raises, and says what does not fit
+    real_counts, fake_counts = (np.pad(side, (0, width - len(side))) for side in (real_counts, fake_counts))
+    rates, n, m = _rates(confusion, width), real_counts.sum(), fake_counts.sum()
+    true_counts = corrected_counts(real_counts, confusion), corrected_counts(fake_counts, confusion)
+    hit_rate = np.diagonal(rates)
+    # Share of all samples that are classified as each class and are of another one
+    leaks = [np.clip(side / side.sum() @ rates - side / side.sum() * hit_rate, 0, 1) for side in true_counts]
+    # Under "no rarer than among the real samples" both sides have one share of the class, estimated from both together
+    excess = real_counts + fake_counts - n * leaks[0] - m * leaks[1]
+    common = np.clip(excess / ((n + m) * np.maximum(hit_rate, 1e-12)), 0, 1)
+    expected = [np.clip(common * hit_rate + leak, 1e-12, 1 - 1e-12) for leak in leaks]
     odds = expected[1] / (1 - expected[1]) * (1 - expected[0]) / expected[0]
-    seen = scipy.stats.binom.sf(fakes - 1, m, leaks[1]) <= ALPHA / width  # more than what leaks in
-    listed = np.where(true_real >= 0.5, reals, 0)
-    return _table(listed, fakes, _rarer(reals, fakes, odds), seen, names, "class", True, (true_real, true_fake))
+    there = scipy.stats.binom.sf(fake_counts - 1, m, leaks[1]) <= ALPHA / width  # more than what leaks in
+    listed = np.where(true_counts[0] >= 0.5, real_counts, 0)
+    p = _fisher_p(real_counts, fake_counts, odds)
+    return _table(listed, fake_counts, p, there, names, "class", True, true_counts)
 
 
-def _rarer(reals: np.ndarray, fakes: np.ndarray, odds: np.ndarray) -> np.ndarray:
-    """Chance of no more fakes in each class, given its count on both sides; `odds` of a fake against a real."""
-    n, m = int(reals.sum()), int(fakes.sum())
-    p = scipy.stats.hypergeom.cdf(fakes, n + m, reals + fakes, m)
+def _fisher_p(real_counts: np.ndarray, fake_counts: np.ndarray, odds: np.ndarray) -> np.ndarray:
+    """Probability of no more fakes in each class `[classes]`, given its count on both sides together.
+
+    `odds` `[classes]` are those of a fake against a real sample under the null hypothesis, 1 without a correction.
+    """
+    n, m = int(real_counts.sum()), int(fake_counts.sum())
+    p = scipy.stats.hypergeom.cdf(fake_counts, n + m, real_counts + fake_counts, m)
     for c in np.flatnonzero(np.abs(odds - 1) > 1e-9):
-        p[c] = scipy.stats.nchypergeom_fisher.cdf(fakes[c], n + m, int(reals[c] + fakes[c]), m, odds[c])
+        both = int(real_counts[c] + fake_counts[c])
+        p[c] = scipy.stats.nchypergeom_fisher.cdf(fake_counts[c], n + m, both, m, odds[c])
     return np.asarray(p)
 
 
 def _table(
-    reals: np.ndarray,
-    fakes: np.ndarray,
+    real_counts: np.ndarray,
+    fake_counts: np.ndarray,
     p: np.ndarray,
-    seen: np.ndarray,
+    there: np.ndarray,
     names: Sequence[str] | None,
     kind: str,
     corrected: bool,
-    shown: tuple[np.ndarray, np.ndarray] | None = None,
+    true_counts: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> tuple[Mode, ...]:
-    """Rows for the classes with reals; `shown` are the counts to make shares of, where they are not those tested."""
-    classes = np.flatnonzero(reals)
+    """A `Mode` for each class with real samples; shares are those of `true_counts` where the counts are corrected.
+
+    `there` `[classes]` says whether fakes have the class at all.
+    """
+    classes = np.flatnonzero(real_counts)
     rejected = _holm(p[classes])
-    real_share, fake_share = (side / side.sum() for side in (shown or (reals, fakes)))
+    real_share, fake_share = (side / side.sum() for side in (true_counts or (real_counts, fake_counts)))
     return tuple(
         Mode(
             id=int(c),
@@ -140,7 +197,7 @@ def _table(
             real_share=float(real_share[c]),
             fake_share=float(fake_share[c]),
             p=float(p[c]),
-            state=_state(bool(seen[c]), bool(rejected[place])),
+            state=_state(bool(there[c]), bool(rejected[place])),
             corrected=corrected,
         )
         for place, c in enumerate(classes)
@@ -148,7 +205,7 @@ def _table(
 
 
 def _holm(p: np.ndarray) -> np.ndarray:
-    """Which hypotheses Holm's step-down rejects at ALPHA."""
+    """Which hypotheses Holm's step-down procedure rejects at ALPHA."""
     order = np.argsort(p)
     passed = p[order] <= ALPHA / np.arange(len(p), 0, -1)
     rejected = np.zeros(len(p), bool)
@@ -156,7 +213,8 @@ def _holm(p: np.ndarray) -> np.ndarray:
     return rejected
 
 
-def _state(seen: bool, rejected: bool) -> str:
+def _state(there: bool, rejected: bool) -> str:
+    """The state of a mode, by whether fakes have it at all and whether they have significantly too few."""
     if rejected:
-        return "thinned" if seen else "missing"
-    return "present" if seen else "unseen"
+        return "thinned" if there else "missing"
+    return "present" if there else "unseen"

@@ -154,7 +154,7 @@ def _from_replicates(
         band = _closed_band(value, analytic.null, metric, level or LEVEL_WITHOUT_INTERVALS)
     elif len(permutations) > 1:
         band = _permutation_band(value, permutations, metric, level or LEVEL_WITHOUT_INTERVALS)
-    if ci is None and level and len(half_samples) > 1:
+    if ci is None and len(half_samples) > 1:
         error = float(half_samples.std(ddof=1)) * _half_sample_factor(pool)
         ci = _interval(value, error, len(half_samples) - 1, metric, pool, level)
         method = f"{len(half_samples)} half-samples"

@@ -103,11 +103,18 @@ def test_an_own_variance_is_one_of_the_value() -> None:
     for freedom, quantile in ((inf, stats.norm.ppf(0.9)), (4.0, stats.t.ppf(0.9, 4))):
         known = metric(variance=Variance("closed form", lambda pool: 0.25, freedom))
         assert judged(known, 3.0, 0.8).ci == pytest.approx((3 - 0.5 * quantile, 3 + 0.5 * quantile), rel=1e-9)
+        assert judged(known, 3.0, 0.8).method == "closed form"
+        assert judged(known, 3.0, 0).ci is None
+        with_null = metric(variance=known.uncertainty.variance, null=lambda pool: Null(0.0, 1.0))
+        assert judged(with_null, 3.0).null.method == "closed form"
 
 
 def test_an_own_interval_is_told_the_level_and_may_decline_to_half_samples() -> None:
     own = metric(interval=Interval("exact", lambda pool, level: (-level, level)))
     assert judged(own, 0.0, 0.8).ci == (-0.8, 0.8)
+    both = judged(replace(own, uncertainty=replace(own.uncertainty, null=lambda pool: Null(0.0, 1.0))), 0.0, 0.8)
+    assert (both.method, both.null.method) == ("exact", "closed form")
+    assert judged(own, 0.0, 0).ci is None
     declined = metric(
         interval=Interval("exact", lambda pool, level: None), variance=Variance("closed form", lambda pool: None)
     )
@@ -259,6 +266,8 @@ def test_a_closed_null_is_normal(better: str, level: float) -> None:
 def test_a_closed_null_that_declines_leaves_it_to_permutations() -> None:
     assert judged(metric(null=lambda pool: None), 0.0).null.method == "permutation"
     assert judged(metric(null=lambda pool: Null(0.0, 1.0)), 0.0, null=False).null is None
+    one_side = OneSamplePool(Rows.from_array(np.eye(4)))
+    assert judged(metric(null=lambda pool: Null(0.0, 1.0)), 0.0, samples=one_side).null is None
 
 
 @pytest.mark.parametrize("share", [0.3, 0.9])
@@ -269,8 +278,9 @@ def test_the_interval_of_a_share_is_wilsons_for_as_many_samples_as_its_error_is_
         centre = (share + quantile**2 / (2 * samples)) / (1 + quantile**2 / samples)
         half = quantile / (1 + quantile**2 / samples) * (error**2 + quantile**2 / (4 * samples**2)) ** 0.5
         assert judged(known, share).ci == pytest.approx((centre - half, centre + half), rel=1e-9)
-    percent = metric(low=0.0, high=100.0, variance=Variance("closed form", lambda pool: 0.01))
-    assert judged(percent, share).ci[1] == pytest.approx(share + 0.1 * quantile), "Student's beyond [0, 1]"
+    for low, high in ((0.0, 100.0), (-100.0, 1.0)):
+        percent = metric(low=low, high=high, variance=Variance("closed form", lambda pool: 1e-4))
+        assert judged(percent, share).ci[1] == pytest.approx(share + 0.01 * quantile), "Student's beyond [0, 1]"
 
 
 @pytest.mark.parametrize(("n", "m"), [(40, 25), (25, 40), (0, 25)])
@@ -292,6 +302,7 @@ def test_a_bias_of_1_over_n_is_what_half_samples_add() -> None:
     assert found == pytest.approx({"bias": HALF_SAMPLES.mean() - 0.5, "debiased": 1 - HALF_SAMPLES.mean()})
     six = metric(bias="1/n", variance=Variance("closed form", lambda pool: 1.0))
     assert judged(six, 0.5).extras["bias"] == pytest.approx(HALF_SAMPLES[:6].mean() - 0.5)
+    assert judged(six, 0.5).method == "closed form", "half-samples for the bias make no interval"
     assert judged(six, 0.5, 0).extras == {}, "no half-samples are drawn where no interval is wanted"
     assert judged(metric(bias="1/n", half_samples=np.full(100, np.nan)), 0.5).extras == {}
 
@@ -367,6 +378,10 @@ def test_all_estimates_are_judged_on_splits_of_one_seed() -> None:
     first, second = replicates.matrix("permutations", ["one", "two"])
     assert (first == second).all()
     assert found["one"] == found["two"]
+    narrow, only_intervals = uncertainties_of(estimates, 3, level=0.8, null=False)
+    assert narrow["one"].null is None
+    assert len(only_intervals.rows["one"].permutations) == 0
+    assert np.ptp(narrow["one"].ci) < np.ptp(found["one"].ci)
     _, others = uncertainties_of(estimates, 4, level=0.95, null=True)
     assert (others.rows["one"].permutations != first).any()
     assert (others.rows["one"].half_samples != replicates.rows["one"].half_samples).any()

@@ -9,7 +9,7 @@ from scipy.stats import fisher_exact
 
 from divmetrics.arrays.summaries import ClassTally, Rows
 from divmetrics.errors import FeatureError, UsageError
-from divmetrics.inference.mode_table import cluster_table, corrected_counts, mode_table
+from divmetrics.inference.mode_table import _holm, cluster_table, corrected_counts, mode_table
 from divmetrics.records.results import Mode
 
 NAMED = ("missing", "thinned")
@@ -42,6 +42,45 @@ def test_classes_are_told_apart_by_what_chance_would_do() -> None:
     assert table[2].fake_share == pytest.approx(60 / 360)
     assert table[2].p == pytest.approx(fisher_exact([[60, 300], [200, 402]], alternative="less").pvalue)
     assert not table[0].corrected
+
+
+def test_holm_steps_down_from_the_smallest_p() -> None:
+    """Limits of 0.01 / 3, / 2 and / 1 for the smallest, the next and the largest of three; the first miss ends it."""
+    assert _holm(np.array([0.005, 0.0033, 0.01])).tolist() == [True, True, True]
+    assert _holm(np.array([0.0051, 0.0033, 0.01])).tolist() == [False, True, False]
+    assert _holm(np.array([0.004, 0.0034, 0.0001])).tolist() == [True, True, True]
+    assert _holm(np.array([0.0034, 0.0034, 0.01])).tolist() == [False, False, False]
+
+
+def test_a_perfect_classifier_corrects_nothing() -> None:
+    real, fake = tally(200, 200, 100, 3), tally(290, 2, 60, 0)
+    plain, corrected = (mode_table(real, fake, None, given) for given in (None, np.eye(4)))
+    for one, other in zip(plain, corrected, strict=True):
+        assert (other.id, other.name, other.state) == (one.id, f"class {one.id}", one.state)
+        shares = (other.p, other.real_share, other.fake_share)
+        assert shares == pytest.approx((one.p, one.real_share, one.fake_share), abs=1e-3)
+        assert (one.corrected, other.corrected) == (False, True)
+
+
+def test_what_leaks_in_from_another_class_is_allowed_for() -> None:
+    """Of class 0 a tenth is taken for class 1; the fakes have more of class 0 and few of class 1."""
+    rates = np.array([[0.9, 0.1], [0.0, 1.0]])
+    real, fake = np.array([500, 500]) @ rates, np.array([900, 100]) @ rates
+    table = mode_table(tally(*real.astype(int)), tally(*fake.astype(int)), None, rates)
+    assert [mode.real_share for mode in table] == pytest.approx([0.5, 0.5], abs=2e-3)
+    assert [mode.fake_share for mode in table] == pytest.approx([0.9, 0.1], abs=2e-3)
+    assert [mode.state for mode in table] == ["present", "thinned"]
+    gone = np.array([1000, 0]) @ rates
+    table = mode_table(tally(*real.astype(int)), tally(*gone.astype(int)), None, rates)
+    assert table[1].state == "missing", "the 100 of 1000 that are called class 1 leaked in"
+    assert mode_table(tally(*real.astype(int)), tally(*gone.astype(int)), None)[1].state == "thinned"
+    alike = mode_table(tally(*real.astype(int)), tally(*real.astype(int)), None, rates)
+    assert all(0.4 < mode.p < 0.7 for mode in alike)
+
+
+def test_a_wider_confusion_matrix_adds_classes_without_samples() -> None:
+    table = mode_table(tally(50, 50), tally(50, 50), None, np.eye(4))
+    assert [mode.id for mode in table] == [0, 1]
 
 
 def test_clusters_serve_where_there_are_no_labels() -> None:
