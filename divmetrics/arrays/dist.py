@@ -55,6 +55,16 @@ def collective() -> Iterator[None]:
         _in_collective.reset(token)
 
 
+@contextmanager
+def launched_job() -> Iterator[None]:
+    """Inside, the processes that a launcher such as torchrun has started are a torch.distributed job."""
+    td.init_process_group("gloo")  # values are exchanged as objects, whatever device computes them
+    try:
+        yield
+    finally:
+        td.destroy_process_group()
+
+
 def group_size() -> int:
     """Number of processes of the torch.distributed job, whether or not they compute together; 1 without a job."""
     return td.get_world_size() if td.is_available() and td.is_initialized() else 1

@@ -8,6 +8,7 @@ import click
 
 from divmetrics.cli._options import debug_option, options_of_request
 from divmetrics.cli._output import check_outputs, say
+from divmetrics.cli._ranks import is_first, shared_work
 from divmetrics.records.run_options import ExtractRequest
 
 
@@ -24,6 +25,9 @@ def extract_command(source: str, output: str, keywords: dict[str, Any]) -> None:
     check_outputs(None, output)
     from divmetrics.scoring.score import extract
 
-    side = extract(source, output, **keywords)
+    with shared_work() as shared:
+        side = extract(source, output, **{**keywords, **shared})
+    if not is_first():
+        return
     skipped = f", {len(side.skipped)} skipped" if side.skipped else ""
     say(f"{output}: {side.n} samples of {side.source}{skipped}.\n")

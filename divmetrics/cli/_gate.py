@@ -11,12 +11,13 @@ from click.core import ParameterSource
 
 from divmetrics.cli._options import debug_option, json_option, md_option, options_of_request, samples_option
 from divmetrics.cli._output import check_outputs, deliver, save_samples
+from divmetrics.cli._ranks import is_first, shared_work
 from divmetrics.errors import UsageError
 from divmetrics.records.files import write_text
 from divmetrics.records.results import Report
 from divmetrics.records.run_options import ScoreRequest
 from divmetrics.report import gated as view
-from divmetrics.report.gate.judge import judge
+from divmetrics.report.gate.judge import GateResult, judge
 from divmetrics.report.gate.rules import Rules, read_rules
 
 _FOR_BOTH = frozenset({"sources", "config", "json_path", "md_path", "junit_path", "quiet"})
@@ -61,7 +62,20 @@ def gate(
     rules = read_rules(config)
     report = _report(ctx, sources, rules, {**keywords, "samples": samples_path is not None})
     gated = judge(report, rules)
+    if is_first():
+        _hand_out(report, gated, json_path, md_path, junit_path, samples_path)
+    return 0 if gated.passed else 1
 
+
+def _hand_out(
+    report: Report,
+    gated: GateResult,
+    json_path: str | None,
+    md_path: str | None,
+    junit_path: str | None,
+    samples_path: str | None,
+) -> None:
+    """Write the files that were asked for, and print the judgement."""
     for warning in gated.warnings:
         warnings.warn(warning, stacklevel=2)
     if junit_path is not None:
@@ -69,7 +83,6 @@ def gate(
     if samples_path is not None:
         save_samples(report, samples_path)
     deliver(view.gate_page(gated), gated.to_json(), json_path, md_path)
-    return 0 if gated.passed else 1
 
 
 def _report(ctx: click.Context, sources: tuple[str, ...], rules: Rules, keywords: Mapping[str, Any]) -> Report:
@@ -82,7 +95,8 @@ def _report(ctx: click.Context, sources: tuple[str, ...], rules: Rules, keywords
     from divmetrics.scoring.score import score
 
     real, fake = sources
-    return score(real, fake, **{**rules.keywords, **keywords}).with_meta(argv=list(ctx.obj))
+    with shared_work() as shared:
+        return score(real, fake, **{**rules.keywords, **keywords, **shared}).with_meta(argv=list(ctx.obj))
 
 
 def _refuse_measuring_options(ctx: click.Context) -> None:

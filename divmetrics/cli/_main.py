@@ -18,6 +18,7 @@ from divmetrics.cli._extract import extract_command
 from divmetrics.cli._gate import gate
 from divmetrics.cli._list import list_parts
 from divmetrics.cli._output import plain_warnings, tell
+from divmetrics.cli._ranks import is_first
 from divmetrics.cli._score import score_command
 from divmetrics.cli._validate import validate
 from divmetrics.cli._weights import weights
@@ -98,7 +99,7 @@ def run(arguments: list[str]) -> int:
         if isinstance(stream, io.TextIOWrapper):  # a file name that the terminal cannot show must not end the run
             stream.reconfigure(errors="backslashreplace")
     try:
-        with plain_warnings(quiet="--quiet" in arguments):
+        with plain_warnings(quiet="--quiet" in arguments or not is_first()):
             code = commands.main(arguments, "divmetrics", standalone_mode=False, obj=("divmetrics", *arguments))
     except click.Abort:  # click's word for Ctrl-C
         tell("error: interrupted.")
@@ -107,7 +108,8 @@ def run(arguments: list[str]) -> int:
         if "--debug" in arguments:
             traceback.print_exc()
         sentence, code = _told(error)
-        tell(f"error: {sentence}")
+        if is_first():  # all ranks end with the same error
+            tell(f"error: {sentence}")
     return code or 0
 
 

@@ -8,6 +8,7 @@ import click
 
 from divmetrics.cli._options import debug_option, json_option, md_option, options_of_request, samples_option
 from divmetrics.cli._output import check_outputs, deliver, save_samples
+from divmetrics.cli._ranks import is_first, shared_work
 from divmetrics.records.run_options import ScoreRequest
 
 
@@ -38,7 +39,11 @@ def score_command(
     from divmetrics.report import page
     from divmetrics.scoring.score import score  # torch comes with it: not before the command line is known to be right
 
-    report = score(real, fake, samples=samples_path is not None, **keywords).with_meta(argv=list(argv))
+    with shared_work() as shared:
+        report = score(real, fake, **{"samples": samples_path is not None, **keywords, **shared})
+    if not is_first():
+        return
+    report = report.with_meta(argv=list(argv))
     if samples_path is not None:
         save_samples(report, samples_path)
     deliver(page.report_page(report), report.to_json(), json_path, md_path)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import divmetrics as dm
 from divmetrics import errors
 
 RUNS = Path(__file__).with_name("distributed_runs.py")
@@ -96,3 +98,32 @@ def test_all_ranks_report_what_one_process_reports(ranks: int, folder: Path, alo
         kind, sentence = refusals[name]
         assert issubclass(getattr(errors, kind), errors.DivmetricsError)
         assert re.search(words, sentence), f"{name}: {sentence}"
+
+
+def command(rank: int, port: int, *arguments: object) -> "subprocess.Popen[str]":
+    """One of two ranks of the command, as torchrun starts them."""
+    job = {"WORLD_SIZE": "2", "RANK": str(rank), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    line = [sys.executable, "-m", "divmetrics", *map(str, arguments)]
+    env = {**os.environ, "OMP_NUM_THREADS": "1", **job}
+    return subprocess.Popen(line, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # noqa: S603
+
+
+@pytest.mark.parametrize(("fake", "code"), [("fake", 0), pytest.param("absent", 3, marks=pytest.mark.slow)])
+def test_a_launched_command_shares_the_work_and_prints_once(fake: str, code: int, folder: Path, tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    given = ["score", folder / "real.npy", folder / f"{fake}.npy", "-m", "fid", "--json", tmp_path / "report.json"]
+    ranks = [command(rank, port, *given) for rank in range(2)]
+    (out, err), (other_out, other_err) = (rank.communicate(timeout=240) for rank in ranks)
+    assert [rank.returncode for rank in ranks] == [code, code], err + other_err
+    assert (other_out, other_err) == ("", "")
+    if code:
+        assert err.startswith("error: ")
+        assert err.count("\n") == 1
+        return
+    assert out.count("fid") > 0
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["meta"]["world_size"] == 2
+    rows = [np.load(folder / f"{side}.npy") for side in ("real", "fake")]
+    assert report["metrics"]["fid@features"]["value"] == pytest.approx(dm.metrics.fid(*rows), rel=1e-9)
