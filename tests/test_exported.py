@@ -1,6 +1,7 @@
 """What `import divmetrics` promises, and what it must not do."""
 
 import ast
+import pkgutil
 import re
 import subprocess
 import sys
@@ -122,4 +123,6 @@ def test_the_api_reference_holds_every_public_name() -> None:
         elsewhere = {name for name in module.__all__ if hasattr(errors, name)} | {"__version__"}
         if module is divmetrics:
             elsewhere |= {"metrics", "metric", "extractor", "Encoder"}
+        for path in re.findall(r"^::: (\S+)$", text, re.MULTILINE):
+            assert pkgutil.resolve_name(path) is not None
         assert described - {"errors"} == set(module.__all__) - elsewhere

@@ -1,22 +1,25 @@
-"""The house as it is drawn in docs/architecture.md: who may import whom, which rooms load nothing heavy."""
+"""The architecture of docs/architecture.md: which room imports which, what loads nothing heavy, sizes of modules."""
 
 import ast
 import re
 from collections.abc import Iterator
 from functools import cache
 from graphlib import TopologicalSorter
+from importlib import import_module
 from pathlib import Path
+from statistics import median
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
-HOUSE = ROOT / "divmetrics"
+PACKAGE = ROOT / "divmetrics"
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 HEAVY = {"torch", "torchvision", "timm", "numpy", "scipy", "sklearn", "ot", "PIL", "safetensors", "openvino"}
-FILES = sorted(path for path in HOUSE.rglob("*.py") if path != HOUSE / "__init__.py")
+FILES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 
 
-def drawing() -> list[tuple[int, list[str], bool]]:
-    """Lines of the drawing such as `3  metrics/ sources/  (light) text`: floor, rooms, whether they are light."""
+def diagram() -> list[tuple[int, list[str], bool]]:
+    """Lines of the diagram such as `3  metrics/ sources/  (light) text`: floor, rooms, whether they are light."""
     lines = (ROOT / "docs" / "architecture.md").read_text().split("<!-- rooms -->")[1].split("```")[1]
     found = []
     for line in lines.strip().splitlines():
@@ -25,16 +28,16 @@ def drawing() -> list[tuple[int, list[str], bool]]:
     return found
 
 
-FLOORS = {room: floor for floor, rooms, _ in drawing() for room in rooms}
-LIGHT = {room for _, rooms, light in drawing() for room in rooms if light}
+FLOORS = {room: floor for floor, rooms, _ in diagram() for room in rooms}
+LIGHT = {room for _, rooms, light in diagram() for room in rooms if light}
 
 
 def label(path: Path) -> str:
-    return str(path.relative_to(HOUSE))
+    return str(path.relative_to(PACKAGE))
 
 
 def room_of(path: Path) -> str:
-    return path.relative_to(HOUSE).parts[0].removesuffix(".py")
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
 @cache
@@ -44,14 +47,14 @@ def tree_of(path: Path) -> ast.Module:
 
 def file_of(parts: tuple[str, ...]) -> Path | None:
     """The file of the module `divmetrics.a.b`; None where the last part is a name inside a module."""
-    place = HOUSE.joinpath(*parts)
+    place = PACKAGE.joinpath(*parts)
     if (place / "__init__.py").is_file():
         return place / "__init__.py"
     return place.with_suffix(".py") if place.with_suffix(".py").is_file() else None
 
 
 def imported(nodes: Iterator[ast.AST]) -> set[Path]:
-    """The files of this house that the import statements among `nodes` name."""
+    """The files of this package that the import statements among `nodes` name."""
     found: set[Path | None] = set()
     for node in nodes:
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "divmetrics":
@@ -62,7 +65,7 @@ def imported(nodes: Iterator[ast.AST]) -> set[Path]:
                 found.add(file_of(parts))
         elif isinstance(node, ast.Import):
             found |= {file_of(tuple(a.name.split(".")[1:])) for a in node.names if a.name.startswith("divmetrics.")}
-    return {path for path in found if path is not None} - {HOUSE / "__init__.py"}
+    return {path for path in found if path is not None} - {PACKAGE / "__init__.py"}
 
 
 @cache
@@ -71,23 +74,23 @@ def imports_of(path: Path) -> frozenset[Path]:
 
 
 def is_leaf(path: Path) -> bool:
-    """Whether the file is a part of its own: a public file of metrics/, encoders/ or zoo/entries/."""
-    parts = path.relative_to(HOUSE).parts
+    """Whether the file declares a part: a public file of metrics/, encoders/ or zoo/entries/."""
+    parts = path.relative_to(PACKAGE).parts
     leafy = parts[0] in ("metrics", "encoders") or parts[:2] == ("zoo", "entries")
     return leafy and not parts[-1].startswith("_") and parts != ("encoders", "weights.py")
 
 
 def family_of(path: Path) -> str | None:
     """The family of metrics that a file belongs to."""
-    parts = path.relative_to(HOUSE).parts
+    parts = path.relative_to(PACKAGE).parts
     return parts[1] if parts[0] == "metrics" and len(parts) > 2 else None
 
 
-def test_every_room_is_drawn() -> None:
+def test_every_room_is_in_the_diagram() -> None:
     assert {room_of(path) for path in FILES} == set(FLOORS)
 
 
-def test_the_house_is_small_enough_to_keep_in_mind() -> None:
+def test_there_are_few_rooms_and_floors() -> None:
     assert len(FLOORS) <= 18
     assert len(set(FLOORS.values())) <= 10
 
@@ -103,7 +106,36 @@ def test_imports_go_to_strictly_lower_floors(path: Path) -> None:
     assert not wrong, f"{room} on floor {FLOORS[room]} imports {sorted(wrong)}, which is not below"
 
 
-def test_no_module_imports_itself_by_a_detour() -> None:
+def test_modules_and_functions_are_short() -> None:
+    lengths = {label(path): len(path.read_text().splitlines()) for path in PACKAGE.rglob("*.py")}
+    assert {name: n for name, n in lengths.items() if n > 400} == {}
+    assert median(lengths.values()) < 150
+    functions = [(path, node) for path in FILES for node in ast.walk(tree_of(path)) if isinstance(node, FUNCTIONS)]
+    lines = {f"{label(path)}: {node.name}": node.end_lineno - node.lineno + 1 for path, node in functions}
+    assert len(lines) > 1000
+    assert {name: n for name, n in lines.items() if n > 60} == {}  # docstrings included
+
+
+def test_no_file_names_a_module_that_is_gone() -> None:
+    gone = "divmetrics." + "declare"
+    with pytest.raises(ModuleNotFoundError):
+        import_module(gone)
+    folders = [ROOT / name for name in ("divmetrics", "tests", "docs", "benchmarks", ".ci", ".github")]
+    files = [path for folder in folders for path in folder.rglob("*") if path.suffix in {".py", ".md", ".yml", ".json"}]
+    files += [path for path in ROOT.iterdir() if path.suffix in {".md", ".toml", ".yml"}]
+    assert len(files) > 300
+    assert [str(path) for path in files if gone in path.read_text(encoding="utf-8")] == []
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("__init__.py")), ids=label)
+def test_a_room_has_the_names_that_it_lists(path: Path) -> None:
+    package = import_module(".".join(path.parent.relative_to(ROOT).parts))
+    names = getattr(package, "__all__", [])
+    assert len(set(names)) == len(names)
+    assert all(getattr(package, name) is not None for name in names)
+
+
+def test_no_circular_imports() -> None:
     packages = {path for path in FILES if path.name == "__init__.py"}
     graph = {path: {other for other in imports_of(path) if other not in packages} for path in FILES}
     assert list(TopologicalSorter(graph).static_order())  # raises CycleError, which names the circle
