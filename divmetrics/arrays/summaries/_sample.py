@@ -1,0 +1,75 @@
+"""A random subset of a sample set that does not depend on the order or the number of its parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import torch
+from torch import Tensor
+
+from divmetrics.arrays.summaries._summary import Summary
+from divmetrics.errors import FeatureError
+
+
+@dataclass(frozen=True, eq=False)
+class Sample(Summary):
+    """A random subset of at most `SIZE` rows in their own shape: for images that would not fit into memory as `Rows`.
+
+    Each row has a pseudo-random number, a hash of its number in the set, and the rows with the lowest ones are kept:
+    the same rows for any batches, order or number of ranks. A set appended to another keeps its pseudo-random numbers,
+    so that both are represented in proportion.
+    """
+
+    SIZE: ClassVar[int] = 256
+    """Images of 3 x 256 x 256 floats then take 0.2 GB a side."""
+
+    features: Tensor  # [k, ...], as given, by ascending `draw`: any first rows of them are a random subset as well
+    index: Tensor  # [k] int64, their numbers in the whole set
+    draw: Tensor  # [k] int64, pseudo-random numbers, ascending
+    count: int  # samples of the whole set
+
+    @classmethod
+    def sampled_as(cls) -> type[Summary]:
+        return cls
+
+    @classmethod
+    def chosen(cls, places: Tensor) -> Tensor:
+        """Positions in `places` `[n]`, sample numbers, of those that will be kept, so that only these need be read."""
+        return torch.argsort(_mixed(places), stable=True)[: cls.SIZE]
+
+    @classmethod
+    def of(cls, rows: Tensor, index: Tensor) -> Self:
+        return cls._lowest(rows, index.to(rows.device), _mixed(index.cpu()).to(rows.device), len(rows))
+
+    def merge(self, other: Self) -> Self:
+        mine, theirs = self.features.shape[1:], other.features.shape[1:]
+        if mine != theirs:
+            raise FeatureError(f"samples have shape {tuple(mine)} in one part and {tuple(theirs)} in the other.")
+        features, index, draw = (torch.cat(pair) for pair in zip(self._drawn(), other._drawn(), strict=True))
+        return self._lowest(features, index, draw, self.count + other.count)
+
+    def _drawn(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self.features, self.index, self.draw
+
+    @classmethod
+    def _lowest(cls, features: Tensor, index: Tensor, draw: Tensor, count: int) -> Self:
+        order = torch.argsort(index, stable=True)  # of appended sets, equal draws are ordered by number
+        kept = order[torch.argsort(draw[order], stable=True)][: cls.SIZE]
+        return cls(features[kept], index[kept], draw[kept], count)
+
+    @property
+    def n(self) -> int:
+        return self.count
+
+
+def _mixed(places: Tensor) -> Tensor:
+    """Hash of each int64 number, a bijection (splitmix64; Steele 2014, doi:10.1145/2714064.2660195)."""
+
+    def folded(bits: Tensor, by: int) -> Tensor:
+        return bits ^ ((bits >> by) & ((1 << (64 - by)) - 1))  # int64 shifts drag the sign along; the mask removes it
+
+    bits = places - 0x61C8864680B583EB  # products and sums wrap, as they are meant to
+    bits = folded(bits, 30) * -0x40A7B892E31B1A47
+    bits = folded(bits, 27) * -0x6B2FB644ECCEEE15
+    return folded(bits, 31)
