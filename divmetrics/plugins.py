@@ -9,6 +9,16 @@
 | a generator of the zoo | `zoo_model` |
 | errors | `UsageError`, `UnknownName`, `MeasureError`, `FeatureError`, `TooFewSamples`, `MissingLayer`, `Unavailable` |
 
+```python
+from divmetrics.plugins import Laws, Rows, metric
+
+
+@metric("mean_gap", real=Rows.on("pooled"), fake=Rows.on("pooled"), better="lower", laws=Laws(range=(0, 9e9)), cite="")
+def mean_gap(real: Rows, fake: Rows, *, order: float = 2.0) -> float:
+    'Distance of the means of both sides in the norm of this order; >= 0, lower is better.'
+    return float((real.features.mean(0) - fake.features.mean(0)).norm(order))
+```
+
 A module is imported when one of its names is first used, so that declaring a metric or an extractor loads no torch.
 """
 

@@ -30,9 +30,9 @@ P = TypeVar("P", bound=Part)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array and nothing else.")
 @debug_option
 def list_parts(kind: str, name: str | None, as_json: bool) -> None:
-    """Show what there is: metrics, extractors, generators of the zoo, presets, with their options.
+    """List metrics, extractors, generators of the zoo or presets, with their options.
 
-    With a NAME: the page of that one, with its options, range and source.
+    With a NAME, print the page of that one: what it computes, its arguments, range and source.
     """
     kinds: dict[str, Callable[[str | None], list[Entry]]] = {
         "metrics": _metrics,
@@ -50,7 +50,7 @@ def list_parts(kind: str, name: str | None, as_json: bool) -> None:
 
 
 def _page(kind: str, name: str, entry: Entry) -> str:
-    """The page of one part as text; of a preset, its metrics."""
+    """The page of one metric, extractor or zoo model as text; for a preset, the metrics in it."""
     from divmetrics.records.extractor import EXTRACTORS
     from divmetrics.records.generator import ZOO
     from divmetrics.records.metric import METRICS
@@ -69,8 +69,8 @@ def _chosen(registry: Registry[P], name: str | None) -> list[P]:
     return list(registry) if name is None else [registry[name]]
 
 
-HIDDEN = ("needs", "cite", "levels", "trained", "size", "untreated")
-"""What the table leaves to the JSON."""
+_ONLY_IN_JSON = ("needs", "cite", "levels", "trained", "size", "untreated")
+"""Fields that would make the table too wide."""
 
 
 def show_entries(title: str, entries: list[Entry], *, as_json: bool) -> None:
@@ -78,14 +78,14 @@ def show_entries(title: str, entries: list[Entry], *, as_json: bool) -> None:
     if as_json:
         say(json.dumps(entries, indent=1, allow_nan=False) + "\n")
     else:
-        columns = [name for name in entries[0] if name not in HIDDEN]
+        columns = [name for name in entries[0] if name not in _ONLY_IN_JSON]
         heads = tuple("severity, modes" if name == "oracle" else name for name in columns)
         rows = tuple(tuple(_cell(entry[column]) for column in columns) for entry in entries)
         show(Page(title, (), (Grid("", heads, rows).without_empty_columns(),), ()))
 
 
 def zoo_entries(name: str | None = None) -> list[Entry]:
-    """The generators of the zoo, or one, each with the recorded numbers of its samples; None where there are none."""
+    """The generators of the zoo, or one, each with the recorded collapse of its samples, or None."""
     from divmetrics.records.generator import ZOO
     from divmetrics.zoo.record import recorded
 
@@ -159,7 +159,7 @@ def _defaults(options: dict[str, Option]) -> Entry:
 
 
 def _plain(value: Any) -> Any:
-    """`value` as JSON can hold it: infinity, as an order may be, becomes text."""
+    """A value as JSON can hold it: an infinity, as the order of an entropy may be, becomes text."""
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -170,7 +170,7 @@ def _cell(value: Any) -> str:
         return " ".join(f"{name}={default}" for name, default in value.items() if default is not None)
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return ", ".join(value)
-    if isinstance(value, list):  # the ends of a range
+    if isinstance(value, list):  # ends of a range
         return range_text(*value)
     if value is None:
         return ""

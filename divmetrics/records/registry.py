@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 import warnings
 from collections.abc import Callable, Iterator
@@ -135,4 +136,23 @@ def declares(record: Callable[P, T], registry: Registry[T]) -> Callable[P, Calla
 
         return declare
 
+    given = inspect.signature(record)
+    parameters = [parameter for parameter in given.parameters.values() if parameter.name != "function"]
+    decorator.__signature__ = given.replace(parameters=parameters)  # type: ignore[attr-defined]
+    decorator.__name__ = decorator.__qualname__ = registry.kind.replace(" ", "_")
+    decorator.__doc__ = _DECORATOR.format(kind=registry.kind, record=record.__name__)
     return decorator
+
+
+_DECORATOR = """Decorator that declares a {kind}: it turns a function into a `{record}` and registers it.
+
+Args:
+    name: What users call it.
+    **fields: The other fields of `{record}`, all but `function`; `help(divmetrics.plugins)` has an example.
+
+Returns:
+    The decorator; the decorated name is then the record, which is called like the function.
+
+Raises:
+    UsageError: The name is taken.
+"""

@@ -6,6 +6,7 @@ import pydoc
 import pytest
 
 import divmetrics as dm
+from divmetrics import plugins
 from divmetrics.records.extractor import EXTRACTORS
 from divmetrics.records.generator import ZOO
 from divmetrics.records.metric import METRICS, Metric
@@ -30,6 +31,15 @@ def test_a_metric_reads_like_its_function() -> None:
     assert inspect.signature(dm.metrics.recall) == inspect.signature(dm.metrics.recall.function)
     assert inspect.getdoc(dm.metrics.recall) == dm.metrics.recall.page.strip()
     assert callable(dm.metrics.recall)
+
+
+def test_help_on_the_decorators_names_the_fields() -> None:
+    for decorator, field in ((dm.metric, "better"), (dm.extractor, "provides"), (plugins.zoo_model, "knob")):
+        parameters = inspect.signature(decorator).parameters
+        assert "name" in parameters
+        assert field in parameters
+        assert "function" not in parameters
+        assert "registers it" in pydoc.render_doc(decorator, renderer=pydoc.plaintext)
 
 
 def test_the_class_keeps_its_own_docstring_and_signature() -> None:
