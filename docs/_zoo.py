@@ -1,4 +1,4 @@
-"""The entries of the zoo and what the cures are worth, from the records, the checkpoints and `results/cures.jsonl`."""
+"""The page of the zoo's entries and their cures, from the records, the checkpoints and `results/cures.jsonl`."""
 
 import json
 from pathlib import Path
@@ -11,9 +11,9 @@ from divmetrics.zoo import record
 
 CURES = Path(__file__).parent.parent / "benchmarks" / "results" / "cures.jsonl"
 FAMILIES = ("target", "oracle", "exact score", "gan", "vae", "flow", "score")
-CLEAR = 0.05
-JUDGED_BY = {"grid-25-soft-score-noise-injected": "copies"}
-"""Cures of something else than a loss: the oracle's number that they are to lower."""
+SIGNIFICANT = 0.05
+MEASURED_BY = {"grid-25-soft-score-noise-injected": "copies"}
+"""Cures of something other than severity: the oracle's number that they should lower."""
 
 
 def page() -> str:
@@ -21,7 +21,7 @@ def page() -> str:
     families = {family: [model for model in ZOO if model.family == family] for family in FAMILIES}
     parts = [f"## {name}\n\n{_table(models)}" for name, models in families.items() if models]
     head = "Made from the records. Severity is that of the default options; [how it is defined](zoo.md)."
-    return "\n\n".join(["# The zoo, entry by entry", head, "## What the cures are worth", _cures(), *parts]) + "\n"
+    return "\n\n".join(["# The zoo, entry by entry", head, "## Do the cures help?", _cures(), *parts]) + "\n"
 
 
 def _table(models: list[ZooModel]) -> str:
@@ -52,18 +52,18 @@ def _table(models: list[ZooModel]) -> str:
 def _cures() -> str:
     rows = [json.loads(line) for line in CURES.read_text().splitlines()] if CURES.exists() else []
     lines = [
-        "`python benchmarks/cures.py` trains each cure and its untreated twin, all else equal, with five seeds. "
-        "Measured is severity, or the share of copies where that is what is cured; *better* or *worse* is said where a "
-        "rank test of the seeds says so at 5 %, each cure by itself: of 20 tests one errs by chance. Some recipes were "
-        "chosen after a look at seed 0, which is one of the five: the strength of R1, and the twins of growing, "
-        "dropout and augmentation, none of which helped the GAN without batch norm that they were tried on first.\n",
+        "`python benchmarks/cures.py` trains each cure and the same model without it, with five seeds each. "
+        "Measured is severity, or the share of copies where that is what the cure is for; *better* or *worse* means "
+        "that a rank test over the seeds is significant at 5 %, uncorrected: of 20 tests one is significant by chance. "
+        "Some settings were chosen after seeing seed 0, which is one of the five: the strength of R1, and the models "
+        "that growing, dropout and augmentation are applied to: none of them helped the GAN without batch norm.\n",
         "| cure | untreated | measured | seeds | untreated, mean (range) | cure, mean (range) | |",
         "|---|---|---|---|---|---|---|",
     ]
     for model in ZOO:
         if model.untreated is None:
             continue
-        key = JUDGED_BY.get(model.name, "severity")
+        key = MEASURED_BY.get(model.name, "severity")
         ours, theirs = ([r[key] for r in rows if r["entry"] == name] for name in (model.name, model.untreated))
         shown = f"| `{model.name}` | `{model.untreated}` | {key} | {len(ours)}"
         lines.append(f"{shown} | {_spread(theirs)} | {_spread(ours)} | {_verdict(ours, theirs)} |")
@@ -78,7 +78,7 @@ def _verdict(ours: list[float], theirs: list[float]) -> str:
     if min(len(ours), len(theirs)) < 4:
         return "not measured"
     for word, way in (("**better**", "less"), ("worse", "greater")):
-        if mannwhitneyu(ours, theirs, alternative=way).pvalue < CLEAR:
+        if mannwhitneyu(ours, theirs, alternative=way).pvalue < SIGNIFICANT:
             return word
     return "not measurably better"
 
