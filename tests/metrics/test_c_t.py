@@ -119,10 +119,21 @@ def test_interval_over_fresh_draws_of_fakes_and_held_out_reals(kind: str) -> Non
     assert 0.82 < np.sqrt(np.mean(variances)) / np.std(values, ddof=1) < 1.25
 
 
+def test_the_variance_is_a_jackknife_by_deletion() -> None:
+    rng = np.random.default_rng(7)
+    train, fake, held_out = (rng.normal(size=(n, 3)).round(1) for n in (60, 25, 35))
+    options = METRIC.resolve({"cells": 2, "smallest": 4})
+    found = METRIC.uncertainty.variance.function(pool_of((train, fake, held_out)), **options)
+    without_fake = [METRIC(train, np.delete(fake, i, 0), held_out, **options) for i in range(25)]
+    without_held_out = [METRIC(train, fake, np.delete(held_out, i, 0), **options) for i in range(35)]
+    expected = 24 * np.var(without_fake) + 34 * np.var(without_held_out)
+    assert found == pytest.approx(expected, rel=0.02)  # the correction for ties stays as it is
+
+
 def test_bad_input_is_one_sentence() -> None:
     train, fake, held_out = gaussians(100)
     with pytest.raises(
-        TooFewSamples, match=r"no cell has more than 90 fakes and 90 held-out reals .*lower cells or add"
+        TooFewSamples, match=r"no cell has more than 90 fake and 90 held-out samples .*lower cells or add"
     ):
         METRIC(train, fake, held_out, smallest=90)
     with pytest.raises(TooFewSamples, match="real has 2"):

@@ -4,13 +4,17 @@ from math import inf
 
 import numpy as np
 import pytest
+import torch
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import cdist, pdist
+from scipy.special import digamma
+from scipy.stats import poisson
 
 from divmetrics.arrays.splits import FAKE, REAL, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
-from divmetrics.metrics.copies._near_duplicates import near
+from divmetrics.metrics.copies._near_duplicates import NearDuplicates, near_duplicates
+from divmetrics.metrics.copies.birthday_support import _mean_inverse, _rate, _relative_sd
 from divmetrics.records.metric import METRICS, Metric
 
 duplicates, birthday = METRICS["duplicate_fraction"], METRICS["birthday_support"]
@@ -65,7 +69,7 @@ def test_the_limit_is_the_quantile_of_the_nearest_neighbours_of_the_reals() -> N
     real, fake = gaussians()
     distances = cdist(real, real)
     np.fill_diagonal(distances, inf)
-    assert near(Rows.from_array(real), Rows.from_array(fake), None).limit == pytest.approx(
+    assert near_duplicates(Rows.from_array(real), Rows.from_array(fake), None).threshold == pytest.approx(
         np.quantile(distances.min(1), 1 / len(real))
     )
 
@@ -118,6 +122,63 @@ def test_faithful_samples_are_at_the_null() -> None:
         dealt = duplicates.uncertainty.resample(pool, Splits.permutations(150, 150, 99, seed), threshold=None).numpy()
         p.append((1 + (dealt >= value).sum()) / 100)
     assert (np.array(p) <= 0.1).sum() <= 12
+
+
+@pytest.mark.parametrize("threshold", [None, 0.08])
+@pytest.mark.parametrize("spread", [1.0, 0.5])
+def test_the_variance_of_the_share_by_hand(spread: float, threshold: float | None) -> None:
+    real, fake = gaussians(300, 4)
+    fake = spread * fake
+    fake[:40] = fake[100] + 0.005 * fake[:40]  # one large group
+    distance = cdist(fake, fake)
+    np.fill_diagonal(distance, inf)
+    reals = np.sort(pdist(real))
+    near = distance <= (reals[0] if threshold is None else threshold)
+    share = near.any(1).sum()
+    loss = [share - np.delete(np.delete(near, i, 0), i, 1).any(1).sum() for i in range(300)]
+    sizes = np.bincount(connected_components(near)[1])
+    grouped = (sizes[sizes > 1] ** 2).sum()
+    counting = min(np.var(loss, ddof=1) * 300, grouped - grouped**2 / (sizes**2).sum())
+    slope = ((distance <= reals[4]).any(1).sum() - share) / 4 if threshold is None else 0
+    pool = TwoSamplePool(Rows.from_array(real), Rows.from_array(fake))
+    found = duplicates.uncertainty.variance.function(pool, threshold=threshold)
+    assert found == pytest.approx((max(counting, 4) + slope**2) / 300**2)
+
+
+@pytest.mark.parametrize(("spread", "many"), [(1.0, False), (0.3, True)])
+def test_the_growth_of_pairs_with_the_distance_by_hand(spread: float, many: bool) -> None:
+    real, fake = gaussians(400, 3)
+    reals, fakes = np.sort(pdist(real)), pdist(spread * fake)
+    rank_growth = digamma(50) - digamma(5)
+    lower = reals[0] * 0.1 ** (np.log(reals[49] / reals[4]) / rank_growth)
+    pairs = {limit: (fakes <= limit).sum() for limit in (lower, reals[0], reals[4], reals[49])}
+    assert (pairs[reals[0]] >= 20) == many
+    ends = (lower, reals[0], np.log(10)) if many else (reals[4], reals[49], rank_growth)
+    expected = np.log((pairs[ends[1]] + 0.5) / (pairs[ends[0]] + 0.5)) / ends[2]
+    found = near_duplicates(Rows.from_array(real), Rows.from_array(spread * fake), None)
+    assert 0 < found.growth == pytest.approx(min(expected, 1))
+    assert near_duplicates(Rows.from_array(real), Rows.from_array(fake), 0.1).growth == 0
+
+
+@pytest.mark.parametrize("rates", [[3.0], [0.2, 8.0], [60.0, 200.0]])
+def test_the_mean_of_one_over_a_poisson_number(rates: list[float]) -> None:
+    number = np.arange(1, 600)
+    mean = np.mean([(poisson.pmf(number, rate) / number).sum() for rate in rates])
+    assert _mean_inverse(np.array(rates)) == pytest.approx(mean / -np.expm1(-np.array(rates)).mean(), rel=1e-4)
+
+
+@pytest.mark.parametrize("more", [True, False])
+def test_the_rate_leaves_the_tail_that_was_wanted(more: bool) -> None:
+    rate, number = _rate(4, np.ones(3), 0.05, more=more), np.arange(1, 200)
+    mass = poisson.pmf(number, rate) / poisson.sf(0, rate)
+    assert mass[number > 4 if more else number < 4].sum() + mass[3] / 2 == pytest.approx(0.05)
+
+
+def test_the_spread_of_the_number_of_pairs() -> None:
+    degree = torch.tensor([3, 1, 1, 1, 0, 0])  # a star of four among six
+    near = NearDuplicates(0.1, degree, None, degree, degree, degree)
+    share, chains = 3 / 15, 6 / (6 * 5 * 4)
+    assert _relative_sd(near, 6) == pytest.approx((4 * 4 * (chains - share**2) / 30) ** 0.5 / share)
 
 
 @pytest.mark.parametrize("count", [300, 3000])

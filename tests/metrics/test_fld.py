@@ -9,7 +9,8 @@ import torch
 from divmetrics.arrays.splits import HeldOutPool, Pool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
-from divmetrics.metrics.copies._kernel_mixture import Mixture
+from divmetrics.metrics.copies._kernel_density import KernelDensity
+from divmetrics.metrics.copies.fld import _Likelihoods
 from divmetrics.records.metric import METRICS
 
 FLD = METRICS["fld"]
@@ -42,7 +43,7 @@ def test_dropped_modes_are_seen() -> None:
 
 def test_a_mixture_is_the_density_it_says() -> None:
     centres, samples = torch.randn(30, 3, dtype=torch.float64), torch.randn(50, 3, dtype=torch.float64)
-    found = Mixture.fit(centres, samples)
+    found = KernelDensity.fit(centres, samples)
     normals = [
         torch.distributions.MultivariateNormal(mean, float(v.exp()) * torch.eye(3, dtype=torch.float64))
         for mean, v in zip(centres, found.log_variance, strict=True)
@@ -59,9 +60,34 @@ def test_a_mixture_is_the_density_it_says() -> None:
 
 def test_fitting_raises_the_likelihood() -> None:
     centres, samples = torch.randn(40, 3, dtype=torch.float64), torch.randn(80, 3, dtype=torch.float64)
-    fitted = Mixture.fit(centres, samples)
-    wider = Mixture(centres, fitted.log_variance + 0.3)
+    fitted = KernelDensity.fit(centres, samples)
+    wider = KernelDensity(centres, fitted.log_variance + 0.3)
     assert fitted.log_likelihood(samples)[0].mean() > wider.log_likelihood(samples)[0].mean()
+
+
+def test_the_value_by_hand() -> None:
+    train, fake, held_out = (torch.from_numpy(side) for side in world(5, 40))
+    fake = fake[:15]
+    rng = torch.Generator().manual_seed(3)
+    order = torch.randperm(40, generator=rng)
+    drawn = torch.randperm(15, generator=rng)
+    train_z, fake_z, test = ((side - train.mean(0)) / train.std(0) for side in (train, fake, held_out))
+    centres, fit_to = train_z[order[:15]], train_z[order[15:]]
+    fakes, reals = KernelDensity.fit(fake_z[drawn], fit_to), KernelDensity.fit(centres, fit_to)
+    gain = float((reals.log_likelihood(test)[0] - fakes.log_likelihood(test)[0]).mean())
+    gap = float(fakes.log_likelihood(fit_to)[0].mean() - fakes.log_likelihood(test)[0].mean())
+    found = FLD.measure(train, fake, held_out, seed=3)
+    assert found.value == pytest.approx(100 / 8 * gain)
+    assert found.extras["gap"] == pytest.approx(100 / 8 * gap)
+
+
+def test_the_variance_has_parts_of_samples_and_of_centres() -> None:
+    nll = torch.tensor([1.0, 2.0, 6.0]), torch.tensor([0.0, 0.0, 0.0])
+    found = _Likelihoods(nll, (0.1, 0.3), torch.zeros(2), 4)
+    assert found.variance == pytest.approx(25**2 * (7 / 3 + 0.4))
+    sets = pool(world(6, 60))
+    variance, null = FLD.uncertainty.variance.function(sets, seed=0), FLD.uncertainty.null(sets, seed=0)
+    assert null.sd == pytest.approx(variance**0.5)
 
 
 def test_the_null_and_the_interval_fit_fresh_draws() -> None:

@@ -116,6 +116,31 @@ def test_interval_over_fresh_draws(to: str, kind: str) -> None:
     assert 0.82 < np.sqrt(np.mean(variances)) / np.std(values, ddof=1) < 1.3
 
 
+@pytest.mark.parametrize(("to", "among"), [("any", (REAL, FAKE)), ("fake", (FAKE,)), ("real", (REAL,))])
+def test_the_variance_is_that_of_deletions_of_one_and_of_two(to: str, among: tuple[int, ...]) -> None:
+    n, m = 9, 11
+    real, fake = smooth(3, n), smooth(4, m)
+    rows, side = np.concatenate([real, fake]), np.array([REAL] * n + [FAKE] * m)
+    squared = cdist(rows, rows, "sqeuclidean")
+    np.fill_diagonal(squared, np.inf)
+
+    def farther(*deleted: int) -> int:
+        kept = ~np.isin(np.arange(n + m), deleted)
+        nearest = squared[:, kept & np.isin(side, among)].min(1)
+        return int(((nearest >= median) & kept & (side == FAKE)).sum())
+
+    nearest = squared[n:, np.isin(side, among)].min(1)
+    median, reach = np.median(nearest), m ** (-1 / 3) / 2
+    one = np.array([farther(i) - farther() for i in range(n + m)])
+    first = sum(np.var(part) * len(part) for part in (one[:n], one[n:]))
+    pairs = [(i, j) for i in range(n + m) for j in range(i)]
+    second = sum((farther(i, j) - farther() - one[i] - one[j]) ** 2 for i, j in pairs)
+    low, high = np.quantile(nearest, [0.5 - reach, 0.5 + reach])
+    density = 2 * reach / np.log10(high / low)
+    expected = 100 * max(first - second / 2, first / 4) / (m * density) ** 2
+    assert METRIC.uncertainty.variance.function(pool_of((real, fake)), to=to) == pytest.approx(expected, rel=1e-4)
+
+
 def test_null_p_values_are_level() -> None:
     reached = []
     for seed in range(60):
@@ -139,5 +164,5 @@ def test_bad_input_is_one_sentence() -> None:
         METRIC(real, 255 * fake)
     with pytest.raises(FeatureError, match="64 columns on one side and 32"):
         METRIC(real, fake[:, :, :4])
-    with pytest.raises(TooFewSamples, match="at least 2 fakes"):
+    with pytest.raises(TooFewSamples, match="at least 2 fake images"):
         METRIC(real, fake[:1])

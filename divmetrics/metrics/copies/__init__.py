@@ -1,1 +1,1 @@
-"""Metrics that look for copies and repeats: near-duplicates, data copying, held-out likelihood."""
+"""Metrics of copies and repeats: near-duplicates, the data-copying test, held-out likelihood, nearest-image PSNR."""

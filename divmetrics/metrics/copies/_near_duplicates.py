@@ -1,8 +1,7 @@
-"""Near-duplicates: pairs of samples of one set closer than any two reals, and what chance there is in their number.
+"""Near-duplicates: pairs of fake samples that are no farther apart than the closest pair of real samples.
 
-The limit is the distance of the two closest reals, which is the 1/n quantile of their distances to the nearest other:
-one pair of reals in n (n - 1) / 2 is no farther. Faithful fakes have about as many, a collapsed generator many more.
-Distances are decided as in `divmetrics.pairs`, exactly.
+The threshold is the distance of the closest pair of real samples, one pair in n (n - 1) / 2. A faithful generator has
+about as many pairs within it, a collapsed one many more. Comparisons are exact, as in `divmetrics.arrays.pairs`.
 """
 
 from __future__ import annotations
@@ -31,39 +30,43 @@ from divmetrics.arrays.splits import FAKE, REAL, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import TooFewSamples, UsageError
 
-KEPT = 512
-"""Closest pairs of a pool that re-splits look at; that none of them is of two reals has a chance of 1e-60 at n = m."""
-RANK, FURTHEST = 5, 50
-"""The limit's own chance is read from how many pairs come in between the closest and the fifth closest of the reals,
-and how they grow with the limit from there to the fiftieth."""
-NEARER, MANY = 0.1, 20
-"""Where there are MANY near pairs, their growth is that from the distance which a tenth as many reals would reach."""
+KEPT_PAIRS = 512
+"""Closest pairs of a pool kept for splits. At n = m, none of them is a real pair with probability 1e-60."""
+RANK, LAST_RANK = 5, 50
+"""Ranks of real pairs. The uncertainty of the threshold is estimated from the number of fake pairs between the closest
+and the 5th closest real pair, and from how it grows with the distance from the 5th to the 50th."""
+LOWER_SHARE, MANY_PAIRS = 0.1, 20
+"""With at least MANY_PAIRS near-duplicates, growth is measured between the threshold and the smaller distance at which
+LOWER_SHARE real pairs are expected."""
 
 
 @dataclass(frozen=True, eq=False)
-class Near:
-    """The near-duplicates within a set of m samples, int64 `[m]` unless said otherwise."""
+class NearDuplicates:
+    """The near-duplicates within a set of m samples; tensors are int64 `[m]`."""
 
-    limit: float
-    """Distance up to which two samples are near, feature units."""
-    degree: Tensor  # others near each sample
-    further: Tensor | None  # the same at the distance of the RANK-th closest reals; None where the limit is given
-    leaning: Tensor  # samples that have it, and no other, near them
+    threshold: float
+    """Distance up to which two samples are near-duplicates, feature units."""
+    degree: Tensor  # near-duplicates of each sample
+    degree_at_rank: (
+        Tensor | None
+    )  # the same at the distance of the RANK-th closest real pair; None for a given threshold
+    dependants: Tensor  # samples of which it is the only near-duplicate
     group: Tensor  # number of its connected component, in the order of their first samples
     copies: Tensor  # samples equal to it, itself included
     growth: float = 0.0
-    """Near pairs are as many as expected near pairs of reals to this power, in [0, 1]; 0 where the limit is given."""
+    """Exponent g in [0, 1]: fake pairs grow with the distance as the expected real pairs to the power g; 0 for a given
+    threshold."""
 
     @property
     def pairs(self) -> int:
-        """Number of near pairs."""
+        """Number of near-duplicate pairs."""
         return int(self.degree.sum()) // 2
 
 
-def near(real: Rows, fake: Rows, threshold: float | None) -> Near:
-    """The near-duplicates among the fakes, within `threshold` or, if None, the distance of the closest pair of reals.
+def near_duplicates(real: Rows, fake: Rows, threshold: float | None) -> NearDuplicates:
+    """Near-duplicates among the fake samples, within `threshold` or, if None, the distance of the closest real pair.
 
-    Remembered beside both sets. Raises TooFewSamples below two rows a side, UsageError on a negative threshold.
+    Memoised. Raises TooFewSamples below two rows a side, UsageError for a negative threshold.
     """
     same_width(real.d, fake.d)
     if threshold is not None and not threshold >= 0:
@@ -71,63 +74,69 @@ def near(real: Rows, fake: Rows, threshold: float | None) -> Near:
     if min(real.n, fake.n) < 2:
         raise TooFewSamples(f"pairs need at least 2 rows per side, got {real.n} and {fake.n}; add samples.")
 
-    def make() -> Near:
-        limits = [threshold**2] if threshold is not None else _limits(real, RANK, FURTHEST)
-        return _within(UniqueRows.of(fake.features), limits)
+    def make() -> NearDuplicates:
+        squared = [threshold**2] if threshold is not None else _squared_thresholds(real, RANK, LAST_RANK)
+        return _pairs_within(UniqueRows.of(fake.features), squared)
 
     return once((real, fake), ("near-duplicates", threshold), make)
 
 
-def _limits(real: Rows, *ranks: int) -> list[float]:
-    """Squared distances of the closest reals and of those of each rank or the last, with one below in between.
+def _squared_thresholds(real: Rows, rank: int, last_rank: int) -> list[float]:
+    """Squared distances of the closest real pair, of the pair of `rank`, at LOWER_SHARE pairs, and of `last_rank`.
 
-    The one below is where NEARER pairs of reals are expected: close pairs grow with a power of the distance, which is
-    that between the last two ranks.
+    Close pairs grow as a power of the distance, which is estimated between the two ranks; the third distance is where
+    LOWER_SHARE real pairs are expected by that power.
     """
     points = UniqueRows.of(real.features)
-    closest = once((real,), ("closest pairs", ranks[-1]), lambda: _pairs_of(points, ranks[-1]))
-    alike = int((points.copies * (points.copies - 1)).sum()) // 2  # pairs at distance 0, folded away
-    ordered = [0.0] * min(alike, ranks[-1]) + closest[2].tolist()
-    first, further, furthest = (ordered[min(rank, len(ordered)) - 1] for rank in (1, *ranks))
-    below = first * NEARER ** (log(furthest / further) / _climb(*ranks)) if further > 0 else 0.0
-    return [first, further, below, furthest]
+    closest = once((real,), ("closest pairs", last_rank), lambda: _closest_pairs(points, last_rank))
+    identical = (
+        int((points.copies * (points.copies - 1)).sum()) // 2
+    )  # pairs at distance 0, which unique rows leave out
+    ordered = [0.0] * min(identical, last_rank) + closest[2].tolist()
+    first, middle, last = (ordered[min(place, len(ordered)) - 1] for place in (1, rank, last_rank))
+    lower = first * LOWER_SHARE ** (log(last / middle) / _log_growth(rank, last_rank)) if middle > 0 else 0.0
+    return [first, middle, lower, last]
 
 
-def _climb(low: int, high: int) -> float:
-    """Expected logarithm of how much rarer the pair of rank `low` is than that of rank `high`."""
+def _log_growth(low: int, high: int) -> float:
+    """Expected log ratio of the pair rates at the distances of the pairs of rank `high` and `low`."""
     return float(digamma(high) - digamma(low))
 
 
 def _growth(degrees: Tensor) -> float:
-    """`Near.growth` from degrees `[m, 4]` at `_limits`."""
-    here, further, below, furthest = (degrees.sum(0) / 2).tolist()
-    least, most, climb = (below, here, -log(NEARER)) if here >= MANY else (further, furthest, _climb(RANK, FURTHEST))
-    return min(1.0, max(0.0, log((most + 0.5) / (least + 0.5)) / climb))
+    """`NearDuplicates.growth` from degrees `[m, 4]` at `_squared_thresholds`."""
+    pairs, middle, lower, last = (degrees.sum(0) / 2).tolist()
+    if pairs >= MANY_PAIRS:
+        fewer, more, log_growth = lower, pairs, -log(LOWER_SHARE)
+    else:
+        fewer, more, log_growth = middle, last, _log_growth(RANK, LAST_RANK)
+    return min(1.0, max(0.0, log((more + 0.5) / (fewer + 0.5)) / log_growth))
 
 
-def _upper(pairs: Pairs, matrix: BoundedMatrix) -> Iterator[tuple[slice, slice, Tensor]]:
-    """Lower bounds of all pairs i < j, block by block; inf elsewhere."""
+def _upper_blocks(pairs: Pairs, matrix: BoundedMatrix) -> Iterator[tuple[slice, slice, Tensor]]:
+    """Lower bounds of squared distances of all pairs i < j, block by block; inf elsewhere."""
     for rows in blocks(len(pairs.left)):
         for columns in blocks(len(pairs.left)):
             if rows.start <= columns.start:
-                yield rows, columns, _triangle(rows, columns, lower_bounds(matrix, matrix, rows, columns))
+                yield rows, columns, _strict_upper(rows, columns, lower_bounds(matrix, matrix, rows, columns))
 
 
-def _triangle(rows: slice, columns: slice, low: Tensor) -> Tensor:
+def _strict_upper(rows: slice, columns: slice, low: Tensor) -> Tensor:
+    """`low` with inf on and below the diagonal, where the block is on the diagonal."""
     return low.masked_fill_(torch.ones_like(low, dtype=torch.bool).tril(), inf) if rows == columns else low
 
 
-def _pairs_of(points: UniqueRows, keep: int) -> tuple[Tensor, Tensor, Tensor, float]:
-    """The `keep` closest pairs of different rows: i, j, squared distances ascending, and how far they are complete.
+def _closest_pairs(points: UniqueRows, keep: int) -> tuple[Tensor, Tensor, Tensor, float]:
+    """The `keep` closest pairs of unique rows: i, j, squared distances ascending, and the radius of completeness.
 
-    Every pair closer than the last number is there; it is inf where there are no more.
+    Every pair whose squared distance is below the radius is included; it is inf where there are no more pairs.
     """
     pairs, device = Pairs(points.rows, points.rows), points.rows.device
     i = j = torch.empty(0, dtype=torch.int64, device=device)
     squared, edge = torch.empty(0, dtype=torch.float64, device=device), inf
     with ieee_products(device):
-        for rows, columns, low in _upper(pairs, pairs.float32[0]):
-            at, to = _contenders(pairs, rows, columns, low, edge, keep)
+        for rows, columns, low in _upper_blocks(pairs, pairs.float32[0]):
+            at, to = _candidates(pairs, rows, columns, low, edge, keep)
             if not len(at):
                 continue
             i, j = torch.cat([i, at + rows.start]), torch.cat([j, to + columns.start])
@@ -141,13 +150,13 @@ def _pairs_of(points: UniqueRows, keep: int) -> tuple[Tensor, Tensor, Tensor, fl
     return i[order], j[order], squared[order], edge
 
 
-def _contenders(
+def _candidates(
     pairs: Pairs, rows: slice, columns: slice, low: Tensor, edge: float, keep: int
 ) -> tuple[Tensor, Tensor]:
-    """Places in a block of all pairs that can be among the `keep` closest and closer than `edge`."""
+    """Places in a block of all pairs that may be among the `keep` closest and below the squared distance `edge`."""
     for matrix in (pairs.float32[0], pairs.float64[0]):
         if low.dtype != matrix.rows.dtype:
-            low = _triangle(rows, columns, lower_bounds(matrix, matrix, rows, columns))
+            low = _strict_upper(rows, columns, lower_bounds(matrix, matrix, rows, columns))
         at, to = (low < edge).nonzero(as_tuple=True)
         if len(at) > 4 * keep:
             high = low.double() + matrix.error_bound[rows][:, None] + matrix.error_bound[columns]
@@ -158,48 +167,50 @@ def _contenders(
     return at, to
 
 
-def _within(points: UniqueRows, limits: Sequence[float]) -> Near:
-    """Pairs of `points` no farther than the first of the squared `limits`, the last the largest; degrees at all."""
+def _pairs_within(points: UniqueRows, limits: Sequence[float]) -> NearDuplicates:
+    """Near-duplicates of `points` at the first of the squared `limits`, degrees at all; the last is the largest."""
     pairs, device, u = Pairs(points.rows, points.rows), points.rows.device, len(points.rows)
     bounds = torch.tensor(limits, dtype=torch.float64, device=device)
     degree = (points.copies - 1)[:, None].repeat(1, len(limits))
     partner = torch.zeros(u, dtype=torch.int64, device=device)
     group = np.arange(u)
     with ieee_products(device):
-        for rows, columns, low in _upper(pairs, pairs.float32[0]):
+        for rows, columns, low in _upper_blocks(pairs, pairs.float32[0]):
             i, j = (low <= bounds[-1]).nonzero(as_tuple=True)
             if not len(i):
                 continue
 
-            def unsure(least: Tensor, most: Tensor) -> Tensor:
+            def undecided(least: Tensor, most: Tensor) -> Tensor:
                 return ((least[:, None] <= bounds) & (bounds <= most[:, None])).any(1)
 
-            inside = pairs.settle(rows, columns, i, j, low, unsure)[:, None] <= bounds
+            inside = pairs.settle(rows, columns, i, j, low, undecided)[:, None] <= bounds
             i, j = i + rows.start, j + columns.start
             degree.index_add_(0, i, inside * points.copies[j, None])
             degree.index_add_(0, j, inside * points.copies[i, None])
             i, j = i[inside[:, 0]], j[inside[:, 0]]
             partner.index_add_(0, i, j)
             partner.index_add_(0, j, i)
-            group = _joined(group, i, j)
+            group = _merge_groups(group, i, j)
     place = points.place
-    leaning = _leaning(points.copies, degree[:, 0], partner)
+    dependants = _dependants(points.copies, degree[:, 0], partner)
     _, first, label = np.unique(group[place.cpu().numpy()], return_index=True, return_inverse=True)
     numbered = torch.from_numpy(np.argsort(np.argsort(first))[label])
     degree = degree[place].cpu()
-    further, growth = (degree[:, 1], _growth(degree)) if len(limits) > 1 else (None, 0.0)
+    degree_at_rank, growth = (degree[:, 1], _growth(degree)) if len(limits) > 1 else (None, 0.0)
     copies = points.copies[place].cpu()
-    return Near(limits[0] ** 0.5, degree[:, 0], further, leaning[place].cpu(), numbered, copies, growth)
+    return NearDuplicates(
+        limits[0] ** 0.5, degree[:, 0], degree_at_rank, dependants[place].cpu(), numbered, copies, growth
+    )
 
 
-def _leaning(copies: Tensor, degree: Tensor, partner: Tensor) -> Tensor:
-    """`Near.leaning` of each row; `partner` is the sum over the rows near it: where that is one, it is that one."""
+def _dependants(copies: Tensor, degree: Tensor, partner: Tensor) -> Tensor:
+    """`NearDuplicates.dependants` `[u]`; `partner` sums the numbers of near-duplicates, so it names a single one."""
     single = (copies == 1) & (degree == 1)
     return torch.bincount(partner[single], minlength=len(copies)) + ((copies == 2) & (degree == 1))
 
 
-def _joined(group: np.ndarray, i: Tensor, j: Tensor) -> np.ndarray:
-    """Groups `[u]` after the members of each pair (i, j) have been joined."""
+def _merge_groups(group: np.ndarray, i: Tensor, j: Tensor) -> np.ndarray:
+    """Group labels `[u]` after merging the groups of each pair (i, j)."""
     if not len(i):
         return group
     ends = group[i.cpu().numpy()], group[j.cpu().numpy()]
@@ -208,27 +219,27 @@ def _joined(group: np.ndarray, i: Tensor, j: Tensor) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
-class _Pooled:
-    """The closest pairs of a pool, of its different rows."""
+class _PooledPairs:
+    """The closest pairs of the unique rows of a pool."""
 
-    place: Tensor  # [n + m]
-    i: Tensor
-    j: Tensor
-    squared: Tensor
-    edge: float
+    place: Tensor  # [n + m] unique row of each sample
+    i: Tensor  # [pairs]
+    j: Tensor  # [pairs]
+    squared: Tensor  # [pairs] float64, ascending
+    edge: float  # every pair below this squared distance is included
 
 
-def renear(pool: TwoSamplePool, splits: Splits, threshold: float | None) -> tuple[Tensor, Tensor]:
-    """Near pairs among the fakes of each split, and fakes with another near them, float64 `[B]` each.
+def near_duplicates_on_splits(pool: TwoSamplePool, splits: Splits, threshold: float | None) -> tuple[Tensor, Tensor]:
+    """Near-duplicate pairs among the fake samples of each split, and samples in such a pair, float64 `[B]` each.
 
-    NaN where the closest pairs of the pool do not suffice to tell.
+    NaN where the kept closest pairs of the pool do not determine them.
     """
 
-    def make() -> _Pooled:
+    def make() -> _PooledPairs:
         points = UniqueRows.of(pool.features())
         share = (pool.n + pool.m) / max(pool.n, 1)
-        found = _pairs_of(points, int(KEPT * max(1.0, share**2 / 4)))
-        return _Pooled(points.place.cpu(), found[0].cpu(), found[1].cpu(), found[2].cpu(), found[3])
+        found = _closest_pairs(points, int(KEPT_PAIRS * max(1.0, share**2 / 4)))
+        return _PooledPairs(points.place.cpu(), found[0].cpu(), found[1].cpu(), found[2].cpu(), found[3])
 
     closest = once((pool.real, pool.fake), "closest pairs of the pool", make)
     values = [_on_split(closest, side, threshold) for side in splits.side.cpu()]
@@ -236,21 +247,22 @@ def renear(pool: TwoSamplePool, splits: Splits, threshold: float | None) -> tupl
     return counts[:, 0], counts[:, 1]
 
 
-def _on_split(closest: _Pooled, side: Tensor, threshold: float | None) -> tuple[float, float]:
+def _on_split(closest: _PooledPairs, side: Tensor, threshold: float | None) -> tuple[float, float]:
+    """Near-duplicate pairs and samples of one split; `side` is `[n + m]`."""
     rows = int(closest.place.max()) + 1
-    reals, fakes = (torch.bincount(closest.place[side == which], minlength=rows) for which in (REAL, FAKE))
+    real_copies, fake_copies = (torch.bincount(closest.place[side == which], minlength=rows) for which in (REAL, FAKE))
     if threshold is not None:
         limit = threshold**2
-    elif bool((reals > 1).any()):
+    elif bool((real_copies > 1).any()):
         limit = 0.0
     else:
-        both = (reals[closest.i] * reals[closest.j] > 0).nonzero()[:, 0]
-        limit = float(closest.squared[both[0]]) if len(both) else inf
+        real_pairs = (real_copies[closest.i] * real_copies[closest.j] > 0).nonzero()[:, 0]
+        limit = float(closest.squared[real_pairs[0]]) if len(real_pairs) else inf
     if limit > 0 and not limit < closest.edge:
         return float("nan"), float("nan")
     inside = closest.squared <= limit
     i, j = closest.i[inside], closest.j[inside]
-    pairs = (fakes * (fakes - 1)).sum() / 2 + (fakes[i] * fakes[j]).sum()
-    touched = fakes > 1
-    touched[torch.cat([i[fakes[j] > 0], j[fakes[i] > 0]])] = True
-    return float(pairs), float(fakes[touched].sum())
+    pairs = (fake_copies * (fake_copies - 1)).sum() / 2 + (fake_copies[i] * fake_copies[j]).sum()
+    touched = fake_copies > 1
+    touched[torch.cat([i[fake_copies[j] > 0], j[fake_copies[i] > 0]])] = True
+    return float(pairs), float(fake_copies[touched].sum())

@@ -1,8 +1,8 @@
-"""Distances to the closest sample: on many splits of a pool from one pass over its pairs; the chance in their median.
+"""Nearest-neighbour distances on many splits of a pool, and the sampling variance of their median.
 
-A half-sample thins both sets out, so that nearly all closest samples are other ones: its spread is a third too wide, as
-is a delete-one jackknife's. Efron and Stein 1981, doi:10.1214/aos/1176345462, say by how much: the jackknife counts
-what hangs on k samples together k times, and what hangs on two is seen by deleting two.
+The nearest neighbours of a half-sample are nearly all other samples, so its standard deviation is a third too large, as
+is that of a delete-one jackknife. Efron and Stein 1981, doi:10.1214/aos/1176345462, quantify the excess: the jackknife
+counts the variance component of k samples jointly k times; that of two samples is found by deleting two.
 """
 
 from __future__ import annotations
@@ -15,71 +15,72 @@ from divmetrics.arrays.pairs import NeighbourLists, greatest_depth, needed_depth
 from divmetrics.arrays.splits import ABSENT, FAKE, REAL, Pool, Splits
 
 COLUMNS = 16
-"""Columns of the lists that are looked at first: on nearly all splits the closest is among them."""
+"""Columns of the neighbour lists searched first: on nearly all splits the nearest sample is among them."""
 
 
-def closest_of_splits(pool: Pool, splits: Splits, of: int, among: Sequence[int]) -> Iterator[np.ndarray]:
-    """For each split the squared distances of its samples of side `of` to the closest other one of the sides `among`.
+def nearest_on_splits(pool: Pool, splits: Splits, of: int, among: Sequence[int]) -> Iterator[np.ndarray]:
+    """For each split, squared distances of the samples of side `of` to their nearest other sample of the sides `among`.
 
-    Estimates, as lists hold them: exact for copies, else right to about 1e-6. Infinite where there is none.
+    As accurate as neighbour lists: exact for copies, else to about 1e-6. Infinite where there is none.
     """
-    found = neighbour_lists(pool, min(int(needed_depths(pool, splits, 1).max(initial=1)), greatest_depth(pool)))
+    neighbours = neighbour_lists(pool, min(int(needed_depths(pool, splits, 1).max(initial=1)), greatest_depth(pool)))
     for b in range(len(splits)):
-        side = np.append(splits.side[b].cpu().numpy(), np.uint8(ABSENT))  # lists end in a sample that is not there
+        side = np.append(splits.side[b].cpu().numpy(), np.uint8(ABSENT))  # lists are padded with an absent sample
         wanted = np.isin(side, among)
         rows = np.flatnonzero(side == of)
         squared = np.full(len(rows), np.inf)
         left, width = np.arange(len(rows)), COLUMNS
         while len(left):
-            there = wanted[found.index[rows[left], :width]]
-            first = there.argmax(1)
-            seen = there[np.arange(len(left)), first]
-            squared[left[seen]] = found.squared[rows[left[seen]], first[seen]]
-            left = left[~seen] if width < found.index.shape[1] else left[:0]
+            is_wanted = wanted[neighbours.index[rows[left], :width]]
+            first = is_wanted.argmax(1)
+            found = is_wanted[np.arange(len(left)), first]
+            squared[left[found]] = neighbours.squared[rows[left[found]], first[found]]
+            left = left[~found] if width < neighbours.index.shape[1] else left[:0]
             width *= 4
-        yield squared * found.scale
+        yield squared * neighbours.scale
 
 
 def median_variance(pool: Pool, among: Sequence[int]) -> float | None:
-    """Variance of the median over fakes of log10 of their squared distance to the closest other of the sides `among`.
+    """Sampling variance of the median of log10 squared distances of fake samples to the nearest other of `among`.
 
-    That of the share of fakes farther than the median, by what deleting one sample and two samples does to it, over the
-    squared density at the median. None where the distances there are all alike, or too few samples tell.
+    It is the variance of the share of fake samples farther than the median, from deletions of one and of two samples,
+    over the squared density at the median. None where distances at the median are equal, or below 8 fake samples.
     """
-    squared, places = _three(neighbour_lists(pool, 3), pool, among)
+    squared, places = _three_nearest(neighbour_lists(pool, 3), pool, among)
     if pool.m < 8 or not np.isfinite(squared[:, 0]).all():
         return None
-    middle = float(np.median(squared[:, 0]))
+    median = float(np.median(squared[:, 0]))
     density = _density(squared[:, 0])
     if density is None:
         return None
     total, own = pool.n + pool.m, pool.n + np.arange(pool.m)
-    near = (squared < middle).sum(1)  # of the three closest: 0, 1, 2, or more than two
-    # Without a sample more fakes are farther than the median: those that it alone was near, less itself if it was far
-    one = np.bincount(places[near == 1, 0], minlength=total)[:total].astype(float)
-    one[pool.n :] -= (near == 0) - (near == 0).mean()
+    within = (squared < median).sum(1)  # of the three nearest: 0, 1, 2, or more than two
+    # Deleting a sample makes those fake samples farther of which it was the only one within, minus itself if farther
+    one = np.bincount(places[within == 1, 0], minlength=total)[:total].astype(float)
+    one[pool.n :] -= (within == 0) - (within == 0).mean()
     first = sum(float(np.square(part - part.mean()).sum()) for part in (one[: pool.n], one[pool.n :]) if len(part))
-    # Two samples together: both are all that a fake has near it, or the one is a fake and the other all that it has
-    pairs = np.concatenate([places[near == 2, :2], np.stack([places[near == 1, 0], own[near == 1]], 1)])
-    signs = np.repeat([1, -1], [(near == 2).sum(), (near == 1).sum()])
+    # Deleting two: both are the only ones within of a fake sample, or one is a fake sample and the other its only one.
+    # The first kind adds to the share and the second subtracts, but no two samples are of both kinds: being within is
+    # mutual
+    pairs = np.concatenate([places[within == 2, :2], np.stack([places[within == 1, 0], own[within == 1]], 1)])
     _, number = np.unique(np.sort(pairs, 1), axis=0, return_inverse=True)
-    second = float(np.square(np.bincount(number.ravel(), signs)).sum()) if len(pairs) else 0.0
-    # Less all of `second` would count what hangs on three samples 0 times; half of it leaves a little too much
+    second = float(np.square(np.bincount(number.ravel())).sum()) if len(pairs) else 0.0
+    # Subtracting all of `second` would count the component of three samples 0 times; half leaves slightly too much
     return max(first - second / 2, first / 4) / (pool.m * density) ** 2
 
 
-def _three(found: NeighbourLists, pool: Pool, among: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Squared distances `[m, 3]` of each fake to the three closest others of `among`, inf for none; their places."""
+def _three_nearest(neighbours: NeighbourLists, pool: Pool, among: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Squared distances `[m, 3]` of fake samples to the three nearest others of `among`, inf for none; their places."""
     side = np.concatenate([np.full(pool.n, REAL), np.full(pool.m, FAKE), [ABSENT]])
-    index = found.index[pool.n :]
+    index = neighbours.index[pool.n :]
     wanted = np.isin(side, among)[index]
-    order = np.argsort(~wanted, axis=1, kind="stable")[:, :3]  # the wanted ones first, still ascending
-    squared = np.where(wanted, found.squared[pool.n :], np.inf).astype(float)
-    return np.take_along_axis(squared, order, 1) * found.scale, np.take_along_axis(index, order, 1)
+    order = np.argsort(~wanted, axis=1, kind="stable")[:, :3]  # those of `among` first, still ascending
+    squared = np.where(wanted, neighbours.squared[pool.n :], np.inf).astype(float)
+    return np.take_along_axis(squared, order, 1) * neighbours.scale, np.take_along_axis(index, order, 1)
 
 
 def _density(squared: np.ndarray) -> float | None:
-    """Density of log10 of `squared` `[m]` at its median, from quantiles on both sides; None where they are equal."""
+    """Density of log10 `squared` `[m]` at its median, from quantiles on both sides; None where they are equal."""
     reach = len(squared) ** (-1 / 3) / 2
     low, high = np.quantile(squared, [0.5 - reach, 0.5 + reach])
     return 2 * reach / float(np.log10(high / low)) if 0 < low < high else None

@@ -1,4 +1,4 @@
-"""C_T, a rank test for copies of the training set."""
+"""C_T statistic of the data-copying test."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from scipy.special import ndtr
 
 from divmetrics.arrays.splits import HeldOutPool
 from divmetrics.arrays.summaries import Rows
-from divmetrics.metrics.copies._data_copying_test import Cells, cells_of
+from divmetrics.metrics.copies._data_copying_test import DataCopyingTest, data_copying_test
 from divmetrics.records.metric import About, Laws, Measured, Null, UncertaintySpec, Variance, metric
 
 
-def _of_pool(pool: HeldOutPool, options: dict[str, Any]) -> Cells:
-    return cells_of(pool.train, pool.fake, pool.real, **options)
+def _test_of(pool: HeldOutPool, options: dict[str, Any]) -> DataCopyingTest:
+    return data_copying_test(pool.train, pool.fake, pool.real, **options)
 
 
 def _variance(pool: HeldOutPool, **options: Any) -> float | None:
-    return _of_pool(pool, options).variance() or None
+    return _test_of(pool, options).variance() or None
 
 
 def _null(pool: HeldOutPool, **options: Any) -> Null:
-    return Null(0.0, _of_pool(pool, options).null_sd)
+    return Null(0.0, _test_of(pool, options).null_sd)
 
 
 @metric(
@@ -39,26 +39,48 @@ def _null(pool: HeldOutPool, **options: Any) -> Null:
     about=About(
         formula=r"\sum_c \frac{n_c}{n} \frac{U_c - m_c n_c/2}{\sqrt{m_c n_c (m_c + n_c + 1)/12}}, "
         r"\quad U_c = \#\{d(\text{fake}, T) > d(\text{held-out}, T)\}",
-        sees="Fakes that lie nearer to the training set than fresh reals do: copies, exact or not.",
-        blind="Which modes are missing, and copies of few samples among many good fakes. Fakes that shrink towards "
-        "dense regions lie near the training set without copying it, and read as copies.",
-        bias="A z-score: for the same generator it grows with the root of the sample sizes.",
-        cost="The principal axes, k-means, and all pairs in 64 dimensions: O(n d^2 + (m + n) n).",
+        sees="Fake samples that lie nearer to the training set than held-out samples do: exact or approximate copies.",
+        blind="Missing modes, and few copies among many good samples. Samples that shrink towards dense regions lie "
+        "near the training set and are taken for copies.",
+        bias="A z-score: for the same generator it grows with the square root of the sample sizes.",
+        cost="Principal axes, k-means, and all pairs in 64 dimensions: O(n d^2 + (m + n) n).",
     ),
 )
 def c_t(
     real: Rows, fake: Rows, held_out: Rows, *, cells: int = 3, pca: int = 64, smallest: int = 20, seed: int = 0
 ) -> Measured:
-    """Mean z-score of how much farther from the training set fakes are than held-out reals; any sign. Meehan 2020.
+    """Mean z-score of how much farther from the training set fake than held-out samples are; any sign. Meehan 2020.
 
-    Around 0 for a generator that does not copy; far below 0, say -3, for one that does. Higher is better up to 0: far
-    above, fakes are merely off the data. `real` is the training set; its k-means `cells` are compared one by one, on
-    its `pca` principal axes (0: all columns), those of more than `smallest` fakes and held-out reals. Extras: `z`,
-    standard normal where fakes and held-out reals are alike, its `p` for copying, and of each cell its score and share.
-    Raises TooFewSamples where no cell is large enough.
+    About 0 for a generator that does not copy, far below 0 (say -3) for one that does. Higher is better up to 0; far
+    above 0, fake samples are merely far from the data. Distances to the nearest training sample are compared by a
+    Mann-Whitney test in each k-means cell of the training set.
+
+    Args:
+        real: Features of the training set, `[n, d]`.
+        fake: Features of the generated samples, `[m, d]`.
+        held_out: Features of real samples that the generator was not trained on, `[h, d]`.
+        cells: Number of k-means cells, >= 1; 3 by default.
+        pca: Principal axes of the training set to compare on; 64 by default, 0 for all columns.
+        smallest: Cells count if they have more than this number of fake and of held-out samples; >= 1, 20 by default.
+        seed: Seed of the clustering; 0 by default.
+
+    Returns:
+        The mean z-score. Extras: `z`, the value divided by its null standard deviation (standard normal without
+        copying); `p`, its p-value for copying; `scores` and `shares` of the cells.
+
+    Raises:
+        UsageError: An option is out of range.
+        TooFewSamples: Fewer training samples than cells, or no cell is large enough.
+        FeatureError: The sets have different numbers of columns.
+
+    Example:
+        >>> import divmetrics as dm
+        >>> train, held_out = [[float(i)] for i in range(40)], [[i + 0.5] for i in range(40)]
+        >>> round(dm.metrics.c_t(train, train, held_out, cells=1), 2)  # all fake samples are copies
+        -8.89
     """
-    found = cells_of(real, fake, held_out, cells=cells, pca=pca, smallest=smallest, seed=seed)
-    value = float(found.shares @ found.scores)
-    z = value / found.null_sd
-    extras = {"z": z, "p": float(ndtr(z)), "scores": found.scores.tolist(), "shares": found.shares.tolist()}
+    test = data_copying_test(real, fake, held_out, cells=cells, pca=pca, smallest=smallest, seed=seed)
+    value = float(test.shares @ test.scores)
+    z = value / test.null_sd
+    extras = {"z": z, "p": float(ndtr(z)), "scores": test.scores.tolist(), "shares": test.shares.tolist()}
     return Measured(value, extras=extras)

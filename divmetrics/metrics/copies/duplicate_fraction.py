@@ -1,4 +1,4 @@
-"""Share of fakes that are nearly the same as another one."""
+"""Duplicate fraction: share of fake samples with a near-duplicate among the fake samples."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ from torch import Tensor
 
 from divmetrics.arrays.splits import FAKE, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
-from divmetrics.metrics.copies._near_duplicates import RANK, near, renear
+from divmetrics.metrics.copies._near_duplicates import RANK, near_duplicates, near_duplicates_on_splits
 from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 
 def _resample(pool: TwoSamplePool, splits: Splits, *, threshold: float | None) -> Tensor:
-    _, touched = renear(pool, splits, threshold)
-    return touched / (splits.side == FAKE).sum(1)
+    _, duplicated = near_duplicates_on_splits(pool, splits, threshold)
+    return duplicated / (splits.side == FAKE).sum(1)
 
 
 def _variance(pool: TwoSamplePool, *, threshold: float | None) -> float:
-    """The smaller of two estimates that are both too large where the other is right, and the chance of the limit.
+    """Sampling variance: the smaller of two estimates for a fixed threshold, plus that due to the threshold.
 
-    Delete-one jackknife: without a sample, it and those near to no other no longer count. It is twice too large where
-    duplicates are rare pairs (Efron and Stein 1981). Compound Poisson: groups come independently, given their total
-    size; too large where a few groups hold many. The limit, as a count of pairs of reals, is a first arrival, of
-    standard deviation one pair.
+    The delete-one jackknife (without a sample, it and its dependants no longer count) is twice too large where
+    duplicates are rare pairs (Efron and Stein 1981). The compound Poisson estimate (groups occur independently, given
+    their total size) is too large where a few groups hold most samples. The threshold is the first arrival of a process
+    of real pairs, with a standard deviation of one pair.
     """
-    found, m = near(pool.real, pool.fake, threshold), pool.m
-    loss = (found.degree > 0).double() + found.leaning
-    sizes = torch.bincount(found.group).double()
+    near, m = near_duplicates(pool.real, pool.fake, threshold), pool.m
+    loss = (near.degree > 0).double() + near.dependants
+    sizes = torch.bincount(near.group).double()
     grouped = float((sizes[sizes > 1] ** 2).sum())
     counting = min(float(loss.var()) * m, grouped - grouped**2 / float((sizes**2).sum()))
     slope = 0.0
-    if found.further is not None:
-        slope = int((found.further > 0).sum() - (found.degree > 0).sum()) / (RANK - 1)
-    return (max(counting, 4.0) + slope**2) / m**2  # never less than if one pair were expected
+    if near.degree_at_rank is not None:
+        slope = int((near.degree_at_rank > 0).sum() - (near.degree > 0).sum()) / (RANK - 1)
+    return (max(counting, 4.0) + slope**2) / m**2  # at least that of one expected pair
 
 
 @metric(
@@ -46,31 +46,49 @@ def _variance(pool: TwoSamplePool, *, threshold: float | None) -> float:
     uncertainty=UncertaintySpec(variance=Variance("jackknife and compound Poisson", _variance), resample=_resample),
     about=About(
         formula=r"\frac1m \#\{i : \exists j \ne i : \|y_i - y_j\| \le t\},\quad t = \min_{i<j} \|x_i - x_j\|",
-        sees="Samples that come again and again, and which they are.",
-        blind="Missing modes, as long as what is left is varied; copies of training samples that come once.",
-        bias="Grows with m: the more samples, the more of the same few come twice. Compare at equal sizes.",
-        cost="O((n^2 + m^2) d), shared with birthday_support.",
+        sees="Repeated samples, and which they are.",
+        blind="Missing modes, if the remaining samples are diverse; copies of training samples that occur once.",
+        bias="Grows with m: of the same few outputs, more occur twice in a larger sample. Compare at equal sizes.",
+        cost="O((n^2 + m^2) d), shared with `birthday_support`.",
     ),
     equal_n=True,
 )
 def duplicate_fraction(real: Rows, fake: Rows, *, threshold: float | None = None) -> Measured:
-    """Share of fakes with another fake no farther than the closest two reals; in [0, 1], lower is better.
+    """Share of fake samples that have a near-duplicate among the fake samples; in [0, 1], lower is better.
 
-    After Arora and Zhang 2017. `threshold` gives the distance instead, in feature units. Per fake: `duplicate_group`,
-    the number of its connected group of near-duplicates, None where it has none. Extras: `groups`, `largest`,
-    `exact`, the share of fakes that equal another, and `threshold`.
-    Raises TooFewSamples below two rows a side, UsageError on a negative threshold.
+    After Arora and Zhang 2017. Near-duplicates are no farther apart than the closest pair of real samples.
+
+    Args:
+        real: Features of the real samples, `[n, d]`.
+        fake: Features of the generated samples, `[m, d]`.
+        threshold: Distance up to which two samples are near-duplicates, >= 0, in feature units; None (the default) for
+            the distance of the closest pair of real samples.
+
+    Returns:
+        The share. Per fake sample: `duplicate_group`, the number of its connected group of near-duplicates, None
+        without any. Extras: `groups`, their number; `largest`, the size of the largest; `exact`, the share of fake
+        samples that equal another; `threshold`.
+
+    Raises:
+        UsageError: `threshold` is negative.
+        TooFewSamples: Fewer than two samples on a side.
+        FeatureError: The two sides have different numbers of columns.
+
+    Example:
+        >>> import divmetrics as dm
+        >>> dm.metrics.duplicate_fraction([[0.0], [1.0], [3.0]], [[0.0], [0.2], [5.0], [9.0]])
+        0.5
     """
-    found = near(real, fake, threshold)
-    members = found.degree > 0
-    numbers, place, sizes = torch.unique(found.group[members], return_inverse=True, return_counts=True)
+    near = near_duplicates(real, fake, threshold)
+    members = near.degree > 0
+    numbers, place, sizes = torch.unique(near.group[members], return_inverse=True, return_counts=True)
     column: list[int | None] = [None] * fake.n
     for sample, number in zip(members.nonzero()[:, 0].tolist(), place.tolist(), strict=True):
         column[sample] = number
     extras = {
         "groups": len(numbers),
         "largest": int(sizes.max()) if len(sizes) else 0,
-        "exact": float((found.copies > 1).double().mean()),
-        "threshold": found.limit,
+        "exact": float((near.copies > 1).double().mean()),
+        "threshold": near.threshold,
     }
     return Measured(float(members.double().mean()), fake={"duplicate_group": column}, extras=extras)
