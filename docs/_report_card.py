@@ -27,10 +27,10 @@ def page() -> str:
     """The whole report card."""
     found = validation()
     parts = [
-        "# The report card of the metrics\n\n`divmetrics validate` puts the metrics themselves on trial, on samples "
-        "whose truth is known; `--quick` takes minutes, and a run that was stopped goes on. A metric of your own, once "
-        "it is [registered](plugins.md), is judged with `-m its_name`. Five levels of each sanity case are read, ends "
-        "and middle among them; `--levels N` reads another odd number, and `--levels 51` all that the recipe has. "
+        "# The report card of the metrics\n\n`divmetrics validate` measures the metrics on samples with known ground "
+        "truth; `--quick` takes minutes, and a run that was stopped goes on. A metric of your own, once it is "
+        "[registered](plugins.md), is validated with `-m its_name`. Five levels of each sanity case are run, both ends "
+        "and the middle among them; `--levels N` runs another odd number, and `--levels 51` all that the check has. "
         "This page is made from "
         "`benchmarks/results/validation.json`, which `divmetrics validate --json` writes again. " + _stands_on(found),
         "## What each metric sees\n\n" + _legend() + "\n\n" + _matrix(found),

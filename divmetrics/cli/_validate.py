@@ -11,9 +11,9 @@ from divmetrics.cli._output import check_outputs, deliver
 from divmetrics.errors import UsageError
 
 
-@click.command(short_help="Put the metrics themselves on trial: a report card.")
+@click.command(short_help="Validate the metrics: a report card of each.")
 @click.option(
-    "--suite", default="all", show_default=True, metavar="sanity|ladders|calibration|all", help="What to put them to."
+    "--suite", default="all", show_default=True, metavar="sanity|ladders|calibration|all", help="What to run."
 )
 @click.option("--quick", is_flag=True, help="Few metrics, levels and repeats: three minutes on two cores.")
 @click.option("-m", "--metrics", metavar="NAME,...", help="Metrics or a preset.  [default: full; quick: default]")
@@ -39,22 +39,22 @@ def validate(
     fresh: bool,
     quiet: bool,
 ) -> None:
-    """Put the metrics themselves on trial, on samples whose truth is known.
+    """Validate the metrics on samples with known ground truth.
 
-    Sanity: recipes of which it is known what a metric must do. Ladders: generators of the zoo that collapse step by
-    step, and (not with --quick) its trained models, held against the oracle; controls where fidelity alone fails.
-    Calibration: false alarms of nulls.
+    Sanity: samples on which the correct response of a metric is known. Ladders: generators of the zoo that collapse
+    step by step, and (not with --quick) its trained models, compared with the oracle; controls where only fidelity
+    fails. Calibration: false-alarm rates of the p-values.
     """
     check_outputs(json_path, md_path)
     from divmetrics.report import validated
-    from divmetrics.validation import trial
+    from divmetrics.validation import suites
     from divmetrics.validation.running import Runner
 
     runner = Runner.of(folder, workers, fresh=fresh, progress=not quiet)
-    size = trial.QUICK if quick else trial.FULL
+    size = suites.QUICK if quick else suites.FULL
     if levels is not None:
         if suite in ("ladders", "calibration"):
             raise UsageError(f"levels are those of the suite sanity, and only {suite} runs; leave --levels out.")
         size = replace(size, levels=levels)
-    found = trial.validate(suite, size, metrics, runner).to_json()
+    found = suites.validate(suite, size, metrics, runner).to_json()
     deliver(validated.validation_page(found), found, json_path, md_path)

@@ -1,1 +1,1 @@
-"""Metrics on trial: sanity checks, ladders of known collapse, calibration, and the report card that follows."""
+"""Validate the metrics on samples with known ground truth: sanity checks, ladders, calibration, report cards."""

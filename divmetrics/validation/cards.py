@@ -1,4 +1,4 @@
-"""The report card: what each metric sees, what it is blind to, and one sentence that follows from the numbers."""
+"""Report cards: which faults each metric detects, which it misses, and a sentence that sums it up."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from divmetrics.validation.ladders import CLEAR, COLUMNS, CONTROLS
 from divmetrics.validation.records import CalibrationRow, Card, LadderRow, SanityRow
 
 DUTIES = {"diversity": "AC", "fidelity": "EF", "distance": "ABC", "copies": "G"}
-"""Role -> columns that a metric of this role must not be blind to."""
+"""Role -> kinds of fault that a metric of this role must detect."""
 COUNTED = "A"
-"""Duties of diversity that reads classes alone."""
+"""The same for a diversity metric that reads classes only."""
 Columns = dict[str, list[str]]
 
 
-def cards(
+def report_cards(
     metrics: Sequence[str],
     sanity: Sequence[SanityRow],
     ladders: Sequence[LadderRow],
     calibration: Sequence[CalibrationRow],
 ) -> tuple[Card, ...]:
-    """A card for each metric of which anything was measured."""
+    """A card for each metric that any suite measured."""
     made = []
     for name in metrics:
         own = [row for row in sanity if row.metric == name]
@@ -36,8 +36,8 @@ def cards(
 def _card(name: str, own: list[SanityRow], steps: list[LadderRow], nulls: list[CalibrationRow]) -> Card:
     role, reactions = METRICS[name].role, _reactions(steps)
     flags = (*_failed_duties(METRICS[name], reactions), *_faults(own), *_loose_nulls(nulls))
-    judged = [row for row in own if row.property is not None]
-    passed = [row for row in judged if row.property != "fail" and row.bounds is not False]
+    decided = [row for row in own if row.property is not None]
+    passed = [row for row in decided if row.property != "fail" and row.bounds is not False]
     return Card(
         metric=name,
         role=role,
@@ -46,13 +46,13 @@ def _card(name: str, own: list[SanityRow], steps: list[LadderRow], nulls: list[C
         blind_to=_words(reactions["blind"]),
         misled_by=_words(reactions["misled"]),
         flags=flags,
-        sanity=(len(passed), len(judged)) if judged else None,
+        sanity=(len(passed), len(decided)) if decided else None,
         text=_sentence(role, reactions, steps, flags),
     )
 
 
 def _reactions(steps: Sequence[LadderRow]) -> Columns:
-    """Reaction -> columns: what happens on most ladders of a column; `partly` where some are seen and others not."""
+    """Reaction -> kinds of fault, by the reaction on most ladders of a kind; `partly` where only some are detected."""
     found: Columns = {"sees": [], "partly": [], "blind": [], "misled": []}
     for letter in COLUMNS:
         kinds = [row.reaction for row in steps if row.column == letter]
@@ -88,7 +88,7 @@ def _loose_nulls(nulls: Sequence[CalibrationRow]) -> list[str]:
 
 
 def _sentence(role: str, reactions: Columns, steps: Sequence[LadderRow], flags: Sequence[str]) -> str:
-    """`trust it for ..., do not trust it for ...`; of what was measured alone."""
+    """`trust it for ..., do not trust it for ...`, from what was measured only."""
     if not steps:
         return f"beware: {_listed(flags)}." if flags else "no ladder was run."
     trusted = [f"{COLUMNS[letter]}{_from(letter, steps)}" for letter in reactions["sees"]]
@@ -104,7 +104,7 @@ def _sentence(role: str, reactions: Columns, steps: Sequence[LadderRow], flags: 
 
 
 def _from(letter: str, steps: Sequence[LadderRow]) -> str:
-    """The mean severity from which on it is seen, where severity is a share."""
+    """The mean severity from which on a fault is detected, where severity is a share."""
     found = [r.smallest_detectable for r in steps if r.column == letter and r.smallest_detectable is not None]
     return f" (from {sum(found) / len(found):.2f})" if found and letter not in CONTROLS else ""
 

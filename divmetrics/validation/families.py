@@ -1,7 +1,7 @@
-"""Trained models as ladders: those of one target, of one family where there are enough, are the rungs of one ladder.
+"""Ladders of trained models: all models of one target, or of one family of models where there are enough.
 
-What a recipe was meant to break says nothing of what came of it, so the rungs are in the order of the severity that
-the oracle measures on samples of the models.
+How a model was trained does not tell how badly it collapsed, so the rungs are ordered by the severity that the oracle
+measures on samples of the models.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from collections.abc import Iterable
 from divmetrics.records.generator import ZOO, ZooModel
 
 LEAST = 5
-"""Models of a ladder at least; a tau over fewer is chance."""
+"""Models of a ladder at least; Kendall's tau over fewer means nothing."""
 ENOUGH = 0.02
-"""Least share of samples of high quality; with fewer the oracle has next to nothing to measure severity on."""
+"""Least share of high-quality samples; with fewer the oracle has too few samples to measure severity on."""
 
 
-def trained() -> list[ZooModel]:
-    """The entries of the zoo that were trained and have no level to turn, those in no ladder left out."""
+def trained_models() -> list[ZooModel]:
+    """The trained entries of the zoo without levels that are part of a ladder."""
     ladders = families(model for model in ZOO if model.checkpoint is not None and not model.levels)
     return [model for members in ladders.values() for model in members]
 
@@ -26,8 +26,9 @@ def trained() -> list[ZooModel]:
 def families(models: Iterable[ZooModel]) -> dict[str, list[ZooModel]]:
     """Name of a ladder -> its models.
 
-    A target is split by family where two families or more have `LEAST` models, and what is left of it is one ladder
-    more; else all its models are one ladder. A ladder of fewer than `LEAST` models is none.
+    The models of a target are split by family where at least two families have `LEAST` models, and the remaining ones
+    form one more ladder; else all models of the target are one ladder. Ladders of fewer than `LEAST` models are left
+    out.
     """
     targets: dict[str, dict[str, list[ZooModel]]] = {}
     for model in models:
@@ -42,8 +43,8 @@ def families(models: Iterable[ZooModel]) -> dict[str, list[ZooModel]]:
     return {name: members for name, members in found.items() if len(members) >= LEAST}
 
 
-def weights(model: ZooModel) -> tuple[str, ...]:
-    """What marks the weights of a trained model, so that others are other cells; empty for one that was not trained."""
+def weights_digest(model: ZooModel) -> tuple[str, ...]:
+    """Digest of a trained model's weights, so that other weights make another job; empty if it was not trained."""
     if model.checkpoint is None:
         return ()
     return (hashlib.sha256(model.checkpoint.read_bytes()).hexdigest()[:12],)

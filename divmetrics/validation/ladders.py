@@ -1,4 +1,4 @@
-"""The ladders: as a generator gets worse in a known way, step by step, what does each metric say?"""
+"""The ladders suite: the response of each metric as a generator gets worse, step by step, in a known way."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from scipy import stats
 
 from divmetrics.records.generator import ZOO, ZooModel
 from divmetrics.records.metric import METRICS, Metric
-from divmetrics.validation.cells import side, values
-from divmetrics.validation.families import ENOUGH, families, weights
+from divmetrics.validation.families import ENOUGH, families, weights_digest
+from divmetrics.validation.measuring import measure_all, sample_set
 from divmetrics.validation.records import LadderRow, Rung
-from divmetrics.validation.running import Key, Outcome, grouped, seed_of
+from divmetrics.validation.running import Job, JobResult, grouped, seed_of
 from divmetrics.zoo.oracle import measure_samples
 from divmetrics.zoo.record import measure, recorded
 from divmetrics.zoo.targets import target
@@ -31,7 +31,7 @@ COLUMNS = {
     "G": "copies of the training set",
     "H": "a shift of everything",
 }
-"""Columns of the matrix of expected responses: what can be wrong with a generator."""
+"""Kinds of fault that a generator can have, by the letter of their column in the matrix of expected responses."""
 KNOBS = {
     "drop": "A",
     "thin": "A",
@@ -46,95 +46,99 @@ KNOBS = {
     "memorise": "G",
     "shift": "H",
 }
-"""Knob of the zoo -> its column. Mixed ensembles are in none: they have all modes, in slightly wrong shares."""
+"""Knob of the zoo -> its kind of fault. Mixed ensembles have none: all modes are there, in slightly wrong shares."""
 CONTROLS = "EFH"
-"""Columns in which fidelity fails and nothing is lost."""
+"""Kinds in which fidelity fails and no diversity is lost."""
 BY_LEVEL = CONTROLS + "G"
-"""Columns whose severity is the level itself: for the oracle nothing is lost."""
+"""Kinds whose severity is the level itself, because the oracle sees no loss."""
 COPIED = 500
-"""Size of the training set that `memorise` copies; the reals of its ladder are that set, so all ladders have it."""
+"""Size of the training set that `memorise` copies; it is also the real sample set of that ladder."""
 HEALTHY = 20
-"""Healthy controls of each target."""
+"""Healthy controls of each target: fresh samples of the target itself."""
 FALSE_ALARMS = 0.01
 SKEWED = 1e-3
-"""Least control over the mean of controls from which on logarithms are taken."""
+"""Logarithms are taken where the least control is at least this share of the mean of the controls."""
 CLEAR, MONOTONE = 0.5, 0.3
-"""Share of alarms on a rung, and Kendall's tau over the ladder, from which on a metric is said to see it."""
+"""Share of alarms on a rung, and Kendall's tau over the ladder, from which on a metric detects it."""
 CONTROL, TRAINED = "healthy", "trained"
-"""In the key of a cell in place of a level: a draw of the target itself, and one of a trained model as it is."""
+"""In a job, in place of a level: samples of the target itself, and samples of a trained model."""
 
 
 @dataclass(frozen=True)
 class Ladder:
-    """Cells that are judged together."""
+    """The jobs of one ladder."""
 
     name: str
     target: str
     column: str | None
-    rungs: tuple[tuple[Key, ...], ...]
-    """Cells of each level, or of each trained model; in no order yet."""
+    rungs: tuple[tuple[Job, ...], ...]
+    """Jobs of each level, or of each trained model; not ordered by severity yet."""
     trained: bool = False
 
 
 def column(model: ZooModel) -> str | None:
-    """The column of a ladder; None for one that is in none of them."""
+    """The kind of fault of a ladder; None where it has none of its own."""
     return KNOBS.get(model.name.removeprefix(f"{model.target}-"))
 
 
 def chosen(targets: Sequence[str], *, others: bool = False) -> list[ZooModel]:
-    """The ladders of the zoo on `targets`; with `others` also those on other targets that are no plain knobs."""
+    """The entries of the zoo with levels on `targets`; with `others` also models other than knobs on any target."""
     graded = [model for model in ZOO if len(model.levels) > 1]
     return [model for model in graded if model.target in targets or (others and model.family != "oracle")]
 
 
-def cells(models: Iterable[ZooModel], n: int, rungs: int, repeats: int, healthy: int) -> list[Key]:
-    """(entry, n, level, repeat) of all ladders, and for each target (target, n, "healthy", seed).
+def jobs(models: Iterable[ZooModel], n: int, rungs: int, repeats: int, healthy: int) -> list[Job]:
+    """All jobs: (entry, n, level, repeat) of the ladders, and (target, n, "healthy", seed) of their controls.
 
-    A model without levels stands as it is: (entry, n, "trained", repeat, digest of its weights).
+    For a model without levels: (entry, n, "trained", repeat, digest of its weights).
     """
     models = list(models)
     controls = [(name, n, CONTROL, seed) for name in dict.fromkeys(m.target for m in models) for seed in range(healthy)]
-    steps: list[Key] = []
+    steps: list[Job] = []
     for model in models:
-        levels: list[float | str] = [*_some(model.levels, rungs)] or [TRAINED]
-        mark = weights(model)
+        levels: list[float | str] = [*_evenly_spaced(model.levels, rungs)] or [TRAINED]
+        mark = weights_digest(model)
         steps += [(model.name, n, level, repeat, *mark) for level, repeat in product(levels, range(repeats))]
     return [*controls, *steps]
 
 
-def compute(cell: Key, metrics: Sequence[str]) -> Outcome:
-    """One draw of a ladder or of a healthy control: the metrics on it, and what the oracle says.
+def run_job(job: Job, metrics: Sequence[str]) -> JobResult:
+    """The metrics, and the severity by the oracle, on samples of one rung or of a healthy control.
 
-    Of a trained model the oracle judges many more samples than `n`, since few of them may lie in a mode.
+    For a trained model the oracle takes many more samples than `n`, because few of them may lie in a mode.
     """
-    name, n, level = str(cell[0]), int(cell[1]), cell[2]
+    name, n, level = str(job[0]), int(job[1]), job[2]
     model = ZOO[name]
     owner = target(model.target)
-    seeds = seed_of(*cell)
+    seeds = seed_of(*job)
     rng = np.random.default_rng(seeds)
     copies = COPIED if column(model) == "G" else 0 if level == TRAINED else model.copied
     real = owner.training_set(copies)[0] if copies else owner.sample(n, rng)[0]
     options = {} if level in (CONTROL, TRAINED) else {"level": float(level)}
     fake = model.function(n, seeds[0] % 2**31, **options)
-    held_out = side("held_out", owner.sample(n, rng)[0], owner)
-    found = values(
-        metrics, side("real", real, owner), side("fake", fake, owner, strict=True), held_out, seed=seeds[1] % 2**31
+    held_out = sample_set("held_out", owner.sample(n, rng)[0], owner)
+    found = measure_all(
+        metrics,
+        sample_set("real", real, owner),
+        sample_set("fake", fake, owner, strict=True),
+        held_out,
+        seed=seeds[1] % 2**31,
     )
     recording = recorded(model) or measure(model).to_json() if level == TRAINED else None
     truth: Mapping[str, Any] = recording or measure_samples(owner, fake).to_json()
-    return Outcome(found, {name: float(truth[name]) for name in ("severity", "high_quality")})
+    return JobResult(found, {name: float(truth[name]) for name in ("severity", "high_quality")})
 
 
-def judge(outcomes: Mapping[Key, Outcome], metrics: Sequence[str]) -> list[LadderRow]:
-    """A row for each ladder and metric that can be measured on it."""
-    healthy = {str(key[0]): cells for key, cells in grouped(outcomes, 3).items() if key[2] == CONTROL}
-    found = _ladders(outcomes)
+def summarise(results: Mapping[Job, JobResult], metrics: Sequence[str]) -> list[LadderRow]:
+    """The response of each metric on each ladder that it can be measured on."""
+    healthy = {str(key[0]): jobs for key, jobs in grouped(results, 3).items() if key[2] == CONTROL}
+    found = _ladders(results)
     rows = []
     for metric in (METRICS[name] for name in metrics):
         reactions = {}
         for ladder in found:
-            controls = _badness(metric, healthy[ladder.target], outcomes)
-            rungs = _rungs(ladder, metric, outcomes, controls)
+            controls = _badness(metric, healthy[ladder.target], results)
+            rungs = _rungs(ladder, metric, results, controls)
             if rungs:
                 reactions[ladder.name] = rungs
         false = _false_reactions(found, reactions)
@@ -142,15 +146,15 @@ def judge(outcomes: Mapping[Key, Outcome], metrics: Sequence[str]) -> list[Ladde
     return rows
 
 
-def _ladders(outcomes: Mapping[Key, Outcome]) -> list[Ladder]:
-    """The ladders of knobs, and those of the trained models that the oracle can judge."""
-    steps: dict[str, list[tuple[Key, ...]]] = {}
+def _ladders(results: Mapping[Job, JobResult]) -> list[Ladder]:
+    """The ladders of knobs, and those of trained models with enough samples of high quality."""
+    steps: dict[str, list[tuple[Job, ...]]] = {}
     models: list[ZooModel] = []
-    for (name, _, level), cells in grouped(outcomes, 3).items():
-        if level == TRAINED and np.mean([outcomes[cell].facts["high_quality"] for cell in cells]) >= ENOUGH:
+    for (name, _, level), jobs in grouped(results, 3).items():
+        if level == TRAINED and np.mean([results[job].facts["high_quality"] for job in jobs]) >= ENOUGH:
             models.append(ZOO[str(name)])
         if level != CONTROL:
-            steps.setdefault(str(name), []).append(tuple(cells))
+            steps.setdefault(str(name), []).append(tuple(jobs))
     graded = [
         Ladder(name, ZOO[name].target, column(ZOO[name]), tuple(rungs))
         for name, rungs in steps.items()
@@ -163,22 +167,22 @@ def _ladders(outcomes: Mapping[Key, Outcome]) -> list[Ladder]:
     return graded + grown
 
 
-def _some(levels: Sequence[float], most: int) -> list[float]:
+def _evenly_spaced(levels: Sequence[float], most: int) -> list[float]:
     places = np.unique(np.round(np.linspace(0, len(levels) - 1, min(most, len(levels)))).astype(int))
     return [float(levels[place]) for place in places]
 
 
-def _badness(metric: Metric, cells: Sequence[Key], outcomes: Mapping[Key, Outcome]) -> np.ndarray:
-    """The metric on each cell where it could be measured, turned so that higher is worse."""
-    found = [outcomes[cell].found[metric.name][0] for cell in cells]
+def _badness(metric: Metric, jobs: Sequence[Job], results: Mapping[Job, JobResult]) -> np.ndarray:
+    """The metric on each job where it could be measured, its sign chosen so that higher is worse."""
+    found = [results[job].values[metric.name][0] for job in jobs]
     kept = np.array([value for value in found if value is not None])
     return -kept if metric.better == "higher" else kept
 
 
 def _limits(metric: Metric, controls: np.ndarray) -> tuple[float, float]:
-    """Band that one more healthy sample leaves to each side in 1 % of cases: Student's prediction interval.
+    """Student's prediction interval for one more healthy control, left on either side in 1 % of cases.
 
-    Of logarithms for a positive metric without an upper end, whose chance is skewed.
+    It is computed on logarithms for a positive metric without an upper bound, whose distribution is skewed.
     """
     sizes = np.abs(controls)
     if metric.range[0] >= 0 and metric.range[1] == inf and sizes.min() > SKEWED * sizes.mean():
@@ -195,17 +199,17 @@ def _band(controls: np.ndarray) -> tuple[float, float]:
     return float(controls.mean()) - reach, float(controls.mean()) + reach
 
 
-def _rungs(ladder: Ladder, metric: Metric, outcomes: Mapping[Key, Outcome], controls: np.ndarray) -> list[Rung]:
-    """The rungs by rising severity; none where the metric, or its healthy spread, could not be measured."""
+def _rungs(ladder: Ladder, metric: Metric, results: Mapping[Job, JobResult], controls: np.ndarray) -> list[Rung]:
+    """The rungs by rising severity; empty where the metric could not be measured, or on fewer than three controls."""
     if len(controls) < 3:
         return []
     low, high = _limits(metric, controls)
     found = []
     for members in ladder.rungs:
-        bad = _badness(metric, members, outcomes)
+        bad = _badness(metric, members, results)
         if len(bad) == 0:
             continue
-        lost = float(np.mean([outcomes[cell].facts["severity"] for cell in members]))
+        lost = float(np.mean([results[job].facts["severity"] for job in members]))
         severity = float(members[0][2]) if (ladder.column or "A") in BY_LEVEL else lost
         value = float(bad.mean()) * (-1 if metric.better == "higher" else 1)
         found.append(Rung(severity, value, float((bad > high).mean()), float((bad < low).mean())))
@@ -240,7 +244,7 @@ def _row(ladder: Ladder, metric: Metric, rungs: Sequence[Rung], false_reactions:
 
 
 def _detected(rungs: Sequence[Rung]) -> float | None:
-    """Least severity from which on most samples of each rung alarm."""
+    """Least severity from which on most sample sets of every rung raise an alarm."""
     found = None
     for rung in reversed(rungs):
         if rung.alarms <= CLEAR:
@@ -250,7 +254,7 @@ def _detected(rungs: Sequence[Rung]) -> float | None:
 
 
 def _false_reactions(ladders: Sequence[Ladder], reactions: Mapping[str, Sequence[Rung]]) -> dict[str, float]:
-    """Target -> share of alarms over the rungs of its controls, the mildest of each, which is healthy, left out."""
+    """Target -> share of alarms on its fidelity-only ladders, without the mildest rung of each, which is healthy."""
     alarms: dict[str, list[float]] = {}
     for ladder in ladders:
         if (ladder.column or " ") in CONTROLS:

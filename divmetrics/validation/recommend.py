@@ -1,4 +1,4 @@
-"""Which few metrics see everything: the smallest set that answers for each column of the matrix."""
+"""The smallest set of metrics that together detect every kind of fault."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from divmetrics.validation.ladders import CLEAR, COLUMNS
 from divmetrics.validation.records import LadderRow
 
 ANSWERS = {"diversity": "ABCD", "fidelity": "EFH", "copies": "G", "distance": ""}
-"""Role -> columns that it may answer for. A distance sees much and cannot say what it saw; diversity that falls with
-noise says nothing of noise."""
+"""Role -> kinds of fault that a metric of this role counts for. A distance reacts to most faults and cannot tell them
+apart; a diversity metric that falls with noise does not measure noise."""
 MOST = 6
-"""Members at most."""
+"""Metrics in a set at most."""
 
 
 def seen(rows: Sequence[LadderRow]) -> dict[str, dict[str, float]]:
-    """Metric -> column -> mean smallest detectable severity, for the columns on most of whose ladders it reacts."""
+    """Metric -> kind of fault -> mean smallest detectable severity, for kinds that it detects on most ladders."""
     found: dict[str, dict[str, float]] = {}
     for metric in dict.fromkeys(row.metric for row in rows):
         for letter in COLUMNS:
@@ -31,17 +31,18 @@ def seen(rows: Sequence[LadderRow]) -> dict[str, dict[str, float]]:
 
 
 def everywhere(metric: Metric) -> bool:
-    """Whether it can be measured on any two sets of samples: from features, no classes, no third side."""
+    """Whether the metric needs features only: no classes and no held-out samples."""
     return metric.held_out is None and all("pooled" in need.layers for need in metric.needs.values())
 
 
 def smallest(
     rows: Sequence[LadderRow], allowed: Callable[[Metric], bool] = everywhere, keep: Sequence[str] = ()
 ) -> tuple[str, ...]:
-    """The fewest metrics, `keep` among them, so that each column is seen by one whose role answers for it.
+    """The fewest metrics, `keep` among them, that together detect every kind of fault that any allowed metric detects.
 
-    Of several such sets the one whose members least often take the worse for the better; then the one that detects the
-    mildest faults. Columns that no allowed metric sees are left out of the demand; `uncovered` names them.
+    A metric counts for the kinds of its role only. Of several such sets the one is chosen whose members least often
+    improve as the samples get worse; then the one that detects the mildest faults. `uncovered` names the kinds that no
+    metric detects.
     """
     wrong = _misled(rows)
     table = {name: columns for name, columns in seen(rows).items() if allowed(METRICS[name])}
@@ -63,16 +64,17 @@ def smallest(
 
 
 def sharper(rows: Sequence[LadderRow], base: Sequence[str]) -> tuple[str, ...]:
-    """Metrics that want classes or a third side and detect a milder fault than `base`: the fewest that are the best.
+    """The fewest metrics that need classes or held-out samples and detect milder faults than `base` does.
 
-    The best of each column, that is; several may be. They cost a preset nothing where what they want is not there.
+    For each kind of fault the best such metric is among them. In a preset they are skipped where classes or held-out
+    samples are missing.
     """
     table = seen(rows)
     best: list[set[str]] = []
     for letter in COLUMNS:
         able = {name: columns[letter] for name, columns in table.items() if letter in _answers(name, columns)}
         least = min((able[name] for name in base if name in able), default=inf)
-        extra = {n: v for n, v in able.items() if not everywhere(METRICS[n]) and not _wants_pixels(n) and v < least}
+        extra = {n: v for n, v in able.items() if not everywhere(METRICS[n]) and not _needs_pixels(n) and v < least}
         if extra:
             best.append({name for name, value in extra.items() if value == min(extra.values())})
     names = sorted(set().union(*best))
@@ -80,12 +82,13 @@ def sharper(rows: Sequence[LadderRow], base: Sequence[str]) -> tuple[str, ...]:
     return next(chosen for chosen in sizes if all(ties & set(chosen) for ties in best))
 
 
-def _wants_pixels(name: str) -> bool:
+def _needs_pixels(name: str) -> bool:
+    """Whether the metric reads pixels only."""
     return METRICS[name].fake.layers == ("pixels",)
 
 
 def uncovered(rows: Sequence[LadderRow], names: Sequence[str]) -> tuple[str, ...]:
-    """Columns among the ladders that none of `names` answers for."""
+    """Kinds of fault among the ladders that none of `names` detects."""
     table = seen(rows)
     there = [letter for letter in COLUMNS if any(row.column == letter for row in rows)]
     answered = set().union(*(_answers(name, table.get(name, {})) for name in names)) if names else set()
@@ -93,11 +96,12 @@ def uncovered(rows: Sequence[LadderRow], names: Sequence[str]) -> tuple[str, ...
 
 
 def _answers(name: str, columns: dict[str, float]) -> set[str]:
+    """The kinds among `columns` that count for the metric's role."""
     return set(columns) & set(ANSWERS[METRICS[name].role])
 
 
 def _misled(rows: Sequence[LadderRow]) -> dict[str, int]:
-    """Metric -> number of columns on most of whose ladders it gets better."""
+    """Metric -> number of kinds of fault under which it improves on most ladders."""
     found: dict[str, int] = {}
     for metric in dict.fromkeys(row.metric for row in rows):
         for letter in COLUMNS:
@@ -107,7 +111,7 @@ def _misled(rows: Sequence[LadderRow]) -> dict[str, int]:
 
 
 def _mildest(names: Iterable[str], answers: dict[str, set[str]], table: dict[str, dict[str, float]]) -> float:
-    """Sum over the columns of the least severity that a member detects."""
+    """Sum over the kinds of fault of the least severity that a member detects."""
     names = list(names)
     letters = set().union(*(answers.get(name, set()) for name in names))
     return sum(min(table[name][c] for name in names if c in answers.get(name, ())) for c in sorted(letters))

@@ -1,4 +1,4 @@
-"""What a trial found: `Validation` and its rows, as JSON in and out (schema `divmetrics.validation/1`)."""
+"""Results of a validation run, read from and written to JSON (schema `divmetrics.validation/1`)."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class SanityRow:
     check: str
     metric: str
     role: str
-    """`fidelity` or `diversity`: what it was judged as; a distance is judged as both."""
+    """`fidelity` or `diversity`: whose criteria were applied; for a distance those of both are."""
     bounds: bool | None
-    """Whether it is 0 and 1 where it should be; None where it has no such values, or the check asks for none."""
+    """Whether it is 0 and 1 where it should be; None where its range has no 0 and 1, or the check does not ask."""
     property: str | None
-    """`pass`, `fail`, and of the tail of diversity `high` or `low`; None where it could not be judged."""
+    """`pass` or `fail`; where a diversity metric may end high or low, which; None where the check has no criterion."""
 
 
 @dataclass(frozen=True)
@@ -35,37 +35,37 @@ class Rung:
     value: float
     """Mean over the repeats."""
     alarms: float
-    """Share of the repeats that are worse than healthy samples are in 99 of 100 cases."""
+    """Share of the repeats that are worse than 99 % of healthy samples."""
     praise: float
-    """Share that are better than healthy samples are in 99 of 100 cases."""
+    """Share of the repeats that are better than 99 % of healthy samples."""
 
 
 @dataclass(frozen=True)
 class LadderRow:
-    """One metric on one ladder. Severity is the oracle's; on controls and copies, where nothing is lost, the level."""
+    """One metric on one ladder. Severity is the oracle's, or the level where no diversity is lost."""
 
     ladder: str
     metric: str
     column: str | None
-    """Row of the matrix of expected responses: A to H; None for ladders that are in none, as for trained models."""
+    """Kind of fault, A to H in the matrix of expected responses; None for trained models and others of no one kind."""
     kendall_tau: float | None
-    """Of mean value against severity over the levels, 1 where each worse level looks worse."""
+    """Kendall's tau of mean value against severity, 1 where each worse level scores worse."""
     linearity: float | None
-    """Share of the variance of the means that a straight line explains."""
+    """R² of a straight line through mean value against severity."""
     smallest_detectable: float | None
-    """Least severity from which on most samples alarm, at 1 % false alarms."""
+    """Least severity from which on most sample sets raise an alarm, at a false-alarm rate of 1 %."""
     false_reaction: float | None
     """Share of samples of the same target's fidelity-only controls (invent, contaminate, noise, shift) that alarm."""
     reaction: str
-    """`sees`, `blind`, or `misled`: takes the worse for the better."""
+    """`sees`, `blind`, or `misled`: improves as the samples get worse."""
     rungs: tuple[Rung, ...]
     trained: bool = False
-    """Whether the rungs are trained models, in the order of their severity, and not levels of one knob."""
+    """Whether the rungs are trained models in the order of their severity, rather than levels of one knob."""
 
 
 @dataclass(frozen=True)
 class CalibrationRow:
-    """How often a null, or a verdict, raised a false alarm over healthy pairs."""
+    """False-alarm rate of a metric's p-value, or of the verdict, on pairs of samples from one distribution."""
 
     metric: str
     case: str
@@ -74,12 +74,12 @@ class CalibrationRow:
     at_5: float
     """Share of draws with p at most .01 and .05."""
     holds: bool
-    """Whether both are within the binomial error (99 %) of their level."""
+    """Whether neither is above its level by more than the binomial error (99 %)."""
 
 
 @dataclass(frozen=True)
 class Card:
-    """What the numbers say of one metric."""
+    """Report card of one metric."""
 
     metric: str
     role: str
@@ -88,22 +88,22 @@ class Card:
     blind_to: tuple[str, ...]
     misled_by: tuple[str, ...]
     flags: tuple[str, ...]
-    """What is wrong with it, given what it is for."""
+    """Failures at what its role demands."""
     sanity: tuple[int, int] | None
-    """Checks passed, and judged."""
+    """Sanity checks passed, and all that were decided."""
     text: str
 
 
 @dataclass(frozen=True)
 class Validation:
-    """All that was found, and on how many samples it stands."""
+    """All results of a validation run, with the numbers of samples they rest on."""
 
     sanity: tuple[SanityRow, ...] = ()
     ladders: tuple[LadderRow, ...] = ()
     calibration: tuple[CalibrationRow, ...] = ()
     cards: tuple[Card, ...] = ()
     recommended: tuple[str, ...] = ()
-    """The smallest set that sees every column; empty where the ladders were not run."""
+    """The smallest set of metrics that detects every kind of fault; empty where the ladders were not run."""
     meta: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from divmetrics.validation import trial
+from divmetrics.validation import suites
 
 
 @pytest.fixture(autouse=True)
 def _tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    tiny = trial.Size("quick", 60, 3, 1, 1, ("grid-25-soft",), False, 60, 3, 1, 60, 2, "recall")
-    monkeypatch.setattr(trial, "QUICK", tiny)
-    monkeypatch.setattr(trial.ladders, "HEALTHY", 4)
+    tiny = suites.Size("quick", 60, 3, 1, 1, ("grid-25-soft",), False, 60, 3, 1, 60, 2, "recall")
+    monkeypatch.setattr(suites, "QUICK", tiny)
+    monkeypatch.setattr(suites.ladders, "HEALTHY", 4)
     few = ("gaussian_std_difference", "scattered_collapse")
-    monkeypatch.setattr(trial.sanity, "CHECKS", {name: trial.sanity.CHECKS[name] for name in few})
-    knobs = trial.ladders.chosen(["grid-25-soft"])[:2]
-    monkeypatch.setattr(trial.ladders, "chosen", lambda _, others: knobs)
+    monkeypatch.setattr(suites.sanity, "CHECKS", {name: suites.sanity.CHECKS[name] for name in few})
+    knobs = suites.ladders.chosen(["grid-25-soft"])[:2]
+    monkeypatch.setattr(suites.ladders, "chosen", lambda _, others: knobs)
 
 
 def test_json_of_all_suites(call: Callable[..., object], tmp_path: Path) -> None:

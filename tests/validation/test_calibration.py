@@ -3,20 +3,20 @@
 import numpy as np
 
 from divmetrics.validation import calibration
-from divmetrics.validation.cells import VERDICT
-from divmetrics.validation.running import Outcome
+from divmetrics.validation.measuring import VERDICT
+from divmetrics.validation.running import JobResult
 
 
 def test_rates_and_their_judgement() -> None:
-    cells = calibration.cells(100, 100)
+    jobs = calibration.jobs(100, 100)
     rng = np.random.default_rng(0)
-    outcomes = {
-        cell: Outcome(
+    results = {
+        job: JobResult(
             {"recall": (0.9, float(rng.random())), "fid": (1.0, 0.001), VERDICT: (0.0, 1.0), "kid": (0.0, None)}
         )
-        for cell in cells
+        for job in jobs
     }
-    rows = {(row.metric, row.case): row for row in calibration.judge(outcomes, ["recall", "fid", "kid"])}
+    rows = {(row.metric, row.case): row for row in calibration.summarise(results, ["recall", "fid", "kid"])}
     assert len(rows) == 3 * len(calibration.CASES)
     for case in calibration.CASES:
         assert rows["recall", case].holds
@@ -26,7 +26,7 @@ def test_rates_and_their_judgement() -> None:
 
 
 def test_a_pair_is_measured_at_both_sizes() -> None:
-    for cell in calibration.cells(90, 1):
-        found = calibration.compute(cell, ["recall"]).found["recall"]
+    for job in calibration.jobs(90, 1):
+        found = calibration.run_job(job, ["recall"]).values["recall"]
         assert found[1] is not None
         assert 0 < found[1] <= 1

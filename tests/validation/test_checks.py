@@ -7,7 +7,7 @@ import pytest
 
 from divmetrics.validation.checks import CHECKS, Check, Curve
 from divmetrics.validation.checks._check import bell, bell_bounds, falls, flat, settles
-from divmetrics.validation.sanity import cells, compute, judge
+from divmetrics.validation.sanity import jobs, run_job, summarise
 
 RAISA = {
     "gaussian_mean_difference",
@@ -47,10 +47,10 @@ def test_each_case_draws_two_finite_sides_of_one_width(check: Check) -> None:
         assert list(levels) == sorted(levels)
         for level in (levels[0], levels[-1]):
             small = min(level, 200) if "sample" in check.name or "size" in check.name else level
-            drawn = check.draw(case, small, 40, np.random.default_rng(0))
-            assert drawn.real.shape[1] == drawn.fake.shape[1]
-            assert np.isfinite(drawn.real).all()
-            assert np.isfinite(drawn.fake).all()
+            pair = check.draw(case, small, 40, np.random.default_rng(0))
+            assert pair.real.shape[1] == pair.fake.shape[1]
+            assert np.isfinite(pair.real).all()
+            assert np.isfinite(pair.fake).all()
 
 
 def test_ends_and_middle_are_always_taken() -> None:
@@ -123,10 +123,10 @@ def test_diversity_of_growing_width_ends_high_or_low_and_must_rise_first() -> No
 
 
 def test_surfaces_of_cubes_lie_on_a_face() -> None:
-    drawn = CHECKS["hypercube_surface"].draw("d=32", 0.5, 100, np.random.default_rng(0))
-    assert np.abs(drawn.real).max(1) == pytest.approx(1)
-    assert np.abs(drawn.fake).max(1) == pytest.approx(0.5)
-    assert len(np.unique(np.abs(drawn.real).argmax(1))) > 20
+    pair = CHECKS["hypercube_surface"].draw("d=32", 0.5, 100, np.random.default_rng(0))
+    assert np.abs(pair.real).max(1) == pytest.approx(1)
+    assert np.abs(pair.fake).max(1) == pytest.approx(0.5)
+    assert len(np.unique(np.abs(pair.real).argmax(1))) > 20
 
 
 @pytest.mark.parametrize(
@@ -139,19 +139,19 @@ def test_surfaces_of_cubes_lie_on_a_face() -> None:
     ],
 )
 def test_the_outlier_is_on_its_side(check: str, case: str, side: str, place: float) -> None:
-    drawn = CHECKS[check].draw(case, 0.5, 400, np.random.default_rng(0))
-    assert getattr(drawn, side)[0].mean() == pytest.approx(place, abs=0.5)
-    assert getattr(drawn, side)[1:].mean() == pytest.approx(0.5 if check[0] == side[0] == "f" else 0, abs=0.05)
-    moving = {"real": drawn.fake, "fake": drawn.real}[side] if check == "opposite_outlier" else drawn.fake[1:]
+    pair = CHECKS[check].draw(case, 0.5, 400, np.random.default_rng(0))
+    assert getattr(pair, side)[0].mean() == pytest.approx(place, abs=0.5)
+    assert getattr(pair, side)[1:].mean() == pytest.approx(0.5 if check[0] == side[0] == "f" else 0, abs=0.05)
+    moving = {"real": pair.fake, "fake": pair.real}[side] if check == "opposite_outlier" else pair.fake[1:]
     assert moving.mean() == pytest.approx(0.5, abs=0.05)
 
 
 def test_refilled_samples_are_copies_of_the_first_mode() -> None:
-    drawn = CHECKS["refilled_mode_thinning"].draw("d=64", 0.5, 700, np.random.default_rng(0))
-    assert drawn.target is not None
-    modes, _ = drawn.target.nearest_modes(drawn.fake)
+    pair = CHECKS["refilled_mode_thinning"].draw("d=64", 0.5, 700, np.random.default_rng(0))
+    assert pair.target is not None
+    modes, _ = pair.target.nearest_modes(pair.fake)
     assert np.bincount(modes)[0] == 100 + 300
-    nearest = np.linalg.norm(drawn.fake[400:, None] - drawn.fake[:100], axis=2).min(1)
+    nearest = np.linalg.norm(pair.fake[400:, None] - pair.fake[:100], axis=2).min(1)
     assert nearest.max() < 2
 
 
@@ -172,7 +172,7 @@ def test_refilled_samples_are_copies_of_the_first_mode() -> None:
     ],
 )
 def test_each_outcome_tells_a_sound_metric_from_a_faulty_one(check: str, sound: str, faulty: str) -> None:
-    found = outcomes(check)
+    found = results(check)
     assert found[sound] in ("pass", "high", "low")
     assert found[faulty] == "fail"
 
@@ -182,15 +182,15 @@ TOLD = [*DENSE, "precision", "recall", "sym_precision", "sym_recall", "vendi", "
 
 
 @cache
-def outcomes(check: str) -> dict[str, str | None]:
-    todo = [cell for cell in cells(300, 5, 1) if cell[0] == check]
-    return {row.metric: row.property for row in judge({cell: compute(cell, TOLD) for cell in todo}, TOLD)}
+def results(check: str) -> dict[str, str | None]:
+    todo = [job for job in jobs(300, 5, 1) if job[0] == check]
+    return {row.metric: row.property for row in summarise({job: run_job(job, TOLD) for job in todo}, TOLD)}
 
 
 def test_precision_and_recall_on_moved_gaussians() -> None:
-    todo = [cell for cell in cells(200, 3, 1, cases=1) if cell[0] in ("gaussian_mean_difference", "mode_collapse")]
+    todo = [job for job in jobs(200, 3, 1, cases=1) if job[0] in ("gaussian_mean_difference", "mode_collapse")]
     names = ["precision", "recall", "fid", "c_t"]
-    rows = judge({cell: compute(cell, names) for cell in todo}, names)
+    rows = summarise({job: run_job(job, names) for job in todo}, names)
     found = {(row.check, row.metric, row.role): (row.bounds, row.property) for row in rows}
     assert found["gaussian_mean_difference", "precision", "fidelity"] == (True, "pass")
     assert found["gaussian_mean_difference", "recall", "diversity"] == (True, "pass")

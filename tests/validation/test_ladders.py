@@ -8,10 +8,10 @@ import pytest
 from divmetrics.records.generator import ZOO
 from divmetrics.records.metric import METRICS
 from divmetrics.validation import ladders
-from divmetrics.validation.cards import cards
+from divmetrics.validation.cards import report_cards
 from divmetrics.validation.ladders import COLUMNS, CONTROL, KNOBS
 from divmetrics.validation.records import LadderRow, Validation
-from divmetrics.validation.running import Outcome, Runner
+from divmetrics.validation.running import JobResult, Runner
 
 NAMES = ["precision", "recall", "coverage"]
 
@@ -20,8 +20,8 @@ NAMES = ["precision", "recall", "coverage"]
 def rows(tmp_path_factory: pytest.TempPathFactory) -> list[LadderRow]:
     runner = Runner(Path(tmp_path_factory.mktemp("trial")), 1)
     models = [ZOO[f"grid-25-soft-{knob}"] for knob in ("drop", "shrink", "shift")]
-    cells = ladders.cells(models, 200, 4, 1, healthy=6)
-    return ladders.judge(runner.run("ladders", ladders.compute, cells, NAMES), NAMES)
+    jobs = ladders.jobs(models, 200, 4, 1, healthy=6)
+    return ladders.summarise(runner.run("ladders", ladders.run_job, jobs, NAMES), NAMES)
 
 
 def of(rows: list[LadderRow], ladder: str, metric: str) -> LadderRow:
@@ -56,7 +56,7 @@ def test_controls_go_by_their_level_and_count_as_false_reactions(rows: list[Ladd
 
 
 def test_cards_follow_from_the_rows(rows: list[LadderRow]) -> None:
-    found = {card.metric: card for card in cards(NAMES, [], rows, [])}
+    found = {card.metric: card for card in report_cards(NAMES, [], rows, [])}
     assert "dropped modes" in found["recall"].sees
     assert "dropped modes" in found["precision"].blind_to
     assert found["precision"].text.startswith("trust it for a shift of everything, do not trust it for ")
@@ -68,13 +68,13 @@ def test_cards_follow_from_the_rows(rows: list[LadderRow]) -> None:
 
 def test_a_metric_that_takes_the_worse_for_the_better_is_misled() -> None:
     model, rng = ZOO["grid-25-soft-drop"], np.random.default_rng(0)
-    outcomes = {
-        (model.target, 9, CONTROL, seed): Outcome({"recall": (0.9 + 0.01 * rng.normal(), None)}, {"severity": 0.0})
+    results = {
+        (model.target, 9, CONTROL, seed): JobResult({"recall": (0.9 + 0.01 * rng.normal(), None)}, {"severity": 0.0})
         for seed in range(20)
     }
     for level, severity, value in ((0.0, 0.0, 0.9), (0.4, 0.4, 0.95), (0.8, 0.8, 1.0)):
-        outcomes[model.name, 9, level, 0] = Outcome({"recall": (value, None)}, {"severity": severity})
-    (row,) = ladders.judge(outcomes, ["recall"])
+        results[model.name, 9, level, 0] = JobResult({"recall": (value, None)}, {"severity": severity})
+    (row,) = ladders.summarise(results, ["recall"])
     assert (row.reaction, row.kendall_tau, row.smallest_detectable) == ("misled", -1, None)
 
 

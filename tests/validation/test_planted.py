@@ -13,7 +13,7 @@ from divmetrics.arrays.summaries import ClassTally, Rows
 from divmetrics.metrics import coverage, recall
 from divmetrics.records.metric import METRICS, Laws, Metric, Null, UncertaintySpec
 from divmetrics.validation import calibration, ladders, sanity
-from divmetrics.validation.cards import cards
+from divmetrics.validation.cards import report_cards
 from divmetrics.validation.checks import CHECKS
 from divmetrics.validation.records import Card
 from divmetrics.validation.running import Runner
@@ -101,17 +101,17 @@ def judged(_planted: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str
     names = [*TWINS, *TWINS.values()]
     runner = Runner(Path(tmp_path_factory.mktemp("trial")), 1)
     telling = {name for name, check in CHECKS.items() if check.fault is not None}
-    trials = [cell for cell in sanity.cells(300, 3, 2) if cell[0] in telling]
+    trials = [job for job in sanity.jobs(300, 3, 2) if job[0] in telling]
     models = [model for model in ladders.chosen(["modes-64d"]) if model.name.removeprefix("modes-64d-") in SEEN]
-    steps = ladders.cells(models, 300, 4, 1, healthy=6)
-    pairs, nulls = calibration.cells(150, 8), ["raw_coverage", "coverage"]
+    steps = ladders.jobs(models, 300, 4, 1, healthy=6)
+    pairs, nulls = calibration.jobs(150, 8), ["raw_coverage", "coverage"]
     return {
         card.metric: card
-        for card in cards(
+        for card in report_cards(
             names,
-            sanity.judge(runner.run("sanity", sanity.compute, trials, names), names),
-            ladders.judge(runner.run("ladders", ladders.compute, steps, names), names),
-            calibration.judge(runner.run("calibration", calibration.compute, pairs, nulls), nulls),
+            sanity.summarise(runner.run("sanity", sanity.run_job, trials, names), names),
+            ladders.summarise(runner.run("ladders", ladders.run_job, steps, names), names),
+            calibration.summarise(runner.run("calibration", calibration.run_job, pairs, nulls), nulls),
         )
     }
 

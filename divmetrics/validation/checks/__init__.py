@@ -1,15 +1,15 @@
-"""Recipes whose right answer is known, one group a file: the checks of Raisa 2025 and of others."""
+"""Sanity checks: sample pairs on which the correct response of a metric is known, from Raisa 2025 and others."""
 
 from divmetrics.validation.checks import dimensions, gaussians, mixtures, others, outliers, refills, sizes, supports
-from divmetrics.validation.checks._check import CHECKS, ROLES, Check, Curve, Drawn, Role
+from divmetrics.validation.checks._check import CHECKS, ROLES, Check, Curve, Role, SamplePair
 
 __all__ = [
     "CHECKS",
     "ROLES",
     "Check",
     "Curve",
-    "Drawn",
     "Role",
+    "SamplePair",
     "dimensions",
     "gaussians",
     "mixtures",

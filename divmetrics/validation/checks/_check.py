@@ -1,4 +1,4 @@
-"""`Check`: a recipe whose right answer is known, and what a metric must do on it; the registry that holds them."""
+"""`Check`: how to draw pairs of sample sets, and the criteria for a metric on them; the registry of checks."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ TOLERANCE = 0.05
 
 
 @dataclass(frozen=True)
-class Drawn:
-    """One draw of a recipe; `target` where its modes are known, so that metrics of classes can be measured too."""
+class SamplePair:
+    """Real and fake samples of one level; `target` where their modes are known, as metrics of classes need."""
 
     real: np.ndarray
     fake: np.ndarray
@@ -29,14 +29,14 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Curve:
-    """One metric over the levels of one case, turned so that higher is better."""
+    """One metric over the levels of one case, its sign chosen so that higher is better."""
 
     xs: np.ndarray
     """The levels `[P]`, ascending."""
     values: np.ndarray
-    """Means over the repeats `[P]`; in [0, 1] by range, or scaled so that its least is 0 and its greatest 1."""
+    """Means over the repeats `[P]`; in [0, 1] by the metric's range, or scaled to a minimum of 0 and a maximum of 1."""
     absolute: bool
-    """Whether 0 and 1 are the metric's own, so that bounds and flatness mean something."""
+    """Whether 0 and 1 are the metric's own, so that bounds and flatness can be checked."""
 
     def at(self, x: float) -> float:
         """The value at the level nearest to `x`."""
@@ -44,7 +44,7 @@ class Curve:
 
     @property
     def range(self) -> float:
-        """Greatest minus least value."""
+        """Maximum minus minimum."""
         return float(self.values.max() - self.values.min())
 
 
@@ -54,34 +54,34 @@ Bounds = Callable[[Curve], bool]
 
 @dataclass(frozen=True)
 class Criterion:
-    """What a metric of one role must do; None where the check asks nothing of the kind."""
+    """What a metric of one role must do; None where the check has no such criterion."""
 
     shape: Shape | None = None
     bounds: Bounds | None = None
     needs_bounds: bool = False
-    """Whether the shape means something only for metrics with 0 and 1 of their own: flatness does, a fall does not."""
+    """Whether the shape is checked only for metrics with a 0 and 1 of their own: flatness is, a fall is not."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """A recipe, its cases and levels, and the criteria for each role."""
+    """How pairs of sample sets are drawn, the cases and levels, and the criteria for each role."""
 
     name: str
     text: str
     cite: str
     cases: tuple[str, ...]
-    """Variants that must all hold: dimensions, on which side the outlier lies."""
+    """Variants, all of which must pass: the dimension, the side of the outlier."""
     levels: Callable[[str], Iterable[float]]
-    """All levels of a case, as published; a run takes some of them, the ends and the middle always."""
-    draw: Callable[[str, float, int, Rng], Drawn]
+    """All levels of a case, as published; a run takes some of them, always with both ends and the middle."""
+    draw: Callable[[str, float, int, Rng], SamplePair]
     """(case, level, n, rng) -> samples."""
     criteria: Mapping[Role, Criterion] = field(hash=False)
     scaled: bool = True
-    """Whether columns are first centred and scaled by the reals' mean and standard deviation."""
+    """Whether columns are first centred and scaled by mean and standard deviation of the real samples."""
     whole: bool = False
-    """Whether each level is needed: few of them, each with a meaning of its own."""
+    """Whether every level is run: there are few, each with a meaning of its own."""
     fault: str | None = None
-    """For checks that a metric must pass to be used at all: what is wrong with it where it fails."""
+    """What is wrong with a metric that fails, for checks that every metric should pass."""
 
     def chosen(self, case: str, most: int) -> tuple[float, ...]:
         """At most `most` levels of `case`, evenly spaced in their order; an odd number, so that the middle is one."""
@@ -93,13 +93,13 @@ class Check:
 
 
 CHECKS: dict[str, Check] = {}
-"""All checks by name, in the order of the field notes."""
+"""All checks by name."""
 
 
-def check(made: Check) -> Check:
-    """Register `made`."""
-    CHECKS[made.name] = made
-    return made
+def check(new: Check) -> Check:
+    """Register `new`."""
+    CHECKS[new.name] = new
+    return new
 
 
 def near(value: float, wanted: float) -> bool:
@@ -113,9 +113,10 @@ def verdict(*, passed: bool) -> Verdict:
 
 
 def bell(curve: Curve) -> Verdict:
-    """High in the middle, low at the ends: .2 above both, .1 below the greatest, one end within .1 of the least.
+    """High in the middle, low at the ends: .2 above both, .1 below the maximum, one end within .1 of the minimum.
 
-    By direction alone it is above both: a distance to fakes a thousandfold too wide dwarfs one to fakes on a point.
+    A metric without a 0 and 1 of its own only has to be above both ends: a distance to fakes that are a thousand times
+    too wide dwarfs one to fakes on a point.
     """
     middle = float(curve.values[len(curve.values) // 2])
     ends = curve.values[[0, -1]]
@@ -132,19 +133,19 @@ def bell_bounds(curve: Curve) -> bool:
 
 
 def falls(curve: Curve) -> Verdict:
-    """Falls by .2, its ends within .1 of the greatest and the least."""
+    """Falls by .2, its ends within .1 of the maximum and the minimum."""
     first, last = float(curve.values[0]), float(curve.values[-1])
     ends = first >= curve.values.max() - 0.1 and last <= curve.values.min() + 0.1
     return verdict(passed=bool(ends and first - last >= 0.2))
 
 
 def flat(curve: Curve) -> Verdict:
-    """Moves by .05 at most."""
+    """Changes by .05 at most."""
     return verdict(passed=curve.range <= TOLERANCE)
 
 
 def settles(curve: Curve) -> Verdict:
-    """Moves by .05 at most from the median level on."""
+    """Changes by .05 at most from the median level on."""
     late = curve.values[curve.xs >= np.median(curve.xs)]
     return verdict(passed=bool(late.max() - late.min() <= TOLERANCE))
 

@@ -1,25 +1,25 @@
-"""One column decides: its unit must not matter, and a thousand that are alike must not drown it."""
+"""Checks with one column that separates both sides: in other units, and beside many columns that do not."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from divmetrics.validation.checks._check import FLAT_AT_ZERO, ROLES, Check, Drawn, Rng, check
+from divmetrics.validation.checks._check import FLAT_AT_ZERO, ROLES, Check, Rng, SamplePair, check
 from divmetrics.validation.checks.gaussians import CITE
 
 APART = 6.0
 
 
-def _other_unit(_: str, x: float, n: int, rng: Rng) -> Drawn:
+def _other_unit(_: str, x: float, n: int, rng: Rng) -> SamplePair:
     real, fake = rng.normal(size=(2, n, 2))
     fake[:, 0] += APART
-    return Drawn(real * (1, x), fake * (1, x))
+    return SamplePair(real * (1, x), fake * (1, x))
 
 
-def _beside(_: str, x: float, n: int, rng: Rng) -> Drawn:
+def _beside(_: str, x: float, n: int, rng: Rng) -> SamplePair:
     real, fake = rng.normal(size=(2, n, 1 + round(x)))
     fake[:, 0] += APART
-    return Drawn(real, fake)
+    return SamplePair(real, fake)
 
 
 check(

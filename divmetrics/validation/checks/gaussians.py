@@ -1,4 +1,4 @@
-"""Gaussians against Gaussians: moved, moved beside an outlier or a heavy tail, of other width, with a hole between."""
+"""Checks with Gaussians: shifted, shifted beside an outlier or a heavy tail, of another width, with a gap between."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from divmetrics.validation.checks._check import (
     Check,
     Criterion,
     Curve,
-    Drawn,
     Rng,
+    SamplePair,
     Verdict,
     bell,
     check,
@@ -42,29 +42,29 @@ def shifts(case: str) -> np.ndarray:
     return np.linspace(-reach(case), reach(case), 51)
 
 
-def moved(case: str, x: float, n: int, rng: Rng) -> Drawn:
+def moved(case: str, x: float, n: int, rng: Rng) -> SamplePair:
     """N(0, I) against N(x 1, I)."""
     d = width(case)
-    return Drawn(rng.normal(size=(n, d)), rng.normal(size=(n, d)) + x)
+    return SamplePair(rng.normal(size=(n, d)), rng.normal(size=(n, d)) + x)
 
 
-def _with_outlier(case: str, x: float, n: int, rng: Rng) -> Drawn:
-    drawn = moved(case, x, n, rng)
-    (drawn.real if case.endswith("real") else drawn.fake)[0] = reach(case)
-    return drawn
+def _with_outlier(case: str, x: float, n: int, rng: Rng) -> SamplePair:
+    pair = moved(case, x, n, rng)
+    (pair.real if case.endswith("real") else pair.fake)[0] = reach(case)
+    return pair
 
 
-def _with_pareto(case: str, x: float, n: int, rng: Rng) -> Drawn:
-    drawn = moved(case, x, n, rng)
+def _with_pareto(case: str, x: float, n: int, rng: Rng) -> SamplePair:
+    pair = moved(case, x, n, rng)
     tails = (1 + rng.pareto(1.01, size=(n, 1)) for _ in range(2))
-    real, fake = (np.hstack([rows, tail]) for rows, tail in zip((drawn.real, drawn.fake), tails, strict=True))
-    return Drawn(real, fake)
+    real, fake = (np.hstack([rows, tail]) for rows, tail in zip((pair.real, pair.fake), tails, strict=True))
+    return SamplePair(real, fake)
 
 
-def wider(case: str, x: float, n: int, rng: Rng) -> Drawn:
+def wider(case: str, x: float, n: int, rng: Rng) -> SamplePair:
     """N(0, I) against N(0, x^2 I)."""
     d = width(case)
-    return Drawn(rng.normal(size=(n, d)), rng.normal(size=(n, d)) * x)
+    return SamplePair(rng.normal(size=(n, d)), rng.normal(size=(n, d)) * x)
 
 
 def _tail_of_width(curve: Curve) -> Verdict:
@@ -83,18 +83,18 @@ def _fall_bounds(curve: Curve) -> bool:
     return near(curve.values[0], 1) and near(curve.values[-1], 0)
 
 
-def _one_lump(case: str, x: float, n: int, rng: Rng) -> Drawn:
+def _one_lump(case: str, x: float, n: int, rng: Rng) -> SamplePair:
     d = width(case)
     sign = rng.choice((-0.5, 0.5), size=(n, 1))
-    return Drawn(rng.normal(size=(n, d)) + sign * x, rng.normal(size=(n, d)) * np.sqrt(1 + x**2))
+    return SamplePair(rng.normal(size=(n, d)) + sign * x, rng.normal(size=(n, d)) * np.sqrt(1 + x**2))
 
 
-def _antipodes(_: str, x: float, n: int, rng: Rng) -> Drawn:
+def _antipodes(_: str, x: float, n: int, rng: Rng) -> SamplePair:
     """The share `x` of the fakes lies on two opposite points, so that their mean stays right."""
     real, fake = rng.normal(size=(2, n, 64))
     lost = np.arange(n) < round(x * n)
     fake[lost] = np.where(np.arange(lost.sum()) % 2, 1.0, -1.0)[:, None]
-    return Drawn(real, fake)
+    return SamplePair(real, fake)
 
 
 check(

@@ -1,4 +1,4 @@
-"""Ten modes of which some are thinned, dropped or invented."""
+"""Checks with mixtures of ten modes, some of which are thinned, dropped or invented."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from divmetrics.validation.checks._check import (
     Check,
     Criterion,
     Curve,
-    Drawn,
     Rng,
     Role,
+    SamplePair,
     Verdict,
     check,
     falls,
@@ -40,18 +40,18 @@ def _row(case: str) -> Mixture:
     return mixture(np.linspace(0, 10, 10)[:, None] * np.ones(width(case)), SPREAD[case])
 
 
-def _fewer(owner: Mixture, shares: np.ndarray, n: int, rng: Rng) -> Drawn:
+def _fewer(owner: Mixture, shares: np.ndarray, n: int, rng: Rng) -> SamplePair:
     """All modes of `owner` against its modes in `shares`."""
-    return Drawn(owner.sample(n, rng)[0], owner.draw(rng.choice(owner.modes, n, p=shares), rng), owner)
+    return SamplePair(owner.sample(n, rng)[0], owner.draw(rng.choice(owner.modes, n, p=shares), rng), owner)
 
 
-def _thinned(case: str, x: float, n: int, rng: Rng) -> Drawn:
+def _thinned(case: str, x: float, n: int, rng: Rng) -> SamplePair:
     shares = np.full(10, 0.1 * (1 - x))
     shares[0] = 1 - shares[1:].sum()
     return _fewer(_row(case), shares, n, rng)
 
 
-def _dropped(case: str, x: float, n: int, rng: Rng) -> Drawn:
+def _dropped(case: str, x: float, n: int, rng: Rng) -> SamplePair:
     left = 10 - round(x)
     return _fewer(_row(case), (np.arange(10) < left) / left, n, rng)
 
@@ -80,14 +80,14 @@ def _first(count: int) -> Mixture:
     return mixture(whole.means[:count], whole.sd)
 
 
-def _grown(_: str, x: float, n: int, rng: Rng) -> Drawn:
-    return Drawn(_first(5).sample(n, rng)[0], _first(round(x)).sample(n, rng)[0], _first(5))
+def _grown(_: str, x: float, n: int, rng: Rng) -> SamplePair:
+    return SamplePair(_first(5).sample(n, rng)[0], _first(round(x)).sample(n, rng)[0], _first(5))
 
 
-def _grown_digits(_: str, x: float, n: int, rng: Rng) -> Drawn:
+def _grown_digits(_: str, x: float, n: int, rng: Rng) -> SamplePair:
     owner = target("digits")
     real, fake = (owner.draw(rng.integers(count, size=n), rng) for count in (5, round(x)))
-    return Drawn(real, fake)
+    return SamplePair(real, fake)
 
 
 def _fine_then_worse(curve: Curve) -> Verdict:
@@ -111,7 +111,7 @@ def _salvy() -> Mixture:
     return mixture(5 * np.random.default_rng(0).normal(size=(10, 32)), 1.0)
 
 
-def _salvy_thinned(_: str, x: float, n: int, rng: Rng) -> Drawn:
+def _salvy_thinned(_: str, x: float, n: int, rng: Rng) -> SamplePair:
     shares = np.full(10, 0.1 * (1 - x))
     shares[0] = 1 - shares[1:].sum()
     return _fewer(_salvy(), shares, n, rng)

@@ -1,4 +1,4 @@
-"""Strangers among the samples (Salvy 2026), and clusters of digits replaced by something poorer (Xu 2018)."""
+"""Checks with out-of-distribution samples (Salvy 2026), and with clusters of digits that are replaced (Xu 2018)."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from functools import cache
 
 import numpy as np
 
-from divmetrics.validation.checks._check import FALLS, ROLES, Check, Criterion, Curve, Drawn, Rng, check, flat
+from divmetrics.validation.checks._check import FALLS, ROLES, Check, Criterion, Curve, Rng, SamplePair, check, flat
 from divmetrics.validation.checks.mixtures import linear
 
-STRANGERS = 32
+OUTLIER_COLUMNS = 32
 CLUSTERS = 20
 
 
@@ -20,14 +20,14 @@ def _strange(rows: np.ndarray, share: float, rng: Rng) -> np.ndarray:
     return np.where(out[:, None], rows * factors, rows)
 
 
-def _strange_fakes(_: str, x: float, n: int, rng: Rng) -> Drawn:
-    real, fake = rng.normal(size=(2, n, STRANGERS))
-    return Drawn(real, _strange(fake, x, rng))
+def _strange_fakes(_: str, x: float, n: int, rng: Rng) -> SamplePair:
+    real, fake = rng.normal(size=(2, n, OUTLIER_COLUMNS))
+    return SamplePair(real, _strange(fake, x, rng))
 
 
-def _strange_both(_: str, x: float, n: int, rng: Rng) -> Drawn:
-    real, fake = rng.normal(size=(2, n, STRANGERS))
-    return Drawn(_strange(real, x, rng), _strange(fake, x, rng))
+def _strange_both(_: str, x: float, n: int, rng: Rng) -> SamplePair:
+    real, fake = rng.normal(size=(2, n, OUTLIER_COLUMNS))
+    return SamplePair(_strange(real, x, rng), _strange(fake, x, rng))
 
 
 def _share_left(curve: Curve) -> bool:
@@ -45,27 +45,27 @@ def _clustered() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _halves(rng: Rng) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(reals, fakes, cluster of each fake): disjoint halves of the digits."""
+    """(real, fake, cluster of each fake): disjoint halves of the digits."""
     rows, clusters = _clustered()
     order = rng.permutation(len(rows))
     half = len(rows) // 2
     return rows[order[:half]], rows[order[half : 2 * half]].copy(), clusters[order[half : 2 * half]]
 
 
-def _centred(_: str, x: float, __: int, rng: Rng) -> Drawn:
+def _centred(_: str, x: float, __: int, rng: Rng) -> SamplePair:
     real, fake, clusters = _halves(rng)
     for cluster in rng.permutation(CLUSTERS)[: round(x * CLUSTERS)]:
         members = clusters == cluster
         if members.any():
             fake[members] = fake[members].mean(0)
-    return Drawn(real, fake)
+    return SamplePair(real, fake)
 
 
-def _replaced(_: str, x: float, __: int, rng: Rng) -> Drawn:
+def _replaced(_: str, x: float, __: int, rng: Rng) -> SamplePair:
     real, fake, clusters = _halves(rng)
     lost = np.isin(clusters, rng.permutation(CLUSTERS)[: round(x * CLUSTERS)])
     fake[lost] = fake[~lost][rng.integers((~lost).sum(), size=int(lost.sum()))]
-    return Drawn(real, fake)
+    return SamplePair(real, fake)
 
 
 LINEAR = Criterion(linear, _share_left)

@@ -1,4 +1,4 @@
-"""Gaussians that move apart beside one far point (Naeem 2020, Park 2023, Salvy 2026), and fakes of growing width."""
+"""Checks with shifted Gaussians beside one outlier (Naeem 2020, Park 2023, Salvy 2026), and fakes of growing width."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from divmetrics.validation.checks._check import (
     Check,
     Criterion,
     Curve,
-    Drawn,
     Rng,
+    SamplePair,
     Verdict,
     check,
     falls,
@@ -28,21 +28,21 @@ FAR = {
 OPPOSITE = ("d=64, outlier at -2 in real", "d=64, outlier at 2 in fake")
 
 
-def _far(case: str, x: float, n: int, rng: Rng) -> Drawn:
-    drawn = moved(case, x, n, rng)
-    (drawn.real if case.endswith("real") else drawn.fake)[0] = FAR[case]
-    return drawn
+def _far(case: str, x: float, n: int, rng: Rng) -> SamplePair:
+    pair = moved(case, x, n, rng)
+    (pair.real if case.endswith("real") else pair.fake)[0] = FAR[case]
+    return pair
 
 
-def _opposite(case: str, x: float, n: int, rng: Rng) -> Drawn:
+def _opposite(case: str, x: float, n: int, rng: Rng) -> SamplePair:
     """The side without the outlier moves; the outlier is a draw about its place, as published."""
-    drawn = moved(case, x, n, rng)
+    pair = moved(case, x, n, rng)
     if case == OPPOSITE[0]:
-        drawn.real[0] = rng.normal(size=width(case)) - 2
-        return drawn
-    still, moving = drawn.real, drawn.fake
+        pair.real[0] = rng.normal(size=width(case)) - 2
+        return pair
+    still, moving = pair.real, pair.fake
     still[0] = rng.normal(size=width(case)) + 2
-    return Drawn(moving, still)
+    return SamplePair(moving, still)
 
 
 def _rises(curve: Curve) -> Verdict:

@@ -1,4 +1,4 @@
-"""Modes that are lost, and their places filled: with moved copies of what is left, or with scattered samples."""
+"""Checks with dropped modes whose samples are replaced by jittered copies of others, or by scattered samples."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from functools import cache
 
 import numpy as np
 
-from divmetrics.validation.checks._check import Check, Criterion, Curve, Drawn, Rng, Verdict, check, falls, verdict
+from divmetrics.validation.checks._check import Check, Criterion, Curve, Rng, SamplePair, Verdict, check, falls, verdict
 from divmetrics.validation.checks.mixtures import mixture
 from divmetrics.zoo.targets import Mixture, target
 
@@ -24,21 +24,21 @@ def _copies(own: np.ndarray, count: int, rng: Rng) -> np.ndarray:
     return own[rng.integers(len(own), size=count)] + rng.normal(scale=JITTER, size=(count, own.shape[1]))
 
 
-def _refilled(_: str, x: float, n: int, rng: Rng) -> Drawn:
+def _refilled(_: str, x: float, n: int, rng: Rng) -> SamplePair:
     """The last `x` of seven modes are gone, their samples replaced by slightly moved ones of the others."""
     owner, left = _seven(), MODES - round(x)
     own = owner.draw(rng.integers(left, size=max(1, n * left // MODES)), rng)
     again = _copies(own, n - len(own), rng)
-    return Drawn(owner.sample(n, rng)[0], np.concatenate([own, again]), owner)
+    return SamplePair(owner.sample(n, rng)[0], np.concatenate([own, again]), owner)
 
 
-def _refilled_together(_: str, x: float, n: int, rng: Rng) -> Drawn:
+def _refilled_together(_: str, x: float, n: int, rng: Rng) -> SamplePair:
     """Six of seven modes lose the share `x` of their samples, replaced by slightly moved ones of the first mode."""
     owner, first = _seven(), max(1, n // MODES)
     lost = round((n - first) * x)
     own = owner.draw(np.zeros(first, int), rng)
     others = owner.draw(rng.integers(1, MODES, size=n - first - lost), rng)
-    return Drawn(owner.sample(n, rng)[0], np.concatenate([own, others, _copies(own, lost, rng)]), owner)
+    return SamplePair(owner.sample(n, rng)[0], np.concatenate([own, others, _copies(own, lost, rng)]), owner)
 
 
 def _as_the_share_left(curve: Curve) -> bool:
@@ -47,13 +47,13 @@ def _as_the_share_left(curve: Curve) -> bool:
     return bool((np.abs(curve.values - ideal) <= 0.1).all())
 
 
-def _scattered(_: str, x: float, n: int, rng: Rng) -> Drawn:
+def _scattered(_: str, x: float, n: int, rng: Rng) -> SamplePair:
     """One mode of a 5 x 5 grid is left; the share `x` of the samples is scattered over all of the grid."""
     owner = target("grid-25")
     fake = owner.draw(np.zeros(n, int), rng)
     lost = rng.random(n) < x
     fake[lost] = rng.uniform(-5, 5, (int(lost.sum()), 2))
-    return Drawn(owner.sample(n, rng)[0], fake, owner)
+    return SamplePair(owner.sample(n, rng)[0], fake, owner)
 
 
 def _stays_low(curve: Curve) -> Verdict:
@@ -62,10 +62,10 @@ def _stays_low(curve: Curve) -> Verdict:
     return verdict(passed=bool(healthy - collapsed >= 0.2 and hidden - collapsed <= 0.5 * (healthy - collapsed)))
 
 
-def _scattered_or_healthy(case: str, x: float, n: int, rng: Rng) -> Drawn:
+def _scattered_or_healthy(case: str, x: float, n: int, rng: Rng) -> SamplePair:
     owner = target("grid-25")
     if x < 0:
-        return Drawn(owner.sample(n, rng)[0], owner.sample(n, rng)[0], owner)
+        return SamplePair(owner.sample(n, rng)[0], owner.sample(n, rng)[0], owner)
     return _scattered(case, x, n, rng)
 
 

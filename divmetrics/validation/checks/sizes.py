@@ -1,4 +1,4 @@
-"""Only the numbers of samples change: what is measured should not."""
+"""Checks in which only the numbers of samples change, so that a metric should not."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from divmetrics.validation.checks._check import (
     Check,
     Criterion,
     Curve,
-    Drawn,
     Rng,
+    SamplePair,
     Verdict,
     check,
     near,
@@ -22,25 +22,25 @@ SIZES = (100, 200, 500, 1000, 2000)
 """Of those published, to 10,000, as many as a run of minutes allows."""
 
 
-def _cubes(n: int, m: int, d: int, rng: Rng) -> Drawn:
+def _cubes(n: int, m: int, d: int, rng: Rng) -> SamplePair:
     """Two unit cubes, the second moved on all axes until a fifth of their volume is common."""
-    return Drawn(rng.random((n, d)), rng.random((m, d)) + 1 - OVERLAP ** (1 / d))
+    return SamplePair(rng.random((n, d)), rng.random((m, d)) + 1 - OVERLAP ** (1 / d))
 
 
-def _both(case: str, x: float, _: int, rng: Rng) -> Drawn:
+def _both(case: str, x: float, _: int, rng: Rng) -> SamplePair:
     return _cubes(round(x), round(x), width(case), rng)
 
 
-def _fakes(case: str, x: float, n: int, rng: Rng) -> Drawn:
+def _fakes(case: str, x: float, n: int, rng: Rng) -> SamplePair:
     return _cubes(n, round(x), width(case), rng)
 
 
-def _healthy(_: str, x: float, n: int, rng: Rng) -> Drawn:
-    return Drawn(rng.normal(size=(n, 8)), rng.normal(size=(round(x * n), 8)))
+def _healthy(_: str, x: float, n: int, rng: Rng) -> SamplePair:
+    return SamplePair(rng.normal(size=(n, 8)), rng.normal(size=(round(x * n), 8)))
 
 
 def _holds(curve: Curve) -> Verdict:
-    """With fewer fakes no lower than with as many, but for .1 of chance."""
+    """With fewer fakes no lower than with as many, but for .1 of sampling error."""
     return verdict(passed=bool((curve.values >= curve.values[-1] - 0.1).all()))
 
 

@@ -1,4 +1,4 @@
-"""Where samples may lie at all: spheres, cubes, a ball and a ring, grid points and what lies between them."""
+"""Checks of the support: surfaces of spheres and cubes, a ball and a ring, rounded and continuous samples."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from divmetrics.validation.checks._check import (
     Check,
     Criterion,
     Curve,
-    Drawn,
     Rng,
+    SamplePair,
     Verdict,
     always,
     check,
@@ -35,8 +35,8 @@ def _sphere(n: int, d: int, rng: Rng) -> np.ndarray:
     return found
 
 
-def _shells(case: str, x: float, n: int, rng: Rng) -> Drawn:
-    return Drawn(_sphere(n, width(case), rng), x * _sphere(n, width(case), rng))
+def _shells(case: str, x: float, n: int, rng: Rng) -> SamplePair:
+    return SamplePair(_sphere(n, width(case), rng), x * _sphere(n, width(case), rng))
 
 
 def _faces(n: int, d: int, rng: Rng) -> np.ndarray:
@@ -46,13 +46,13 @@ def _faces(n: int, d: int, rng: Rng) -> np.ndarray:
     return rows
 
 
-def _hulls(case: str, x: float, n: int, rng: Rng) -> Drawn:
-    return Drawn(_faces(n, width(case), rng), x * _faces(n, width(case), rng))
+def _hulls(case: str, x: float, n: int, rng: Rng) -> SamplePair:
+    return SamplePair(_faces(n, width(case), rng), x * _faces(n, width(case), rng))
 
 
-def _cut(case: str, x: float, n: int, rng: Rng) -> Drawn:
+def _cut(case: str, x: float, n: int, rng: Rng) -> SamplePair:
     """The unit cube against the part of it that is left when `x` is cut off each side."""
-    return Drawn(rng.random((n, width(case))), (1 - x) * rng.random((n, width(case))))
+    return SamplePair(rng.random((n, width(case))), (1 - x) * rng.random((n, width(case))))
 
 
 def _ball(n: int, rng: Rng) -> np.ndarray:
@@ -67,15 +67,15 @@ def _ring(n: int, rng: Rng) -> np.ndarray:
     return np.stack([out * np.cos(along), out * np.sin(along), inner * np.sin(around)], 1)
 
 
-def _ball_and_ring(case: str, x: float, n: int, rng: Rng) -> Drawn:
+def _ball_and_ring(case: str, x: float, n: int, rng: Rng) -> SamplePair:
     if case == DIRECTIONS[0]:
-        return Drawn(_ball(n, rng), _ring(round(x), rng))
-    return Drawn(_ring(n, rng), _ball(round(x), rng))
+        return SamplePair(_ball(n, rng), _ring(round(x), rng))
+    return SamplePair(_ring(n, rng), _ball(round(x), rng))
 
 
-def _rounded(case: str, x: float, n: int, rng: Rng) -> Drawn:
+def _rounded(case: str, x: float, n: int, rng: Rng) -> SamplePair:
     real, fake = x * rng.normal(size=(2, n, 1))
-    return Drawn(np.round(real), fake) if case == GRAINS[0] else Drawn(real, np.round(fake))
+    return SamplePair(np.round(real), fake) if case == GRAINS[0] else SamplePair(real, np.round(fake))
 
 
 def _area_left(curve: Curve) -> bool:

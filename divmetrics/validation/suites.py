@@ -1,4 +1,4 @@
-"""`validate`: the suites run on some metrics, judged, and put on cards."""
+"""Run validation suites on metrics and sum up the results as report cards."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from divmetrics._version import __version__
 from divmetrics.errors import UnknownName, UsageError
 from divmetrics.records.metric import METRICS
 from divmetrics.validation import calibration, families, ladders, sanity
-from divmetrics.validation.cards import cards
-from divmetrics.validation.cells import names
+from divmetrics.validation.cards import report_cards
+from divmetrics.validation.measuring import metric_names
 from divmetrics.validation.recommend import smallest
 from divmetrics.validation.records import Validation
-from divmetrics.validation.running import Key, Outcome, Runner
+from divmetrics.validation.running import Job, JobResult, Runner
 
 SUITES = ("sanity", "ladders", "calibration")
 UNABLE = {
@@ -28,19 +28,19 @@ UNABLE = {
 
 @dataclass(frozen=True)
 class Size:
-    """How much is run. The published recipes take 51 levels; the criteria read a few of them."""
+    """How much each suite runs. The published checks have 51 levels; the criteria need a few of them."""
 
     metrics: str
-    """What is judged where nobody says."""
+    """Metrics that are validated by default."""
     sanity_n: int
     levels: int
-    """Levels of each sanity case that are read: odd, so that the ends and the middle are among them."""
+    """Levels of each sanity case: odd, so that both ends and the middle are among them."""
     sanity_repeats: int
     cases: int | None
     """Cases of each check, the first ones; None for all."""
     targets: tuple[str, ...]
     others: bool
-    """Whether ladders of exact scores and of models are run on all their targets."""
+    """Whether ladders of exact scores and of models are run on all their targets, beside those of `targets`."""
     n: int
     rungs: int
     repeats: int
@@ -48,7 +48,7 @@ class Size:
     null_draws: int
     null_metrics: str
     models: int = 0
-    """Draws of each trained model; with 0 they are left out."""
+    """Sample sets drawn from each trained model; 0 leaves the trained models out."""
 
     def __post_init__(self) -> None:
         if self.levels < 3 or self.levels % 2 == 0:
@@ -92,25 +92,39 @@ QUICK = Size(
 
 
 def validate(suite: str, size: Size, metrics: str | Sequence[str] | None, runner: Runner) -> Validation:
-    """Run `suite` (or `all`) on `metrics`, names and presets. Raises UnknownName, or UsageError on options."""
+    """Run a validation suite, or all of them, and sum up the results.
+
+    Args:
+        suite: `sanity`, `ladders`, `calibration` or `all`.
+        size: How much is run: `FULL` or `QUICK`.
+        metrics: Names and presets; None takes those of `size`.
+        runner: Where results are kept, and how many processes compute them.
+
+    Returns:
+        Rows of each suite, a report card for each metric, and the recommended set of metrics.
+
+    Raises:
+        UnknownName: `suite` or a metric does not exist.
+        UsageError: A metric has options, or the suite can measure none of the metrics.
+    """
     if suite not in (*SUITES, "all"):
         raise UnknownName.of("suite", suite, (*SUITES, "all"))
     wanted = [name for name in SUITES if suite in (name, "all")]
-    judged, begin = names(size.metrics if metrics is None else metrics), perf_counter()
-    if suite in UNABLE and metrics is not None and not _able(suite, judged):
-        raise UsageError(UNABLE[suite].format(names=", ".join(judged)))
+    chosen, begin = metric_names(size.metrics if metrics is None else metrics), perf_counter()
+    if suite in UNABLE and metrics is not None and not _able(suite, chosen):
+        raise UsageError(UNABLE[suite].format(names=", ".join(chosen)))
     kept: dict[str, Any] = {}
     if "sanity" in wanted:
-        kept["sanity"] = _sanity(size, judged, runner)
+        kept["sanity"] = _sanity(size, chosen, runner)
     if "ladders" in wanted:
-        kept["ladders"] = _ladders(size, judged, runner)
+        kept["ladders"] = _ladders(size, chosen, runner)
     if "calibration" in wanted:
-        nulls = names(size.null_metrics) if metrics is None else judged
+        nulls = metric_names(size.null_metrics) if metrics is None else chosen
         kept["calibration"] = _calibration(size, nulls, runner)
-    made = cards(judged, kept.get("sanity", ()), kept.get("ladders", ()), kept.get("calibration", ()))
+    cards = report_cards(chosen, kept.get("sanity", ()), kept.get("ladders", ()), kept.get("calibration", ()))
     meta = {"divmetrics": __version__, "seconds": round(perf_counter() - begin, 1), **_meta(size, wanted)}
     best = smallest(kept.get("ladders", ()))
-    return Validation(**{name: tuple(rows) for name, rows in kept.items()}, cards=made, recommended=best, meta=meta)
+    return Validation(**{name: tuple(rows) for name, rows in kept.items()}, cards=cards, recommended=best, meta=meta)
 
 
 def _able(suite: str, metrics: Sequence[str]) -> list[str]:
@@ -120,34 +134,34 @@ def _able(suite: str, metrics: Sequence[str]) -> list[str]:
     return [name for name in metrics if METRICS[name].real is not None]
 
 
-def _sanity(size: Size, judged: Sequence[str], runner: Runner) -> list[Any]:
-    cells = sanity.cells(size.sanity_n, size.levels, size.sanity_repeats, size.cases)
-    able = _able("sanity", judged)
-    outcomes: dict[Key, Outcome] = {}
-    for some, measured in sanity.shares(cells, able):
+def _sanity(size: Size, chosen: Sequence[str], runner: Runner) -> list[Any]:
+    jobs = sanity.jobs(size.sanity_n, size.levels, size.sanity_repeats, size.cases)
+    able = _able("sanity", chosen)
+    results: dict[Job, JobResult] = {}
+    for some, measured in sanity.split_by_repeats(jobs, able):
         if measured:
-            outcomes |= runner.run("sanity", sanity.compute, some, measured)
+            results |= runner.run("sanity", sanity.run_job, some, measured)
             runner = replace(runner, fresh=False)  # the second part goes on from the first
-    return sanity.judge(outcomes, able)
+    return sanity.summarise(results, able)
 
 
-def _ladders(size: Size, judged: Sequence[str], runner: Runner) -> list[Any]:
+def _ladders(size: Size, chosen: Sequence[str], runner: Runner) -> list[Any]:
     models = ladders.chosen(size.targets, others=size.others)
-    cells = ladders.cells(models, size.n, size.rungs, size.repeats, ladders.HEALTHY)
+    jobs = ladders.jobs(models, size.n, size.rungs, size.repeats, ladders.HEALTHY)
     if size.models:
-        cells += ladders.cells(families.trained(), size.n, 1, size.models, ladders.HEALTHY)
-    cells = list(dict.fromkeys(cells))  # both bring the healthy controls of their targets
-    return ladders.judge(runner.run("ladders", ladders.compute, cells, judged), judged)
+        jobs += ladders.jobs(families.trained_models(), size.n, 1, size.models, ladders.HEALTHY)
+    jobs = list(dict.fromkeys(jobs))  # both bring the healthy controls of their targets
+    return ladders.summarise(runner.run("ladders", ladders.run_job, jobs, chosen), chosen)
 
 
-def _calibration(size: Size, judged: Sequence[str], runner: Runner) -> list[Any]:
-    able = _able("calibration", judged)
-    cells = calibration.cells(size.null_n, size.null_draws)
-    return calibration.judge(runner.run("calibration", calibration.compute, cells, able), able) if able else []
+def _calibration(size: Size, chosen: Sequence[str], runner: Runner) -> list[Any]:
+    able = _able("calibration", chosen)
+    jobs = calibration.jobs(size.null_n, size.null_draws)
+    return calibration.summarise(runner.run("calibration", calibration.run_job, jobs, able), able) if able else []
 
 
 def _meta(size: Size, wanted: Sequence[str]) -> dict[str, Any]:
-    """On how much each suite stands."""
+    """Sizes of the suites that were run."""
     facts: dict[str, dict[str, Any]] = {
         "sanity": {"n": size.sanity_n, "levels": size.levels, "repeats": size.sanity_repeats, "cases": size.cases},
         "ladders": {"n": size.n, "rungs": size.rungs, "repeats": size.repeats, "targets": list(size.targets)}

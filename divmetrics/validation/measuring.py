@@ -1,4 +1,4 @@
-"""One measurement of a trial: two or three sides as arrays in, metric -> value out, all metrics from one draw."""
+"""Measure many metrics on two or three sample sets given as arrays: metric -> value and p-value."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from divmetrics.scoring.plan import Plan
 from divmetrics.zoo.targets import Target
 
 ORACLE = "oracle"
-"""What the numbers stand under: features as drawn, and the classifier that knows the target."""
+"""Extractor name of the results: the samples themselves are the features, the target gives the classes."""
 VERDICT = "verdict"
-"""Name of the whole report's verdict among the metrics: 1, and p 0, where it says collapsed."""
+"""Name under which the report's verdict stands among the metrics: value 1 and p 0 where it is `collapsed`."""
 OUTSIDE = "outside"
-"""Class of fakes beyond the reach of all modes."""
+"""Class of fakes that are too far from every mode."""
 
 
-Found = tuple[float | None, float | None]
-"""One metric on one draw: its value, and the chance of one as bad under its null, where that was asked for."""
+Measurement = tuple[float | None, float | None]
+"""Value and p-value of one metric; None where it cannot be measured, or where no p-value was asked for."""
 
 
-def side(
+def sample_set(
     name: str,
     rows: np.ndarray,
     target: Target | None = None,
@@ -36,10 +36,15 @@ def side(
     *,
     strict: bool = False,
 ) -> Collected:
-    """One side: features, and of a known target also logits, classes, and pixels of images.
+    """One sample set as `measure` takes it: features, and where the target is known logits, classes and pixels.
 
-    `features` stand in for the rows `[n, d]` where metrics are to see them scaled. Samples beyond the reach of all
-    modes are of the nearest one, whose tail they may be, or OUTSIDE where `strict`, as fakes should be.
+    Args:
+        name: `real`, `fake` or `held_out`.
+        rows: Samples `[n, d]`.
+        target: The distribution whose modes are the classes.
+        features: Features `[n, d]` in place of `rows`, where metrics are to see them scaled.
+        strict: Whether samples too far from every mode are of the class OUTSIDE, as fakes should be; else they belong
+            to the nearest mode, whose tail they may be.
     """
     layers: dict[Layer, np.ndarray] = {"pooled": rows if features is None else features}
     labels: tuple[str, ...] | None = None
@@ -59,7 +64,7 @@ def side(
     )
 
 
-def values(
+def measure_all(
     metrics: Sequence[str],
     real: Collected,
     fake: Collected,
@@ -67,12 +72,21 @@ def values(
     *,
     seed: int = 0,
     null: bool = False,
-) -> dict[str, Found]:
-    """Metric -> what it found; a metric that cannot be measured on these sides has the value None."""
-    modes = 1 if real.labels is None else None  # no classes: a table of one cluster costs nothing, and nobody reads it
+) -> dict[str, Measurement]:
+    """Metric -> value and p-value, both None for a metric that cannot be measured on these sample sets.
+
+    Args:
+        metrics: Names and presets.
+        real: Real samples.
+        fake: Fakes.
+        held_out: Real samples that the generator was not trained on.
+        seed: Seed of metrics and permutations.
+        null: Whether p-values are wanted.
+    """
+    modes = 1 if real.labels is None else None  # the mode table is not read: one cluster costs least
     plan = Plan.of(metrics, "pixels", seed=seed, ci_level=0, null=null, modes=modes)
     tolerant = replace(plan, requests=tuple(replace(request, explicit=False) for request in plan.requests))
-    found: dict[str, Found] = dict.fromkeys((request.name for request in plan.requests), (None, None))
+    found: dict[str, Measurement] = dict.fromkeys((request.name for request in plan.requests), (None, None))
     try:
         report = measure(tolerant, real, fake, {}, held_out)
     except DivmetricsError:  # not one of them can be measured
@@ -85,10 +99,17 @@ def values(
     return found
 
 
-def names(wanted: str | Sequence[str]) -> tuple[str, ...]:
-    """The metrics that `wanted`, names and presets, stands for. Raises UsageError on one that does not exist."""
+def metric_names(wanted: str | Sequence[str]) -> tuple[str, ...]:
+    """The names of all metrics in `wanted`, names and presets.
+
+    Raises:
+        UnknownName: A metric or preset does not exist.
+        UsageError: A metric has options: metrics are validated at their defaults.
+    """
     plan = Plan.of(wanted, "pixels")
     for request in plan.requests:
         if request.explicit and any(request.options[n] != o.default for n, o in request.metric.options.items()):
-            raise UsageError(f"validate judges metrics at their defaults; write {request.metric.name} without options.")
+            raise UsageError(
+                f"validate measures metrics at their defaults; write {request.metric.name} without options."
+            )
     return tuple(dict.fromkeys(request.metric.name for request in plan.requests))
