@@ -42,13 +42,13 @@ def pool_counts(pool: TwoSamplePool) -> tuple[np.ndarray, np.ndarray]:
     return reals, fakes
 
 
-def pool_recount(pool: Pool, splits: Splits) -> tuple[np.ndarray, np.ndarray]:
+def counts_on_splits(pool: Pool, splits: Splits) -> tuple[np.ndarray, np.ndarray]:
     """Counts of the reals and of the fakes of each split, `[B, classes]` each, of a pool of labels or logits."""
     labels = labels_of(pool.whole)
-    return recount(labels, int(labels.max()) + 1, splits)
+    return label_counts_on_splits(labels, int(labels.max()) + 1, splits)
 
 
-def recount(labels: Tensor, width: int, splits: Splits) -> tuple[np.ndarray, np.ndarray]:
+def label_counts_on_splits(labels: Tensor, width: int, splits: Splits) -> tuple[np.ndarray, np.ndarray]:
     """How many reals and fakes of each split have each of `width` labels, int64 `[B, width]` each."""
     step = max(1, PIECE // len(labels))
     found: list[list[Tensor]] = [[], []]
@@ -79,7 +79,7 @@ def variance_of_mean(values: np.ndarray, counts: np.ndarray) -> float:
     return float((counts * (values - mean) ** 2).sum() / total**2)
 
 
-def settled(first: float, level: float) -> float:
+def corrected_variance(first: float, level: float) -> float:
     """The variance of a quantity from its first-order estimate, and that of its second order; see above."""
     return max(first - level, level)
 
@@ -96,7 +96,7 @@ def mean_predictions(log_p: Tensor, side: Tensor) -> tuple[Tensor, Tensor]:
     return load @ p, load @ -(p * log_p).sum(1)
 
 
-def split_predictions(pool: Pool, splits: Splits) -> tuple[Tensor, Tensor, Tensor]:
+def mean_predictions_on_splits(pool: Pool, splits: Splits) -> tuple[Tensor, Tensor, Tensor]:
     """Mean prediction of the reals and of the fakes `[B, classes]`, and mean entropy of the fakes' `[B]`."""
     log_p = log_predictions(pool.whole)
     side = splits.side.to(log_p.device)
@@ -109,7 +109,7 @@ def kl(p: Tensor, q: Tensor) -> Tensor:
     return (torch.xlogy(p, p) - torch.xlogy(p, q)).sum(-1)
 
 
-def divergence_pulls(mean: Tensor, log_p: Tensor) -> tuple[Tensor, float]:
+def divergence_influence(mean: Tensor, log_p: Tensor) -> tuple[Tensor, float]:
     """How KL(mean || mean of p) moves with predictions p `[m, classes]`: by minus these `[m]`, first order, and more.
 
     The second number is the variance owed to classes of which the fakes' mean probability hangs on a few samples, whose
@@ -119,11 +119,11 @@ def divergence_pulls(mean: Tensor, log_p: Tensor) -> tuple[Tensor, float]:
     fake = p.mean(0)
     ratio = torch.where(mean > 0, mean / fake.clamp(min=1e-300), 0)
     few = (mean > 0) & (p.var(0) > FEW * len(p) * fake.square())
-    rare = [float(mean[c]) ** 2 * rare_variance(log_p[:, c].cpu().numpy()) for c in few.nonzero()[:, 0].tolist()]
+    rare = [float(mean[c]) ** 2 * log_mean_variance(log_p[:, c].cpu().numpy()) for c in few.nonzero()[:, 0].tolist()]
     return p @ torch.where(few, 0, ratio), sum(rare)
 
 
-def rare_variance(log_p: np.ndarray) -> float:
+def log_mean_variance(log_p: np.ndarray) -> float:
     """Variance of the log of a mean of probabilities `[n]` that the largest of them make up.
 
     It is that over draws of as many samples whose largest come from the tail of a normal law of log p, fitted to the

@@ -59,7 +59,7 @@ class Clusters:
         origin = wide.double().mean(0)
         basis = _principal(wide, origin, seed) if wide.shape[1] > WIDTH else None
         points = _projected(wide, origin, basis).numpy()
-        with threads().limit(limits=1):
+        with thread_controller().limit(limits=1):
             tree, members = _tree(points, seed)
             if count is not None:
                 centres = _lloyd(points, _cut(tree, members, min(count, len(points))))
@@ -89,7 +89,7 @@ class Clusters:
 
 
 @cache
-def threads() -> ThreadpoolController:
+def thread_controller() -> ThreadpoolController:
     """What limits the threads of clustering: sums over several come in any order, and rows on borders change sides."""
     import sklearn.cluster  # noqa: F401  a controller knows the libraries that are loaded when it is made
 
@@ -101,7 +101,7 @@ def clusters(rows: Rows, count: int | None, seed: int) -> Clusters:
     return once((rows,), ("clusters", count, seed), lambda: Clusters.fit(rows.features, count, seed))
 
 
-def narrowed(rows: Tensor, seed: int) -> Tensor:
+def reduced_dimension(rows: Tensor, seed: int) -> Tensor:
     """`rows` `[n, d]` centred, on their first `WIDTH` principal components if there are more; float64 on the CPU."""
     rows = rows.detach().cpu()
     origin = rows.double().mean(0)

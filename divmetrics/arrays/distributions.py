@@ -17,7 +17,7 @@ Function = Callable[[Any], Any]
 
 
 @dataclass(frozen=True)
-class Law:
+class Distribution:
     """A law on the line: P(X <= x), P(X > x), and the x below which a given share lies."""
 
     cdf: Function
@@ -25,26 +25,26 @@ class Law:
     ppf: Function
 
 
-NORMAL = Law(ndtr, lambda x: ndtr(-np.asarray(x)), ndtri)
+NORMAL = Distribution(ndtr, lambda x: ndtr(-np.asarray(x)), ndtri)
 """Mean 0, variance 1."""
 
 
-def student(freedom: float) -> Law:
+def student(freedom: float) -> Distribution:
     """Student's t with `freedom` > 0 degrees of freedom."""
-    return Law(
+    return Distribution(
         lambda x: stdtr(freedom, x), lambda x: stdtr(freedom, -np.asarray(x)), lambda share: stdtrit(freedom, share)
     )
 
 
-def skewed(skewness: float) -> Law:
+def pearson3(skewness: float) -> Distribution:
     """Pearson's type III of mean 0, variance 1 and `skewness`: a gamma law, or one mirrored; normal where that is 0."""
     if abs(skewness) < 1e-5:
         return NORMAL
     shape = 4 / skewness**2
     width = shape**0.5
     if skewness < 0:
-        other = skewed(-skewness)
-        return Law(
+        other = pearson3(-skewness)
+        return Distribution(
             lambda x: other.sf(-np.asarray(x)),
             lambda x: other.cdf(-np.asarray(x)),
             lambda share: (shape - gammainccinv(shape, share)) / width,
@@ -53,7 +53,7 @@ def skewed(skewness: float) -> Law:
     def place(x: Any) -> Any:
         return np.maximum(shape + np.asarray(x) * width, 0)  # nothing lies below the end of the law
 
-    return Law(
+    return Distribution(
         lambda x: gammainc(shape, place(x)),
         lambda x: gammaincc(shape, place(x)),
         lambda share: (gammaincinv(shape, share) - shape) / width,

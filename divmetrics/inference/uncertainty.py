@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from divmetrics.arrays.distributions import NORMAL, Law, skewed, student
+from divmetrics.arrays.distributions import NORMAL, Distribution, pearson3, student
 from divmetrics.arrays.share_intervals import wilson
 from divmetrics.arrays.splits import OneSamplePool, Pool
 from divmetrics.errors import DivmetricsError
@@ -235,7 +235,7 @@ def student_band(value: float, permutations: np.ndarray, metric: Metric, level: 
     spread = np.nan
     if len(permutations) > 1:
         spread = float(permutations.std(ddof=1)) * float(np.sqrt(1 + 1 / len(permutations)))
-    wide, shape = student(freedom), skewed(_skewness(metric, permutations))
+    wide, shape = student(freedom), pearson3(_skewness(metric, permutations))
     low, high = (float(wide.ppf(NORMAL.cdf(shape.ppf(q)))) for q in ((1 - level) / 2, (1 + level) / 2))
     ends = middle + low * spread, middle + high * spread
     if not spread > 0:
@@ -268,7 +268,7 @@ def _closed_band(value: float, null: Null, metric: Metric, level: float) -> Null
     return NullBand(null.mean, low, high, sd=null.sd, p=p, draws=None, method="closed form")
 
 
-def _tail(value: float, mean: float, sd: float, distribution: Law, metric: Metric) -> float:
+def _tail(value: float, mean: float, sd: float, distribution: Distribution, metric: Metric) -> float:
     """Probability of a value at least as bad as `value`; where the null has no spread, 0 beyond its mean and else 1."""
     higher = metric.better == "higher"
     if sd == 0:

@@ -7,12 +7,12 @@ from scipy.spatial.distance import jensenshannon
 
 from divmetrics.arrays import class_counts as classes
 from divmetrics.arrays.class_counts import (
+    corrected_variance,
     jensen_shannon,
+    label_counts_on_splits,
     labels_of,
-    recount,
+    mean_predictions_on_splits,
     score_variance,
-    settled,
-    split_predictions,
 )
 from divmetrics.arrays.splits import FAKE, REAL, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
@@ -23,7 +23,7 @@ def test_recount_counts_each_split_whatever_the_pieces(piece: int, monkeypatch: 
     monkeypatch.setattr(classes, "PIECE", piece)
     labels = torch.from_numpy(np.random.default_rng(0).integers(0, 7, 100))
     splits = Splits.of([Splits.permutations(60, 40, 5, 0), Splits.halves(60, 40, 5, 0)])
-    reals, fakes = recount(labels, 9, splits)
+    reals, fakes = label_counts_on_splits(labels, 9, splits)
     for b in range(10):
         for found, side in ((reals, REAL), (fakes, FAKE)):
             assert found[b].tolist() == torch.bincount(labels[splits.side[b] == side], minlength=9).tolist()
@@ -47,7 +47,7 @@ def test_mean_predictions_of_splits() -> None:
     pool = TwoSamplePool(*(Rows.from_array(rng.normal(size=(n, 4))) for n in (12, 9)))
     splits = Splits.permutations(12, 9, 3, 0)
     p = pool.features().softmax(1)
-    real, fake, entropy = split_predictions(pool, splits)
+    real, fake, entropy = mean_predictions_on_splits(pool, splits)
     for b in range(3):
         chosen = splits.side[b] == FAKE
         assert torch.allclose(real[b], p[~chosen].mean(0))
@@ -59,5 +59,5 @@ def test_the_second_order_is_that_of_a_chi_square_for_sharp_predictions() -> Non
     log_p = torch.eye(5).repeat(40, 1).mul(100).log_softmax(1).double()
     _, level = score_variance(log_p)
     assert level == pytest.approx((5 - 1) / (2 * 200**2))
-    assert settled(0.0, level) == level
-    assert settled(1.0, level) == 1.0 - level
+    assert corrected_variance(0.0, level) == level
+    assert corrected_variance(1.0, level) == 1.0 - level

@@ -101,7 +101,7 @@ def test_no_clusters_are_refused() -> None:
         Clusters.fit(torch.zeros(5, 2), 0, 0)
 
 
-@pytest.mark.parametrize("controller", ["clustering.threads", "linalg._blas"])
+@pytest.mark.parametrize("controller", ["clustering.thread_controller", "linalg._blas"])
 def test_the_limit_on_threads_holds_for_libraries_that_load_late(controller: str) -> None:
     """In a new process, for here they are all loaded."""
     module, name = controller.split(".")

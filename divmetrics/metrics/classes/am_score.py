@@ -5,7 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from divmetrics.arrays.class_counts import curvature, divergence_pulls, kl, log_predictions, settled, split_predictions
+from divmetrics.arrays.class_counts import (
+    corrected_variance,
+    curvature,
+    divergence_influence,
+    kl,
+    log_predictions,
+    mean_predictions_on_splits,
+)
 from divmetrics.arrays.splits import Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import FeatureError
@@ -13,7 +20,7 @@ from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Va
 
 
 def _resample(pool: Pool, splits: Splits) -> Tensor:
-    real, fake, entropy = split_predictions(pool, splits)
+    real, fake, entropy = mean_predictions_on_splits(pool, splits)
     return kl(real, fake) + entropy
 
 
@@ -24,12 +31,12 @@ def _variance(pool: TwoSamplePool) -> float | None:
     fake, real = p.mean(0), q.mean(0)
     if bool(((fake <= 0) & (real > 0)).any()):
         return None
-    pulls, rare = divergence_pulls(real, log_p)
-    gains = -(p * log_p).sum(1) - pulls
+    influence, rare = divergence_influence(real, log_p)
+    gains = -(p * log_p).sum(1) - influence
     ratio = torch.where(real > 0, real / fake.clamp(min=1e-300), 0)
     first = float(gains.var()) / pool.m + rare + float((q @ ratio.clamp(min=1e-300).log()).var()) / pool.n
     level = curvature(torch.cat([p, q]), (fake + real) / 2) / 2 * (1 / pool.n + 1 / pool.m) ** 2
-    return settled(first, level)
+    return corrected_variance(first, level)
 
 
 @metric(

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from divmetrics.arrays.class_counts import (
+    corrected_variance,
     curvature,
-    divergence_pulls,
+    divergence_influence,
     kl,
     log_predictions,
+    mean_predictions_on_splits,
     score_variance,
-    settled,
-    split_predictions,
 )
 from divmetrics.arrays.splits import Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows, same_width
@@ -35,7 +35,7 @@ def _log_score(real: Tensor, fake: Tensor, entropy: Tensor, divergence: Divergen
 
 
 def _resample(pool: Pool, splits: Splits, *, divergence: Divergence) -> Tensor:
-    return _log_score(*split_predictions(pool, splits), divergence).exp()
+    return _log_score(*mean_predictions_on_splits(pool, splits), divergence).exp()
 
 
 def _variance(pool: TwoSamplePool, *, divergence: Divergence) -> float | None:
@@ -45,15 +45,15 @@ def _variance(pool: TwoSamplePool, *, divergence: Divergence) -> float | None:
     fake, real = p.mean(0), q.mean(0)
     value = float(_log_score(real, fake, -(p * log_p).sum(1).mean(), divergence).exp())
     if divergence == "fake_to_real":
-        return value**2 * settled(*score_variance(log_p))
+        return value**2 * corrected_variance(*score_variance(log_p))
     if not value > 0:
         return None
-    pulls, rare = divergence_pulls(real, log_p)
-    gains = (p * log_p - torch.xlogy(p, fake)).sum(1) + pulls
+    influence, rare = divergence_influence(real, log_p)
+    gains = (p * log_p - torch.xlogy(p, fake)).sum(1) + influence
     ratio = real / fake
     first = float(gains.var()) / pool.m + rare + float((q @ ratio.clamp(min=1e-300).log()).var()) / pool.n
     level = curvature(torch.cat([p, q]), (fake + real) / 2) / 2 / pool.n**2
-    return value**2 * settled(first, level)
+    return value**2 * corrected_variance(first, level)
 
 
 @metric(

@@ -14,10 +14,10 @@ from scipy.special import bdtrc, erf, rel_entr
 
 from divmetrics.arrays.class_counts import (
     both_counts,
+    corrected_variance,
+    counts_on_splits,
     entropy,
     pool_counts,
-    pool_recount,
-    settled,
     shares,
     variance_of_mean,
 )
@@ -78,7 +78,7 @@ def _kl_variance(pool: TwoSamplePool) -> float | None:
     ratio = np.divide(p, q, out=np.zeros_like(q), where=q > 0)
     log_ratio = np.log(ratio, out=np.zeros_like(q), where=occurs)
     first = variance_of_mean(log_ratio, inside) + variance_of_mean(ratio, real_counts)
-    return settled(first, (occurs.sum() - 1) / 2 * (1 / inside.sum() + 1 / pool.n) ** 2) or None
+    return corrected_variance(first, (occurs.sum() - 1) / 2 * (1 / inside.sum() + 1 / pool.n) ** 2) or None
 
 
 def _effective_variance(pool: TwoSamplePool) -> float | None:
@@ -94,7 +94,7 @@ def _effective_variance(pool: TwoSamplePool) -> float | None:
     without_class = np.where(p < 1, np.exp((np.log(effective) - p * surprise) / rest + np.log(rest)), 0.0)
     occurs = bdtrc(0, pool.n, real_counts / pool.n)  # probability that a class occurs in the real set
     of_classes = (occurs * (1 - occurs) * (effective - without_class) ** 2)[real_counts > 0].sum()
-    return effective**2 * settled(variance_of_mean(surprise, inside), level) + float(of_classes) or None
+    return effective**2 * corrected_variance(variance_of_mean(surprise, inside), level) + float(of_classes) or None
 
 
 def _tv_variance(pool: TwoSamplePool) -> float | None:
@@ -131,7 +131,7 @@ def _check_min_count(min_count: int) -> None:
     minimum=lambda _: 1,
     uncertainty=UncertaintySpec(
         variance=Variance("closed form", _found_variance),
-        resample=lambda pool, splits, *, min_count: _modes_found(*pool_recount(pool, splits), min_count),
+        resample=lambda pool, splits, *, min_count: _modes_found(*counts_on_splits(pool, splits), min_count),
     ),
     about=About(
         formula=r"\sum_{k \le K} 1[\#\{j : c(y_j) = k\} \ge c_{\min}]",
@@ -190,7 +190,7 @@ def _null_floor(real_counts: np.ndarray, fake_counts: np.ndarray) -> float:
     minimum=lambda _: 1,
     uncertainty=UncertaintySpec(
         variance=Variance("influence function", _kl_variance),
-        resample=lambda pool, splits: _mode_kl(*pool_recount(pool, splits)),
+        resample=lambda pool, splits: _mode_kl(*counts_on_splits(pool, splits)),
         bias="1/n",
     ),
     about=About(
@@ -241,7 +241,7 @@ def mode_kl(real: ClassTally, fake: ClassTally) -> Measured:
     minimum=lambda _: 1,
     uncertainty=UncertaintySpec(
         variance=Variance("delta method", _tv_variance),
-        resample=lambda pool, splits: _mode_tv(*pool_recount(pool, splits)),
+        resample=lambda pool, splits: _mode_tv(*counts_on_splits(pool, splits)),
     ),
     about=About(
         formula=r"\tfrac12 \sum_k |\hat p_k - \hat q_k|",
@@ -276,7 +276,7 @@ def mode_tv(real: ClassTally, fake: ClassTally) -> Measured:
 
 
 def _effective_modes_on_splits(pool: TwoSamplePool, splits: Splits) -> np.ndarray:
-    return _effective_modes(*pool_recount(pool, splits))
+    return _effective_modes(*counts_on_splits(pool, splits))
 
 
 @metric(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from divmetrics.arrays.class_counts import both_counts, pool_counts, pool_recount
+from divmetrics.arrays.class_counts import both_counts, counts_on_splits, pool_counts
 from divmetrics.arrays.splits import Splits, TwoSamplePool
 from divmetrics.arrays.summaries import ClassTally
 from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
 
 
 def _resample(pool: TwoSamplePool, splits: Splits) -> np.ndarray:
-    _, fake_counts = pool_recount(pool, splits)
+    _, fake_counts = counts_on_splits(pool, splits)
     return np.asarray((fake_counts == 1).sum(-1) / fake_counts.sum(-1))
 
 

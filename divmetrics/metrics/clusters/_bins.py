@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from divmetrics.arrays.clustering import Clusters, narrowed
+from divmetrics.arrays.clustering import Clusters, reduced_dimension
 from divmetrics.arrays.memo import once
 from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows, same_width
@@ -37,7 +37,7 @@ def bin_counts(real: Rows, fake: Rows, bins: int, seed: int) -> Counts:
     same_width(real.d, fake.d)
 
     def make() -> Counts:
-        points = narrowed(torch.cat([real.features, fake.features]), seed)
+        points = reduced_dimension(torch.cat([real.features, fake.features]), seed)
         return _fit_and_count(points[: real.n], points[real.n :], bins, seed)
 
     return once((real, fake), ("bin counts", bins, seed), make)
@@ -47,7 +47,7 @@ def bin_counts_on_splits(pool: Pool, splits: Splits, bins: int, seed: int) -> Co
     """`bin_counts` of each split, `[B, bins]` each; memoised. Where a split has fewer bins, the last ones are empty."""
 
     def make() -> Counts:
-        points = narrowed(pool.features(), seed)
+        points = reduced_dimension(pool.features(), seed)
         counts = [
             _fit_and_count(points[splits.real(b)], points[splits.fake(b)], bins, seed) for b in range(len(splits))
         ]
@@ -63,7 +63,7 @@ def bin_counts_by_halves(pool: Pool, bins: int, seed: int) -> Counts:
 
     They show how much a value depends on where the borders of bins happen to lie. As many bins as in `bin_counts`.
     """
-    points, count = narrowed(pool.features(), seed), _number_of_bins(pool.n, bins)
+    points, count = reduced_dimension(pool.features(), seed), _number_of_bins(pool.n, bins)
     sides: list[list[np.ndarray]] = [[], []]
     for b in range(FITS):
         chosen = torch.randperm(pool.n, generator=torch.Generator().manual_seed(seed + b))[: max(1, pool.n // 2)]

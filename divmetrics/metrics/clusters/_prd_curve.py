@@ -1,7 +1,7 @@
 """Precision-recall curve of distributions (PRD) and its F scores. Sajjadi 2018, arXiv:1806.00035.
 
 Both sets are counted over k-means clusters of their union. The clustering does not depend on the sides, so it is valid
-for every split of the pooled samples, and a split costs only a recount.
+for every split of the pooled samples, and a split costs only a label_counts_on_splits.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from divmetrics.arrays.class_counts import recount
-from divmetrics.arrays.clustering import narrowed, threads
+from divmetrics.arrays.class_counts import label_counts_on_splits
+from divmetrics.arrays.clustering import reduced_dimension, thread_controller
 from divmetrics.arrays.memo import once
 from divmetrics.arrays.pairs import disjoint_halves_variance
 from divmetrics.arrays.splits import FAKE, REAL, Splits, TwoSamplePool
@@ -95,7 +95,7 @@ def _curves(labels: Tensor, splits: Splits, clusters: int, angles: int) -> tuple
     """Precision and recall `[B, angles]` of each split, averaged over clusterings `labels` `[runs, n + m]`."""
     total = [np.zeros((len(splits), angles)), np.zeros((len(splits), angles))]
     for run in labels:
-        counts = recount(run, clusters, splits)
+        counts = label_counts_on_splits(run, clusters, splits)
         real, fake = (side / side.sum(1, keepdims=True) for side in counts)
         for sum_, part in zip(total, curve(real, fake, angles), strict=True):
             sum_ += part / len(labels)
@@ -110,7 +110,7 @@ def _union_clusters(real: Rows, fake: Rows, clusters: int, runs: int, seed: int)
 
     def make() -> Tensor:
         # Principal components preserve distances between clusters, and k-means takes a tenth of the time on them
-        points = narrowed(torch.cat([real.features, fake.features]), seed).float().numpy()
+        points = reduced_dimension(torch.cat([real.features, fake.features]), seed).float().numpy()
         return torch.stack([_cluster(points, clusters, seed + run) for run in range(runs)])
 
     return once((real, fake), ("clusters of the union", clusters, runs, seed), make)
@@ -121,6 +121,6 @@ def _cluster(points: np.ndarray, clusters: int, seed: int) -> Tensor:
     from sklearn.cluster import MiniBatchKMeans
 
     count = min(clusters, len(np.unique(points, axis=0)) if len(points) < 10 * clusters else clusters)
-    with threads().limit(limits=1):
+    with thread_controller().limit(limits=1):
         means = MiniBatchKMeans(count, n_init=3, random_state=seed)
         return torch.from_numpy(means.fit(points).labels_.astype(np.int64))

@@ -6,7 +6,7 @@ from math import log
 
 import numpy as np
 
-from divmetrics.arrays.class_counts import jensen_shannon, settled, shares, variance_of_mean
+from divmetrics.arrays.class_counts import corrected_variance, jensen_shannon, shares, variance_of_mean
 from divmetrics.arrays.splits import Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.metrics.clusters._bins import bin_counts, bin_counts_by_halves, bin_counts_on_splits
@@ -27,7 +27,7 @@ def _variance(pool: TwoSamplePool, *, bins: int, seed: int) -> float:
     middle = (p + q) / 2
     slopes = [np.log(side / middle, out=np.zeros_like(p), where=side > 0) / 2 for side in (q, p)]
     first = variance_of_mean(slopes[0], real_counts) + variance_of_mean(slopes[1], fake_counts)
-    counting = settled(first, (len(p) - 1) / 32 * (1 / pool.n + 1 / pool.m) ** 2)
+    counting = corrected_variance(first, (len(p) - 1) / 32 * (1 / pool.n + 1 / pool.m) ** 2)
     borders = float(jensen_shannon(*bin_counts_by_halves(pool, bins, seed)).var(ddof=1))
     return counting + max(borders - counting / 2, 0)
 
