@@ -1,7 +1,7 @@
 """Precision-recall curve of distributions (PRD) and its F scores. Sajjadi 2018, arXiv:1806.00035.
 
 Both sets are counted over k-means clusters of their union. The clustering does not depend on the sides, so it is valid
-for every split of the pooled samples, and a split costs only a label_counts_on_splits.
+for every split of the pooled samples, and a split costs only a count of their labels.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ def _variance(pool: TwoSamplePool, *, clusters: int, runs: int, angles: int, see
         sees="Fake samples in regions with few real samples: invented modes, poor samples.",
         blind="Differences within a cluster; dropped modes, up to a factor of 64 in recall.",
         bias="Below 1 for samples of one distribution, more so the fewer samples a cluster has.",
-        cost="k-means of the union on at most 64 principal components, `runs` times; a permutation costs one count of labels.",
+        cost="k-means of the union on at most 64 principal components, `runs` times; a permutation costs one recount.",
     ),
 )
 def prd_f1_8(

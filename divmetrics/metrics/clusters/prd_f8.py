@@ -37,7 +37,7 @@ def _variance(pool: TwoSamplePool, *, clusters: int, runs: int, angles: int, see
         sees="Dropped and thinned modes: parts of the real distribution that the fake samples do not cover.",
         blind="Differences within a cluster; poor fake samples, up to a factor of 64 in precision.",
         bias="Below 1 for samples of one distribution, more so the fewer samples a cluster has.",
-        cost="k-means of the union on at most 64 principal components, `runs` times; a permutation costs one count of labels.",
+        cost="k-means of the union on at most 64 principal components, `runs` times; a permutation costs one recount.",
     ),
 )
 def prd_f8(
