@@ -5,7 +5,8 @@
 | a metric | `metric`, `Measured`; what it reads: `Rows`, `Labelled`, `Moments`, `UnitGram`, `ClassTally`, `Need` |
 | what is known of it | `Laws`, `About`, `UncertaintySpec`, `Variance`, `Interval`, `Null` |
 | its uncertainty | `OneSamplePool`, `TwoSamplePool`, `HeldOutPool`, `Splits`; `once` keeps what several metrics share |
-| an extractor | `extractor`, `Encoder`; image preparation: `Native`, `Bicubic`; weights: `read_state`, `state_digest` |
+| an extractor | `extractor`, `Encoder` |
+| its images, its weights | `Native`, `Bicubic`, `PillowTransform`; `read_state`, `state_digest` |
 | a generator of the zoo | `zoo_model` |
 | errors | `UsageError`, `UnknownName`, `MeasureError`, `FeatureError`, `TooFewSamples`, `MissingLayer`, `Unavailable` |
 
@@ -19,7 +20,7 @@ def mean_gap(real: Rows, fake: Rows, *, order: float = 2.0) -> float:
     return float((real.features.mean(0) - fake.features.mean(0)).norm(order))
 ```
 
-A module is imported when one of its names is first used, so that declaring a metric or an extractor loads no torch.
+A module is imported when one of its names is first used, so that declaring an extractor loads no torch.
 """
 
 from typing import TYPE_CHECKING
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from divmetrics.arrays.splits import HeldOutPool, OneSamplePool, Splits, TwoSamplePool
     from divmetrics.arrays.summaries import ClassTally, Labelled, Moments, Rows, UnitGram
     from divmetrics.encoders import Encoder
-    from divmetrics.encoders._preparing import Bicubic, Native
+    from divmetrics.encoders._preparing import Bicubic, Native, PillowTransform
     from divmetrics.encoders._state_dicts import read_state, state_digest
     from divmetrics.errors import (
         FeatureError,
@@ -74,6 +75,7 @@ __all__ = [
     "Need",
     "Null",
     "OneSamplePool",
+    "PillowTransform",
     "Rows",
     "Splits",
     "TooFewSamples",
@@ -99,7 +101,7 @@ _HOMES = {
     **dict.fromkeys(["Unavailable", "UnknownName", "UsageError"], "errors"),
     **dict.fromkeys(["ClassTally", "Labelled", "Moments", "Rows", "UnitGram"], "arrays.summaries"),
     **dict.fromkeys(["HeldOutPool", "OneSamplePool", "Splits", "TwoSamplePool"], "arrays.splits"),
-    **dict.fromkeys(["Bicubic", "Native"], "encoders._preparing"),
+    **dict.fromkeys(["Bicubic", "Native", "PillowTransform"], "encoders._preparing"),
     **dict.fromkeys(["read_state", "state_digest"], "encoders._state_dicts"),
     "Encoder": "encoders",
     "extractor": "records.extractor",

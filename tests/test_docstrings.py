@@ -2,6 +2,8 @@
 
 import doctest
 import importlib
+import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -31,3 +33,28 @@ def test_examples_are_true(name: str) -> None:
         runner.run(test, out=report.append)
     assert runner.tries > 0
     assert runner.failures == 0, "".join(report)
+
+
+def sections(text: str) -> set[str]:
+    """Sections of a docstring in the Google style that are not empty."""
+    return set(re.findall(r"^(Args|Returns|Raises|Example):\n(?= {4}\S)", text, re.MULTILINE))
+
+
+def arguments(text: str) -> set[str]:
+    """Names that the section Args describes."""
+    described = re.search(r"^Args:\n((?: {4}.*\n|\n)*)", text + "\n", re.MULTILINE)
+    return set(re.findall(r"^ {4}\**(\w+): \S", described[1], re.MULTILINE)) if described else set()
+
+
+@pytest.mark.parametrize("name", ["score", "extract", "gate"])
+def test_the_functions_of_the_face_say_what_they_take_return_and_raise(name: str) -> None:
+    function = getattr(divmetrics, name)
+    text = inspect.getdoc(function) or ""
+    assert {"Args", "Returns", "Raises"} <= sections(text)
+    assert arguments(text) == set(inspect.signature(function).parameters)
+
+
+@pytest.mark.parametrize("name", ["Report", "Result", "Signature", "DivmetricsError", "Meter"])
+def test_the_classes_of_the_face_have_an_example(name: str) -> None:
+    text = inspect.getdoc(getattr(divmetrics, name)) or ""
+    assert "Example" in sections(text) or "```python" in text
