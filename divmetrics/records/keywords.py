@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import numbers
+import textwrap
 import types
 import typing
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -247,4 +248,5 @@ def _argument(option: KeywordOption) -> str:
     words = [f"One of {', '.join(option.words)}."] if option.words and not option.is_number else []
     auto = [f"A number, or {option.words[0]!r}."] if option.words and option.is_number else []
     default = [] if option.default is MISSING else [f"Default: {option.default!r}."]
-    return f"    {option.name}: {' '.join([text, *words, *auto, *default])}"
+    whole = f"{option.name}: {' '.join([text, *words, *auto, *default])}"
+    return textwrap.fill(whole, 100, initial_indent=" " * 4, subsequent_indent=" " * 8, break_long_words=False)

@@ -1,4 +1,4 @@
-"""From what a user names to a report: plan, collect, measure."""
+"""From the sources that a user names to a report: plan the metrics, collect summaries, measure."""
 
 from typing import TYPE_CHECKING
 

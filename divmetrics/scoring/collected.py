@@ -1,4 +1,4 @@
-"""`Collected`: all summaries of one side, and the `.dms` file they are kept in.
+"""`Collected`: the summaries of one set of samples, and the `.dms` file that keeps them.
 
 A `.dms` file is safetensors: tensors named `EXTRACTOR/LAYER/SUMMARY/FIELD`, everything else as JSON in its header.
 It is written whole or not at all, and reading it executes nothing.
@@ -30,7 +30,7 @@ S = TypeVar("S", bound=Summary)
 
 @dataclass(frozen=True)
 class EncoderInfo:
-    """What a signature says of the encoder that made the features."""
+    """The encoder that made the features, as a signature and a report describe it."""
 
     digest: str
     preprocessing: str
@@ -45,48 +45,72 @@ class EncoderInfo:
         """
         if not self.digest or not other.digest:
             return ""
-        found = []
+        differences = []
         if self.digest != other.digest:
-            found.append(f"weights {self.digest[:8]} and {other.digest[:8]}")
+            differences.append(f"weights {self.digest[:8]} and {other.digest[:8]}")
         if self.preprocessing != other.preprocessing:
-            found.append(f"preprocessing {self.preprocessing} and {other.preprocessing}")
-        return ", ".join(found)
+            differences.append(f"preprocessing {self.preprocessing} and {other.preprocessing}")
+        return ", ".join(differences)
 
 
 @dataclass(frozen=True)
 class Collected:
-    """One side, summarised: who it is, which encoders saw it, and what they left."""
+    """One set of samples as a value: its summaries, encoders, sample names and classes; the content of a `.dms` file.
+
+    Example:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> import divmetrics as dm
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     for name, n in (("a", 2), ("b", 1)):
+        ...         _ = dm.extract(np.ones((n, 3)), f"{folder}/{name}.dms")
+        ...     a, b = (Collected.load(f"{folder}/{name}.dms") for name in "ab")
+        >>> both = a.merge(b)
+        >>> both.side.n, both.paths
+        (3, ('#0', '#1', '#0'))
+    """
 
     side: Side
+    """Source, number of samples, digest, classes, and the samples that could not be read."""
     encoders: Mapping[str, EncoderInfo]
+    """Name of the extractor -> the encoder that made its features."""
     summaries: Mapping[tuple[str, Layer, str], Summary] = field(repr=False)
-    """(extractor, layer, name of the summary's class) -> summary."""
+    """(extractor, layer, name of the summary class) -> summary."""
     paths: tuple[str, ...] = field(default=(), repr=False)
-    """What a report calls each sample, in the order of the rows; empty where they have no names."""
+    """Name of each sample in reports, in the order of the rows; empty where they have none."""
     labels: tuple[str, ...] | None = field(default=None, repr=False)
     """The class of each sample, in the order of the rows."""
 
     @property
     def layers(self) -> dict[str, set[Layer]]:
-        """Extractor -> layers that are here."""
-        found: dict[str, set[Layer]] = {name: set() for name in self.encoders}
+        """Extractor -> layers of which there are summaries."""
+        layers: dict[str, set[Layer]] = {name: set() for name in self.encoders}
         for extractor, layer, _ in self.summaries:
-            found[extractor].add(layer)
-        return found
+            layers[extractor].add(layer)
+        return layers
 
     def get(self, extractor: str, layer: Layer, kind: type[S]) -> S:
-        """The summary of that kind: as collected, or made from the rows where those are here."""
-        found = self.summaries.get((extractor, layer, kind.__name__))
-        if found is None and (rows := self.summaries.get((extractor, layer, "Rows"))) is not None:
+        """One summary: as collected, or made from the rows where those were kept.
+
+        Args:
+            extractor: Name of the extractor.
+            layer: Layer of its features, such as `pooled`.
+            kind: Class of the summary.
+
+        Raises:
+            MissingLayer: Neither that summary nor the rows of the layer were kept.
+        """
+        summary = self.summaries.get((extractor, layer, kind.__name__))
+        if summary is None and (rows := self.summaries.get((extractor, layer, "Rows"))) is not None:
             assert isinstance(rows, Rows)  # noqa: S101
-            found = kind.of(rows.features, rows.index)
-        if found is None:
+            summary = kind.of(rows.features, rows.index)
+        if summary is None:
             raise MissingLayer(f"{self.side.source} holds no {kind.__name__} of {layer}; extract it again.")
-        assert isinstance(found, kind)  # noqa: S101
-        return found
+        assert isinstance(summary, kind)  # noqa: S101
+        return summary
 
     def header(self) -> dict[str, Any]:
-        """All but the summaries, as plain JSON."""
+        """Everything but the summaries, as plain JSON."""
         encoders = {name: vars(info) for name, info in self.encoders.items()}
         return {"side": self.side.to_json(), "encoders": encoders, "paths": self.paths, "labels": self.labels}
 
@@ -104,13 +128,23 @@ class Collected:
         )
 
     def merge(self, other: Self) -> Self:
-        """Both sets together, `other` after this one. Raises SourceError where different encoders made them."""
+        """Both sets as one.
+
+        Args:
+            other: The samples that come after those of this set.
+
+        Returns:
+            The summaries, names and classes of both; summaries that only one set has are left out.
+
+        Raises:
+            SourceError: Different extractors, weights or preprocessing made the two.
+        """
         placed = [s for s in self.summaries.values() if isinstance(s, (Rows, Sample)) and s.n]
         last = (max(s.n, int(s.index.max()) + 1) for s in placed)
-        return self._joined(other.moved(max(last, default=0)), one_source=False)
+        return self._joined(other.shifted(max(last, default=0)), one_source=False)
 
-    def beside(self, other: Self) -> Self:
-        """The parts of one set that two ranks hold, in rank order; samples keep their places in the set."""
+    def merge_shard(self, other: Self) -> Self:
+        """The shards of one set that two ranks hold, in rank order; samples keep their places in the set."""
         return self._joined(other, one_source=True)
 
     def _joined(self, other: Self, *, one_source: bool) -> Self:
@@ -137,8 +171,8 @@ class Collected:
             if difference := info.difference(other.encoders[name]):
                 raise SourceError(f"{names} were made by different extractors: {name} with {difference}.")
 
-    def moved(self, places: int) -> Self:
-        """The same samples, `places` further back in the whole set."""
+    def shifted(self, places: int) -> Self:
+        """The same samples, their places in the whole set increased by `places`."""
         summaries = {
             key: replace(summary, index=summary.index + places) if isinstance(summary, (Rows, Sample)) else summary
             for key, summary in self.summaries.items()
@@ -146,17 +180,28 @@ class Collected:
         return replace(self, summaries=summaries)
 
     def only_rows(self) -> Self:
-        """The same samples without the summaries that can be made again from the rows."""
+        """The same samples without the summaries that can be computed from the rows."""
         rows = {key: summary for key, summary in self.summaries.items() if isinstance(summary, Rows)}
         return replace(self, summaries=rows)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the `.dms` file `path`, whole or not at all."""
+        """Write a `.dms` file, whole or not at all.
+
+        Args:
+            path: The file; an existing one is replaced.
+        """
         save(path, {"samples": self})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a `.dms` file. Raises SourceError where it is missing, damaged or of another kind."""
+        """Read a `.dms` file that `extract` or `save` wrote. Nothing in it is executed.
+
+        Args:
+            path: The file.
+
+        Raises:
+            SourceError: The file is missing or damaged, or holds the two sides of a `Meter`.
+        """
         sides, _ = load(path)
         if list(sides) != ["samples"]:
             raise SourceError(f"{path} holds {' and '.join(sides)}, not one set of samples; read it with Meter.load.")
@@ -164,7 +209,7 @@ class Collected:
 
 
 def save(path: str | os.PathLike[str], sides: Mapping[str, Collected], meta: Mapping[str, Any] | None = None) -> None:
-    """Write several named sides and plain JSON `meta` into one `.dms` file, whole or not at all."""
+    """Write named sets of samples and `meta`, plain JSON, to one `.dms` file, whole or not at all."""
     tensors: dict[str, Tensor] = {}
     scalars: dict[str, Any] = {}
     for name, side in sides.items():
@@ -186,7 +231,7 @@ def save(path: str | os.PathLike[str], sides: Mapping[str, Collected], meta: Map
 
 
 def load(path: str | os.PathLike[str]) -> tuple[dict[str, Collected], dict[str, Any]]:
-    """The sides and the `meta` of a `.dms` file. Raises SourceError where it is missing, damaged or of another kind."""
+    """The named sets and the `meta` of a `.dms` file. Raises SourceError where it is missing or damaged."""
     if not Path(path).is_file():
         raise SourceError(f"there is no file {path}; make it with divmetrics extract.")
     try:

@@ -24,7 +24,7 @@ from divmetrics.scoring.plan import FEATURES
 from divmetrics.sources import Source, Stream
 
 CHUNK = 2048
-"""Rows summarised at a time. Fixed, so that no number depends on the size of the batches that arrive."""
+"""Rows summarised at a time. Fixed, so that no number depends on the size of the batches."""
 WIDE = 2**26
 """Numbers in a chunk at most: rows as large as images are summarised in smaller ones."""
 
@@ -34,7 +34,7 @@ Needs = Callable[[str], Mapping[Layer, set[type[Summary]]]]
 
 @dataclass
 class ChunkedSummaries:
-    """Rows of one layer on their way into summaries, merged in pairs of equal size like the digits of a counter."""
+    """Summaries of the rows of one layer, computed in chunks and merged in pairs of equal size."""
 
     kinds: Sequence[type[Summary]]
     waiting: list[tuple[Tensor, Tensor]] = field(default_factory=list)
@@ -59,14 +59,14 @@ class ChunkedSummaries:
         return tuple(kind.of(rows, index) for kind in self.kinds)
 
     def summaries(self) -> tuple[Summary, ...]:
-        """The summaries of all rows so far; the pool stays as it is."""
+        """The summaries of all rows so far; nothing is used up."""
         parts = [part for _, part in self.done]
         if self.waiting:
             parts.append(self._summarise(*self._joined()))
-        whole = parts[-1]
+        merged = parts[-1]
         for part in reversed(parts[:-1]):  # the small ones first, as in pairwise summation
-            whole = _merged(part, whole)
-        return whole
+            merged = _merged(part, merged)
+        return merged
 
 
 def _merged(first: Sequence[Summary], second: Sequence[Summary]) -> tuple[Summary, ...]:
@@ -83,7 +83,7 @@ class Portion:
         self.needs = needs
         self.source = "batches"
         self.digest: str | None = None
-        self._pools: dict[tuple[str, Layer], ChunkedSummaries] = {}
+        self._chunks: dict[tuple[str, Layer], ChunkedSummaries] = {}
         self._encoders: dict[str, EncoderInfo] = {}
         self._paths: list[str] = []
         self._labels: list[str] = []
@@ -109,8 +109,8 @@ class Portion:
             rows = rows.to(settings.home)  # from the cache they come on the CPU
             check_finite(rows)
             if kinds := self.needs(extractor).get(layer):
-                pool = self._pools.setdefault((extractor, layer), ChunkedSummaries(tuple(kinds)))
-                pool.add(rows, index + first)
+                chunks = self._chunks.setdefault((extractor, layer), ChunkedSummaries(tuple(kinds)))
+                chunks.add(rows, index + first)
 
         if source.kind == "features":
             self._encoders[FEATURES] = EncoderInfo("", "none", "none")
@@ -119,23 +119,23 @@ class Portion:
                 self._paths += paths
                 self._labels += labels
             return
-        sampled = [encoder for encoder in encoders if self._sampled(encoder)] if isinstance(source, Source) else []
-        whole = [encoder for encoder in encoders if encoder not in sampled]
-        layers = {layer for encoder in whole for layer in self.needs(encoder.name)}
+        few = [encoder for encoder in encoders if self._keeps_sample(encoder)] if isinstance(source, Source) else []
+        every = [encoder for encoder in encoders if encoder not in few]
+        layers = {layer for encoder in every for layer in self.needs(encoder.name)}
         if isinstance(source, Source):
-            taken = cached.run(source, whole, layers=layers, add=add, settings=settings, own=own)
-            self._take_sample(source, sampled, add, settings, first, own)
+            extracted = cached.run(source, every, layers=layers, add=add, settings=settings, own=own)
+            self._take_sample(source, few, add, settings, first, own)
         else:
-            taken = loop.run(source, whole, layers=layers, add=add, settings=settings)
+            extracted = loop.run(source, every, layers=layers, add=add, settings=settings)
         for encoder in encoders:
-            info = EncoderInfo(encoder.digest, encoder.preprocessing, taken.engine, encoder.protocol)
+            info = EncoderInfo(encoder.digest, encoder.preprocessing, extracted.engine, encoder.protocol)
             self._encoders[encoder.name] = info
-        self._paths += taken.paths
-        self._labels += taken.labels or ()
-        self._skipped += taken.skipped
+        self._paths += extracted.paths
+        self._labels += extracted.labels or ()
+        self._skipped += extracted.skipped
 
-    def _sampled(self, encoder: Encoder) -> bool:
-        """Whether only a sample of what `encoder` gives is kept, so that only that sample need be shown to it."""
+    def _keeps_sample(self, encoder: Encoder) -> bool:
+        """Whether only a random sample of the encoder's outputs is kept, so that it need not see the other images."""
         kinds = [kind for layer in encoder.layers for kind in self.needs(encoder.name).get(layer, ())]
         return bool(kinds) and all(kind is Sample for kind in kinds)
 
@@ -148,14 +148,14 @@ class Portion:
         first: int,
         own: range | None,
     ) -> None:
-        """Show `encoders` only the samples that `Sample` will keep: too large for the cache, too few to need it."""
+        """Run encoders on the images that `Sample` will keep: their outputs are too large for the cache."""
         if encoders:
             places = torch.tensor(range(len(source)) if own is None else own)
             chosen = places[Sample.chosen(places + first)].sort().values.tolist()
             layers = {layer for encoder in encoders for layer in self.needs(encoder.name)}
             lenient = replace(
                 settings, store=None, max_skipped=1.0, progress=False
-            )  # who skips what is told by the others
+            )  # the other encoders report unreadable samples
             loop.run(source, encoders, layers=layers, add=add, settings=lenient, own=chosen)
 
     def collected(self) -> Collected:
@@ -165,8 +165,8 @@ class Portion:
         counts = dict(sorted(Counter(self._labels).items())) if labelled else None
         summaries = {
             (extractor, layer, type(summary).__name__): summary
-            for (extractor, layer), pool in self._pools.items()
-            for summary in pool.summaries()
+            for (extractor, layer), chunks in self._chunks.items()
+            for summary in chunks.summaries()
         }
         return Collected(
             side=Side(self.source, n, self.digest, counts, tuple(self._skipped)),
@@ -220,13 +220,14 @@ class Collector:
 
 
 def _of_all_ranks(portion: Portion) -> Collected:
-    return reduce(Collected.beside, gather(portion.collected()))
+    """The portions of all ranks as one set, in rank order."""
+    return reduce(Collected.merge_shard, gather(portion.collected()))
 
 
 def _rows_of(
     source: Source | Stream, own: range | None
 ) -> Iterator[tuple[Tensor, Tensor, Sequence[str], Sequence[str]]]:
-    """Features in portions: rows `[b, d]`, their places `[b]`, what they are called, their class names (if any)."""
+    """Given features in portions: rows `[b, d]`, their places `[b]`, sample names, class names (if any)."""
     if isinstance(source, Source):
         places = range(len(source)) if own is None else own
         for start in range(0, len(places), CHUNK):

@@ -1,7 +1,7 @@
-"""Mean and covariance files of other tools: enough to be a side of FID, and of nothing else.
+"""Mean and covariance files of other tools, which are enough for FID and for no other metric.
 
-pytorch-fid, torch-fidelity and clean-fid write `.npz` with `mu` `[d]` and `sigma` `[d, d]`. How many samples they were
-made of, and by which network, they do not say: the one is unknown in the report, the other is the caller's word.
+pytorch-fid, torch-fidelity and clean-fid write `.npz` files with `mu` `[d]` and `sigma` `[d, d]`. They name neither the
+number of samples, which is unknown in the report, nor the network, which is taken to be the extractor of the run.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from divmetrics.records.results import Side
 from divmetrics.scoring.collected import Collected, EncoderInfo
 
 UNKNOWN = EncoderInfo(digest="", preprocessing="unknown", engine="none")
-"""What a statistics file says of the network that made it."""
+"""The network of a statistics file, which does not name it."""
 
 
 def read_statistics(path: str, extractors: Sequence[str]) -> Collected | None:
-    """The moments in a `.npz` of `mu` and `sigma`, as made by the one extractor named; None where it holds samples.
+    """The moments in a `.npz` file with `mu` and `sigma`, for the run's one extractor; None where it holds samples.
 
-    Raises SourceError where the two do not fit together, UsageError where several extractors could be meant.
+    Raises SourceError where the shapes do not match, UsageError where the run has several extractors.
     """
     moments = _moments(path)
     if moments is None:
@@ -38,7 +38,7 @@ def read_statistics(path: str, extractors: Sequence[str]) -> Collected | None:
         shapes = f"{list(mean.shape)} and {list(covariance.shape)}"
         raise SourceError(f"{path}: mu and sigma have shapes {shapes}; wanted [d] and [d, d].")
     warnings.warn(f"{path} does not say which network made it; taken to be {extractors[0]}.", stacklevel=2)
-    summary = Moments.from_statistics(mean, covariance, n=2)  # any n: what is asked of it is the covariance
+    summary = Moments.from_statistics(mean, covariance, n=2)  # any n: only the covariance is used
     digest = f"sha256:{hashlib.sha256(Path(path).read_bytes()).hexdigest()}"
     return Collected(
         Side(path, None, digest), {extractors[0]: UNKNOWN}, {(extractors[0], "pooled", "Moments"): summary}
@@ -54,4 +54,4 @@ def _moments(path: str) -> tuple[np.ndarray, np.ndarray] | None:
                 return None
             return loaded["mu"], loaded["sigma"]
     except (ValueError, OSError, EOFError, zipfile.BadZipFile):
-        return None  # whoever opens it as samples says what is wrong
+        return None  # opening it as samples reports the fault

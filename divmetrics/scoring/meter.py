@@ -1,4 +1,4 @@
-"""`Meter`: the one mutable object. A folder, a training loop and a reload of saved summaries all fill the same one."""
+"""`Meter`: collects samples from batches, sources and saved summaries, and measures them. The one mutable object."""
 
 from __future__ import annotations
 
@@ -33,15 +33,18 @@ from divmetrics.sources import Source, Stream, open_source, with_labels
 
 
 class Meter:
-    """Collects samples of both sides, in any portions, and measures them when asked.
+    """Collects samples of both sides, batch by batch or whole sources, and measures them when asked.
 
-    ```python
-    meter = Meter(metrics="quick")
-    for batch in loader:
-        meter.add("real", batch)          # images [b, c, h, w] or [b, h, w, c], or features [b, d]
-    meter.add("fake", generator(noise))
-    meter.results()["recall"].value
-    ```
+    Example:
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> meter = Meter("precision,recall:k=3", ci_level=0, null=False)
+        >>> for _ in range(4):
+        ...     meter.add("real", rng.normal(size=(25, 2)))
+        ...     meter.add("fake", 0.1 * rng.normal(size=(25, 2)))
+        >>> report = meter.results()
+        >>> report["precision"].value, report["recall"].value < 0.3
+        (1.0, True)
     """
 
     plan: Plan
@@ -53,7 +56,7 @@ class Meter:
 
     @classmethod
     def of(cls, request: MeterRequest) -> Self:
-        """The meter of a request that is checked already."""
+        """The meter of a request record."""
         meter = cls.__new__(cls)
         meter._start(request)
         return meter
@@ -70,7 +73,7 @@ class Meter:
         self._begin = perf_counter()
 
     def _request(self) -> dict[str, Any]:
-        """What all ranks of a distributed run must have in common."""
+        """The part of the request that all ranks of a distributed run must have in common."""
         wanted = {
             "metrics": {request.name: dict(request.options) for request in self.plan.requests},
             "extractor": [str(spec) for spec in self.plan.extractors.values()],
@@ -80,10 +83,23 @@ class Meter:
         return {**wanted, **{name: getattr(self._settings, name) for name in ("max_skipped", "precision", "jpeg")}}
 
     def add(self, side: SideName, batch: Any, *, labels: Sequence[str] | None = None) -> None:
-        """Take in one batch: images, or features `[b, d]`; `labels` holds one class name a sample.
+        """Add one batch. In a distributed run each rank adds its own batches, as many as it has.
 
-        In a distributed run each rank adds its own batches, as many as it has. Raises FeatureError on NaN or Inf,
-        UsageError on a side that is neither "real" nor "fake" nor "held_out".
+        Args:
+            side: "real", "fake" or "held_out" (real samples that the generator was not trained on).
+            batch: Images `[b, h, w, c]` or `[b, c, h, w]`, uint8 or floats in [0, 1], or features `[b, d]`.
+            labels: Class name of each sample. Default: none.
+
+        Raises:
+            UsageError: There is no such side.
+            FeatureError: Features hold NaN or Inf.
+
+        Example:
+            >>> import numpy as np
+            >>> meter = Meter("modes_found")
+            >>> meter.add("real", np.eye(3), labels=["cat", "dog", "dog"])
+            >>> meter.collected("real").side.labels
+            {'cat': 1, 'dog': 2}
         """
         source, collector = open_source(batch, side=side), self._side(side)
         if labels is not None and isinstance(source, Source):
@@ -93,9 +109,26 @@ class Meter:
             collector.add(source, self._encoders(source), once)
 
     def take(self, side: SideName, source: Source | Stream | Collected) -> None:
-        """Take in a whole source, or what was collected from one.
+        """Add a whole source, or features extracted before, after the samples that are there.
 
-        In a distributed run every rank gives the same source, and they share the work; a Stream is each rank's own.
+        In a distributed run every rank gives the same source, and the ranks share the work; of a stream, which is read
+        once and in order, each rank gives its own.
+
+        Args:
+            side: "real", "fake" or "held_out".
+            source: What `Collected.load` or `divmetrics.sources.open_source` returns.
+
+        Raises:
+            UsageError: There is no such side, or the ranks gave different sources.
+            SourceError: Samples cannot be read, or other encoders made those that are there.
+
+        Example:
+            >>> import numpy as np
+            >>> first, second = Meter("fid"), Meter("fid")
+            >>> first.add("real", np.eye(2))
+            >>> second.take("real", first.collected("real"))
+            >>> second.collected("real").side.n
+            2
         """
         with _naming(side), together(self._distributed):
             if self._distributed:
@@ -106,7 +139,15 @@ class Meter:
                 self._side(side).take(source, self._encoders(source), self._settings)
 
     def check(self, sources: Mapping[SideName, Source | Collected]) -> None:
-        """Raise now what `results` would raise later for lack of a layer, of labels or of samples."""
+        """Raise the errors that `results` would raise for lack of a layer, of labels or of samples.
+
+        Args:
+            sources: Side -> source, opened but not read.
+
+        Raises:
+            SourceError: One side holds features and another images, or a file lacks the extractor.
+            MissingLayer, TooFewSamples, FeatureError: A metric that was named cannot be computed.
+        """
         inventories = {side: self._forecast(source) for side, source in sources.items()}
         sizes = {side: _size(source) for side, source in sources.items()}
         kinds = {side: "features" if FEATURES in found else "images" for side, found in inventories.items()}
@@ -116,22 +157,44 @@ class Meter:
         self.plan.bind(inventories, sizes)
 
     def merge(self, other: Meter) -> None:
-        """Take in all that `other` has collected, after what is here."""
+        """Add all samples of another meter, after those that are there.
+
+        Args:
+            other: A meter of the same extractors.
+
+        Raises:
+            SourceError: Different encoders made the two.
+        """
         for side, collected in other._filled().items():
             self.take(side, collected)
 
     def collected(self, side: SideName) -> Collected:
-        """All summaries of one side as a value, those of other ranks included."""
+        """The samples of one side as a value, in a distributed run those of all ranks.
+
+        Args:
+            side: "real", "fake" or "held_out".
+
+        Returns:
+            A frozen value; samples that are added later do not change it.
+        """
         with together(self._distributed):
             return self._side(side).collected()
 
     def _filled(self) -> dict[SideName, Collected]:
-        """The sides that a report is about: both, and the held-out real samples where there are any."""
+        """Real, fake and, where there are any, held-out samples."""
         sides = {side: self.collected(side) for side in self._sides}
         return {side: collected for side, collected in sides.items() if side in SIDES or collected.side.n}
 
     def results(self) -> Report:
-        """Measure what has been collected so far; more may be added afterwards."""
+        """Measure the samples so far; more may be added afterwards.
+
+        Returns:
+            The report, as `score` returns it; in a distributed run the same on every rank.
+
+        Raises:
+            SourceError: A side has no samples, or different encoders made the two.
+            MissingLayer, TooFewSamples, FeatureError: A metric that was named cannot be computed.
+        """
         with together(self._distributed):
             report = self._measured(self._filled())
         seconds = {**report.meta["seconds"], "total": round(perf_counter() - self._begin, 3)}
@@ -149,7 +212,11 @@ class Meter:
         return measure(self.plan, sides["real"], sides["fake"], meta, sides.get(HELD_OUT))
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write what has been collected to `path`, whole or not at all; `load` goes on from there."""
+        """Write the samples so far to a file, whole or not at all; `load` continues from there.
+
+        Args:
+            path: The `.dms` file. In a distributed run rank 0 writes it.
+        """
         request = {"extractor": [spec.to_json() for spec in self.plan.extractors.values()], "seed": self.plan.seed}
         with together(self._distributed):
             sides = {str(side): collected for side, collected in self._filled().items()}
@@ -159,7 +226,26 @@ class Meter:
     @classmethod
     @method_called_with(LoadRequest, positional=2)
     def load(cls, request: LoadRequest) -> Self:
-        """The meter that `save` wrote; its metrics may be others than those it was filled for."""
+        """Read the meter that `save` wrote. It may be asked for other metrics than it was filled for.
+
+        Returns:
+            A meter with the samples, extractors and seed of the file.
+
+        Raises:
+            SourceError: The file is missing or damaged, or holds one set of samples only.
+
+        Example:
+            >>> import tempfile
+            >>> import numpy as np
+            >>> meter = Meter("fid")
+            >>> for side in ("real", "fake"):
+            ...     meter.add(side, np.eye(3))
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     meter.save(f"{folder}/meter.dms")
+            ...     loaded = Meter.load(f"{folder}/meter.dms", "precision:k=1", ci_level=0, null=False)
+            >>> loaded.results()["precision"].value
+            1.0
+        """
         with together(request.distributed):
             sides, meta = store.load(request.path)
             if not set(SIDES) <= set(sides):
@@ -208,7 +294,7 @@ class Meter:
 
 
 def _layers(spec: Spec, source: Source) -> tuple[Layer, ...]:
-    """What the extractor gives of `source`; in a family, each encoder its own. UsageError where it reads others."""
+    """Layers that the extractor gives. Raises UsageError where it reads samples of another kind."""
     if spec.extractor.modality != source.kind:
         raise UsageError(
             f"{source.name} holds {source.kind}s, and the extractor {spec.name} reads {spec.extractor.modality}; "
@@ -218,7 +304,7 @@ def _layers(spec: Spec, source: Source) -> tuple[Layer, ...]:
 
 
 def _identity(side: SideName, source: Source | Stream | Collected) -> dict[str, Any]:
-    """What all ranks must have in common of a source that they share."""
+    """What must be the same on all ranks of a source that they share."""
     if isinstance(source, Stream):
         return {"side": side, "kind of source": "stream"}
     return {"side": side, "kind of source": type(source).__name__, "samples": _size(source), "digest": _digest(source)}
@@ -234,7 +320,7 @@ def _size(source: Source | Collected) -> int | None:
 
 @contextmanager
 def _naming(side: SideName) -> Iterator[None]:
-    """An error inside says which side it met."""
+    """Errors raised inside name the side."""
     try:
         yield
     except MeasureError as error:
@@ -242,11 +328,13 @@ def _naming(side: SideName) -> Iterator[None]:
 
 
 def _matrix(given: Any) -> Any:
-    """A confusion matrix as it is, or read from a .npy or .csv file. Raises UsageError where that is none."""
+    """The confusion matrix, read if `given` is the path of a .npy or .csv file. Raises UsageError if that fails."""
     if not isinstance(given, (str, os.PathLike)):
         return given
     path = Path(given)
     try:
         return np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.loadtxt(path, delimiter=",", ndmin=2)
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path} is no confusion matrix ({error}); give numbers, a row for each true class.") from None
+        raise UsageError(
+            f"{path} is not a confusion matrix ({error}); give numbers, one row for each true class."
+        ) from None

@@ -1,4 +1,4 @@
-"""The main road: from what a user names to a report. Everything is checked before the first image is decoded."""
+"""`score` and `extract`: from named sources to a report. All is checked before the first image is decoded."""
 
 from __future__ import annotations
 
@@ -29,11 +29,19 @@ def score(request: ScoreRequest) -> Report:
     """Score one set of samples, `fake`, against a reference, `real`.
 
     Returns:
-        The report: a value with its interval for each metric, and the table of modes.
+        The report: `report["recall"].value` with its interval `.ci` and null band `.null`, the table of modes
+        `report.modes`, and `to_json()`.
 
     Raises:
         UsageError: The request is wrong; nothing was measured.
-        MeasureError: The samples, the weights or the machine do not allow it.
+        MeasureError: Samples cannot be read or are too few, or weights, a package or a device are missing.
+
+    Example:
+        >>> import numpy as np
+        >>> real = np.random.default_rng(0).normal(size=(100, 2))  # features; images need an extractor
+        >>> report = score(real, 0.1 * real, metrics="precision,recall:k=3", ci_level=0, null=False)
+        >>> report["precision"].value, report["recall"].value < 0.3
+        (1.0, True)
     """
     with together(request.distributed):
         meter = Meter.of(MeterRequest.of(request))
@@ -56,11 +64,22 @@ def extract(request: ExtractRequest) -> Side:
     What is kept serves every metric.
 
     Returns:
-        What a report says of the samples: source, number, digest, labels, those that were skipped.
+        The entry of the samples in a report: `source`, number `n`, `digest`, `labels`, and the `skipped` ones.
 
     Raises:
         UsageError: The request is wrong, or the file cannot be written; nothing was computed.
-        MeasureError: The samples, the weights or the machine do not allow it.
+        MeasureError: Samples cannot be read, or weights, a package or a device are missing.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> import numpy as np
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = Path(folder) / "real.dms"
+        ...     side = extract(np.eye(8), file)
+        ...     report = score(file, np.eye(8), metrics="precision:k=3", ci_level=0, null=False)
+        >>> side.n, report["precision"].value
+        (8, 1.0)
     """
     with together(request.distributed):
         check_writable(request.out)
@@ -78,7 +97,7 @@ def extract(request: ExtractRequest) -> Side:
 def _open(
     given: Mapping[S, Any], extractors: Sequence[str], chosen: SampleOptions, seed: int
 ) -> dict[S, Source | Stream | Collected]:
-    """What was given on each side, labelled by the csv file and cut down to the number of samples in `chosen`."""
+    """Each side as a source, labelled by the csv file and cut down to the number of samples in `chosen`."""
     num, labels = chosen.num, chosen.labels
     opened = {side: _open_collected(what, extractors) or open_source(what, side=side) for side, what in given.items()}
     if num is None and labels is None:
@@ -95,7 +114,7 @@ def _open(
 
 
 def _open_collected(given: Any, extractors: Sequence[str]) -> Collected | None:
-    """`given` as what `extract` wrote, one `.dms` file or several joined by `+`, or as another tool's statistics."""
+    """`.dms` files (joined by `+`), a `Collected` or another tool's statistics; None where `given` is a source."""
     if isinstance(given, Collected):
         return given
     if not isinstance(given, (str, os.PathLike)):

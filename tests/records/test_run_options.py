@@ -25,9 +25,9 @@ def test_signatures_and_docstrings_name_every_option(name: str, record: type) ->
     face = getattr(divmetrics, name)
     parameters = inspect.signature(face).parameters
     assert list(parameters) == [option.name for option in options_of(record)]
-    text = inspect.getdoc(face.__init__ if inspect.isclass(face) else face)
+    text = " ".join(inspect.getdoc(face.__init__ if inspect.isclass(face) else face).split())
     for option in options_of(record):
-        assert f"    {option.name}: {option.help.text}" in text
+        assert f" {option.name}: {option.help.text}" in text
         if parameters[option.name].default is not inspect.Parameter.empty:
             assert parameters[option.name].default == option.default
     assert text.count("Args:") == 1

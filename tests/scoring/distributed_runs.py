@@ -139,6 +139,7 @@ def refusals(folder: Path, rank: int) -> dict[str, list[str]]:
         "no such folder": refused(lambda: dm.score(folder / ("absent" if last else "real"), folder / "fake", **QUIET)),
         "a row that is NaN": refused(lambda: dm.score(broken, fake, metrics="fid", **QUIET)),
         "too many unreadable": refused(lambda: images(folder, max_skipped=0.0)),
+        "too many unreadable without a cache": refused(lambda: images(folder, max_skipped=0.0, cache=False)),
         "too few samples": refused(lambda: dm.score(real[:3], fake, metrics="recall", **QUIET)),
     }
 

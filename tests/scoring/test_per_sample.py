@@ -72,7 +72,7 @@ def test_a_confusion_is_read_from_a_file(name: str, tmp_path: Path) -> None:
 
 def test_what_is_no_confusion_is_told(tmp_path: Path) -> None:
     (tmp_path / "c.csv").write_text("a,b\n")
-    with pytest.raises(UsageError, match="is no confusion matrix"):
+    with pytest.raises(UsageError, match="is not a confusion matrix"):
         dm.score(REAL, FAKE, metrics="recall", confusion=tmp_path / "c.csv", **QUIET)
 
 
