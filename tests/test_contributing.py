@@ -104,7 +104,7 @@ def test_the_example_in_the_docstring_is_true(clone: Path) -> None:
     assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
 
 
-def test_the_files_have_the_style_of_the_house(clone: Path) -> None:
+def test_the_files_pass_the_linter(clone: Path) -> None:
     pytest.importorskip("ruff")
     for arguments in (["check", "--no-cache"], ["format", "--check", "--no-cache"]):
         done = start(clone, "-m", "ruff", *arguments, *FILES)

@@ -1,4 +1,4 @@
-"""A report that has a little of everything."""
+"""A report with every kind of content."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the page of a report says: with each number all that is needed to compare it, and nothing that is not known."""
+"""The page of a report: every number with what is needed to compare it, and nothing that is unknown."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -94,7 +94,7 @@ def test_a_published_protocol_is_comparable(
     assert not any("not comparable" in note for note in report_page(make_report(make_result("recall", 0.4))).notes)
 
 
-def test_verdict_is_told(make_report: Callable[..., Report]) -> None:
+def test_verdict_is_shown(make_report: Callable[..., Report]) -> None:
     report = make_report(verdict=Verdict("collapsed", 0.01, ({"kind": "dropped_modes", "text": "Cats are gone."},)))
     assert report_page(report).notes[:2] == ("Verdict: collapsed (false-alarm rate 0.01).", "Cats are gone.")
 
@@ -104,7 +104,7 @@ def test_long_lists_are_cut(make_report: Callable[..., Report]) -> None:
     assert report_page(report).notes[0].endswith("19 (1 % of the real samples), and 10 more.")
 
 
-def test_a_file_name_cannot_steer_the_terminal(make_report: Callable[..., Report]) -> None:
+def test_control_characters_in_a_file_name_are_escaped(make_report: Callable[..., Report]) -> None:
     report = make_report(fake=Side("a\x1b[2J\nb", 80, None, None, (Skipped("c\r", "d\x07"),)))
     told = "".join([*(fact for _, fact in report_page(report).facts), *report_page(report).notes])
     assert told.isprintable()
@@ -124,7 +124,7 @@ def test_metrics_that_fail_for_one_reason_share_a_note(
     assert page.notes[:2] == ("[1] recall, mode_kl, mode_tv: slow", "[2] mode_kl, mode_tv: reads labels")
 
 
-def test_modes_are_described_by_their_shares_and_by_reals_that_show_them(make_report: Callable[..., Report]) -> None:
+def test_modes_are_described_by_their_shares_and_by_exemplars(make_report: Callable[..., Report]) -> None:
     modes = (
         Mode(0, "cluster 0", 0.2, 0.0, 1e-9, "missing", exemplars=("a.png", "b.png", "c.png")),
         Mode(1, "cluster 1", 0.5, 0.1, 1e-9, "thinned"),
@@ -139,7 +139,7 @@ def test_modes_are_described_by_their_shares_and_by_reals_that_show_them(make_re
     assert page.facts[2] == ("held out", "test/, n 70")
 
 
-def test_the_chance_of_a_null_is_shown(make_report: Callable[..., Report], make_result: Callable[..., Result]) -> None:
+def test_the_p_value_is_shown(make_report: Callable[..., Report], make_result: Callable[..., Result]) -> None:
     bands = [NullBand(0.7, 0.6, 0.8, p=p) for p in (0.005, 1e-12)]
     results = [make_result(name, 0.5, null=band) for name, band in zip(("recall", "precision"), bands, strict=True)]
     page = report_page(make_report(*results))

@@ -77,7 +77,7 @@ def test_an_encrypted_member_is_one_unreadable_sample(build, gray):
 
 
 @pytest.mark.parametrize("archive", ARCHIVES)
-def test_empty_damaged_and_foreign_archives_are_sentences(tmp_path, build, files, archive):
+def test_empty_damaged_and_foreign_archives_are_clear_errors(tmp_path, build, files, archive):
     with pytest.raises(SourceError, match="is empty; wanted images"):
         open_source(build({}, archive))
     with pytest.raises(SourceError, match=r"holds no images, but 1 other file\(s\): 1 \.txt"):
@@ -110,7 +110,7 @@ def test_webdataset_labels_are_all_or_nothing(build, gray):
     assert open_source(build(sided, "sided.tar")).labels == ("7", "8")  # what is said beats where it lies
 
 
-def test_broken_json_beside_an_image_is_a_sentence(build, gray):
+def test_broken_json_beside_an_image_is_a_clear_error(build, gray):
     with pytest.raises(SourceError, match=r"0\.json is not JSON"):
         open_source(build({"0.jpg": gray(1), "0.json": b"{"}, "set.tar"))
 

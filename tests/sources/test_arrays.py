@@ -96,7 +96,7 @@ def test_foreign_byte_order_becomes_native(save):
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "message"),
     [
         (np.zeros(5), r"shape \[5\]; wanted images"),
         (np.zeros((1, 2, 3, 4, 5)), "wanted images"),
@@ -110,8 +110,8 @@ def test_foreign_byte_order_becomes_native(save):
         (np.zeros((5, 8, 8, 3), complex), "images of type complex128"),
     ],
 )
-def test_other_shapes_and_types_are_sentences(value, said):
-    with pytest.raises(SourceError, match=f"real: .*{said}"):
+def test_other_shapes_and_types_are_clear_errors(value, message):
+    with pytest.raises(SourceError, match=f"real: .*{message}"):
         open_source(value, side="real")
 
 
@@ -179,7 +179,7 @@ def test_npz_features_and_compressed(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ({"mu": np.zeros(8), "sigma": np.eye(8)}, r"holds statistics \(mu, sigma\), no samples"),
         ({"a": IMAGES, "b": IMAGES}, "holds a, b; wanted one array"),
@@ -190,17 +190,17 @@ def test_npz_features_and_compressed(tmp_path):
         ({"images": np.array([{}, {}], dtype=object)}, "no plain array .*; write numbers"),
     ],
 )
-def test_npz_without_samples_is_a_sentence(save, content, said):
-    with pytest.raises(SourceError, match=f"real: .*set.npz.*{said}"):
+def test_npz_without_samples_is_a_clear_error(save, content, message):
+    with pytest.raises(SourceError, match=f"real: .*set.npz.*{message}"):
         open_source(save(**content), side="real")
 
 
-def test_an_empty_npz_is_a_sentence(save):
+def test_an_empty_npz_is_a_clear_error(save):
     with pytest.raises(SourceError, match="holds nothing; wanted one array"):
         open_source(save())
 
 
-def test_a_damaged_compressed_npz_is_a_sentence(tmp_path):
+def test_a_damaged_compressed_npz_is_a_clear_error(tmp_path):
     path = tmp_path / "set.npz"
     np.savez_compressed(path, np.random.default_rng(0).normal(size=(100, 100)))
     data = bytearray(path.read_bytes())
@@ -212,7 +212,7 @@ def test_a_damaged_compressed_npz_is_a_sentence(tmp_path):
             open_source(path)
 
 
-def test_damaged_and_object_files_are_sentences(save, tmp_path):
+def test_damaged_and_object_files_are_clear_errors(save, tmp_path):
     with pytest.raises(SourceError, match="no plain array"):
         open_source(save(np.array([{"a": 1}], dtype=object)))
     whole = (tmp_path / "good.npy", tmp_path / "good.npz")

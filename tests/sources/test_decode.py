@@ -1,4 +1,4 @@
-"""What each kind of image file looks like as pixels, and what is said of files that are no images."""
+"""Decoding of each kind of image file, and the reasons given for files that are no images."""
 
 import contextlib
 import io

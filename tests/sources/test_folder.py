@@ -88,7 +88,7 @@ def test_a_named_pipe_is_no_sample(build, gray):
     assert open_source(root).files == ("1.png",)
 
 
-def test_unreadable_permission_is_a_sentence(build, gray, monkeypatch):
+def test_unreadable_permission_is_a_clear_error(build, gray, monkeypatch):
     root = build({"1.png": gray(1)})
     source = open_source(root)
 

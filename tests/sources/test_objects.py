@@ -232,7 +232,7 @@ def test_a_stream_is_read_as_it_comes():
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "message"),
     [
         ([], "the list is empty"),
         (Plain([]), "the Plain is empty"),
@@ -253,12 +253,12 @@ def test_a_stream_is_read_as_it_comes():
         ([np.zeros((0, 8, 3), np.uint8)], r"images of shape \[0, 8, 3\] hold no pixels"),
     ],
 )
-def test_what_holds_no_samples_is_a_sentence(value, said):
-    with pytest.raises(SourceError, match=f"real: .*({said})"):
+def test_what_holds_no_samples_is_a_clear_error(value, message):
+    with pytest.raises(SourceError, match=f"real: .*({message})"):
         open_source(value, side="real")
 
 
-def test_sets_that_mix_are_sentences():
+def test_sets_that_mix_are_clear_errors():
     for rows in ([FEATURES[0], FEATURES[1, :3]], [FEATURES[0], IMAGES[0]]):
         with pytest.raises(SourceError, match=r"mixes samples of shape \[4\] and"):
             open_source(rows).read([1])
@@ -266,7 +266,7 @@ def test_sets_that_mix_are_sentences():
             list(open_source(iter(rows)))
 
 
-def test_a_later_ambiguous_image_is_a_sentence():
+def test_a_later_ambiguous_image_is_a_clear_error():
     items = [TENSORS[0], TENSORS[1] * 2 - 1]
     with pytest.raises(SourceError, match="must lie in"):
         open_source(items).read([1])

@@ -1,4 +1,4 @@
-"""The one door: which opener a path gets, and what is said when none fits."""
+"""`open_source`: which opener a path gets, and the error where none fits."""
 
 import pytest
 

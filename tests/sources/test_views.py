@@ -51,7 +51,7 @@ def test_a_subset_keeps_labels_name_and_kind(build, gray):
     np.testing.assert_array_equal(copy.read([3, 0]), drawn.read([3, 0]))
 
 
-def test_too_many_and_too_few_are_sentences():
+def test_too_many_and_too_few_are_clear_errors():
     with pytest.raises(TooFewSamples, match=r"ndarray\[20, 2\] has 20 samples, 21 were wanted; lower --num"):
         subset(open_source(ROWS), 21, 0)
     with pytest.raises(UsageError, match="cannot draw 0 samples"):
@@ -101,7 +101,7 @@ def test_labels_of_a_list_and_their_digest(folder):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "begins with nothing; wanted a first line with the columns path,label"),
         ("file,class\na,b\n", "begins with file, class; wanted"),
@@ -114,12 +114,12 @@ def test_labels_of_a_list_and_their_digest(folder):
         ("path,label\n3.png,x\na/1.png,x\na/2.png,x\n3.png,y\n", "'3.png' has two labels, 'x' and 'y'"),
     ],
 )
-def test_wrong_csv_files_are_sentences(folder, csv, text, said):
-    with pytest.raises(SourceError, match=said):
+def test_wrong_csv_files_are_clear_errors(folder, csv, text, message):
+    with pytest.raises(SourceError, match=message):
         labels_from_csv([folder], csv(text))
 
 
-def test_unreadable_csv_files_and_wrong_numbers_are_sentences(folder, tmp_path):
+def test_unreadable_csv_files_and_wrong_numbers_are_clear_errors(folder, tmp_path):
     with pytest.raises(SourceError, match=r"cannot read the labels .*gone\.csv: No such file"):
         labels_from_csv([folder], tmp_path / "gone.csv")
     (tmp_path / "binary.csv").write_bytes(b"path,label\n\xff\xfe")

@@ -21,7 +21,7 @@ def test_images_where_the_target_is_one():
     assert source.read([0])[0].shape == (32, 32, 3)
 
 
-def test_n_is_5000_if_nobody_says():
+def test_n_is_5000_by_default():
     assert len(open_source("zoo:ring-8")) == 5000
 
 

@@ -1,4 +1,4 @@
-"""Each knob at each level: the shares of the modes are those stated, and the damage is what the knob says."""
+"""Each knob at each level: the shares of the modes and the faults are those stated."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ N = 4000
 
 def test_all_knobs_of_the_notes_are_there():
     assert {"drop", "thin", "invent", "shrink", "atoms", "duplicates", "imbalance", "contaminate", "memorise", "shift",
-            "noise", "ensemble-mix", "ensemble-product"} == set(KNOBS)  # fmt: skip
+            "noise", "ensemble-mix", "ensemble-product"} <= set(KNOBS)  # fmt: skip
 
 
 def found_shares(name, level, n=N):
@@ -73,7 +73,7 @@ def test_a_ladder_starts_healthy_and_follows_its_seed(name):
     assert not np.array_equal(rows, model.function(50, 2))
 
 
-def test_atoms_are_as_many_as_said():
+def test_atoms_are_as_many_as_the_level():
     rows = ZOO["ring-8-atoms"].function(5000, 0, level=4)
     assert len(np.unique(rows, axis=0)) == 8 * 4
 
@@ -88,7 +88,7 @@ def test_duplicates_come_from_one_pool():
     assert len(np.unique(np.concatenate([first, second]), axis=0)) == 50
 
 
-def test_noise_and_shift_have_the_size_they_say():
+def test_noise_and_shift_have_the_size_of_their_level():
     owner, plain = target("modes-64d"), ZOO["modes-64d"].function(2000, 0)
     sd = np.sqrt(owner.within_variance.mean() / owner.d)
     moved = ZOO["modes-64d-shift"].function(2000, 0, level=2.0)

@@ -1,4 +1,4 @@
-"""The oracle's numbers against what the samples were made to be."""
+"""The oracle's numbers for samples whose truth is known."""
 
 import numpy as np
 import pytest
@@ -75,7 +75,7 @@ def test_poor_fidelity_alone_is_no_collapse():
 
 
 @pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
-def test_copies_are_counted_beyond_chance(level):
+def test_copies_are_counted_in_excess_of_real_samples(level):
     owner = target("digits")
     found = measure_samples(owner, draw("digits-memorise", 1000, level=level), owner.training_set(500)[0])
     assert found.copies == pytest.approx(level, abs=0.06)
@@ -83,7 +83,7 @@ def test_copies_are_counted_beyond_chance(level):
 
 @settings(max_examples=20)
 @given(st.integers(2, 30), st.integers(1, 400))
-def test_kept_by_chance_is_the_mean_over_draws(k, n):
+def test_expected_overlap_is_the_mean_over_draws(k, n):
     weights = np.arange(1, k + 1) / (k * (k + 1) / 2)
     counts = np.random.default_rng(k * 1000 + n).multinomial(n, weights, size=4000)
     kept = np.minimum(counts / n, weights).sum(1)

@@ -1,4 +1,4 @@
-"""What is recorded of the zoo, and that it still holds."""
+"""The recorded numbers of the zoo, and that the samples still give them."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Targets: drawn as described, judged as drawn."""
+"""Targets: samples, classification, confusion and data files."""
 
 import sys
 from types import ModuleType
@@ -49,7 +49,7 @@ def test_the_reach_holds_the_same_share_elsewhere(name):
 
 
 @pytest.mark.parametrize("name", HERE)
-def test_outsiders_are_outside(name):
+def test_samples_drawn_outside_are_outside(name):
     owner = target(name)
     assert (owner.nearest_modes(owner.draw_outside(300, np.random.default_rng(0)))[1] > 1).mean() > 0.9
 
@@ -93,7 +93,7 @@ def test_spread_scales_deviations_from_the_centre(name):
 
 
 @pytest.mark.parametrize("name", ["modes-64d", "digits", "stacked-digits"])
-def test_variation_is_that_of_real_samples(name):
+def test_within_mode_variance_is_that_of_real_samples(name):
     owner = target(name)
     rows, modes = drawn(name, 4000, seed=5)
     inside = owner.nearest_modes(rows)[1] <= 1

@@ -1,4 +1,4 @@
-"""The bundled models: all are there, small, told apart by what the oracle found, and still what they were."""
+"""The bundled trained models: complete, small, and with the recorded numbers."""
 
 import json
 

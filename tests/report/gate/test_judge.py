@@ -98,7 +98,7 @@ def test_regression_goes_by_the_direction_of_the_metric(
 
 
 @pytest.mark.parametrize(("metric", "sign"), [("recall", -1), ("fid", 1)])
-def test_regression_within_chance_passes(metric: str, sign: int) -> None:
+def test_regression_within_the_joint_interval_passes(metric: str, sign: int) -> None:
     """Half-widths of 3 and 4 that face each other make a joint one of 5; the far ends are wide and must not matter."""
 
     def seen(value: float, near: float, *, better_side: bool) -> Result:
@@ -127,7 +127,7 @@ def test_use_chooses_what_is_compared_with_the_baseline() -> None:
 
 
 @pytest.mark.parametrize("field", ["extractor", "layer", "preprocessing", "params", "n", "seed"])
-def test_a_foreign_baseline_is_an_error(field: str) -> None:
+def test_a_baseline_with_another_signature_is_an_error(field: str) -> None:
     now = result("recall", 0.5)
     foreign = replace(now, signature=replace(now.signature, **{field: "other"}))
     rule = Rule("recall", max_regression=Regression(1, relative=False))
@@ -135,7 +135,7 @@ def test_a_foreign_baseline_is_an_error(field: str) -> None:
         gated(report(now), rule, baseline=report(foreign), baseline_path=Path("b.json"))
 
 
-def test_another_version_or_other_reals_only_warn() -> None:
+def test_another_version_or_other_real_samples_only_warn() -> None:
     now = result("recall", 0.5)
     older = replace(now, signature=replace(now.signature, version="0.0.9"))
     rule = Rule("recall", max_regression=Regression(1, relative=False))

@@ -1,4 +1,4 @@
-"""Samplers with exact scores give what field notes 2.2 measured of them."""
+"""Samplers with exact scores behave as field notes 2.2 describe."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Trainings end with the same weights however often they were killed, and checkpoints are what they say."""
+"""Interrupted trainings end with the same weights, and checkpoints hold what their header says."""
 
 from dataclasses import replace
 
@@ -108,7 +108,7 @@ def test_a_seed_is_a_training(tmp_path):
     assert not same(one, other)
 
 
-def test_chance_outside_is_left_alone(tmp_path):
+def test_the_global_generator_is_left_alone(tmp_path):
     torch.manual_seed(0)
     before = torch.get_rng_state()
     weights(TINY, tmp_path / "x.state")
