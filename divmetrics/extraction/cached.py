@@ -1,4 +1,4 @@
-"""Extraction that asks the cache first: only parts whose samples no encoder of this kind has seen are shown to it."""
+"""Feature extraction with a cache: encoders run only on the parts of a source whose features are not stored yet."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from divmetrics.records.extractor import Layer
 from divmetrics.records.results import Skipped
 from divmetrics.sources import Source
 
-USUAL: frozenset[Layer] = frozenset({"pooled", "logits"})
-"""Layers that are kept even if this run does not ask for them: small, and the next run may."""
+ALWAYS_STORED: frozenset[Layer] = frozenset({"pooled", "logits"})
+"""Layers that are stored even if this run does not need them: they are small, and the next run may."""
 
 PartName = tuple[str, int]
 """Name of the encoder and number of the part in the source."""
@@ -34,11 +34,26 @@ def run(
     settings: loop.ExtractionSettings,
     own: range | None = None,
 ) -> loop.Extracted:
-    """As `loop.run`, with the features of earlier runs where `settings.store` holds them; new ones are kept there.
+    """Extract features as `loop.run` does, reading from `settings.store` what earlier runs have computed.
 
-    A part is written and handed on as soon as it is whole, so a run that was killed goes on where it was, and no more
-    than a few parts are in memory at a time. Each encoder's rows are handed on in the order of the source, whichever of
-    them come from the cache.
+    A part is stored and passed to `add` as soon as it is complete, so an interrupted run continues after its last part,
+    and only a few parts are in memory at a time. Each encoder's rows arrive in the order of the source, whichever of
+    them come from the cache, so no sum depends on what was cached.
+
+    Args:
+        source: Samples whose contents can be hashed; others are extracted without the cache.
+        encoders: Networks to run.
+        layers: Layers to pass on.
+        add: Receives the features, part by part.
+        settings: Device, batch size, workers and the cache.
+        own: Positions in the source that this process is responsible for; None means all.
+
+    Returns:
+        Paths, labels and skipped samples of the positions `own`.
+
+    Raises:
+        SourceError: More than `settings.max_skipped` of the samples cannot be read.
+        Unavailable: The device lacks the memory for one sample, or a worker process died.
     """
     begin, cache = perf_counter(), settings.store
     places = range(len(source)) if own is None else own
@@ -48,7 +63,7 @@ def run(
     cuts = [places[start : start + PART] for start in range(0, len(places), PART)]
     keys = {
         (encoder.name, number): cache.key(
-            contents[number * PART : (number + 1) * PART], _described(encoder), _kept(encoder, layers)
+            contents[number * PART : (number + 1) * PART], _features_key(encoder), _stored_layers(encoder, layers)
         )
         for encoder in encoders
         for number in range(len(cuts))
@@ -58,10 +73,9 @@ def run(
     while missing := delivery.missing():
         for group, numbers in missing.items():
             chosen = [encoder for encoder in encoders if encoder.name in group]
-            _Gathering(source, chosen, {number: cuts[number] for number in numbers}, delivery.keep).run(
+            _PartAssembler(source, chosen, {number: cuts[number] for number in numbers}, delivery.keep).run(
                 layers, settings
             )
-        delivery.advance()  # where another process has emptied the cache meanwhile, some are missing again
     cache.trim()
     skipped = [Skipped(source.path(place), why) for place, why in delivery.skipped]
     loop.check_skipped(source.name, skipped, len(delivery.read), settings.max_skipped, shared=own is not None)
@@ -75,10 +89,10 @@ def run(
 
 
 class _Delivery:
-    """Parts on their way to `add`, each encoder's in the order of the source: from the cache or as they become whole.
+    """Passes parts to `add`, for each encoder in the order of the source, from the cache or as they are completed.
 
-    A part that becomes whole before its turn is read back from the cache; it stays in memory only if it could not be
-    written.
+    A part that is completed before its turn is read back from the cache later; it stays in memory only if it could not
+    be written.
     """
 
     def __init__(
@@ -95,13 +109,13 @@ class _Delivery:
         self._absent = {name for name, key in keys.items() if not cache.has(key)}
         self._unwritten: dict[PartName, Part] = {}
         self.read: list[int] = []
-        """Places of the samples that could be read, of the parts that were handed on so far."""
+        """Positions of the samples that could be read, of the parts passed on so far."""
         self.skipped: list[tuple[int, str]] = []
-        """Places of the others, and why they could not be read."""
+        """Positions of the others, and why they could not be read."""
         self.engines: set[str] = set()
 
     def missing(self) -> dict[tuple[str, ...], list[int]]:
-        """Encoders -> numbers of the parts that just these have to be shown, so that they see a sample together."""
+        """Names of encoders -> numbers of the parts that exactly these lack, so that each sample is decoded once."""
         groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
         for number in range(len(self._cuts)):
             if absent := tuple(encoder for encoder in self._next if (encoder, number) in self._absent):
@@ -109,17 +123,17 @@ class _Delivery:
         return groups
 
     def keep(self, encoder: str, number: int, part: Part) -> None:
-        """Write a part that has become whole, and hand on what it makes possible."""
+        """Store a completed part; pass it on, and those stored after it, if it is the next in order."""
         self._absent.discard((encoder, number))
         written = self._cache.put(self._keys[encoder, number], part, encoder)
         if number == self._next[encoder]:
-            self._hand_on(encoder, part)  # not read back: the rows stay on their device
+            self._pass_on(encoder, part)  # not read back: the rows stay on their device
             self._advance(encoder)
         elif not written:
             self._unwritten[encoder, number] = part
 
     def advance(self) -> None:
-        """Hand on, for each encoder, all parts up to the first that is missing."""
+        """Pass on, for each encoder, all stored parts up to the first missing one."""
         for encoder in self._next:
             self._advance(encoder)
 
@@ -129,9 +143,9 @@ class _Delivery:
             if part is None:  # damaged, or removed by another process
                 self._absent.add((encoder, number))
             else:
-                self._hand_on(encoder, part)
+                self._pass_on(encoder, part)
 
-    def _hand_on(self, encoder: str, part: Part) -> None:
+    def _pass_on(self, encoder: str, part: Part) -> None:
         cut = self._cuts[self._next[encoder]]
         index = torch.tensor(cut)[part.places]
         for layer, rows in part.rows.items():
@@ -144,30 +158,30 @@ class _Delivery:
         self._next[encoder] += 1
 
 
-def _described(encoder: Encoder) -> str:
-    """All that features depend on besides the samples."""
+def _features_key(encoder: Encoder) -> str:
+    """Everything that features depend on besides the samples."""
     return f"{encoder.name}#{encoder.digest}|{encoder.preprocessing}"
 
 
-def _kept(encoder: Encoder, layers: Collection[Layer]) -> list[Layer]:
-    return [layer for layer in encoder.layers if layer in layers or layer in USUAL]
+def _stored_layers(encoder: Encoder, layers: Collection[Layer]) -> list[Layer]:
+    return [layer for layer in encoder.layers if layer in layers or layer in ALWAYS_STORED]
 
 
-class _Gathering:
-    """Parts on their way into the cache, while a group of encoders runs over their samples."""
+class _PartAssembler:
+    """Assembles parts from the batches of one pass in which a group of encoders sees their samples."""
 
     def __init__(
         self, source: Source, encoders: Sequence[Encoder], cuts: Mapping[int, Sequence[int]], keep: Callable[..., None]
     ) -> None:
         self.source, self.encoders, self.cuts, self.keep = source, encoders, cuts, keep
-        self.home = {place: (number, offset) for number, cut in cuts.items() for offset, place in enumerate(cut)}
+        self.part_of = {place: (number, offset) for number, cut in cuts.items() for offset, place in enumerate(cut)}
         self.rows: dict[tuple[str, int, Layer], list[Tensor]] = defaultdict(list)
         self.read: dict[int, list[int]] = defaultdict(list)
-        self.lost: dict[int, dict[int, str]] = defaultdict(dict)
+        self.skipped: dict[int, dict[int, str]] = defaultdict(dict)
 
     def run(self, layers: Collection[Layer], settings: loop.ExtractionSettings) -> None:
-        """Show all samples to the encoders; each part goes to `keep` as soon as it is whole."""
-        wanted = {layer for encoder in self.encoders for layer in _kept(encoder, layers)}
+        """Run the encoders on all samples; each part goes to `keep` as soon as it is complete."""
+        wanted = {layer for encoder in self.encoders for layer in _stored_layers(encoder, layers)}
         places = [place for cut in self.cuts.values() for place in cut]
         lenient = replace(settings, max_skipped=1.0)  # the share is judged over the whole source, cached parts included
         loop.run(
@@ -176,26 +190,28 @@ class _Gathering:
 
     def _add(self, encoder: str, layer: Layer, rows: Tensor, index: Tensor) -> None:
         start = 0
-        for number, places in groupby(self.home[place][0] for place in index.tolist()):  # in order, so part after part
+        for number, places in groupby(
+            self.part_of[place][0] for place in index.tolist()
+        ):  # ascending
             end = start + len(list(places))
             self.rows[encoder, number, layer].append(rows[start:end])
             start = end
 
     def _after(self, asked: Sequence[int], read: Sequence[int], skipped: Sequence[Skipped], engine: str) -> None:
-        reasons = iter(skipped)  # in the order of the places that are missing from `read`
-        there = set(read)
+        reasons = iter(skipped)  # in the order of the positions that are missing from `read`
+        readable = set(read)
         for place in asked:
-            number, offset = self.home[place]
-            if place in there:
+            number, offset = self.part_of[place]
+            if place in readable:
                 self.read[number].append(offset)
             else:
-                self.lost[number][offset] = next(reasons).reason
-            if len(self.read[number]) + len(self.lost[number]) == len(self.cuts[number]):
-                self._whole(number, engine)
+                self.skipped[number][offset] = next(reasons).reason
+            if len(self.read[number]) + len(self.skipped[number]) == len(self.cuts[number]):
+                self._complete(number, engine)
 
-    def _whole(self, number: int, engine: str) -> None:
+    def _complete(self, number: int, engine: str) -> None:
         for encoder in self.encoders:
             named = {layer: self.rows.pop((encoder.name, number, layer), None) for layer in encoder.layers}
             rows = {layer: torch.cat(pieces) for layer, pieces in named.items() if pieces}
             places = torch.tensor(self.read[number], dtype=torch.int64)
-            self.keep(encoder.name, number, Part(rows, places, self.lost[number], engine))
+            self.keep(encoder.name, number, Part(rows, places, self.skipped[number], engine))

@@ -66,6 +66,7 @@ def rows(source: Source, encoders: list[Encoder], cache: Cache | None, max_skipp
 
     settings = ExtractionSettings(device="cpu", workers=0, max_skipped=max_skipped, store=cache)
     taken = cached.run(source, encoders, layers={"pooled"}, add=add, settings=settings)
+    assert places == [place for place in range(len(source)) if source.path(place) != "0007.png"]
     assert taken.paths == tuple(source.path(place) for place in places)
     assert [(skipped.path, skipped.reason) for skipped in taken.skipped] == [("0007.png", "empty file")]
     return {name: torch.cat(parts) for name, parts in found.items()}
@@ -96,7 +97,7 @@ def test_other_weights_and_other_names_share_nothing(folder: Path, cache: Cache)
     source = open_source(folder)
     assert isinstance(source, Source)
     rows(source, [encoder()], cache)
-    for other in (encoder(digest="2"), encoder("mean?layer=192")):
+    for other in (encoder(digest="2"), encoder("mean?layer=192"), replace(encoder(), preprocessing="native+jpeg-cuda")):
         rows(source, [other], cache)
         assert seen(other) == N - 1
 
@@ -207,12 +208,19 @@ def test_each_encoders_rows_come_in_order_whichever_parts_are_cached(
     assert isinstance(source, Source)
     bare = rows(source, [encoder(), encoder("new", "2")], None)
     entries = keyed(source, cache)
+    read_back: list[str] = []
+    get = Cache.get
+    monkeypatch.setattr(Cache, "get", lambda self, key: read_back.append(key) or get(self, key))
     for gone in ([2, 3], [0], [len(entries["mean"]) - 1], [1, 4, 5]):
         for number in gone:
             entries["mean"][number].unlink()
-        entries["new"][gone[0]].unlink()
+        for number in {gone[0], gone[-1]}:  # of 1, 4, 5 the last is then made before the middle one, and has to wait
+            entries["new"][number].unlink()
+        read_back.clear()
         found = rows(source, [encoder(), encoder("new", "2")], cache)
         assert all(torch.equal(found[name], bare[name]) for name in bare)
+        made = len(gone) + len({gone[0], gone[-1]})
+        assert len(read_back) == 2 * len(entries["mean"]) - made + (len(gone) == 3)
 
 
 def keyed(source: Source, cache: Cache) -> dict[str, list[Path]]:
@@ -254,9 +262,10 @@ def test_a_cache_that_cannot_be_written_changes_no_number(
     bare = rows(source, [encoder(), encoder("new", "2")], None)
     cache = Cache(tmp_path / "cache", 10**9)
     written = keyed(source, cache)
-    for number in (1, 2):  # so that parts become whole before their turn
+    for number in (1, 2, 3):
+        written["mean"][number].unlink()
+    for number in (1, 3):  # so that part 3 of the other encoder is made before its part 2
         written["new"][number].unlink()
-    written["mean"][2].unlink()
     monkeypatch.setattr("divmetrics.extraction.store.atomic", _full)
     with pytest.warns(UserWarning, match="cannot be cached"):
         found = rows(source, [encoder(), encoder("new", "2")], cache)
@@ -286,3 +295,37 @@ def test_layers_that_the_next_run_may_want_are_kept_too(folder: Path, cache: Cac
         settings=replace(settings, store=None),
     )
     assert torch.equal(torch.cat(found), torch.cat(bare))
+
+
+def test_layers_that_are_large_are_stored_only_where_they_are_asked_for(folder: Path, cache: Cache) -> None:
+    source, network = open_source(folder), Counting()
+    assert isinstance(source, Source)
+    wide = Encoder("wide", "1", "native", ("pooled", "pixels"), Native(), lambda: network)
+    settings = ExtractionSettings(device="cpu", workers=0, store=cache)
+    cached.run(source, [wide], layers={"pooled"}, add=lambda *_: None, settings=settings)
+    part = cache.get(next(cache.entries()).path.stem)
+    assert part is not None
+    assert set(part.rows) == {"pooled"}
+
+
+def test_the_last_file_of_a_part_counts_too(folder: Path, cache: Cache, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for file in folder.iterdir():
+        os.link(file, copy / file.name)
+    source = open_source(copy)
+    assert isinstance(source, Source)
+    rows(source, [encoder()], cache)
+    last = copy / source.path(PART - 1)
+    last.unlink()
+    Image.new("RGB", (4, 4), "white").save(last)
+    fresh = open_source(copy)
+    assert isinstance(fresh, Source)
+    assert (rows(fresh, [encoder()], cache)["mean/pooled"][PART - 2] == 1).all()
+
+
+def test_a_run_leaves_no_more_than_the_limit(folder: Path, tmp_path: Path) -> None:
+    source, cache = open_source(folder), Cache(tmp_path / "cache", 10)
+    assert isinstance(source, Source)
+    rows(source, [encoder()], cache)
+    assert not list(cache.entries())
