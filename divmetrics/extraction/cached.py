@@ -153,7 +153,7 @@ class _Delivery:
                 self._add(encoder, layer, rows, index)
         if encoder == next(iter(self._next)):  # all encoders read the same samples
             self.read += index.tolist()
-            self.skipped += [(cut[offset], why) for offset, why in sorted(part.skipped.items())]
+            self.skipped += [(cut[offset], why) for offset, why in part.skipped.items()]
         self.engines.add(part.engine)
         self._next[encoder] += 1
 
@@ -190,17 +190,15 @@ class _PartAssembler:
 
     def _add(self, encoder: str, layer: Layer, rows: Tensor, index: Tensor) -> None:
         start = 0
-        for number, places in groupby(
-            self.part_of[place][0] for place in index.tolist()
-        ):  # ascending
+        for number, places in groupby(self.part_of[place][0] for place in index.tolist()):  # ascending
             end = start + len(list(places))
             self.rows[encoder, number, layer].append(rows[start:end])
             start = end
 
-    def _after(self, asked: Sequence[int], read: Sequence[int], skipped: Sequence[Skipped], engine: str) -> None:
+    def _after(self, requested: Sequence[int], read: Sequence[int], skipped: Sequence[Skipped], engine: str) -> None:
         reasons = iter(skipped)  # in the order of the positions that are missing from `read`
         readable = set(read)
-        for place in asked:
+        for place in requested:
             number, offset = self.part_of[place]
             if place in readable:
                 self.read[number].append(offset)

@@ -1,7 +1,7 @@
-"""Pictures on the device: JPEG files decoded there where that was asked for, and resized there where that is the same.
+"""Images on the device: JPEG files are decoded there on request, and images are resized there where that is the same.
 
-nvJPEG and the decoder of torchvision round otherwise than Pillow's, by a grey level or two, so a preprocessing says it.
-The same code runs on a CPU.
+nvJPEG and torchvision's decoder round differently from Pillow's, by a grey level or two, so the name of the
+preprocessing mentions them. The same code runs on a CPU.
 """
 
 from __future__ import annotations
@@ -18,29 +18,28 @@ from divmetrics.errors import Unavailable
 from divmetrics.sources import UnreadableSample, decode
 
 PrepareBatch = Callable[[Tensor], Tensor]
-"""Images of one size, uint8 `[b, h, w, 3]` on the device -> what the network reads, float32 `[b, ...]`."""
+"""Images of one size, uint8 `[b, h, w, 3]` on the device -> input of the network, float32 `[b, ...]`."""
 
-_AT_ONCE = 16
-"""Files decoded at a time."""
-_MOST = 2**24
+_FILES_AT_ONCE = 16
+_MAX_PIXELS = 2**24
 """Pixels up to which a file is decoded on the device."""
 
 
 def sendable(content: bytes) -> bool:
-    """Whether a decoder that knows no EXIF, no CMYK and no truncation gives what Pillow gives for this JPEG file."""
+    """Whether a decoder that ignores EXIF rotation, CMYK and truncation reads this JPEG file as Pillow does."""
     from PIL import ExifTags, Image
 
     try:
         with Image.open(io.BytesIO(content), formats=["JPEG"]) as image:  # reads the header only
             upright = image.getexif().get(ExifTags.Base.Orientation, 1) == 1
-            whole = content.rstrip(b"\0").endswith(b"\xff\xd9") and image.width * image.height <= _MOST
+            whole = content.rstrip(b"\0").endswith(b"\xff\xd9") and image.width * image.height <= _MAX_PIXELS
             return upright and whole and image.mode in ("L", "RGB")
     except Exception:  # Pillow raises many types on malformed files; decoding it there gives the reason
         return False
 
 
 def check_decoder(device: torch.device) -> None:
-    """Raise Unavailable where nothing decodes JPEG files on `device`: what Pillow reads then would be all of them."""
+    """Raise Unavailable if torchvision cannot decode JPEG files on `device`; Pillow would have to read all of them."""
     from PIL import Image
 
     stream = io.BytesIO()
@@ -59,7 +58,17 @@ def on_device(
     prepare_batch: Mapping[str, PrepareBatch],
     device: torch.device,
 ) -> tuple[dict[str, Tensor], dict[int, str]]:
-    """Encoder -> what `prepare_batch` makes of the `pictures` that can be read; place of the others -> why not."""
+    """Prepare `pictures` on the device for each encoder.
+
+    Args:
+        pictures: Images uint8 `[b, h, w, 3]`, or a list of images `[h, w, 3]` and JPEG files `[bytes]`.
+        paths: Name of each, for error messages.
+        prepare_batch: Name of the encoder -> its preparer for images of one size.
+        device: Where to prepare them.
+
+    Returns:
+        Name of the encoder -> prepared images `[m, ...]`, and position -> reason for those that cannot be read.
+    """
     lost: dict[int, str] = {}
     found: dict[str, list[Tensor]] = {name: [] for name in prepare_batch}
     for images in _groups(pictures, paths, device, lost):
@@ -71,12 +80,12 @@ def on_device(
 def _groups(
     pictures: Tensor | Sequence[Tensor], paths: Sequence[str], device: torch.device, lost: dict[int, str]
 ) -> Iterator[Tensor]:
-    """Neighbours of one size together, uint8 `[g, h, w, 3]` on the device, in order."""
+    """Runs of consecutive images of one size, uint8 `[g, h, w, 3]` on the device, in order."""
     if isinstance(pictures, Tensor) and pictures.ndim == 4:
         yield pictures.to(device, non_blocking=True)
         return
-    for start in range(0, len(pictures), _AT_ONCE):
-        part = list(pictures[start : start + _AT_ONCE])
+    for start in range(0, len(pictures), _FILES_AT_ONCE):
+        part = list(pictures[start : start + _FILES_AT_ONCE])
         files = [place for place, picture in enumerate(part) if picture.ndim == 1]
         for place, image in zip(files, _decoded([part[place] for place in files], device), strict=True):
             if image is None:
@@ -88,7 +97,7 @@ def _groups(
 
 
 def _decoded(files: Sequence[Tensor], device: torch.device) -> list[Tensor | None]:
-    """Each JPEG file as uint8 `[h, w, 3]` on the device; None for one that the decoder refuses."""
+    """Each JPEG file decoded to uint8 `[h, w, 3]` on the device; None for a file that the decoder rejects."""
     if not files:
         return []
     try:
@@ -105,7 +114,7 @@ def _decoded(files: Sequence[Tensor], device: torch.device) -> list[Tensor | Non
 
 
 def _by_pillow(file: Tensor, path: str, place: int, lost: dict[int, str]) -> Tensor:
-    """The picture in a file that another decoder refused; empty, and its reason in `lost`, where Pillow does too."""
+    """A file that the device rejected, decoded by Pillow; empty, with the reason in `lost`, if that fails too."""
     try:
         return torch.from_numpy(decode(file.numpy().tobytes(), path))
     except UnreadableSample as error:

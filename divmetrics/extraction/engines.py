@@ -1,8 +1,8 @@
-"""A network as a function on its device: as torch runs it, or compiled by OpenVINO (the extra `cpu`) on a CPU.
+"""Engines that run a network on its device: torch, or OpenVINO (the extra `cpu`), which compiles it for a CPU.
 
-OpenVINO gives torch's numbers to 1e-5 relative, and two to five times as many a second: `benchmarks/extraction.py`. It
-gets one thread a core, each with a batch of its own: threads that share a batch wait for each other at every layer, and
-for the one that decodes samples in between.
+OpenVINO reproduces torch's numbers to 1e-5 relative at two to five times the speed: `benchmarks/extraction.py`. Each
+core works on a batch of its own: threads that share a batch wait for each other at every layer, and for the thread that
+decodes samples in between.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from divmetrics.records.extractor import Layer
 
 Precision = Literal["float32", "fast"]
 Wait = Callable[[], tuple[Tensor, ...]]
-"""Waits for a batch that is under way -> one tensor `[b, ...]` float32 for each layer of the encoder."""
+"""Waits for a batch and returns one float32 tensor `[b, ...]` for each layer of the encoder."""
 
-PAYS_FROM = 100
-"""Samples from which compiling pays: it takes 1 to 2 s, and spares 20 ms a sample on 2 cores."""
+COMPILE_FROM = 100
+"""Number of samples from which a network is compiled: that takes 1 to 2 s, and saves 20 ms a sample on 2 cores."""
 PIECE = 2
-"""Samples that a compiled network sees at once: a fixed number is 5 % faster, and what two need stays in the caches."""
+"""Batch size of a compiled network: fixed sizes are 5 % faster, and activations of two samples stay in the cache."""
 STREAMS = 8
-"""Batches that OpenVINO works on at once, at most: each needs memory of its own."""
+"""Upper bound of the batches that OpenVINO works on at once: each needs memory of its own."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +46,9 @@ class Engine:
     name: str
     """`torch 2.9.1`, `openvino 2026.4.1`."""
     start: Callable[[Tensor], Wait]
-    """Begins with a batch `[b, ...]` on the device; the batch must not be changed until it has been waited for."""
+    """Starts on a batch `[b, ...]` on the device, which must not be changed until the result has been waited for."""
     ahead: int
-    """Batches to be started before the first is waited for, so that no core idles."""
+    """Number of batches to start before waiting for the first, so that no core idles."""
 
     def __call__(self, batch: Tensor) -> tuple[Tensor, ...]:
         """One tensor `[b, ...]` for each layer of the encoder."""
@@ -56,7 +56,7 @@ class Engine:
 
 
 class Network:
-    """One encoder on a device, for at least `n` samples; how many of them fit into its memory, the batches show."""
+    """One encoder on a device, for about `n` samples; batches that exceed the memory of the device are halved."""
 
     def __init__(self, encoder: Encoder, device: torch.device, n: int, precision: Precision = "float32") -> None:
         self.encoder = encoder
@@ -78,15 +78,23 @@ class Network:
         return 0 if self._engine is None else self._engine.ahead
 
     def start(self, batch: Tensor) -> Callable[[], dict[Layer, Tensor]]:
-        """Begin with a batch; calling what comes back gives layer -> features `[b, ...]`, on the device.
+        """Start on a batch.
 
-        Raises SourceError where samples differ in size from earlier ones, Unavailable where one exceeds the memory.
+        Args:
+            batch: Prepared samples `[b, ...]`.
+
+        Returns:
+            A function that waits for the result: layer -> features `[b, ...]` on the device.
+
+        Raises:
+            SourceError: The samples differ in size from earlier ones.
+            Unavailable: One sample exceeds the memory of the device.
         """
         if self._engine is None:
             self._size = batch.shape[1:]
-            worthwhile = self._n >= PAYS_FROM or _graph_in(self.encoder.network) is not None
+            worthwhile = self._n >= COMPILE_FROM or _openvino_model_of(self.encoder.network) is not None
             build = accelerate if worthwhile else eager
-            with memory_named(self.encoder.name, self.device):
+            with naming_lack_of_memory(self.encoder.name, self.device):
                 self._engine = build(self.encoder, self.device, self._size, self._precision)
         check_size(self.encoder.name, self._size, batch.shape[1:])
         while True:
@@ -95,54 +103,60 @@ class Network:
                 waits = [self._engine.start(part.to(self.device, non_blocking=True)) for part in parts]
                 return lambda: self._features(waits)
             except (RuntimeError, MemoryError) as error:
-                if not _lacks_memory(error):
+                if not _is_lack_of_memory(error):
                     raise
                 if min(self._fitting, len(batch)) == 1:
-                    raise _too_little(f"{self.encoder.name}: one sample", self.device) from error
+                    raise _lack_of_memory(f"{self.encoder.name}: one sample", self.device) from error
             self._fitting = min(self._fitting, len(batch)) // 2
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()  # pieces cut for the larger batch are of no use to the smaller
 
     def _features(self, waits: list[Wait]) -> dict[Layer, Tensor]:
-        with memory_named(self.encoder.name, self.device):
+        with naming_lack_of_memory(self.encoder.name, self.device):
             parts = [wait() for wait in waits]
         return {layer: torch.cat(rows) for layer, *rows in zip(self.encoder.layers, *parts, strict=True)}
 
 
 @contextmanager
-def memory_named(what: str, device: torch.device) -> Iterator[None]:
-    """Raises Unavailable where `what` exceeds the memory of `device`."""
+def naming_lack_of_memory(what: str, device: torch.device) -> Iterator[None]:
+    """Raise Unavailable, naming `what`, if the work inside exceeds the memory of `device`."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        if not _lacks_memory(error):
+        if not _is_lack_of_memory(error):
             raise
-        raise _too_little(what, device) from error
+        raise _lack_of_memory(what, device) from error
 
 
-def _too_little(what: str, device: torch.device) -> Unavailable:
+def _lack_of_memory(what: str, device: torch.device) -> Unavailable:
     way_out = "use --device cpu" if device.type != "cpu" else "a smaller network or smaller images"
     return Unavailable(
         f"{what} needs more memory than {device} has; free some of it, give --batch-size 1, or {way_out}."
     )
 
 
-def _lacks_memory(error: Exception) -> bool:
-    """Whether memory ran out: only CUDA and Python have an exception of their own for it."""
+def _is_lack_of_memory(error: Exception) -> bool:
+    """Whether an error means that memory ran out: only CUDA and Python have an exception for it."""
     own = isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError))
-    return own or any(said in str(error) for said in ("MPS backend out of memory", "DefaultCPUAllocator", "bad_alloc"))
+    return own or any(text in str(error) for text in ("MPS backend out of memory", "DefaultCPUAllocator", "bad_alloc"))
 
 
 def accelerate(
     encoder: Encoder, device: torch.device, shape: tuple[int, ...], precision: Precision = "float32"
 ) -> Engine:
-    """`encoder`'s network on `device`: compiled where that can be, else as `eager` gives it.
+    """The fastest engine for `encoder` on `device`: OpenVINO on a CPU where it can compile the network, else torch.
 
-    `shape` is one sample's, without the batch. A network without parameters has nothing to gain; one that
-    says it is not `traceable` would be compiled to the path that the first batch took.
+    A network without parameters has nothing to gain. One with `traceable = False` is not compiled, for its path may
+    depend on the values of its input.
+
+    Args:
+        encoder: What to run.
+        device: Where to run it.
+        shape: Shape of one sample, without the batch.
+        precision: `float32`, or `fast` for half floats where the device has them.
     """
     network = encoder.network
-    if _graph_in(network) is not None:
+    if _openvino_model_of(network) is not None:
         if device.type != "cpu":
             warnings.warn(f"{encoder.name} runs on the CPU, not on {device}: OpenVINO alone reads it.", stacklevel=2)
         return _compile(network, shape, fast_type(torch.device("cpu")) if precision == "fast" else None)
@@ -163,7 +177,7 @@ def eager(
     shape: tuple[int, ...],  # noqa: ARG001  as accelerate
     precision: Precision = "float32",
 ) -> Engine:
-    """`encoder`'s network on `device` as torch runs it."""
+    """The engine that runs the network of `encoder` in torch."""
     # channels last: 58 images/s, not 35, for efficientnet-lite0 in batches of 16 on 2 cores
     network = encoder.network.to(device).to(memory_format=torch.channels_last)
     kind = fast_type(device) if precision == "fast" else None
@@ -179,10 +193,10 @@ def eager(
 
 
 def fast_type(device: torch.device) -> torch.dtype | None:
-    """What `--precision fast` computes in on `device`; None where that would not be faster than float32.
+    """The type that `--precision fast` computes in on `device`; None if none is faster than float32.
 
-    Half floats keep 11 bits, as TF32 does; what exceeds their range becomes infinite, which is an error and no number.
-    A CPU has bfloat16 if any, with 8 bits: features of efficientnet-lite0 move by 6 % of their spread.
+    Half floats have 11 significant bits, as TF32 does; values beyond their range become infinite, which raises an error
+    later. Some CPUs have bfloat16, with 8 bits: features of efficientnet-lite0 move by 6 % of their spread.
     """
     if device.type != "cpu":
         return torch.float16
@@ -193,14 +207,14 @@ def fast_type(device: torch.device) -> torch.dtype | None:
 
 @contextmanager
 def exact_float32() -> Iterator[None]:
-    """TF32 off and fixed algorithms: with 10 of float32's 23 bits, a metric would depend on the age of the GPU."""
+    """Deterministic algorithms without TF32 inside: with its 10 bits a metric would depend on the model of the GPU."""
     with devices.matmul("highest"), devices.convolutions("exact"):
         yield
 
 
 @contextmanager
 def _arithmetic(device: torch.device, kind: torch.dtype | None) -> Iterator[None]:
-    """Networks inside compute in `kind`, and in TF32 what stays in float32; None leaves all as it is."""
+    """Autocast to `kind` inside, with TF32 for what remains in float32; None changes nothing."""
     if kind is None:
         yield
         return
@@ -208,8 +222,8 @@ def _arithmetic(device: torch.device, kind: torch.dtype | None) -> Iterator[None
         yield
 
 
-def _graph_in(network: nn.Module) -> Any:
-    """The model of OpenVINO that `network` was made of, None where it is torch's."""
+def _openvino_model_of(network: nn.Module) -> Any:
+    """The OpenVINO model that `network` wraps; None if it is a network of torch."""
     return next((found for part in network.modules() if (found := getattr(part, "openvino_model", None))), None)
 
 
@@ -221,7 +235,7 @@ def _compile(network: nn.Module, shape: tuple[int, ...], kind: torch.dtype | Non
 def _compiled(network: nn.Module, shape: tuple[int, ...], kind: torch.dtype | None) -> Engine:
     with openvino_silent():
         openvino = importlib.import_module("openvino")
-        graph = _graph_in(network)
+        graph = _openvino_model_of(network)
         model = graph or _converted(openvino, network, shape)
     cores = max(1, devices.cores() // dist.group_size())
     settings = {
@@ -243,14 +257,14 @@ def _converted(openvino: Any, network: nn.Module, shape: tuple[int, ...]) -> Any
 
 
 def _callable(network: nn.Module) -> Callable[..., Any]:
-    """`network` as a function, which torch traces faster: of a module it first describes every part."""
+    """`network` as a function where possible, which torch traces faster than a module."""
     scripted = any(isinstance(module, torch.jit.ScriptModule) for module in network.modules())
     frozen = not any(parameter.requires_grad for parameter in network.parameters())
     return (lambda batch: network(batch)) if frozen and not scripted else network
 
 
 class _Requests:
-    """Batches under way in a compiled model, in pieces of one size; OpenVINO queues what no stream is free for."""
+    """Asynchronous inference requests of a compiled model, which is fed pieces of a fixed batch size."""
 
     def __init__(self, model: Any, piece: int | None) -> None:
         self._model = model
@@ -266,7 +280,7 @@ class _Requests:
     def _begin(self, piece: Tensor) -> Wait:
         try:
             request = self._idle.pop()
-        except IndexError:  # not asked before: another thread may take the last one
+        except IndexError:  # not `if self._idle`: another thread may take the last one meanwhile
             request = self._model.create_infer_request()
         count, whole = len(piece), self._piece or len(piece)
         if count < whole:

@@ -1,7 +1,8 @@
-"""Samples on their way to the networks: read, decoded and prepared by workers, some batches ahead, in order.
+"""Loading: workers read, decode and prepare samples, some batches ahead of the networks, in order.
 
-Threads do it where a CPU runs the network and the source allows it: a process costs 1.2 ms more for each image that it
-hands over. Before a GPU, processes do it, and what is resized there travels as bytes, a quarter of the floats.
+The workers are threads where a CPU runs the network and the source is thread-safe, for a process costs 1.2 ms more for
+each image that it sends. For a GPU they are processes, and images that are resized there are sent as bytes, a quarter
+of the floats.
 """
 
 from __future__ import annotations
@@ -31,38 +32,38 @@ from divmetrics.sources import Source, Stream, UnreadableSample, strict
 Prepare = Callable[[np.ndarray], Tensor]
 
 AHEAD = 128
-"""Samples that threads prepare in advance: what they do while a network is compiled."""
-TRAVELS = 2**20
-"""Bytes of a picture, on average, up to which it is sent to the device as it is; larger ones are resized before."""
+"""Samples that threads prepare in advance, mostly while the network is being compiled."""
+MAX_SENT_BYTES = 2**20
+"""Mean bytes of an image up to which it is sent to the device as it is; larger ones are resized by the worker."""
 
 
 @dataclass(frozen=True)
-class Work:
-    """What becomes of a sample before it is handed over."""
+class Preparation:
+    """What a worker does to a sample before it sends it."""
 
     preparers: Mapping[str, Prepare]
-    """Encoder's name -> what it does to a sample first."""
+    """Name of the encoder -> its preparer."""
     on_device: frozenset[str] = frozenset()
-    """Encoders whose preparer can run on the device, and is to."""
+    """Names of the encoders whose images are prepared on the device."""
     jpeg: bool = False
-    """Whether JPEG files are handed over as they are, to be decoded there; all encoders are `on_device` then."""
+    """Whether JPEG files are sent undecoded, to be decoded on the device; all encoders are `on_device` then."""
 
 
 class Batch(NamedTuple):
-    """Samples, and why those of the same places that are missing could not be read."""
+    """Samples at the requested positions, and why the missing ones could not be read."""
 
-    asked: Sequence[int]
-    places: Tensor  # [b] int64, those of `asked` that could be read
+    requested: Sequence[int]
+    places: Tensor  # [b] int64, those of `requested` that could be read
     prepared: Mapping[str, Tensor]  # encoder -> [b, ...]; without those that are prepared on the device
     pictures: Tensor | Sequence[Tensor]  # b times uint8 [h, w, 3], or a JPEG file uint8 [bytes]; empty: nothing to do
     paths: Sequence[str]
     labels: Sequence[str | None]
     skipped: Sequence[Skipped] = ()
-    refusal: DivmetricsError | None = None
-    """What the source or a preparer refused to go on with."""
+    error: DivmetricsError | None = None
+    """Raised by the source or by a preparer; it is to be raised again in the main process."""
 
     def without(self, lost: Mapping[int, str]) -> Batch:
-        """The batch less the samples that turned out to be unreadable: place in the batch -> why."""
+        """The batch without the samples that the device could not decode: position in the batch -> why."""
         if not lost:
             return self
         kept = [i for i in range(len(self.places)) if i not in lost]
@@ -75,43 +76,55 @@ class Batch(NamedTuple):
             labels=[self.labels[i] for i in kept],
             skipped=[
                 Skipped(self.paths[place[at]], lost[place[at]]) if at in place else next(before)
-                for at in self.asked
+                for at in self.requested
                 if at not in place or place[at] in lost
             ],
         )
 
 
 def batches(
-    source: Source | Stream, places: Sequence[int] | None, work: Work, size: int, workers: int, *, pinned: bool
+    source: Source | Stream,
+    places: Sequence[int] | None,
+    preparation: Preparation,
+    size: int,
+    workers: int,
+    *,
+    pinned: bool,
 ) -> Iterator[Batch]:
-    """The batches of `places`, in order, of `size` samples; `pinned`: in memory that a GPU reads by itself.
+    """Batches of `size` samples at `places`, in order.
 
-    A Stream is read in this process, and where `workers` is 0 a Source too.
+    Args:
+        source: Where samples come from; a Stream is read in this process.
+        places: Positions in a Source; None for a Stream.
+        preparation: What is done to each sample.
+        size: Samples in a batch.
+        workers: Number of threads or processes; 0 reads in this process.
+        pinned: Whether batches lie in page-locked memory, from which a GPU copies by itself.
     """
     if not isinstance(source, Source):
-        return _from_stream(source, work, size)
+        return _from_stream(source, preparation, size)
     assert places is not None  # noqa: S101  a Source has places
-    reader = _Reader(source, work)
+    reader = _Reader(source, preparation)
     cuts = [places[start : start + size] for start in range(0, len(places), size)]
     if workers and source.threadsafe and not pinned:
-        return _threaded(reader, cuts, workers, AHEAD // size + workers)
-    return _loaded(reader, cuts, workers, pinned=pinned) if workers or pinned else _here(reader, cuts)
+        return _by_threads(reader, cuts, workers, AHEAD // size + workers)
+    return _by_processes(reader, cuts, workers, pinned=pinned) if workers or pinned else _in_this_process(reader, cuts)
 
 
-def _here(reader: _Reader, cuts: Sequence[Sequence[int]]) -> Iterator[Batch]:
+def _in_this_process(reader: _Reader, cuts: Sequence[Sequence[int]]) -> Iterator[Batch]:
     for cut in cuts:
         with devices.one_thread():
             batch = reader[cut]
         yield batch
 
 
-def _loaded(reader: _Reader, cuts: Sequence[Sequence[int]], workers: int, *, pinned: bool) -> Iterator[Batch]:
-    """Read by processes, which have started when this returns."""
+def _by_processes(reader: _Reader, cuts: Sequence[Sequence[int]], workers: int, *, pinned: bool) -> Iterator[Batch]:
+    """Read by worker processes, which have started when this returns."""
     loader = DataLoader(
         reader,
         sampler=cuts,
         batch_size=None,  # one item of _Reader is a whole batch already
-        collate_fn=_as_it_is,
+        collate_fn=_unchanged,
         num_workers=workers,
         worker_init_fn=_ignore_interrupt,
         # A forked worker starts at once and needs neither a copy of the source nor a main guard in the user's script.
@@ -124,9 +137,9 @@ def _loaded(reader: _Reader, cuts: Sequence[Sequence[int]], workers: int, *, pin
         return iter(loader)
 
 
-def _threaded(reader: _Reader, cuts: Sequence[Sequence[int]], workers: int, ahead: int) -> Iterator[Batch]:
+def _by_threads(reader: _Reader, cuts: Sequence[Sequence[int]], workers: int, ahead: int) -> Iterator[Batch]:
     waiting, coming = deque[Future[Batch]](), iter(cuts)
-    with strict, ThreadPoolExecutor(workers, initializer=_alone) as threads:
+    with strict, ThreadPoolExecutor(workers, initializer=_use_one_openmp_thread) as threads:
         try:
             waiting += (threads.submit(reader.__getitem__, cut) for cut in islice(coming, ahead))
             while waiting:
@@ -137,37 +150,37 @@ def _threaded(reader: _Reader, cuts: Sequence[Sequence[int]], workers: int, ahea
             threads.shutdown(cancel_futures=True)
 
 
-def _alone() -> None:
-    """One thread of OpenMP for this thread: a second one would wait for it by spinning, on a core of the network."""
+def _use_one_openmp_thread() -> None:
+    """Limit OpenMP in this thread: a second OpenMP thread would wait by spinning, on a core that the network needs."""
     from threadpoolctl import ThreadpoolController
 
     torch.get_num_threads()  # sets the number for a new thread, so it has to come first
     ThreadpoolController().select(user_api="openmp").limit(limits=1)
 
 
-def _from_stream(stream: Stream, work: Work, size: int) -> Iterator[Batch]:
+def _from_stream(stream: Stream, preparation: Preparation, size: int) -> Iterator[Batch]:
     pairs, start = iter(stream), 0
     while chunk := list(islice(pairs, size)):
         samples = {start + i: sample for i, (sample, _) in enumerate(chunk)}
         paths, labels = [f"#{place}" for place in samples], [label for _, label in chunk]
         with devices.one_thread():
-            batch = _batch(range(start, start + len(chunk)), samples, work, paths, labels)
+            batch = _batch(range(start, start + len(chunk)), samples, preparation, paths, labels)
         yield batch
         start += len(chunk)
 
 
 class _Reader(Dataset[Batch]):
-    """Places -> a batch. This is what a worker gets: the source and the preparers, but no network."""
+    """Data set of batches, indexed by positions. A worker gets a copy: the source and the preparers, but no network."""
 
-    def __init__(self, source: Source, work: Work) -> None:
+    def __init__(self, source: Source, preparation: Preparation) -> None:
         self.source = source
-        self.work = work
+        self.preparation = preparation
 
     def __getitem__(self, places: Sequence[int]) -> Batch:
         try:
             return self._read(places)
-        except DivmetricsError as refusal:  # sent as a value: DataLoader would put a traceback into the message
-            return Batch(places, torch.empty(0, dtype=torch.int64), {}, (), (), (), (), refusal)
+        except DivmetricsError as error:  # sent as a value: DataLoader would put a traceback into the message
+            return Batch(places, torch.empty(0, dtype=torch.int64), {}, (), (), (), (), error)
 
     def _read(self, places: Sequence[int]) -> Batch:
         samples: dict[int, np.ndarray] = {}
@@ -179,29 +192,29 @@ class _Reader(Dataset[Batch]):
                 skipped.append(Skipped(error.path, error.reason))
         labels = self.source.labels
         named = [None if labels is None else labels[place] for place in samples]
-        return _batch(places, samples, self.work, [self.source.path(place) for place in samples], named, skipped)
+        return _batch(places, samples, self.preparation, [self.source.path(place) for place in samples], named, skipped)
 
     def _one(self, place: int) -> np.ndarray:
-        """A picture `[h, w, 3]`, or a JPEG file as it is `[bytes]`."""
-        if self.work.jpeg and (content := self.source.jpeg(place)) is not None and sendable(content):
+        """An image uint8 `[h, w, 3]`, or the bytes of a JPEG file `[bytes]`."""
+        if self.preparation.jpeg and (content := self.source.jpeg(place)) is not None and sendable(content):
             return np.frombuffer(bytearray(content), np.uint8)
         (sample,) = self.source.read([place])
         return sample
 
 
 def _batch(
-    asked: Sequence[int],
+    requested: Sequence[int],
     samples: Mapping[int, np.ndarray],
-    work: Work,
+    preparation: Preparation,
     paths: Sequence[str],
     labels: Sequence[str | None],
     skipped: Sequence[Skipped] = (),
 ) -> Batch:
-    """`samples`, by place, prepared for each encoder. Raises SourceError where an encoder's differ in size."""
-    sent = samples and work.on_device and _travels(work, list(samples.values()))
+    """`samples`, by position, prepared for each encoder. Raises SourceError if an encoder's samples differ in size."""
+    sent = samples and preparation.on_device and _sent_undecoded(preparation, list(samples.values()))
     prepared = {}
-    for name, prepare in work.preparers.items() if samples else ():
-        if sent and name in work.on_device:
+    for name, prepare in preparation.preparers.items() if samples else ():
+        if sent and name in preparation.on_device:
             continue
         tensors = [prepare(sample) for sample in samples.values()]
         for tensor in tensors:
@@ -210,11 +223,11 @@ def _batch(
     pictures: Tensor | list[Tensor] = [torch.from_numpy(sample) for sample in samples.values()] if sent else []
     if pictures and len({picture.shape for picture in pictures}) == 1:
         pictures = torch.stack(list(pictures))  # one piece of shared memory, and one copy to the device
-    return Batch(asked, torch.tensor(list(samples), dtype=torch.int64), prepared, pictures, paths, labels, skipped)
+    return Batch(requested, torch.tensor(list(samples), dtype=torch.int64), prepared, pictures, paths, labels, skipped)
 
 
 def check_size(encoder: str, first: torch.Size, other: torch.Size) -> None:
-    """Raise SourceError where two prepared samples of one encoder differ in size."""
+    """Raise SourceError if two prepared samples of one encoder differ in size."""
     if first != other:
         sizes = [" x ".join(map(str, size)) for size in (first, other)]
         raise SourceError(
@@ -223,11 +236,11 @@ def check_size(encoder: str, first: torch.Size, other: torch.Size) -> None:
         )
 
 
-def _travels(work: Work, samples: Sequence[np.ndarray]) -> bool:
-    return work.jpeg or sum(sample.nbytes for sample in samples) <= TRAVELS * len(samples)
+def _sent_undecoded(preparation: Preparation, samples: Sequence[np.ndarray]) -> bool:
+    return preparation.jpeg or sum(sample.nbytes for sample in samples) <= MAX_SENT_BYTES * len(samples)
 
 
-def _as_it_is(batch: Any) -> Any:
+def _unchanged(batch: Any) -> Any:
     return batch
 
 
@@ -236,8 +249,8 @@ def _ignore_interrupt(_worker: int) -> None:
 
 
 @contextmanager
-def named_if_a_worker_dies() -> Iterator[None]:
-    """A worker process that ends before its time is a sentence."""
+def naming_dead_workers() -> Iterator[None]:
+    """Raise Unavailable, with the ways out, if a worker process has died."""
     try:
         yield
     except RuntimeError as error:

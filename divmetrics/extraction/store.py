@@ -1,11 +1,12 @@
-"""Features on disk: what an encoder made of samples that it has seen before, found again by the samples' contents.
+"""Cache of features on disk, addressed by the contents of the samples.
 
-Samples are kept in parts of 512. A part's key is the hash of the contents of its samples, the encoder's weights and
-preprocessing, and the layers; names and places of files do not enter. So a changed or added file costs its own part, a
-killed extraction goes on after its last part, and runs, metrics and processes share everything.
+Features are stored in parts of 512 samples. The key of a part is a hash of the contents of its samples, the weights and
+preprocessing of the encoder, and the layers; names and locations of files do not enter. So a changed or added file
+invalidates its own part only, an interrupted extraction continues after its last part, and runs, metrics and processes
+share all features.
 
-A part is one safetensors file, written whole or not at all; reading it executes nothing. Two processes that write the
-same part write the same bytes. The least recently used parts go when the limit is passed.
+A part is one safetensors file, written atomically; reading it executes no code. Two processes that write the same part
+write the same bytes. Above the size limit the least recently used parts are removed.
 """
 
 from __future__ import annotations
@@ -29,22 +30,22 @@ from divmetrics.records.extractor import Layer
 from divmetrics.records.files import atomic
 
 PART = 512
-"""Samples in a part."""
+"""Number of samples in a part."""
 LIMIT = 10 * 2**30
-"""Bytes that a cache may hold, unless `DIVMETRICS_CACHE_GB` says otherwise."""
+"""Default size limit in bytes; the environment variable `DIVMETRICS_CACHE_GB` overrides it."""
 ABANDONED = 3600.0
-"""Seconds after which a half-written file cannot be a live process's."""
+"""Age in seconds from which a temporary file is taken for the remains of a killed process."""
 _SCHEMA = "divmetrics.part/1"
 
 
 @dataclass(frozen=True)
 class Part:
-    """What one encoder left of up to 512 samples."""
+    """Features of up to 512 samples by one encoder."""
 
     rows: Mapping[Layer, Tensor]  # layer -> [m, ...] float32, the samples that could be read
-    places: Tensor  # [m] int64, their places in the part
+    places: Tensor  # [m] int64, their positions in the part
     skipped: Mapping[int, str]
-    """Place in the part -> why the sample could not be read."""
+    """Position in the part -> why the sample could not be read."""
     engine: str
 
 
@@ -61,14 +62,14 @@ class Entry:
 
 @dataclass(frozen=True)
 class Cache:
-    """A folder of parts. Missing folders are made when the first part is written."""
+    """A folder of parts. Missing folders are created when the first part is written."""
 
     root: Path
     limit: int
 
     @classmethod
-    def chosen(cls, wanted: str | os.PathLike[str] | bool) -> Cache | None:
-        """What the option `cache` means: True the usual place, False none, a path that folder."""
+    def of_option(cls, wanted: str | os.PathLike[str] | bool) -> Cache | None:
+        """The cache that the option `cache` names: True the default folder, False none, a path that folder."""
         return None if wanted is False else cls.at(None if wanted is True else wanted)
 
     @classmethod
@@ -89,18 +90,24 @@ class Cache:
         return cls(Path(chosen), limit)
 
     def key(self, contents: Sequence[bytes], encoder: str, layers: Sequence[Layer]) -> str:
-        """The name of the part with these samples; `encoder` says all that the features depend on besides them."""
+        """Name of the part with these samples.
+
+        Args:
+            contents: Hash of each sample, in order.
+            encoder: Everything that the features depend on besides the samples.
+            layers: Layers that the part holds, in any order.
+        """
         whole = hashlib.sha256(f"{_SCHEMA}|{encoder}|{'+'.join(sorted(layers))}|".encode())
         for content in contents:
             whole.update(hashlib.sha256(content).digest())
         return whole.hexdigest()
 
     def has(self, key: str) -> bool:
-        """Whether a part of that name is here; `get` may still find it damaged, or gone."""
+        """Whether there is a part of that name; `get` may still find it damaged or removed."""
         return self._path(key).is_file()
 
     def get(self, key: str) -> Part | None:
-        """The part of that name, None where it is not here. A damaged one is removed with a warning."""
+        """The part of that name, or None. A damaged file is removed with a warning."""
         path = self._path(key)
         try:
             with safe_open(path, framework="pt") as file:
@@ -112,7 +119,7 @@ class Cache:
         except (SafetensorError, OSError, KeyError, ValueError) as error:
             path.unlink(missing_ok=True)
             warnings.warn(
-                f"the cached features {path.name[:8]} were damaged and are made again ({error}).", stacklevel=2
+                f"the cached features {path.name[:8]} were damaged and are computed again ({error}).", stacklevel=2
             )
             return None
         places = tensors.pop("places")
@@ -120,7 +127,7 @@ class Cache:
         return Part(tensors, places, skipped, header["engine"])
 
     def put(self, key: str, part: Part, encoder: str) -> bool:
-        """Write a part; whether that worked. A full or read-only disk is a warning: a cache must not stop the work."""
+        """Write a part; returns whether that worked. A full or read-only disk only warns, for the run can go on."""
         header = {
             "encoder": encoder,
             "engine": part.engine,
@@ -155,11 +162,11 @@ class Cache:
         return iter(sorted(found, key=lambda entry: entry.used))
 
     def trim(self) -> int:
-        """Remove the least recently used parts until the limit holds; how many went. What killed runs left goes too."""
-        for litter in self.root.glob("??/.*"):
+        """Remove the least recently used parts above the limit, and remains of killed runs; returns how many parts."""
+        for leftover in self.root.glob("??/.*"):
             with suppress(FileNotFoundError):  # its owner has put it into its place
-                if litter.stat().st_mtime < time.time() - ABANDONED:
-                    litter.unlink()
+                if leftover.stat().st_mtime < time.time() - ABANDONED:
+                    leftover.unlink()
         sizes = {}
         for path in self.root.glob("??/*.safetensors"):
             try:
@@ -178,7 +185,7 @@ class Cache:
         return removed
 
     def clear(self) -> int:
-        """Remove all parts; how many there were."""
+        """Remove all parts; returns their number."""
         return Cache(self.root, -1).trim()
 
     def _path(self, key: str) -> Path:

@@ -106,7 +106,7 @@ class Portion:
         """Take in the samples of `source` (only the places `own`, if given), numbered from `first` on."""
 
         def add(extractor: str, layer: Layer, rows: Tensor, index: Tensor) -> None:
-            rows = rows.to(settings.home)  # from the cache they come on the CPU
+            rows = rows.to(settings.summary_device)  # from the cache they come on the CPU
             check_finite(rows)
             if kinds := self.needs(extractor).get(layer):
                 chunks = self._chunks.setdefault((extractor, layer), ChunkedSummaries(tuple(kinds)))

@@ -140,7 +140,7 @@ _tensor, torch.tensor = torch.tensor, tensor
 def values(images: list[str], metric: str, extractor: str, *, far: bool) -> dict[str, Any]:
     loop.ExtractionSettings.torch_device = property(lambda self: FAR if far else torch.device("cpu"))  # type: ignore[assignment]
     if far and not Device.float64:
-        loop.ExtractionSettings.home = torch.device("cpu")  # type: ignore[assignment]  as for mps
+        loop.ExtractionSettings.summary_device = torch.device("cpu")  # type: ignore[assignment]  as for mps
     report = engine.score(*images, metrics=metric, extractor=extractor, cache=False, device="cpu", workers=0)
     return {name: (result.value, result.ci) for name, result in report.metrics.items()}
 

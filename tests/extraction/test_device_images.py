@@ -136,7 +136,7 @@ def test_it_stands_in_the_signature(mixed: Source) -> None:
 
 def test_encoders_that_resize_with_pillow_are_refused(mixed: Source) -> None:
     with pytest.raises(UsageError, match="resizes with Pillow, on the CPU, so --jpeg device has nothing to give it"):
-        THERE.work([replace(load_encoder("pixels?size=32"), prepare=PillowTransform((32, 32), (32, 32)))])
+        THERE.preparation([replace(load_encoder("pixels?size=32"), prepare=PillowTransform((32, 32), (32, 32)))])
 
 
 @pytest.mark.parametrize("missing", [RuntimeError("no nvJPEG"), ImportError("no such name")])

@@ -118,9 +118,9 @@ def test_fast_arithmetic_ends_with_the_network() -> None:
 
 
 def test_memory_errors_of_every_kind_of_device() -> None:
-    assert engines._lacks_memory(torch.cuda.OutOfMemoryError("CUDA out of memory"))
-    assert engines._lacks_memory(RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"))
-    assert not engines._lacks_memory(RuntimeError("shapes differ"))
+    assert engines._is_lack_of_memory(torch.cuda.OutOfMemoryError("CUDA out of memory"))
+    assert engines._is_lack_of_memory(RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"))
+    assert not engines._is_lack_of_memory(RuntimeError("shapes differ"))
 
 
 def test_torch_runs_where_openvino_is_missing_or_has_nothing_to_gain(
@@ -131,7 +131,7 @@ def test_torch_runs_where_openvino_is_missing_or_has_nothing_to_gain(
     assert accelerate(encoder, CPU, SHAPE).name.startswith("torch ")
 
 
-@pytest.mark.parametrize(("n", "started"), [(engines.PAYS_FROM - 1, "eager"), (engines.PAYS_FROM, "accelerate")])
+@pytest.mark.parametrize(("n", "started"), [(engines.COMPILE_FROM - 1, "eager"), (engines.COMPILE_FROM, "accelerate")])
 def test_only_many_samples_are_worth_compiling(monkeypatch: pytest.MonkeyPatch, n: int, started: str) -> None:
     for name in ("eager", "accelerate"):
         monkeypatch.setattr(engines, name, lambda *_, name=name: Engine(name, lambda batch: lambda: (batch, batch), 0))

@@ -17,12 +17,12 @@ from divmetrics.encoders import load_encoder
 from divmetrics.encoders._preparing import Bicubic
 from divmetrics.errors import SourceError
 from divmetrics.extraction import loading, loop
-from divmetrics.extraction.loading import Batch, Work
+from divmetrics.extraction.loading import Batch, Preparation
 from divmetrics.extraction.loop import ExtractionSettings
 from divmetrics.records.results import Skipped
 from divmetrics.sources import Source, UnreadableSample, open_source
 
-WORK = Work({"small": Bicubic(8)})
+WORK = Preparation({"small": Bicubic(8)})
 
 
 @dataclass
@@ -61,7 +61,7 @@ class Slow(Source):
         return "sha256:0"
 
 
-def batches(source: Source, workers: int, work: Work = WORK, size: int = 2) -> list[Batch]:
+def batches(source: Source, workers: int, work: Preparation = WORK, size: int = 2) -> list[Batch]:
     return list(loading.batches(source, range(len(source)), work, size, workers, pinned=False))
 
 
@@ -140,7 +140,7 @@ def test_a_thread_computes_alone() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        batches(Slow(n=4), 2, Work({"small": prepare}))
+        batches(Slow(n=4), 2, Preparation({"small": prepare}))
         assert set(found) == {1}
         assert torch.get_num_threads() == 2
     finally:
@@ -230,9 +230,9 @@ def test_resizing_on_the_device_is_the_same(pictures: Path, spec: str) -> None:
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_large_pictures_are_resized_before_they_travel(workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    source, work = Slow(n=4), Work({"small": Bicubic(8)}, frozenset({"small"}))
+    source, work = Slow(n=4), Preparation({"small": Bicubic(8)}, frozenset({"small"}))
     assert all(len(batch.pictures) == 2 and not batch.prepared for batch in batches(source, workers, work))
-    monkeypatch.setattr(loading, "TRAVELS", 9 * 9 * 3 - 1)
+    monkeypatch.setattr(loading, "MAX_SENT_BYTES", 9 * 9 * 3 - 1)
     assert all(len(batch.pictures) == 0 and "small" in batch.prepared for batch in batches(source, workers, work))
 
 

@@ -389,4 +389,8 @@ def test_fast_stands_in_the_signature_and_is_no_protocol(monkeypatch: pytest.Mon
 def test_sums_and_pairs_stay_where_float64_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    assert [ExtractionSettings(device).home.type for device in ("cpu", "mps", "cuda")] == ["cpu", "cpu", "cuda"]
+    assert [ExtractionSettings(device).summary_device.type for device in ("cpu", "mps", "cuda")] == [
+        "cpu",
+        "cpu",
+        "cuda",
+    ]

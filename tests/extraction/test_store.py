@@ -49,7 +49,7 @@ def test_a_damaged_part_is_said_and_removed(cache: Cache, content: bytes) -> Non
     (entry,) = cache.entries()
     entry.path.write_bytes(content)
     assert [found.encoder for found in cache.entries()] == ["damaged"]
-    with pytest.warns(UserWarning, match="damaged and are made again"):
+    with pytest.warns(UserWarning, match="damaged and are computed again"):
         assert cache.get(key) is None
     assert cache.get(key) is None
     assert not list(cache.entries())
