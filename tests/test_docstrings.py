@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import divmetrics
+from divmetrics.records.extractor import EXTRACTORS
 from divmetrics.records.metric import METRICS
 
 HOUSE = Path(divmetrics.__file__).parent
@@ -24,9 +25,9 @@ def test_examples_are_true(name: str) -> None:
     module = importlib.import_module(name)
     finder, names = doctest.DocTestFinder(), dict(vars(module))
     tests = finder.find(module, name, globs=names)
-    for metric in METRICS:
-        if metric.function.__module__ == name:  # the module holds the record, which the finder does not look into
-            tests += finder.find(metric.function, metric.name, module, globs=names)
+    for record in (*METRICS, *EXTRACTORS):
+        if record.function.__module__ == name:  # the module holds the record, which the finder does not look into
+            tests += finder.find(record.function, record.name, module, globs=names)
     report: list[str] = []
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
     for test in tests:

@@ -1,4 +1,4 @@
-"""Extractors, one network family a file. Their record loads an `Encoder` when called with its options."""
+"""Extractors, one family of networks a file: each function loads an `Encoder` with the options that users give."""
 
 from __future__ import annotations
 

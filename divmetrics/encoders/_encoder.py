@@ -1,4 +1,4 @@
-"""`Encoder`: a loaded network with all that must be known of it to compare its numbers."""
+"""`Encoder`: a loaded network with everything that its numbers depend on."""
 
 from __future__ import annotations
 
@@ -13,24 +13,38 @@ from divmetrics.records.extractor import Layer
 
 @dataclass(frozen=True)
 class Encoder:
-    """A network ready to run. The extraction loop calls `prepare` on CPU workers and `network` on the device."""
+    """A network ready to run: `prepare` is called by workers on the CPU, `network` on the device.
+
+    Example:
+        >>> import hashlib
+        >>> import torch
+        >>> from divmetrics.encoders._preparing import Bicubic
+        >>> class Means(torch.nn.Module):
+        ...     def forward(self, batch):
+        ...         return (batch.mean((2, 3)),)
+        >>> prepare, network = Bicubic(32), Means().eval()
+        >>> digest = hashlib.sha256(b"means of the channels").hexdigest()
+        >>> encoder = Encoder("means", digest, prepare.name, ("pooled",), prepare, lambda: network)
+        >>> encoder.network(torch.ones(2, 3, 32, 32))[0].shape
+        torch.Size([2, 3])
+    """
 
     name: str
-    """As asked for, options included: `pixels?size=32`."""
+    """Name in reports, options included: `pixels?size=32`."""
     digest: str
-    """sha256 (hex) of the weights, or of the definition where there are none."""
+    """sha256 (hex) of the weights, or of the definition if there are none; a part of every signature."""
     preprocessing: str
-    """Short name of all that happens to a sample before the network: `bicubic-aa-224`."""
+    """Short name of everything that is done to a sample before the network: `bicubic-aa-224`."""
     layers: tuple[Layer, ...]
-    """What the network returns, in this order."""
+    """Layers that the network returns, in this order."""
     prepare: Callable[[np.ndarray], Tensor]
-    """uint8 `[h, w, 3]` -> float32 tensor, one sample; must be picklable: it travels to the workers."""
+    """One image uint8 `[h, w, 3]` -> float32 tensor; picklable, for it is sent to worker processes."""
     build: Callable[[], nn.Module]
-    """Gives `network`, the same at every call; where features are cached it is never called, and nothing is built."""
+    """Returns the network, the same object at every call; not called at all where all features are cached."""
     protocol: str | None = None
-    """Name of the published protocol that weights, preprocessing and layers follow to the letter: `inception-2015`."""
+    """Published protocol that weights, preprocessing and layers follow exactly, such as `inception-2015`."""
 
     @property
     def network(self) -> nn.Module:
-        """float32 batch `[b, ...]` -> tuple of float32 tensors `[b, ...]`, one for each of `layers`; in eval mode."""
+        """The network in eval mode: batch float32 `[b, ...]` -> one float32 tensor `[b, ...]` for each of `layers`."""
         return self.build()

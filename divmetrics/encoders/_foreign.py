@@ -1,4 +1,4 @@
-"""Networks of other libraries as encoders: what the extractors that load them share."""
+"""Networks of timm, torchvision and users as encoders: building, weights, preprocessing and checks."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from divmetrics.errors import Unavailable, UnknownName, UsageError
 from divmetrics.records.extractor import Layer
 
 RANDOM = "random"
-"""What `weights` is called where the network is to be drawn by `seed`."""
+"""Value of the option `weights` that asks for randomly initialised weights."""
 
 Network = TypeVar("Network", bound=nn.Module)
 
 
 class Pooled(nn.Module):
-    """A network without its last layer: batch `[b, 3, h, w]` -> pooled `[b, d]`, and logits `[b, c]` by `head`."""
+    """A network without its last layer: batch `[b, 3, h, w]` -> pooled `[b, d]`, and logits `[b, c]` by its `head`."""
 
     def __init__(self, body: nn.Module, head: nn.Module | None = None) -> None:
         super().__init__()
@@ -35,18 +35,18 @@ class Pooled(nn.Module):
         self.head = head
 
     def forward(self, batch: Tensor) -> tuple[Tensor, ...]:
-        """`layers`, in their order."""
+        """Pooled features, and logits if there is a head."""
         pooled = self.body(batch)
         return (pooled,) if self.head is None else (pooled, self.head(pooled))
 
     @property
     def layers(self) -> tuple[Layer, ...]:
-        """What it returns."""
+        """Names of what `forward` returns."""
         return ("pooled",) if self.head is None else ("pooled", "logits")
 
 
 class Timm(nn.Module):
-    """A network of timm up to what its head reads: batch `[b, 3, h, w]` -> `[b, d]`."""
+    """A network of timm without its head: batch `[b, 3, h, w]` -> pooled features `[b, d]`."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -58,31 +58,39 @@ class Timm(nn.Module):
         return found
 
 
-def encoder(network: Pooled, digest: str, prepare: PillowTransform, protocol: str | None = None) -> Encoder:
-    """`network` in eval mode with what it reads; `load_encoder` puts the name in."""
+def make_encoder(network: Pooled, digest: str, prepare: PillowTransform, protocol: str | None = None) -> Encoder:
+    """An encoder of `network`, in eval mode; `load_encoder` fills in the name."""
     ready = network.eval().requires_grad_(False)
     return Encoder("", digest, prepare.name, network.layers, prepare, lambda: ready, protocol)
 
 
 def randomly_initialised(build: Callable[[], Network], seed: int) -> Network:
-    """The network that `build` initialises, drawn by `seed`; torch's own generator is left as it was."""
+    """The network that `build` makes, with random weights by `seed`; torch's global generator is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # not torch.manual_seed, which seeds the GPUs too
         return build()
 
 
 def check_seed(weights: str | None, seed: int) -> None:
-    """Raise UsageError for a seed that nothing is drawn by."""
+    """Raise UsageError for a seed without random weights."""
     if seed and weights != RANDOM:
         raise UsageError(f"seed={seed} draws random weights, which were not asked for; add weights={RANDOM}.")
 
 
 def timm_network(name: str, weights: str | None, seed: int) -> tuple[nn.Module, str]:
-    """timm's network `name` at its own input size, and the digest of its weights.
+    """timm's network `name` at its native input size, and the digest of its weights.
 
-    `weights`: None, as published; a file, with the names of timm or of the publisher; or `random`, drawn by `seed`. The
-    digest is of the weights as they are in the network, so it does not depend on the file that they came in. Raises
-    UnknownName for a network that timm does not have, Unavailable where weights are missing, damaged or do not fit.
+    Args:
+        name: Name in timm, such as `vgg16.tv_in1k`.
+        weights: None for the published weights; a file with the tensor names of timm or of the publisher; or `random`.
+        seed: Seed of random weights.
+
+    Returns:
+        The network, and the sha256 of its weights, which does not depend on the file that they came in.
+
+    Raises:
+        UnknownName: timm has no such network.
+        Unavailable: Weights are missing, damaged or do not fit.
     """
     check_seed(weights, seed)
     _check_known(name)
@@ -96,9 +104,13 @@ def timm_network(name: str, weights: str | None, seed: int) -> tuple[nn.Module, 
 
 
 def load_published(load: Callable[[], Network], name: str, host: str, cache: str) -> Network:
-    """The network that `load` brings with its published weights, from the cache or `host`; Unavailable if it cannot."""
+    """The network that `load` makes with its published weights, from the library's cache or from `host`.
+
+    Raises:
+        Unavailable: The weights are in no cache and cannot be downloaded.
+    """
     try:
-        with _errors_only("huggingface_hub"):  # it tells of every retry, and the sentence below of them all
+        with _errors_only("huggingface_hub"):  # it logs every retry; the message below is enough
             return randomly_initialised(load, 0)  # the libraries draw weights before they replace them
     except Exception as error:  # no network, no such file, no space: the libraries raise a dozen types
         reason = re.split(r"\.\s|\n", str(error).strip())[0]
@@ -154,7 +166,7 @@ def _check_known(name: str) -> None:
 
 
 def timm_pooled(network: nn.Module) -> Pooled:
-    """`network` with its logits as a layer, unless its last layer projects into a space shared with text."""
+    """`network` with its logits as a second layer, unless its last layer projects into a space shared with text."""
     cfg: Any = network.pretrained_cfg
     name = f"{cfg.get('architecture', '')}.{cfg.get('tag', '')}"
     projects = re.search("clip|mci|pe_core", name) and not re.search(r"in\d+k", name)
@@ -163,7 +175,7 @@ def timm_pooled(network: nn.Module) -> Pooled:
 
 
 def timm_preparer(network: nn.Module) -> PillowTransform:
-    """The preparer that equals timm's eval transform for `network`."""
+    """The preparer that equals timm's evaluation transform for `network`."""
     data: Any = import_module("timm.data")
     cfg = data.resolve_model_data_config(network)
     crop = tuple(cfg["input_size"][1:])
@@ -180,9 +192,9 @@ def timm_preparer(network: nn.Module) -> PillowTransform:
 
 
 def own_preparer(size: int, mean: str, std: str, interpolation: Any) -> PillowTransform:
-    """The preparer that a user describes: the whole image at `size` x `size`; `mean` and `std` as `0.5` or `a/b/c`."""
+    """The preparer that a user describes: the whole image to `size` x `size`; `mean` and `std` as `0.5` or `a/b/c`."""
     if size < 1:
-        raise UsageError(f"size={size} is no width in pixels; give 1 or more.")
+        raise UsageError(f"size={size} is not a width in pixels; give 1 or more.")
     return PillowTransform((size, size), (size, size), "whole", interpolation, _three("mean", mean), _three("std", std))
 
 
@@ -197,7 +209,7 @@ def _three(name: str, text: str) -> tuple[float, ...]:
 
 
 class _TupleOutput(nn.Module):
-    """A network of unknown making, its output as a tuple."""
+    """A network whose output, one tensor or several, is returned as a tuple."""
 
     def __init__(self, network: nn.Module, *, traceable: bool) -> None:
         super().__init__()
@@ -210,10 +222,17 @@ class _TupleOutput(nn.Module):
 
 
 def wrap(network: nn.Module, digest: str, prepare: PillowTransform, name: str, *, traceable: bool = True) -> Encoder:
-    """`network` as an encoder: one output is `pooled`, of two the second is `logits`. Two black images are shown first.
+    """An encoder of a user's network, which is run once on two black images.
 
-    `traceable=False` keeps a network from being compiled, whose path may depend on the values of its input. Raises
-    UsageError where it fails on them, or gives anything but one or two `[2, d]`.
+    Args:
+        network: One output is taken as `pooled`; of two outputs the second is taken as `logits`.
+        digest: sha256 of what the network was loaded from.
+        prepare: Its preprocessing.
+        name: Name in error messages.
+        traceable: False for a network that must not be compiled, since its path may depend on the values of its input.
+
+    Raises:
+        UsageError: The network fails, or does not return one or two tensors `[2, d]`.
     """
     network.eval()
     for parameter in network.parameters():  # a TorchScript module has no requires_grad_ of its own

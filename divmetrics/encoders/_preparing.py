@@ -1,8 +1,9 @@
-"""From a decoded image to what a network reads: the preparers that image extractors share.
+"""Image preprocessing: the preparers that turn a decoded image into the input of a network.
 
-Resizing is where published numbers part ways (Parmar 2022, arXiv:2104.11222): without antialiasing, or rounded to 8
-bits again, the same images score differently. `Bicubic` is antialiased, in floating point; `PillowTransform` is what
-the authors of a network did, which is nearly always Pillow's resize, antialiased and rounded to 8 bits.
+Published numbers differ most by how images were resized (Parmar 2022, arXiv:2104.11222): without antialiasing, or
+rounded to 8 bits afterwards, the same images score differently. `Bicubic` is antialiased, in floating point;
+`PillowTransform` is what the authors of a network did, which is nearly always Pillow's resize, antialiased and rounded
+to 8 bits.
 
 A preparer takes one image on a CPU worker. One that can also run on a GPU has `prepare_batch`, which takes images of
 one size, uint8 `[b, h, w, 3]` on any device, and gives what the preparer gives for each, to 1e-3 grey levels.
@@ -32,9 +33,10 @@ CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.261302
 
 
 def bicubic(image: np.ndarray, size: int) -> Tensor:
-    """Grey levels of an image uint8 `[h, w, 3]`, antialiased to float32 `[3, size, size]`, aspect ratio not kept.
+    """Antialiased bicubic resize of an image uint8 `[h, w, 3]` to float32 `[3, size, size]`, in grey levels.
 
-    Pillow's bicubic on mode "F", as clean-fid uses it, to 1e-4 grey levels. Edges overshoot: values may leave [0, 255].
+    The aspect ratio is not kept. Equals Pillow's bicubic on mode "F", as clean-fid uses it, to 1e-4 grey levels. Values
+    near edges may leave [0, 255].
     """
     # float64: in float32 torch misplaces the filter by up to 1e-5 pixels, which is 3e-3 grey levels, and is no faster
     exact = torch.from_numpy(image).permute(2, 0, 1)[None].double()  # [1, 3, h, w]
@@ -43,22 +45,38 @@ def bicubic(image: np.ndarray, size: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Native:
-    """Preparer: an image at its own size."""
+    """Preparer: an image at its own size, scaled to [0, 1].
+
+    Example:
+        >>> Native()(np.zeros((4, 6, 3), np.uint8)).shape
+        torch.Size([3, 4, 6])
+    """
 
     name = "native"
 
     def __call__(self, image: np.ndarray) -> Tensor:
-        """Grey levels of an image uint8 `[h, w, 3]` in [0, 1], float32 `[3, h, w]`."""
+        """An image uint8 `[h, w, 3]` -> grey levels in [0, 1], float32 `[3, h, w]`."""
         return torch.from_numpy(image).permute(2, 0, 1).contiguous() / 255
 
     def prepare_batch(self, images: Tensor) -> Tensor:
-        """Grey levels of images uint8 `[b, h, w, 3]` in [0, 1], float32 `[b, 3, h, w]`."""
+        """Images uint8 `[b, h, w, 3]` -> grey levels in [0, 1], float32 `[b, 3, h, w]`."""
         return channels_first(images).contiguous() / 255
 
 
 @dataclass(frozen=True)
 class Bicubic:
-    """Preparer: the whole image at `size` x `size`, scaled to what the network was trained on."""
+    """Preparer: the whole image to `size` x `size`, antialiased bicubic in floating point, then (x - mean) / std.
+
+    Args:
+        size: Side of the result in pixels.
+        mean: Subtracted from grey levels in [0, 1].
+        std: Divides the difference.
+
+    Example:
+        >>> prepare = Bicubic(32, mean=0.5, std=0.5)
+        >>> prepare.name, prepare(np.zeros((40, 50, 3), np.uint8)).shape
+        ('bicubic-aa-32', torch.Size([3, 32, 32]))
+    """
 
     size: int
     mean: float = 0.0
@@ -66,7 +84,7 @@ class Bicubic:
 
     @property
     def name(self) -> str:
-        """As it stands in a signature."""
+        """Name in signatures."""
         return f"bicubic-aa-{self.size}"
 
     def __call__(self, image: np.ndarray) -> Tensor:
@@ -74,17 +92,28 @@ class Bicubic:
         return bicubic(image, self.size).div_(255).sub_(self.mean).div_(self.std)  # in place: new memory costs more
 
     def prepare_batch(self, images: Tensor) -> Tensor:
-        """The same of images uint8 `[b, h, w, 3]`, float32 `[b, 3, size, size]`."""
+        """The same for images uint8 `[b, h, w, 3]`, float32 `[b, 3, size, size]`."""
         return (resize(images, self.size, "bicubic", antialias=True) / 255 - self.mean) / self.std
 
 
 @dataclass(frozen=True)
 class PillowTransform:
-    """Preparer: an image as the publishers of a network prepare theirs; equal to transforms of timm and torchvision.
+    """Preparer: resize by Pillow, centre crop, normalisation; equals the transforms of timm and torchvision.
 
-    `fit` says what `resize` holds: "short" brings the shorter side to it and "long" the longer one, aspect ratio kept;
-    "whole" squeezes the image into it; "square" does so with the square in the middle. Then the centre `crop` is cut
-    out, with `border` where the image is smaller.
+    Args:
+        resize: Height and width after resizing.
+        crop: Height and width of the centre that is cut out afterwards.
+        fit: How the image is brought to `resize`: "short" scales the shorter side to it and "long" the longer one, both
+            with the aspect ratio kept; "whole" resizes the whole image, "square" the central square.
+        interpolation: Filter of Pillow, antialiased and rounded to 8 bits.
+        mean: Subtracted from grey levels in [0, 1], one number a channel.
+        std: Divides the difference, one number a channel.
+        border: Colour around an image smaller than `crop`.
+
+    Example:
+        >>> prepare = PillowTransform((256, 256), (224, 224), "short")
+        >>> prepare.name, prepare(np.zeros((300, 400, 3), np.uint8)).shape
+        ('pil-bicubic-short-256-crop-224', torch.Size([3, 224, 224]))
     """
 
     resize: Shape
@@ -97,23 +126,23 @@ class PillowTransform:
 
     @property
     def name(self) -> str:
-        """As it stands in a signature: how Pillow resized, to what, and what was cut out of it."""
-        cut = f"-crop-{_written(self.crop)}" if self.crop != self.resize or self.fit in ("short", "long") else ""
-        return f"pil-{self.interpolation}-{self.fit}-{_written(self.resize)}{cut}"
+        """Name in signatures: filter, fit, size and crop."""
+        cut = f"-crop-{_size_text(self.crop)}" if self.crop != self.resize or self.fit in ("short", "long") else ""
+        return f"pil-{self.interpolation}-{self.fit}-{_size_text(self.resize)}{cut}"
 
     def __call__(self, image: np.ndarray) -> Tensor:
         """(grey / 255 - mean) / std of an image uint8 `[h, w, 3]`, float32 `[3, *crop]`."""
         if self.fit == "square":
             side = min(image.shape[:2])
-            image = _centre(image, (side, side), math.floor)
-        height, width = self._resized(image.shape[0], image.shape[1])
+            image = _crop_centre(image, (side, side), math.floor)
+        height, width = self._target_size(image.shape[0], image.shape[1])
         method = Image.Resampling[self.interpolation.upper()]
         resized = np.array(Image.fromarray(image).resize((width, height), method))
-        grey = torch.from_numpy(_centre(self._bordered(resized), self.crop, round)).permute(2, 0, 1)
+        grey = torch.from_numpy(_crop_centre(self._padded(resized), self.crop, round)).permute(2, 0, 1)
         mean, std = (torch.tensor(values)[:, None, None] for values in (self.mean, self.std))
         return (grey.contiguous() / 255).sub_(mean).div_(std)
 
-    def _resized(self, height: int, width: int) -> Shape:
+    def _target_size(self, height: int, width: int) -> Shape:
         if self.fit in ("whole", "square"):
             return self.resize
         if self.fit == "short" and self.resize[0] == self.resize[1]:  # torchvision, and timm where it uses torchvision
@@ -123,22 +152,22 @@ class PillowTransform:
         ratio = min(ratios) if self.fit == "short" else max(ratios)
         return round(height / ratio), round(width / ratio)
 
-    def _bordered(self, image: np.ndarray) -> np.ndarray:
-        lacking = [max(0, wanted - there) for wanted, there in zip(self.crop, image.shape[:2], strict=True)]
-        if not any(lacking):
+    def _padded(self, image: np.ndarray) -> np.ndarray:
+        missing = [max(0, wanted - there) for wanted, there in zip(self.crop, image.shape[:2], strict=True)]
+        if not any(missing):
             return image
-        (top, left), (height, width) = [lack // 2 for lack in lacking], image.shape[:2]
-        framed = np.empty((height + lacking[0], width + lacking[1], 3), np.uint8)
+        (top, left), (height, width) = [lack // 2 for lack in missing], image.shape[:2]
+        framed = np.empty((height + missing[0], width + missing[1], 3), np.uint8)
         framed[:] = self.border
         framed[top : top + height, left : left + width] = image
         return framed
 
 
-def _centre(image: np.ndarray, shape: Shape, rounding: Callable[[float], int]) -> np.ndarray:
-    """The middle of `image`; authors differ in how they round where it begins."""
+def _crop_centre(image: np.ndarray, shape: Shape, rounding: Callable[[float], int]) -> np.ndarray:
+    """The central `shape` of `image`; libraries differ in how they round its offset."""
     top, left = (rounding((there - wanted) / 2) for there, wanted in zip(image.shape[:2], shape, strict=True))
     return image[top : top + shape[0], left : left + shape[1]]
 
 
-def _written(shape: Shape) -> str:
+def _size_text(shape: Shape) -> str:
     return str(shape[0]) if shape[0] == shape[1] else f"{shape[0]}x{shape[1]}"

@@ -1,4 +1,4 @@
-"""Weights as files: state dicts that are read without running a line of them, named by digest, and fitted by key."""
+"""State dicts: read without executing code, named by a digest, loaded into a network with a check of all keys."""
 
 from __future__ import annotations
 
@@ -25,13 +25,29 @@ TOOLS = (
     ("blocks.0.ls1.", "DINOv2 of its authors or timm's"),
     ("blocks.0.attn.qkv.", "a vision transformer of timm"),
 )
-"""Part of a key -> the tool whose networks have such keys; the first that fits counts."""
+"""(part of a key, the tool whose networks have such keys); the first match counts."""
 
 
 def read_state(path: Path, sha256: str | None = None) -> tuple[Mapping[str, Tensor], str]:
-    """The state dict in `path`, `.safetensors` or a file of `torch.save`, and the file's sha256.
+    """Read a state dict without executing code.
 
-    Raises Unavailable where there is no such file, where it holds anything else, and where its digest is not `sha256`.
+    Args:
+        path: A `.safetensors` file, or a file of `torch.save` that holds tensors only.
+        sha256: Expected digest of the file; None accepts any.
+
+    Returns:
+        Names -> tensors on the CPU, and the sha256 (hex) of the file.
+
+    Raises:
+        Unavailable: There is no such file, it holds something else, or its digest is not `sha256`.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     torch.save({"weight": torch.ones(2)}, Path(folder) / "w.pth")
+        ...     state, digest = read_state(Path(folder) / "w.pth")
+        >>> state, len(digest)
+        ({'weight': tensor([1., 1.])}, 64)
     """
     try:
         content = path.read_bytes()
@@ -63,9 +79,22 @@ def _tensors(path: Path, content: bytes) -> object:
 
 
 def load_into(network: nn.Module, state: Mapping[str, Tensor], name: str, kind: str) -> None:
-    """Put `state`, which `name` holds, into `network`, which is a `kind`, and may be without memory (device "meta").
+    """Load a state dict into a network, which may be without memory (device "meta"), in place.
 
-    Raises Unavailable where the two do not fit, naming the first keys and the tool that the state looks like.
+    Args:
+        network: Where the weights go; they are cast to its types.
+        state: Names -> tensors; all names have to agree.
+        name: File that the weights come from, for error messages.
+        kind: What `network` is, for error messages.
+
+    Raises:
+        Unavailable: Names or shapes differ; the message has the first of them and the tool that the state looks like.
+
+    Example:
+        >>> network = nn.Linear(2, 1, bias=False)
+        >>> load_into(network, {"weight": torch.ones(1, 2)}, "w.pth", "a linear layer")
+        >>> network.weight.tolist()
+        [[1.0, 1.0]]
     """
     own = network.state_dict()
     faults = {
@@ -84,12 +113,17 @@ def load_into(network: nn.Module, state: Mapping[str, Tensor], name: str, kind: 
 
 
 def looks_like(state: Mapping[str, Tensor]) -> str | None:
-    """The tool whose networks have keys like those of `state`, where they are known."""
+    """The tool whose networks have keys like those of `state`; None if it is unknown."""
     return next((tool for part, tool in TOOLS if any(part in key for key in state)), None)
 
 
 def state_digest(state: Mapping[str, Tensor]) -> str:
-    """sha256 of names, types, shapes and values: the same for the same weights, whatever file they came in."""
+    """sha256 (hex) of names, types, shapes and values: equal for equal weights, whatever file they came in.
+
+    Example:
+        >>> state_digest({"weight": torch.zeros(2)}) == state_digest({"weight": torch.zeros(3)})
+        False
+    """
     digest = hashlib.sha256()
     for name in sorted(state):
         tensor = state[name].detach().cpu().contiguous()

@@ -1,4 +1,4 @@
-"""`efficientnet-lite0`: the default. A small ImageNet classifier whose weights come with the installation."""
+"""`efficientnet-lite0`, the default: a small ImageNet classifier whose weights come with the installation."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _norm(channels: int) -> nn.Module:
 
 
 class _Conv(nn.Conv2d):
-    """Without bias, padded as TensorFlow does: what a stride of 2 lacks on an even picture is added below and right."""
+    """Convolution without bias, padded as in TensorFlow: with stride 2 the extra row and column lie below and right."""
 
     def __init__(self, before: int, after: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> None:
         self.around = (kernel - stride) // 2
@@ -53,7 +53,7 @@ class _Conv(nn.Conv2d):
 
 
 class _Separable(nn.Module):
-    """Depthwise convolution, then across channels. The names of the parts are timm's."""
+    """Depthwise separable convolution. The names of its parts are timm's."""
 
     def __init__(self, before: int, after: int, kernel: int) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ class _Separable(nn.Module):
 
 
 class _Inverted(nn.Module):
-    """Expanded, convolved depthwise, narrowed again; the input is added where the shapes agree. Sandler 2018."""
+    """Inverted residual block of Sandler 2018: expansion, depthwise convolution, projection, input added if it fits."""
 
     def __init__(self, before: int, after: int, expansion: int, kernel: int, stride: int) -> None:
         super().__init__()
@@ -116,7 +116,7 @@ class Lite0(nn.Module):
         self.classifier = nn.Linear(1280, 1000)
 
     def forward(self, batch: Tensor) -> tuple[Tensor, Tensor]:
-        """Pooled, logits."""
+        """Pooled features and logits."""
         narrow = self.blocks(functional.relu6(self.bn1(self.conv_stem(batch))))
         pooled = functional.relu6(self.bn2(self.conv_head(narrow))).mean((2, 3))
         return pooled, self.classifier(pooled)
@@ -131,8 +131,19 @@ class Lite0(nn.Module):
 def efficientnet_lite0(*, weights: str | None = None) -> Encoder:
     """EfficientNet-Lite0: 1280 pooled features and 1000 ImageNet logits of the whole image at 224 x 224.
 
-    `weights` names another state dict (`.pth`) of the same network, with the package's key names or timm's. Raises
-    Unavailable where weights are missing, damaged or of another network.
+    Layers: `pooled` after global average pooling, `logits`. Preprocessing: the whole image to 224 x 224 by antialiased
+    bicubic resize in floating point, scaled to [-1, 1]. Weights: come with the installation, Apache 2.0.
+
+    Args:
+        weights: Path of another state dict of the same network, with the tensor names of the package or of timm.
+
+    Raises:
+        Unavailable: Weights are missing, damaged or of another network.
+
+    Example:
+        >>> from divmetrics.encoders import load_encoder
+        >>> load_encoder("efficientnet-lite0").layers
+        ('pooled', 'logits')
     """
     digest = _read_shipped()[1] if weights is None else read_state(Path(weights))[1]
 
@@ -141,13 +152,13 @@ def efficientnet_lite0(*, weights: str | None = None) -> Encoder:
         return _filled(weights)
 
     if weights is not None:
-        build()  # the package's file is known to fit; a stranger's has to show it before the first image
+        build()  # the package's file is known to fit; another is tried before the first image
     prepare = Bicubic(224, mean=0.5, std=0.5)
     return Encoder("efficientnet-lite0", digest, prepare.name, ("pooled", "logits"), prepare, build)
 
 
 def _filled(weights: str | None) -> nn.Module:
-    """The network with the package's weights, or with those in the file `weights`."""
+    """The network with the weights of the package, or with those in the file `weights`."""
     network, (shipped, _) = Lite0(), _read_shipped()
     state, name = (shipped, "the package's file") if weights is None else (read_state(Path(weights))[0], weights)
     timm_names = dict(zip(shipped, network.state_dict(), strict=True))  # the same 296 tensors in the same order

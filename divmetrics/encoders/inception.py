@@ -1,7 +1,7 @@
-"""`inception`, `inception-clean`, `inception-pytorch-fid`: the network that FID, KID and the IS are defined on.
+"""`inception`, `inception-clean`, `inception-pytorch-fid`: the network that defines FID, KID and the Inception Score.
 
-It is Inception v3 as TensorFlow released it on 2015-12-05, which differs from every later one: 1008 outputs, average
-pools that leave the padding out, a max pool where the paper has an average in the last block. The three extractors are
+It is Inception v3 as TensorFlow released it on 2015-12-05, which differs from all later versions: 1008 outputs, average
+pools that exclude the padding, a max pool where the paper has an average in the last block. The three extractors are
 one network behind three ways to resize an image, for published numbers depend on those too: docs/inception.md.
 """
 
@@ -43,7 +43,7 @@ class Conv(NamedTuple):
 ROW, COLUMN = (1, 7), (7, 1)
 Pool = Literal["average", "max", "max, halving"]
 Branch = Sequence[Conv | tuple[Conv, Conv] | Pool]
-"""Steps one after the other; a pair of convolutions, which is the last step, stands side by side."""
+"""Consecutive steps; a pair of convolutions, which can be the last step only, is applied in parallel."""
 
 
 def _halving(name: str, width: int) -> Conv:
@@ -113,9 +113,9 @@ BLOCKS: dict[str, tuple[int, Sequence[Branch]]] = {
     "Mixed_6e": (768, _mixed_6(192)),
     "Mixed_7a": (768, _MIXED_7A),
     "Mixed_7b": (1280, _mixed_7("average")),
-    "Mixed_7c": (2048, _mixed_7("max")),  # an oversight of 2015, and part of the definition since
+    "Mixed_7c": (2048, _mixed_7("max")),  # not in the paper, but part of the released graph
 }
-"""Block -> channels that come in, and its branches in the order of the channels that go out."""
+"""Block -> number of input channels, and its branches in the order of the output channels."""
 
 
 class _Convolution(nn.Module):
@@ -131,7 +131,7 @@ class _Convolution(nn.Module):
 
 
 class _Block(nn.Module):
-    """Batch `[b, channels, h, w]` -> what its branches make of it, one after the other in the channels."""
+    """Batch `[b, channels, h, w]` -> the outputs of its branches, concatenated along the channels."""
 
     def __init__(self, channels: int, branches: Sequence[Branch]) -> None:
         super().__init__()
@@ -170,7 +170,7 @@ def _pool(kind: Pool) -> nn.Module:
 class Inception(nn.Module):
     """Batch `[b, 3, 299, 299]` in about [-1, 1] -> features of a depth `[b, d]`, logits `[b, 1008]`.
 
-    64, 192 and 768 are averages over space after the two max pools and before Mixed_7a, as in pytorch-fid. `spatial` is
+    64, 192 and 768 are spatial averages after the two max pools and before Mixed_7a, as in pytorch-fid. `spatial` is
     what sFID reads (Nash 2021, arXiv:2103.03841, as ADM computes it): 7 channels of the 17 x 17 places of
     `mixed_6/conv`, which is Mixed_6d. The logits are without bias, as the Inception Score is published.
     """
@@ -188,7 +188,7 @@ class Inception(nn.Module):
         self.fc = nn.Linear(2048, 1008)
 
     def forward(self, batch: Tensor) -> tuple[Tensor, Tensor]:
-        """The features that `depth` names, and the logits."""
+        """Features at `depth`, and logits."""
         found: dict[str, Tensor] = {}
         rows = self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(batch)))
         found["64"] = rows = functional.max_pool2d(rows, 3, stride=2)  # [b, 64, 73, 73]
@@ -206,7 +206,7 @@ class Inception(nn.Module):
 
 @dataclass(frozen=True)
 class TensorFlow:
-    """Preparer: what the graph of 2015 does with an image."""
+    """Preparer: preprocessing in the TensorFlow graph of 2015."""
 
     name = f"tf1-bilinear-{SIZE}"
 
@@ -222,7 +222,7 @@ class TensorFlow:
 
 @dataclass(frozen=True)
 class Clean:
-    """Preparer: antialiased, and not rounded to 8 bits again. Parmar 2022, arXiv:2104.11222."""
+    """Preparer: antialiased resize without rounding to 8 bits. Parmar 2022, arXiv:2104.11222."""
 
     name = f"bicubic-aa-{SIZE}"
 
@@ -237,7 +237,7 @@ class Clean:
 
 @dataclass(frozen=True)
 class PytorchFid:
-    """Preparer: what pytorch-fid 0.3.0 does with an image."""
+    """Preparer: preprocessing of pytorch-fid 0.3.0."""
 
     name = f"bilinear-{SIZE}"
 
@@ -253,11 +253,24 @@ class PytorchFid:
 
 @extractor("inception", modality="image", provides=("pooled", "logits"), cite=CITE)
 def inception(*, layer: Depth = "2048", weights: str | None = None, seed: int = 0) -> Encoder:
-    """Inception of 2015 as in the original FID, KID and IS: images at 299 x 299 by TensorFlow 1's bilinear resize.
+    """Inception v3 of 2015 as in the original FID, KID and IS: images at 299 x 299 by TensorFlow 1's bilinear resize.
 
-    `layer` chooses the features: 2048 (pool3), 768, 192, 64, or spatial (sFID). `weights` names a state dict of
-    pytorch-fid or torch-fidelity, in place of `divmetrics weights fetch inception`; `weights=random` draws them by
-    `seed`. Raises Unavailable where weights are missing, damaged or of another network.
+    Layers: `pooled`, 2048 features (or those of `layer`), and 1008 `logits` without bias. Preprocessing: TensorFlow 1's
+    bilinear resize without antialiasing, (x - 128) / 128. Weights: TensorFlow's release converted by torch-fidelity,
+    Apache 2.0, fetched with `divmetrics weights fetch inception`; with them it follows the protocol `inception-2015`.
+
+    Args:
+        layer: Features: 2048 (pool3), 768, 192 or 64 (spatial averages), or spatial (7 channels x 17 x 17, for sFID).
+        weights: None for the fetched weights, the path of a state dict of pytorch-fid or torch-fidelity, or `random`.
+        seed: Seed of random weights.
+
+    Raises:
+        Unavailable: Weights are missing, damaged or of another network.
+
+    Example:
+        >>> from divmetrics.encoders import load_encoder
+        >>> load_encoder("inception?weights=random").preprocessing
+        'tf1-bilinear-299'
     """
     return _encoder(TensorFlow(), layer, weights, seed)
 
@@ -266,24 +279,42 @@ def inception(*, layer: Depth = "2048", weights: str | None = None, seed: int = 
     "inception-clean", modality="image", provides=("pooled", "logits"), cite=f"{CITE}; Parmar 2022, arXiv:2104.11222"
 )
 def inception_clean(*, layer: Depth = "2048", weights: str | None = None, seed: int = 0) -> Encoder:
-    """Inception of 2015 behind an antialiased bicubic resize without rounding, as in clean-fid; else as `inception`."""
+    """Inception v3 of 2015 behind an antialiased bicubic resize without rounding, as in clean-fid; else as `inception`.
+
+    Args:
+        layer: As for `inception`.
+        weights: As for `inception`.
+        seed: Seed of random weights.
+
+    Raises:
+        Unavailable: Weights are missing, damaged or of another network.
+    """
     return _encoder(Clean(), layer, weights, seed)
 
 
 @extractor("inception-pytorch-fid", modality="image", provides=("pooled", "logits"), cite=CITE)
 def inception_pytorch_fid(*, layer: Depth = "2048", weights: str | None = None, seed: int = 0) -> Encoder:
-    """Inception of 2015 behind torch's bilinear resize and 2 x - 1, as in pytorch-fid; else as `inception`."""
+    """Inception v3 of 2015 behind torch's bilinear resize, scaled by 2x - 1, as in pytorch-fid; else as `inception`.
+
+    Args:
+        layer: As for `inception`.
+        weights: As for `inception`.
+        seed: Seed of random weights.
+
+    Raises:
+        Unavailable: Weights are missing, damaged or of another network.
+    """
     return _encoder(PytorchFid(), layer, weights, seed)
 
 
 def _encoder(prepare: TensorFlow | Clean | PytorchFid, layer: Depth, weights: str | None, seed: int) -> Encoder:
-    with torch.device("meta"):  # built without a draw from the global generator
+    with torch.device("meta"):  # so that torch's global generator is not used
         network = Inception(layer)
     published = store.WEIGHTS["inception"]
     if weights == "random":
         empty = {name: torch.empty(tensor.shape, dtype=tensor.dtype) for name, tensor in network.state_dict().items()}
         network.load_state_dict(empty, assign=True)  # to_empty does the same, and imports sympy for it
-        _draw(network, seed)
+        _initialise(network, seed)
         digest = state_digest(network.state_dict())
     else:
         path = Path(weights) if weights else store.find(published)
@@ -302,8 +333,8 @@ def _encoder(prepare: TensorFlow | Clean | PytorchFid, layer: Depth, weights: st
     )
 
 
-def _draw(network: nn.Module, seed: int) -> None:
-    """Weights that keep the size of activations from layer to layer (He 2015, arXiv:1502.01852)."""
+def _initialise(network: nn.Module, seed: int) -> None:
+    """Random weights that preserve the variance of activations from layer to layer (He 2015, arXiv:1502.01852)."""
     generator = torch.Generator().manual_seed(seed)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):

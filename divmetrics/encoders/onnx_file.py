@@ -1,4 +1,4 @@
-"""`onnx:PATH`: a network of one's own in the format that every framework can write; OpenVINO runs it, on the CPU."""
+"""`onnx:PATH`: a user's network as an ONNX file, which OpenVINO runs on the CPU."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from divmetrics.records.extractor import extractor
 
 
 class _Graph(nn.Module):
-    """Batch `[b, 3, size, size]` -> the one output of `openvino_model`, `[b, ...]`; `engines.py` compiles it anew."""
+    """Batch `[b, 3, size, size]` -> the only output of `openvino_model`, `[b, ...]`; `engines.py` compiles it anew."""
 
     def __init__(self, openvino_model: Any) -> None:
         super().__init__()
@@ -75,11 +75,22 @@ def onnx(
     std: str = IMAGENET["std"],
     interpolation: Interpolation = "bicubic",
 ) -> Encoder:
-    """The output of the ONNX file PATH, features `[b, d]`; `output` names it where there are several.
+    """Output of the ONNX file PATH, features `[b, d]`.
 
-    The file has one input `[b, 3, h, w]`; where it leaves h and w open, they are `size`, or 224. It reads the whole
-    image, grey levels in [0, 1] less `mean` over `std`, each one number or three as `0.5/0.4/0.3`. Raises Unavailable
-    without OpenVINO (extra `cpu`) or where PATH is no ONNX file, UsageError where its inputs or outputs are others.
+    Layer: `pooled`. Preprocessing: the whole image to the input size with Pillow, grey levels in [0, 1] minus `mean`,
+    divided by `std`. The digest covers files with external data.
+
+    Args:
+        path: File with one input `[b, 3, h, w]`.
+        output: Name of the output, if there are several.
+        size: Side of the input, if the file leaves it open; 0 means the side in the file, or 224.
+        mean: Mean of the grey levels in [0, 1], one number or three as `0.5/0.4/0.3`; by default that of ImageNet.
+        std: Their standard deviation, likewise.
+        interpolation: `nearest`, `bilinear`, `bicubic` or `lanczos`.
+
+    Raises:
+        Unavailable: OpenVINO (extra `cpu`) is not installed, or the file cannot be read or is not an ONNX file.
+        UsageError: An option is malformed, or the file has other inputs or outputs.
     """
     if find_spec("openvino") is None:
         raise Unavailable("onnx: needs OpenVINO, which is not installed; pip install 'divmetrics[cpu]'.")
@@ -105,7 +116,7 @@ def onnx(
 
 
 def _fix_input(model: Any, path: str, size: int) -> int:
-    """The side of the square that `model` reads, its batch left open. Raises UsageError where it reads no images."""
+    """Fix the side of the square images that `model` reads, and leave the batch size open; returns the side."""
     if len(model.inputs) != 1:
         names = ", ".join(port.any_name for port in model.inputs)
         raise UsageError(f"{path} has {f'several inputs ({names})' if names else 'no input'}; wanted one, the images.")

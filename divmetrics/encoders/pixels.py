@@ -1,4 +1,4 @@
-"""`pixels`: no network at all. The grey levels themselves, for small images and for checking everything else."""
+"""`pixels`: the grey levels themselves as features, for small images and for tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from divmetrics.records.extractor import extractor
 
 
 class _Pixels(nn.Module):
-    """Batch `[b, 3, h, w]` -> the same flattened `[b, 3hw]`, and itself; what a bicubic resize overshoots is cut."""
+    """Batch `[b, 3, h, w]` -> clamped to [0, 1], flattened `[b, 3hw]` and as it is; a bicubic resize may overshoot."""
 
     def forward(self, batch: Tensor) -> tuple[Tensor, Tensor]:
         inside = batch.clamp(0, 1)
@@ -22,9 +22,22 @@ class _Pixels(nn.Module):
 
 @extractor("pixels", modality="image", provides=("pooled", "pixels"), cite="")
 def pixels(*, size: int = 0) -> Encoder:
-    """Grey levels in [0, 1], channel by channel; greyscale images count as three equal channels.
+    """Grey levels in [0, 1], channel by channel, without a network; greyscale images count as three equal channels.
 
-    `size=0` takes the images as they are, all of one size; `size=32` resizes them to 32 x 32 (antialiased bicubic).
+    Layers: `pooled`, 3 x height x width features; `pixels`, the images `[3, h, w]`. Preprocessing: none, or antialiased
+    bicubic resize in floating point. There are no weights.
+
+    Args:
+        size: Side of the images after resizing; 0 takes images as they are, which then have to be of one size.
+
+    Raises:
+        UsageError: `size` is negative.
+
+    Example:
+        >>> from divmetrics.encoders import load_encoder
+        >>> encoder = load_encoder("pixels?size=32")
+        >>> encoder.layers, encoder.preprocessing
+        (('pooled', 'pixels'), 'bicubic-aa-32')
     """
     if size < 0:
         raise UsageError(f"pixels: size={size} is negative; give a width in pixels, or 0 for the images' own size.")

@@ -1,4 +1,4 @@
-"""`python:MODULE:ATTRIBUTE`: a network of one's own from one's own code, which is imported and run."""
+"""`python:MODULE:ATTRIBUTE`: a user's network from the user's code, which is imported and run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from divmetrics.records.extractor import extractor
 
 
 class _Function(nn.Module):
-    """A plain function from a batch to features, as a network."""
+    """A function from a batch to features, as a network."""
 
     def __init__(self, function: Callable[[Tensor], Any]) -> None:
         super().__init__()
@@ -63,12 +63,23 @@ def python(
     std: str = IMAGENET["std"],
     interpolation: Interpolation = "bicubic",
 ) -> Encoder:
-    """What a Python object `module:attribute` makes of images: features `[b, d]`, or a pair of features and logits.
+    """Output of a Python object `module:attribute`: features `[b, d]`, or a pair of features and logits.
 
-    The object is a torch module; a function from a batch `[b, 3, size, size]` to features; or something without
-    arguments (a class, a function) that gives either, or a whole `Encoder`. Modules of the current folder are found.
-    The whole image is resized to `size`, grey levels in [0, 1] less `mean` over `std`, each one number or three as
-    `0.5/0.4/0.3`. Raises UsageError where there is no such object or it gives something else.
+    The object is a torch module, a function from a batch `[b, 3, size, size]` to features, or a class or function
+    without arguments that makes one of these or a complete `Encoder`. Modules in the current folder are found. Layers:
+    `pooled`, and `logits` if there is a second output. Preprocessing: the whole image to `size` x `size` with Pillow,
+    grey levels in [0, 1] minus `mean`, divided by `std`; an `Encoder` has its own. A module whose file has been edited
+    is executed again, in place.
+
+    Args:
+        attribute: `module:attribute`, where the attribute may contain dots.
+        size: Side of the input in pixels.
+        mean: Mean of the grey levels in [0, 1], one number or three as `0.5/0.4/0.3`; by default that of ImageNet.
+        std: Their standard deviation, likewise.
+        interpolation: `nearest`, `bilinear`, `bicubic` or `lanczos`.
+
+    Raises:
+        UsageError: There is no such object, or it fails or returns something else.
     """
     found, module = _import(attribute)
     made = (
@@ -119,7 +130,7 @@ def _current(module: ModuleType) -> ModuleType:
 
 
 def _takes_nothing(found: Any) -> bool:
-    """Whether `found` can be called without arguments: then it makes the network, and is not it."""
+    """Whether `found` can be called without arguments, so that it makes the network rather than being it."""
     try:
         parameters = inspect.signature(found).parameters.values()
     except (TypeError, ValueError):

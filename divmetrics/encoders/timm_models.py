@@ -1,4 +1,4 @@
-"""`timm:MODEL`: any network of timm with the preprocessing that its publisher gives."""
+"""`timm:MODEL`: any network of timm with the preprocessing that its publisher prescribes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from divmetrics.encoders._encoder import Encoder
-from divmetrics.encoders._foreign import encoder, timm_network, timm_pooled, timm_preparer
+from divmetrics.encoders._foreign import make_encoder, timm_network, timm_pooled, timm_preparer
 from divmetrics.encoders._loaded import file_versions
 from divmetrics.records.extractor import extractor
 
@@ -26,11 +26,21 @@ def _content(model: str, **_: Any) -> Hashable:
     cite="Wightman 2019, github.com/huggingface/pytorch-image-models",
 )
 def timm(model: str, *, weights: str | None = None, seed: int = 0) -> Encoder:
-    """What the last layer of timm's network MODEL reads, and its logits where it is a classifier.
+    """Input of the last layer of timm's network MODEL, and its logits if it is a classifier.
 
-    Input size, resize, crop, mean and std are the publisher's, as timm's eval transform has them. `weights`: none for
-    the published ones, a file (`.pth`, `.safetensors`), or `random`, drawn by `seed`. Raises UnknownName for a network
-    that timm does not have, Unavailable where weights are missing, damaged or of another network.
+    Layers: `pooled`, and `logits` of a classifier; widths are the network's. Preprocessing: input size, resize, crop,
+    mean and standard deviation of timm's evaluation transform. Weights: the Hugging Face hub; the licence is
+    `timm.get_pretrained_cfg(MODEL).license`.
+
+    Args:
+        model: Name in timm, or `hf-hub:OWNER/NAME`, or `local-dir:PATH`.
+        weights: None for the published weights, the path of a state dict (`.pth`, `.safetensors`), or `random`.
+        seed: Seed of random weights.
+
+    Raises:
+        UnknownName: timm has no such network.
+        Unavailable: Weights are missing, damaged or of another network.
+        UsageError: `seed` is given without `weights=random`.
     """
     network, digest = timm_network(model, weights, seed)
-    return encoder(timm_pooled(network), digest, timm_preparer(network))
+    return make_encoder(timm_pooled(network), digest, timm_preparer(network))

@@ -1,4 +1,4 @@
-"""`torchscript:PATH`: a network of one's own as one file. Such a file is a program: load only what you trust."""
+"""`torchscript:PATH`: a user's network as a TorchScript file, which is a program: load only what you trust."""
 
 from __future__ import annotations
 
@@ -24,10 +24,21 @@ def torchscript(
     std: str = IMAGENET["std"],
     interpolation: Interpolation = "bicubic",
 ) -> Encoder:
-    """The output of the TorchScript file PATH: features `[b, d]`, or a pair of features and logits.
+    """Output of the TorchScript file PATH: features `[b, d]`, or a pair of features and logits.
 
-    It reads the whole image at `size` x `size`, grey levels in [0, 1] less `mean` over `std`, each one number or three
-    as `0.5/0.4/0.3`. Raises Unavailable where PATH is no TorchScript file, UsageError where its output is another.
+    Layers: `pooled`, and `logits` if there is a second output. Preprocessing: the whole image to `size` x `size` with
+    Pillow, grey levels in [0, 1] minus `mean`, divided by `std`.
+
+    Args:
+        path: File written by `torch.jit.save`.
+        size: Side of the input in pixels.
+        mean: Mean of the grey levels in [0, 1], one number or three as `0.5/0.4/0.3`; by default that of ImageNet.
+        std: Their standard deviation, likewise.
+        interpolation: `nearest`, `bilinear`, `bicubic` or `lanczos`.
+
+    Raises:
+        Unavailable: The file cannot be read or is not a TorchScript file.
+        UsageError: An option is malformed, or the network fails or returns something else.
     """
     prepare = own_preparer(size, mean, std, interpolation)
     try:

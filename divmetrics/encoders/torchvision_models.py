@@ -1,4 +1,4 @@
-"""`torchvision:MODEL`: any classifier of torchvision with the transforms of its weights."""
+"""`torchvision:MODEL`: any classifier of torchvision with the transforms of its default weights."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from torch import nn
 
 from divmetrics.encoders._encoder import Encoder
-from divmetrics.encoders._foreign import RANDOM, Pooled, check_seed, encoder, load_published, randomly_initialised
+from divmetrics.encoders._foreign import RANDOM, Pooled, check_seed, load_published, make_encoder, randomly_initialised
 from divmetrics.encoders._preparing import PillowTransform
 from divmetrics.encoders._state_dicts import load_into, read_state, state_digest
 from divmetrics.errors import UnknownName, UsageError
@@ -19,11 +19,20 @@ from divmetrics.records.extractor import extractor
     "torchvision", modality="image", provides=("pooled", "logits"), cite="github.com/pytorch/vision, torchvision.models"
 )
 def torchvision(model: str, *, weights: str | None = None, seed: int = 0) -> Encoder:
-    """What the last layer of torchvision's classifier MODEL reads, and its ImageNet logits.
+    """Input of the last linear layer of torchvision's classifier MODEL, and its ImageNet logits.
 
-    Resize, crop, mean and std are those of its default weights. `weights`: none for the published ones, a file (`.pth`,
-    `.safetensors`), or `random`, drawn by `seed`. Raises UnknownName for a network that torchvision does not have,
-    Unavailable where weights are missing, damaged or of another network.
+    Layers: `pooled`, `logits`; widths are the network's. Preprocessing: resize, crop, mean and standard deviation of
+    the default weights. Weights: pytorch.org, BSD 3, apart from the terms of the data sets.
+
+    Args:
+        model: Name in torchvision, such as `resnet50`.
+        weights: None for the published weights, the path of a state dict (`.pth`, `.safetensors`), or `random`.
+        seed: Seed of random weights.
+
+    Raises:
+        UnknownName: torchvision has no such network.
+        Unavailable: Weights are missing, damaged or of another network.
+        UsageError: The network does not end in a linear layer, or `seed` is given without `weights=random`.
     """
     from torchvision import models  # a second to import
 
@@ -38,16 +47,16 @@ def torchvision(model: str, *, weights: str | None = None, seed: int = 0) -> Enc
     if weights not in (None, RANDOM):
         load_into(network, read_state(Path(str(weights)))[0], str(weights), f"torchvision's {model}")
     digest = state_digest(network.state_dict())
-    return encoder(Pooled(network, _cut(network, model)), digest, preparer(default.transforms()))
+    return make_encoder(Pooled(network, _take_head(network, model)), digest, preparer(default.transforms()))
 
 
 def _init(model: str) -> dict[str, bool]:
-    """Two networks want to be told that the weights they begin with are no accident."""
+    """Arguments of two networks that otherwise warn about random weights."""
     return {"init_weights": True} if model in ("googlenet", "inception_v3") else {}
 
 
-def _cut(network: nn.Module, model: str) -> nn.Module:
-    """The last linear layer of `network`, which then does without it."""
+def _take_head(network: nn.Module, model: str) -> nn.Module:
+    """The last linear layer of `network`, which is replaced by the identity."""
     linear = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]
     if not linear:
         raise UsageError(f"torchvision:{model} does not end in a linear layer; choose a network that does.")
@@ -58,7 +67,7 @@ def _cut(network: nn.Module, model: str) -> nn.Module:
 
 
 def preparer(transforms: Any) -> PillowTransform:
-    """The preparer that equals `transforms`, an ImageClassification of torchvision."""
+    """The preparer that equals `transforms`, an `ImageClassification` of torchvision."""
     return PillowTransform(
         resize=(transforms.resize_size[0],) * 2,
         crop=(transforms.crop_size[0],) * 2,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from divmetrics.encoders._encoder import Encoder
-from divmetrics.encoders._foreign import encoder, timm_network, timm_pooled
+from divmetrics.encoders._foreign import make_encoder, timm_network, timm_pooled
 from divmetrics.encoders._preparing import PillowTransform
 from divmetrics.records.extractor import extractor
 
@@ -12,11 +12,20 @@ CITE = "Simonyan 2014, arXiv:1409.1556; as an encoder for metrics: Kynkaanniemi 
 
 @extractor("vgg16", modality="image", provides=("pooled", "logits"), cite=CITE)
 def vgg16(*, weights: str | None = None, seed: int = 0) -> Encoder:
-    """VGG-16: 4096 features after the ReLU of its second full layer (fc2), and 1000 ImageNet logits, at 224 x 224.
+    """VGG-16: 4096 features after the ReLU of its second fully connected layer, and 1000 ImageNet logits, at 224 x 224.
 
-    The published weights are torchvision's; those of the paper are in a file for TensorFlow, so the numbers differ.
-    `weights`: none for the published ones, a file of torchvision or of timm, or `random`, drawn by `seed`.
+    Layers: `pooled` (fc2), `logits`. Preprocessing: the whole image to 224 x 224 with Pillow's bilinear resize, mean
+    and standard deviation of ImageNet. Weights: torchvision's, BSD 3, from the Hugging Face hub through timm; the paper
+    on precision and recall used those in a file for TensorFlow, so its numbers differ.
+
+    Args:
+        weights: None for the published weights, the path of a state dict (`.pth`, `.safetensors`), or `random`.
+        seed: Seed of random weights.
+
+    Raises:
+        Unavailable: Weights are missing, damaged or of another network.
+        UsageError: `seed` is given without `weights=random`.
     """
     network, digest = timm_network("vgg16.tv_in1k", weights, seed)
-    # the whole image, for a metric must see its border too; torchvision classifies the centre
-    return encoder(timm_pooled(network), digest, PillowTransform((224, 224), (224, 224), interpolation="bilinear"))
+    # the whole image, so that metrics see its border too; torchvision crops the centre
+    return make_encoder(timm_pooled(network), digest, PillowTransform((224, 224), (224, 224), interpolation="bilinear"))

@@ -1,7 +1,7 @@
-"""Weights that extractors need and the package may not carry: where they lie, how they come, whether they are whole.
+"""Published weights that are not part of the package: where they are stored, how to download and verify them.
 
-A file is downloaded beside its place, goes on where it stopped, and is moved there when its sha256 is right; so what
-is in place is whole. This module imports no torch.
+A download goes to a temporary file next to its destination, is resumed after an interruption, and is moved into place
+only after its sha256 was found right. This module does not import torch.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from urllib.parse import urlsplit
 from divmetrics.errors import Unavailable, UnknownName, UsageError
 
 TRIES, PAUSE, TIMEOUT = 5, 1.0, 30.0
-"""Connections that may break before a fetch gives up; seconds between them; seconds of silence that count as broken."""
+"""Connections before a download gives up, seconds between them, seconds of silence until one counts as broken."""
 PATIENCE = 600.0
-"""Seconds to wait for another process that fetches the same file."""
+"""Seconds to wait for another process that downloads the same file."""
 CHUNK = 1 << 18
 
 Progress = Callable[[int], None]
-"""Takes the number of bytes that are here so far."""
+"""Called with the number of bytes downloaded so far."""
 
 
 @dataclass(frozen=True)
@@ -43,16 +43,16 @@ class Weights:
     """In bytes."""
     licence: str
     url: str | None = None
-    """Where it is published; None where it came with the installation."""
+    """Where it is published; None if it comes with the installation."""
 
     @property
     def path(self) -> Path:
-        """Where the file lies, or will lie once it is fetched."""
+        """Path of the file, whether it has been downloaded or not."""
         return _embedded() if self.url is None else folder() / self.file
 
     @property
     def source(self) -> str:
-        """The address to fetch from: that of the publisher, its host replaced by `DIVMETRICS_MIRROR` if that is set."""
+        """Address to download from: the publisher's, with the host replaced by `DIVMETRICS_MIRROR` if that is set."""
         mirror, parts = os.environ.get("DIVMETRICS_MIRROR"), urlsplit(self.url or "")
         if not mirror:
             return parts.geturl()
@@ -81,18 +81,18 @@ WEIGHTS = {
         ),
     )
 }
-"""Name of an extractor -> its weights. pytorch-fid publishes the file for `inception` too, the same bytes."""
+"""Name of an extractor -> its weights. pytorch-fid publishes the same file for `inception`."""
 
 
 def named(name: str) -> Weights:
-    """The entry of that name. Raises UnknownName where there is none."""
+    """The weights of that name. Raises UnknownName if there are none."""
     if name not in WEIGHTS:
         raise UnknownName.of("weights", name, WEIGHTS)
     return WEIGHTS[name]
 
 
 def folder() -> Path:
-    """Where fetched weights lie: `DIVMETRICS_HOME`, or where this system keeps caches, and there in `weights`."""
+    """Folder of downloaded weights: `weights` in `DIVMETRICS_HOME`, or in the cache folder of this system."""
     from platformdirs import user_cache_path
 
     home = os.environ.get("DIVMETRICS_HOME")
@@ -100,7 +100,7 @@ def folder() -> Path:
 
 
 def find(weights: Weights) -> Path:
-    """The file, whole or not. Raises Unavailable, with the ways out, where it is not here."""
+    """Path of the file, which may be damaged. Raises Unavailable, with the ways out, if there is none."""
     if not weights.path.is_file():
         raise Unavailable(
             f"the weights of {weights.name} are not here; fetch them once ({_mb(weights.size)} MB) with divmetrics "
@@ -110,7 +110,7 @@ def find(weights: Weights) -> Path:
 
 
 def is_whole(weights: Weights) -> bool:
-    """Whether the file is what was published, by its sha256. Raises Unavailable where it is missing or unreadable."""
+    """Whether the sha256 of the file is the published one. Raises Unavailable if it is missing or unreadable."""
     path = find(weights)
     try:
         with path.open("rb") as file:
@@ -120,11 +120,21 @@ def is_whole(weights: Weights) -> bool:
 
 
 def fetch(weights: Weights, progress: Progress = lambda _: None) -> Path:
-    """Download the file unless it is here and whole; the path it then has.
+    """Download the file unless it is there and intact.
 
-    Another process that fetches the same file is waited for. Raises Unavailable where the place cannot be written, the
-    server cannot be reached or does not have the file, or the connection keeps breaking: what came so far is kept, and
-    the next call goes on from there. A file with a wrong digest is removed.
+    Another process that downloads the same file is waited for. After a failure the next call resumes the download; a
+    file with a wrong digest is removed.
+
+    Args:
+        weights: What to download.
+        progress: Called with the number of bytes downloaded so far.
+
+    Returns:
+        Path of the file.
+
+    Raises:
+        Unavailable: The folder cannot be written, the server cannot be reached or does not have the file, the
+            connection keeps breaking, or the digest is wrong.
     """
     from filelock import FileLock, Timeout
 
@@ -132,7 +142,7 @@ def fetch(weights: Weights, progress: Progress = lambda _: None) -> Path:
     if weights.url is None or (target.is_file() and is_whole(weights)):
         return target
     part = target.with_name(f"{target.name}.part")
-    with _writing(target.parent):
+    with _naming_write_errors(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(f"{target}.lock", timeout=PATIENCE):
@@ -147,18 +157,18 @@ def fetch(weights: Weights, progress: Progress = lambda _: None) -> Path:
     return target
 
 
-class _Broken(Exception):
-    """The connection did not carry the file to its end; a further try may."""
+class _ConnectionBroken(Exception):
+    """The download was interrupted; another attempt may succeed."""
 
 
 def _download(weights: Weights, part: Path, progress: Progress) -> None:
-    """Fill `part` up to the size of the file, over several connections if need be."""
+    """Download to `part`, over several connections if necessary."""
     reason = ""
     for attempt in range(TRIES):
         time.sleep(PAUSE if attempt else 0)
         try:
-            _carry_on(weights, part, progress)
-        except _Broken as error:
+            _resume(weights, part, progress)
+        except _ConnectionBroken as error:
             reason = str(error)
         else:
             return
@@ -169,8 +179,8 @@ def _download(weights: Weights, part: Path, progress: Progress) -> None:
     )
 
 
-def _carry_on(weights: Weights, part: Path, progress: Progress) -> None:
-    """One connection: ask for what is missing of the file and append it to `part`."""
+def _resume(weights: Weights, part: Path, progress: Progress) -> None:
+    """One connection: request the missing bytes and append them to `part`."""
     if _size(part) > weights.size:
         part.unlink()
     have = _size(part)
@@ -190,26 +200,27 @@ def _carry_on(weights: Weights, part: Path, progress: Progress) -> None:
                 file.write(chunk)
                 progress(file.tell())
     if _size(part) < weights.size:
-        raise _Broken("the connection was cut")
+        raise _ConnectionBroken("the connection was cut")
 
 
 @contextmanager
 def _connection() -> Iterator[None]:
-    """What can go wrong on the way: `_Broken` where a further try may help, else Unavailable."""
+    """Turn network errors into `_ConnectionBroken` if another attempt may help, else into Unavailable."""
     try:
         yield
     except urllib.error.HTTPError as error:
         if error.code >= http.client.INTERNAL_SERVER_ERROR or error.code == http.client.TOO_MANY_REQUESTS:
-            raise _Broken(f"answer {error.code} {error.reason}") from None
+            raise _ConnectionBroken(f"answer {error.code} {error.reason}") from None
         raise Unavailable(f"{error.url} answers {error.code} {error.reason}; is DIVMETRICS_MIRROR right?") from None
     except urllib.error.URLError as error:
-        raise _Broken(str(getattr(error.reason, "strerror", None) or error.reason)) from None
+        raise _ConnectionBroken(str(getattr(error.reason, "strerror", None) or error.reason)) from None
     except (http.client.HTTPException, ConnectionError, TimeoutError, ssl.SSLError) as error:
-        raise _Broken(str(error) or type(error).__name__) from None
+        raise _ConnectionBroken(str(error) or type(error).__name__) from None
 
 
 @contextmanager
-def _writing(place: Path) -> Iterator[None]:
+def _naming_write_errors(place: Path) -> Iterator[None]:
+    """Turn OSError into Unavailable, with the ways out."""
     try:
         yield
     except OSError as error:
@@ -220,7 +231,7 @@ def _writing(place: Path) -> Iterator[None]:
 
 
 def _check(weights: Weights, part: Path) -> None:
-    """Remove `part` and raise Unavailable if it is not what was published."""
+    """Remove `part` and raise Unavailable if its sha256 is not the published one."""
     with part.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     if digest != weights.sha256:

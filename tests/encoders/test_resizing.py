@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from divmetrics.encoders._preparing import Bicubic, Native
-from divmetrics.encoders._resizing import matrix, resize, tf1_bilinear
+from divmetrics.encoders._resizing import resize, resize_weights, tf1_bilinear
 from divmetrics.encoders.inception import Clean, PytorchFid, TensorFlow
 
 SIZES = [(299, 299), (256, 256), (64, 48), (700, 301), (300, 1)]
@@ -36,7 +36,7 @@ def test_together_is_one_by_one_to_a_thousandth_of_a_grey_level(
 @pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
 @pytest.mark.parametrize("n", [1, 5, 257, 600])
 def test_the_weights_of_a_pixel_add_up_to_one(mode: str, n: int) -> None:
-    weights = matrix(n, 31, mode, True)
+    weights = resize_weights(n, 31, mode, True)
     assert weights.shape == (31, n)
     torch.testing.assert_close(weights.sum(1), torch.ones(31))
 
@@ -44,7 +44,7 @@ def test_the_weights_of_a_pixel_add_up_to_one(mode: str, n: int) -> None:
 def test_many_large_images_are_resized_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
     images = torch.from_numpy(noise(40, 30))
     whole = resize(images, 16, "bicubic", antialias=True)
-    monkeypatch.setattr("divmetrics.encoders._resizing._AT_ONCE", 1)
+    monkeypatch.setattr("divmetrics.encoders._resizing._MAX_VALUES", 1)
     assert torch.equal(resize(images, 16, "bicubic", antialias=True), whole)
 
 

@@ -69,6 +69,7 @@ def rows(source: Source, encoders: list[Encoder], cache: Cache | None, max_skipp
     assert places == [place for place in range(len(source)) if source.path(place) != "0007.png"]
     assert taken.paths == tuple(source.path(place) for place in places)
     assert [(skipped.path, skipped.reason) for skipped in taken.skipped] == [("0007.png", "empty file")]
+    assert taken.engine.startswith("torch ")
     return {name: torch.cat(parts) for name, parts in found.items()}
 
 
@@ -267,9 +268,11 @@ def test_a_cache_that_cannot_be_written_changes_no_number(
     for number in (1, 3):  # so that part 3 of the other encoder is made before its part 2
         written["new"][number].unlink()
     monkeypatch.setattr("divmetrics.extraction.store.atomic", _full)
+    encoders = [encoder(), encoder("new", "2")]
     with pytest.warns(UserWarning, match="cannot be cached"):
-        found = rows(source, [encoder(), encoder("new", "2")], cache)
+        found = rows(source, encoders, cache)
     assert all(torch.equal(found[name], bare[name]) for name in bare)
+    assert [seen(one) for one in encoders] == [3 * 64, 2 * 64], "each missing part was computed once"
 
 
 def _full(_path: Path) -> Any:
@@ -329,3 +332,33 @@ def test_a_run_leaves_no_more_than_the_limit(folder: Path, tmp_path: Path) -> No
     assert isinstance(source, Source)
     rows(source, [encoder()], cache)
     assert not list(cache.entries())
+
+
+def test_reasons_belong_to_their_samples_and_nothing_is_held_after_a_pass(
+    folder: Path, cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    for file in sorted(folder.iterdir())[:20]:
+        os.link(file, copy / file.name)
+    (copy / "0003.png").unlink()
+    (copy / "0003.png").write_bytes(b"no picture")
+    source = open_source(copy)
+    assert isinstance(source, Source)
+    assemblers: list[cached._PartAssembler] = []
+    run = cached._PartAssembler.run
+    monkeypatch.setattr(cached._PartAssembler, "run", lambda self, *given: assemblers.append(self) or run(self, *given))
+    settings = ExtractionSettings(device="cpu", workers=0, max_skipped=1.0)
+
+    def skipped(store: Cache | None) -> list[tuple[str, str]]:
+        given = replace(settings, store=store)
+        taken = cached.run(source, [encoder()], layers={"pooled"}, add=lambda *_: None, settings=given)
+        return [(sample.path, sample.reason) for sample in taken.skipped]
+
+    bare = skipped(None)
+    assert [path for path, _ in bare] == ["0003.png", "0007.png"]
+    assert bare[0][1] != bare[1][1]
+    assert skipped(cache) == bare
+    assert skipped(cache) == bare
+    (assembler,) = assemblers
+    assert not assembler.rows
