@@ -8,6 +8,8 @@ from sklearn.metrics import roc_auc_score
 from divmetrics.arrays.splits import Pool, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
+from divmetrics.metrics.others.c2st import _Halves as Halves
+from divmetrics.metrics.others.c2st import _TestResult
 from divmetrics.records.metric import METRICS
 
 TaskInputs = tuple[np.ndarray, np.ndarray]
@@ -81,6 +83,40 @@ def test_options_and_errors() -> None:
         metric(sides[0], sides[1][:3])
     with pytest.raises(FeatureError, match="8 columns on one side and 7"):
         metric(sides[0], sides[1][:, :7])
+
+
+def test_the_binomial_variance_and_the_null_by_hand() -> None:
+    places = np.arange(5), np.arange(11)
+    found = _TestResult(places, places, (0.8, 0.6))
+    assert found.variance == pytest.approx((0.8 * 0.2 / 4 + 0.6 * 0.4 / 10) / 4)
+    assert found.null_sd == pytest.approx((0.25 * (1 / 5 + 1 / 11) / 4) ** 0.5)
+
+
+def test_auc_counts_ties_as_one_half() -> None:
+    found = _TestResult((np.arange(3), np.arange(2)), (np.array([0.5, 0.1, 0.7]), np.array([0.5, 0.9])), (0.0, 0.0))
+    assert found.auc == pytest.approx((1 + 0.5 + 0 + 3) / 6)
+
+
+@pytest.mark.parametrize(("columns", "fits"), [(256, 6), (257, 3)])
+def test_the_variance_of_training_leaves_out_that_of_single_samples(
+    columns: int, fits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    halves, rng = Halves.of(*(Rows.from_array(side) for side in gaussians(40, columns)), 0), np.random.default_rng(1)
+    errors, sizes = [0.1 + 0.7 * (fit % 2) for fit in range(fits)], []  # classifiers of very different accuracy
+    answers = [halves.fake[~halves.trains] ^ (rng.random(40) < error) for error in errors]
+
+    def probabilities(_: str, rows: np.ndarray, label: np.ndarray, others: np.ndarray) -> np.ndarray:
+        sizes.append((len(rows), int(label.sum())))
+        return answers[len(sizes) - 1].astype(float)
+
+    monkeypatch.setitem(Halves.predict.__globals__, "_probabilities", probabilities)
+    found = halves.training_variance("knn", 0)
+    assert sizes == [(20, 10)] * fits
+    right = np.stack(answers) == halves.fake[~halves.trains]
+    means = [right[:, halves.fake[~halves.trains] == side] for side in (False, True)]
+    total = np.var(sum(side.mean(1) for side in means) / 2, ddof=1)
+    single = sum(side.var(0, ddof=1).sum() / 20**2 for side in means) / 4
+    assert 0 < found == pytest.approx(total - single)
 
 
 @pytest.mark.parametrize("classifier", ["logistic", "knn"])

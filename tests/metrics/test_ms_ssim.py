@@ -11,7 +11,7 @@ from torchmetrics.functional.image import multiscale_structural_similarity_index
 from divmetrics.arrays.splits import OneSamplePool
 from divmetrics.arrays.summaries import Sample
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
-from divmetrics.metrics.others._ms_ssim import SMALLEST, WEIGHTS, Compared, compared, ms_ssim
+from divmetrics.metrics.others._ms_ssim import SMALLEST, WEIGHTS, PairSimilarities, ms_ssim, pair_similarities
 from divmetrics.records.metric import METRICS
 
 METRIC = METRICS["ms_ssim"]
@@ -142,16 +142,30 @@ def test_interval_of_pairs_that_share_images(n: int, pairs: int, alone: float) -
         drawn = rng.permutation(len(i))[:pairs]
         own = rng.exponential(size=n)
         values = own[i[drawn]] + own[j[drawn]] + alone * rng.normal(size=len(drawn))
-        found = Compared(torch.from_numpy(i[drawn]), torch.from_numpy(j[drawn]), torch.from_numpy(values))
+        found = PairSimilarities(torch.from_numpy(i[drawn]), torch.from_numpy(j[drawn]), torch.from_numpy(values))
         means.append(values.mean())
         variances.append(found.variance)
     assert 0.87 < np.sqrt(np.mean(variances)) / np.std(means) < 1.1
 
 
+def test_the_variance_sums_over_pairs_that_share_an_image() -> None:
+    first, second = torch.tensor([0, 0, 3]), torch.tensor([1, 2, 4])
+    found = PairSimilarities(first, second, torch.tensor([0.1, 0.2, 0.9], dtype=torch.float64))
+    shared = 2 * 0.3 * 0.2  # the first two pairs share image 0
+    assert found.variance == pytest.approx((0.3**2 + 0.2**2 + 0.5**2 + shared) / 9)
+    opposed = PairSimilarities(first[:2], second[:2], torch.tensor([0.0, 1.0], dtype=torch.float64))
+    assert opposed.variance == pytest.approx(0.5 / 4), "at least that of independent pairs"
+
+
+def test_eight_images_are_enough_for_a_variance() -> None:
+    images = Sample.from_array(noise(8, 0.0, side=161))
+    assert METRIC.uncertainty.variance.function(OneSamplePool(images), pairs=4, border="valid", seed=0) < 0.25
+
+
 def test_variance_is_that_of_the_pairs_compared() -> None:
     images = Sample.from_array(noise(9, 0.0, side=161))
     found = METRIC.uncertainty.variance.function(OneSamplePool(images), pairs=6, border="valid", seed=3)
-    assert 0 < found == compared(images, 6, 3, "valid").variance < 0.01
+    assert 0 < found == pair_similarities(images, 6, 3, "valid").variance < 0.01
 
 
 def test_of_a_handful_nothing_is_known() -> None:

@@ -1,11 +1,11 @@
 """Multi-scale structural similarity (MS-SSIM) of two images, and its mean over pairs of a sample of images.
 
-Wang 2003, doi:10.1109/ACSSC.2003.1292216: a Gaussian window of 11 x 11, sigma 1.5, where it lies inside the image; five
-scales, each half of the one before; the contrast term of all of them and the luminance of the last, as a weighted
-geometric mean. Where publishers differ: at each scale the mean is over pixels and channels alike, negative means count
-as 0 (a power of them is no number), and an odd row or column is halved with its own mirror image, as in Wang's code.
-`border="valid"` is Wang's, TensorFlow's and pytorch-msssim's: the window never leaves the image. torchmetrics mirrors
-the image at its border in the luminance of the last scale, where that is most of the image: `border="reflect"`.
+Wang 2003, doi:10.1109/ACSSC.2003.1292216: an 11 x 11 Gaussian window with sigma 1.5; five scales, each downsampled by
+2; the weighted geometric mean of the contrast-structure terms of all scales and the luminance term of the coarsest.
+Where implementations differ: at each scale the mean is over pixels and channels together, negative means count as 0
+(they have no real power), and an odd last row or column is averaged with its mirror image, as in Wang's code.
+`border="valid"`, as in Wang's code, TensorFlow and pytorch-msssim, uses only windows inside the image. torchmetrics
+reflects the image at its border at the coarsest scale, where that is most of the image: `border="reflect"`.
 """
 
 from __future__ import annotations
@@ -29,39 +29,39 @@ from divmetrics.errors import FeatureError, TooFewSamples, UsageError
 Border = Literal["valid", "reflect"]
 
 WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
-"""Of the scales, the finest first; Wang 2003, section 3.2."""
+"""Exponents of the scales, finest first; Wang 2003, section 3.2."""
 WINDOW, SIGMA = 11, 1.5
-_BELL = [exp(-((place - WINDOW // 2) ** 2) / (2 * SIGMA**2)) for place in range(WINDOW)]
-GAUSSIAN = tuple(height / sum(_BELL) for height in _BELL)
+_WINDOW_HEIGHTS = [exp(-((place - WINDOW // 2) ** 2) / (2 * SIGMA**2)) for place in range(WINDOW)]
+GAUSSIAN = tuple(height / sum(_WINDOW_HEIGHTS) for height in _WINDOW_HEIGHTS)
 C1, C2 = 0.01**2, 0.03**2
-"""What keeps the two ratios finite, for values in [0, 1]."""
+"""Constants (K1 L)^2 and (K2 L)^2 that stabilise the two ratios, for range L = 1."""
 SMALLEST = (WINDOW - 1) * 2 ** (len(WEIGHTS) - 1) + 1
-"""Least height and width, 161: from there on the window fits into the last scale."""
+"""Least height and width, 161: the window must fit into the coarsest scale."""
 
 
 def ms_ssim(left: Tensor, right: Tensor, border: Border = "valid") -> Tensor:
-    """MS-SSIM `[p]` of the images `left` and `right` `[p, channels, h, w]` in [0, 1], pair by pair; in [0, 1].
+    """MS-SSIM `[p]` float64 on the CPU of pairs of images `left` and `right` `[p, channels, h, w]`; in [0, 1].
 
-    In the precision of the images: of float32 ones it is right to 1e-6, in half the time. float64 on the CPU.
-    Raises FeatureError where they are no images, far outside [0, 1] or smaller than `SMALLEST`.
+    Computed in the precision of the images: float32 takes half the time and is accurate to 1e-6. Raises FeatureError
+    unless both are images in [0, 1] (roughly) of at least `SMALLEST` pixels a side.
     """
     for images in (left, right):
         check_images(images)
-    found = torch.ones(len(left), dtype=torch.float64)
+    product = torch.ones(len(left), dtype=torch.float64)
     for scale, weight in enumerate(WEIGHTS, start=1):
         last = scale == len(WEIGHTS)
         if last and border == "reflect":
-            left, right = _mirrored(left), _mirrored(right)
-        luminance, contrast = _terms(left, right)
-        term = (luminance * contrast if last else contrast).flatten(1).mean(1)
-        found *= term.cpu().double().clamp(min=0) ** weight
+            left, right = _reflected(left), _reflected(right)
+        luminance, contrast_structure = _ssim_terms(left, right)
+        term = (luminance * contrast_structure if last else contrast_structure).flatten(1).mean(1)
+        product *= term.cpu().double().clamp(min=0) ** weight
         if not last:
-            left, right = _halved(left), _halved(right)
-    return found
+            left, right = _downsampled(left), _downsampled(right)
+    return product
 
 
 def check_images(images: Tensor) -> None:
-    """Raise FeatureError unless `images` is `[n, channels, h, w]`, large enough, and plausibly in [0, 1]."""
+    """Raise FeatureError unless `images` is `[n, channels, h, w]`, large enough, and roughly in [0, 1]."""
     shape = tuple(images.shape[1:])
     if len(shape) != 3:
         raise FeatureError(f"images [n, channels, h, w] are needed, got rows of shape {shape}; read them with pixels.")
@@ -71,22 +71,22 @@ def check_images(images: Tensor) -> None:
             "are needed, which pixels?size=256 makes of them."
         )
     low, high = float(images.min()), float(images.max())
-    if low < -0.5 or high > 2:  # a resize may overshoot; levels up to 255 or from -1 on are another matter
+    if low < -0.5 or high > 2:  # resizing may overshoot slightly; [0, 255] and [-1, 1] are other scales
         raise FeatureError(f"pixel values reach from {low:g} to {high:g}; scale them to [0, 1].")
 
 
-def _terms(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
-    """Luminance and contrast-structure at each place of the window, `[p, c, h - 10, w - 10]` each."""
-    left_mean, right_mean = _blurred(left), _blurred(right)
+def _ssim_terms(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+    """Luminance and contrast-structure terms at each window position, `[p, c, h - 10, w - 10]` each."""
+    left_mean, right_mean = _window_means(left), _window_means(right)
     products = left_mean * right_mean
     squares = left_mean.square() + right_mean.square()
-    covariance = _blurred(left * right) - products
-    variances = _blurred(left.square() + right.square()) - squares
+    covariance = _window_means(left * right) - products
+    variances = _window_means(left.square() + right.square()) - squares
     return (2 * products + C1) / (squares + C1), (2 * covariance + C2) / (variances + C2)
 
 
-def _blurred(images: Tensor) -> Tensor:
-    """Means under the window. Sums of shifted rows, then columns: 10 times the speed of a convolution layer here."""
+def _window_means(images: Tensor) -> Tensor:
+    """Gaussian-weighted means at each window position; shifted sums are 10 times faster than a convolution layer."""
     for dim in (-2, -1):
         size = images.shape[dim] - WINDOW + 1
         total = images.narrow(dim, 0, size) * GAUSSIAN[0]
@@ -96,11 +96,13 @@ def _blurred(images: Tensor) -> Tensor:
     return images
 
 
-def _mirrored(images: Tensor) -> Tensor:
+def _reflected(images: Tensor) -> Tensor:
+    """Images extended by half a window on each side, by reflection."""
     return torch.nn.functional.pad(images, (WINDOW // 2,) * 4, mode="reflect")
 
 
-def _halved(images: Tensor) -> Tensor:
+def _downsampled(images: Tensor) -> Tensor:
+    """Images averaged over 2 x 2 pixels; an odd last row or column is repeated first."""
     odd = (0, images.shape[-1] % 2, 0, images.shape[-2] % 2)
     if any(odd):
         images = torch.nn.functional.pad(images, odd, mode="replicate")
@@ -108,8 +110,8 @@ def _halved(images: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True, eq=False)
-class Compared:
-    """The MS-SSIM of pairs of a sample's images."""
+class PairSimilarities:
+    """MS-SSIM of pairs of images of one sample."""
 
     first: Tensor  # [p] int64, positions in the sample
     second: Tensor  # [p] int64
@@ -117,53 +119,55 @@ class Compared:
 
     @property
     def variance(self) -> float:
-        """Of the mean over the pairs, for a fresh sample: two pairs are dependent where they share an image.
+        """Sampling variance of the mean over pairs; pairs that share an image are dependent.
 
-        Sum of the products of deviations over all such pairs of pairs (the dyadic estimate of Fafchamps and Gubert
-        2007, doi:10.1016/j.jdeveco.2006.05.005); at least what independent pairs would give.
+        The dyadic estimate of Fafchamps and Gubert 2007, doi:10.1016/j.jdeveco.2006.05.005, sums the products of
+        deviations over all such pairs of pairs; at least the variance of independent pairs.
         """
         deviations = self.values - self.values.mean()
         own = deviations.square().sum()
         images = torch.zeros(int(self.second.max()) + 1, dtype=torch.float64)
         images = images.index_add(0, self.first, deviations).index_add(0, self.second, deviations)
-        # A pair shares both its images with itself, and is counted once
+        # a pair shares both images with itself but must be counted once
         return float(torch.maximum(images.square().sum() - own, own)) / len(self.values) ** 2
 
 
-def compared(images: Sample, pairs: int, seed: int, border: Border) -> Compared:
-    """`pairs` different pairs of `images`, drawn by `seed`, or all where there are no more; remembered beside them.
+def pair_similarities(images: Sample, pairs: int, seed: int, border: Border) -> PairSimilarities:
+    """MS-SSIM of `pairs` distinct random pairs of `images`, or of all pairs if there are no more; memoised.
 
-    Raises UsageError for pairs < 1, TooFewSamples below two images, FeatureError as `ms_ssim` does.
+    Raises UsageError for `pairs` < 1, TooFewSamples below two images, FeatureError as `ms_ssim` does.
     """
     if pairs < 1:
-        raise UsageError(f"pairs={pairs} must be at least 1.")
+        raise UsageError(f"pairs={pairs} is not possible; give 1 or more.")
     if len(images.features) < 2:
         raise TooFewSamples("a pair needs at least 2 images, there is 1; add images.")
-    return once((images,), ("ms_ssim", pairs, seed, border), lambda: _compared(images.features, pairs, seed, border))
+    return once(
+        (images,), ("ms_ssim", pairs, seed, border), lambda: _pair_similarities(images.features, pairs, seed, border)
+    )
 
 
-def _compared(images: Tensor, pairs: int, seed: int, border: Border) -> Compared:
+def _pair_similarities(images: Tensor, pairs: int, seed: int, border: Border) -> PairSimilarities:
     check_images(images)
     i, j = torch.triu_indices(len(images), len(images), offset=1)
     if pairs < len(i):
         drawn = torch.randperm(len(i), generator=torch.Generator().manual_seed(seed))[:pairs]
         i, j = i[drawn], j[drawn]
-    step = 1 if images.device.type == "cpu" else 16  # one pair at a time stays in the cache of a CPU
+    step = 1 if images.device.type == "cpu" else 16  # one pair fits into the cache of a CPU
 
-    def of_pairs(mine: range) -> Tensor:
-        first, second = (torch.split(side[mine.start : mine.stop], step) for side in (i, j))
-        with _a_thread_each() as run:
-            found = run(lambda a, b: ms_ssim(images[a], images[b], border), first, second)
-            return torch.cat([torch.empty(0, dtype=torch.float64), *found])
+    def of_pairs(part: range) -> Tensor:
+        first, second = (torch.split(side[part.start : part.stop], step) for side in (i, j))
+        with _single_threaded_map() as run:
+            values = run(lambda a, b: ms_ssim(images[a], images[b], border), first, second)
+            return torch.cat([torch.empty(0, dtype=torch.float64), *values])
 
-    return Compared(i, j, dist.spread(len(i), of_pairs))
+    return PairSimilarities(i, j, dist.spread(len(i), of_pairs))
 
 
 @contextmanager
-def _a_thread_each() -> Iterator[Callable[..., Iterator[Tensor]]]:
-    """A `map` that runs one piece of work a core: these sums are too short to be worth sharing among cores.
+def _single_threaded_map() -> Iterator[Callable[..., Iterator[Tensor]]]:
+    """A `map` with one single-threaded task a core: these sums are too short to be split among threads.
 
-    Beside other work on the same two cores, two threads that met after each of them took 140 ms a pair, not 15.
+    On two busy cores, sums split among two threads took 140 ms a pair instead of 15.
     """
     cores = torch.get_num_threads()
     with one_thread(), ThreadPoolExecutor(cores) as pool:
