@@ -1,8 +1,9 @@
-"""Counts of classes and mean predictions on many splits of a pool, and how sure what is made of them is.
+"""Class counts and mean predictions, also on many splits of a pool, and sampling variances of functions of them.
 
-**Second order.** Divergences and entropies are flat where both sides agree, or all classes are equally frequent: there
-their first-order variance vanishes, and the plug-in estimate of it is twice the true variance, which is that of a chi
-square. With `level` the variance in that flat case, estimate - level is right at both ends, and never less than level.
+**Second order.** Divergences and entropies have a zero gradient where both sides agree, or where all classes are
+equally frequent: there their first-order variance vanishes, and its plug-in estimate is twice the true variance, which
+is that of a chi-squared variable. With `level` that true variance, the estimate less `level` is right in both cases,
+and it is never less than `level` (`corrected_variance`).
 """
 
 from __future__ import annotations
@@ -17,25 +18,45 @@ from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import ClassTally, Rows
 
 FEW, TAILS = 0.04, 400
-"""Squared relative error of a mean probability above which its logarithm is no longer near to linear; draws of it."""
+"""Squared relative error of a mean probability above which its logarithm is not nearly linear; draws of its tail."""
 PIECE = 2**22
-"""Entries of a split matrix looked at in one go."""
+"""Entries of a matrix of splits that are processed at once."""
 
 
 def labels_of(rows: Rows) -> Tensor:
-    """Class of each row, int64 `[n]` on the CPU: integer labels as they are, of logits the largest."""
+    """Class of each sample: integer labels `[n]` as they are, the largest of logits `[n, classes]`.
+
+    Args:
+        rows: Labels or logits.
+
+    Returns:
+        `[n]` int64 on the CPU.
+    """
     features = rows.features
     return (features if features.ndim == 1 else features.argmax(1)).long().cpu()
 
 
 def both_counts(real: ClassTally, fake: ClassTally) -> tuple[np.ndarray, np.ndarray]:
-    """Counts of both sides over the same classes, `[classes]` each."""
+    """Class counts of both sides over the same classes.
+
+    Args:
+        real: Class counts of the real samples.
+        fake: Class counts of the fake samples.
+
+    Returns:
+        Counts `[classes]` int64 of the real and of the fake samples.
+
+    Example:
+        >>> real, fake = ClassTally.from_array([0, 0]), ClassTally.from_array([0, 1])
+        >>> [counts.tolist() for counts in both_counts(real, fake)]
+        [[2, 0], [1, 1]]
+    """
     width = max(len(real.counts), len(fake.counts))
     return real.padded(width).cpu().numpy(), fake.padded(width).cpu().numpy()
 
 
 def pool_counts(pool: TwoSamplePool) -> tuple[np.ndarray, np.ndarray]:
-    """`both_counts` of a pool of labels or logits."""
+    """Class counts of the two sides of a pool of labels or logits, over the same classes; as `both_counts`."""
     labels = [labels_of(pool.real), labels_of(pool.fake)]
     width = int(max(part.max() for part in labels)) + 1
     reals, fakes = (torch.bincount(part, minlength=width).numpy() for part in labels)
@@ -43,61 +64,115 @@ def pool_counts(pool: TwoSamplePool) -> tuple[np.ndarray, np.ndarray]:
 
 
 def counts_on_splits(pool: Pool, splits: Splits) -> tuple[np.ndarray, np.ndarray]:
-    """Counts of the reals and of the fakes of each split, `[B, classes]` each, of a pool of labels or logits."""
+    """Class counts of both sides on every split of a pool of labels or logits.
+
+    Args:
+        pool: The real and fake samples.
+        splits: B assignments of them to the two sides.
+
+    Returns:
+        Counts `[B, classes]` int64 of the real and of the fake samples.
+    """
     labels = labels_of(pool.whole)
     return label_counts_on_splits(labels, int(labels.max()) + 1, splits)
 
 
 def label_counts_on_splits(labels: Tensor, width: int, splits: Splits) -> tuple[np.ndarray, np.ndarray]:
-    """How many reals and fakes of each split have each of `width` labels, int64 `[B, width]` each."""
+    """Label counts of both sides on every split of N samples.
+
+    Args:
+        labels: `[N]` int64, from 0 to `width` - 1.
+        width: Number of labels.
+        splits: B assignments of the samples to the two sides.
+
+    Returns:
+        Counts `[B, width]` int64 of the real and of the fake samples.
+    """
     step = max(1, PIECE // len(labels))
-    found: list[list[Tensor]] = [[], []]
+    parts: list[list[Tensor]] = [[], []]
     for side in torch.split(splits.side, step):
-        places = labels + width * torch.arange(len(side))[:, None]  # [b, N], one run of bins a split
-        for which, kept in zip((REAL, FAKE), found, strict=True):
-            kept.append(torch.bincount(places[side == which], minlength=width * len(side)).view(-1, width))
-    reals, fakes = (torch.cat(kept).numpy() for kept in found)
+        places = labels + width * torch.arange(len(side))[:, None]  # [b, N], bins of their own for each split
+        for which, counts in zip((REAL, FAKE), parts, strict=True):
+            counts.append(torch.bincount(places[side == which], minlength=width * len(side)).view(-1, width))
+    reals, fakes = (torch.cat(counts).numpy() for counts in parts)
     return reals, fakes
 
 
 def shares(counts: np.ndarray) -> np.ndarray:
-    """`counts` `[..., K]` divided by their sum; NaN where that is zero."""
+    """Relative frequencies of `counts` `[..., K]`, which sum to 1 over the last axis; NaN where the sum is zero."""
     total = counts.sum(-1, keepdims=True)
     return np.asarray(np.divide(counts, total, out=np.full(counts.shape, np.nan), where=total > 0))
 
 
 def jensen_shannon(reals: np.ndarray, fakes: np.ndarray) -> np.ndarray:
-    """Jensen-Shannon divergence of the shares of two sets of counts `[..., K]`, in nats; in [0, ln 2]."""
+    """Jensen-Shannon divergence of the relative frequencies of two sets of counts, in nats; in [0, ln 2].
+
+    Args:
+        reals: Counts `[..., K]` of real samples.
+        fakes: Counts `[..., K]` of fake samples.
+
+    Returns:
+        `[...]`.
+
+    Example:
+        >>> round(float(jensen_shannon(np.array([5, 0]), np.array([0, 5]))), 6)  # ln 2
+        0.693147
+    """
     p, q = shares(fakes), shares(reals)
     return np.asarray((rel_entr(p, (p + q) / 2) + rel_entr(q, (p + q) / 2)).sum(-1) / 2)
 
 
 def variance_of_mean(values: np.ndarray, counts: np.ndarray) -> float:
-    """Variance of the mean of `values` `[K]`, one a class, over `counts` `[K]` samples."""
+    """Sampling variance of the mean of a function of the class, `values` `[K]`, over `counts` `[K]` samples."""
     total = counts.sum()
     mean = (counts * values).sum() / total
     return float((counts * (values - mean) ** 2).sum() / total**2)
 
 
 def corrected_variance(first: float, level: float) -> float:
-    """The variance of a quantity from its first-order estimate, and that of its second order; see above."""
+    """Sampling variance from a plug-in estimate of the first order, corrected for the second order.
+
+    Args:
+        first: First-order variance, which counts the second order twice.
+        level: Variance where the gradient vanishes.
+
+    Returns:
+        `first - level`, at least `level`; see the module.
+    """
     return max(first - level, level)
 
 
 def log_predictions(rows: Rows) -> Tensor:
-    """log p(c | x) `[n, classes]` float64 of logits."""
+    """Log-probabilities log p(c | x) `[n, classes]` float64 of logits `[n, classes]`."""
     return float64(rows.features).log_softmax(1)
 
 
 def mean_predictions(log_p: Tensor, side: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean prediction `[B, classes]` and mean entropy `[B]` of the rows picked by each row of `side` `[B, N]` bool."""
+    """Mean prediction and mean entropy of B subsets of samples.
+
+    Args:
+        log_p: Log-probabilities `[N, classes]`.
+        side: `[B, N]` bool, the samples of each subset.
+
+    Returns:
+        Mean probabilities `[B, classes]`, and the mean `[B]` over samples of the entropy of their predictions in nats.
+    """
     p = log_p.exp()
     load = side.to(p) / side.sum(1, keepdim=True).to(p)
     return load @ p, load @ -(p * log_p).sum(1)
 
 
 def mean_predictions_on_splits(pool: Pool, splits: Splits) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean prediction of the reals and of the fakes `[B, classes]`, and mean entropy of the fakes' `[B]`."""
+    """Mean predictions of both sides on every split of a pool of logits.
+
+    Args:
+        pool: The real and fake samples.
+        splits: B assignments of them to the two sides.
+
+    Returns:
+        Mean probabilities `[B, classes]` of the real and of the fake samples, and the mean entropy `[B]` of the
+        predictions of the fake samples, in nats.
+    """
     log_p = log_predictions(pool.whole)
     side = splits.side.to(log_p.device)
     fake, entropy = mean_predictions(log_p, side == FAKE)
@@ -105,15 +180,21 @@ def mean_predictions_on_splits(pool: Pool, splits: Splits) -> tuple[Tensor, Tens
 
 
 def kl(p: Tensor, q: Tensor) -> Tensor:
-    """KL(p || q) over the last axis, in nats."""
+    """Kullback-Leibler divergence KL(p || q) over the last axis, in nats."""
     return (torch.xlogy(p, p) - torch.xlogy(p, q)).sum(-1)
 
 
 def divergence_influence(mean: Tensor, log_p: Tensor) -> tuple[Tensor, float]:
-    """How KL(mean || mean of p) moves with predictions p `[m, classes]`: by minus these `[m]`, first order, and more.
+    """Influence function of KL(mean || mean of p) at predictions p, and the variance that it does not capture.
 
-    The second number is the variance owed to classes of which the fakes' mean probability hangs on a few samples, whose
-    logarithm is far from linear in it; they have no part in the first.
+    Args:
+        mean: Mean prediction `[classes]` of the real samples.
+        log_p: Log-probabilities `[m, classes]` of the fake samples.
+
+    Returns:
+        Minus the influence `[m]` of each fake sample, up to a constant; and the variance due to classes whose mean
+        probability depends on a few samples, where its logarithm is far from linear. Those classes are left out of the
+        influence.
     """
     p = log_p.exp()
     fake = p.mean(0)
@@ -124,10 +205,13 @@ def divergence_influence(mean: Tensor, log_p: Tensor) -> tuple[Tensor, float]:
 
 
 def log_mean_variance(log_p: np.ndarray) -> float:
-    """Variance of the log of a mean of probabilities `[n]` that the largest of them make up.
+    """Variance of the logarithm of a mean of probabilities that is dominated by the largest of them.
 
-    It is that over draws of as many samples whose largest come from the tail of a normal law of log p, fitted to the
-    largest ones there are: draws of the samples themselves would know none larger.
+    A parametric bootstrap: the largest probabilities are drawn from a normal tail of log p fitted to the largest ones
+    observed, because resampling the observed values would never draw larger ones.
+
+    Args:
+        log_p: Log-probabilities `[n]` of one class.
     """
     n = len(log_p)
     count = min(max(5, round(2 * n**0.5)), max(1, n // 2))
@@ -142,9 +226,13 @@ def log_mean_variance(log_p: np.ndarray) -> float:
 
 
 def curvature(p: Tensor, middle: Tensor) -> float:
-    """Squared norm of the covariance of predictions `p` `[n, classes]`, each class in units of the root of `middle`.
+    """Squared Frobenius norm of the covariance of predictions, each class scaled by 1 / sqrt(middle).
 
     Half of it is n² times the second-order variance of KL(mean || middle) over n samples.
+
+    Args:
+        p: Probabilities `[n, classes]`.
+        middle: Mean probabilities `[classes]`.
     """
     scaled = (p - p.mean(0)) / middle.clamp(min=1e-300).sqrt()
     scaled = scaled if len(scaled) < scaled.shape[1] else scaled.T
@@ -152,7 +240,14 @@ def curvature(p: Tensor, middle: Tensor) -> float:
 
 
 def score_variance(log_p: Tensor) -> tuple[float, float]:
-    """Variance of the log of the inception score of `log_p` `[n, classes]`: first order, and level of the second."""
+    """Sampling variance of the logarithm of the Inception Score: of the first order, and `level` of the second.
+
+    Args:
+        log_p: Log-probabilities `[n, classes]`.
+
+    Returns:
+        The arguments of `corrected_variance`.
+    """
     p = log_p.exp()
     middle = p.mean(0)
     gains = (p * log_p - torch.xlogy(p, middle)).sum(1)  # KL of each prediction from their mean
@@ -160,5 +255,5 @@ def score_variance(log_p: Tensor) -> tuple[float, float]:
 
 
 def entropy(counts: np.ndarray) -> np.ndarray:
-    """Shannon entropy of the shares of `counts` `[..., K]`, in nats."""
+    """Shannon entropy `[...]` of the relative frequencies of `counts` `[..., K]`, in nats."""
     return np.asarray(-xlogy(shares(counts), shares(counts)).sum(-1))

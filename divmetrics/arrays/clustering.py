@@ -1,9 +1,10 @@
-"""K-means clusters of a set of rows: the bins of NDB, and the modes of reals that have no labels.
+"""K-means clusters of a sample set: the bins of NDB, and the modes of real samples that have no labels.
 
-Three steps, all deterministic. Rows wider than `WIDTH` go to their first principal components: distances between
-clusters survive there, and the rest costs twenty times less. Ward's tree over at most `SEEN` rows proposes centres for
-every number of clusters at once, the same whatever the order of the rows where all of them fit. Lloyd's iterations
-(scikit-learn) from those centres then see every row; k-means++ from one start loses well-separated modes too often.
+Three deterministic steps. Rows of more than `WIDTH` columns are projected to their first principal components, which
+preserves distances between clusters and makes the rest twenty times faster. Ward's hierarchical clustering of at most
+`SEEN` rows gives initial centres for every number of clusters at once; they do not depend on the order of the rows
+where all of them are used. Lloyd's iterations (scikit-learn) over all rows then refine them; k-means++ from a single
+start misses well-separated modes too often.
 """
 
 from __future__ import annotations
@@ -27,18 +28,18 @@ from divmetrics.errors import UsageError
 WIDTH = 64
 """Principal components kept of wider rows."""
 SEEN = 1000
-"""Rows that Ward's tree is built over; of more, a seeded draw."""
+"""Rows that Ward's tree is built over; of more rows, a seeded subset."""
 FEWEST = 20
-"""Rows a cluster at least, on average, where the number of clusters is chosen here."""
+"""Least average number of rows a cluster, where the number of clusters is chosen automatically."""
 MOST = 64
-"""Clusters at most, where their number is chosen here."""
+"""Greatest number of clusters, where it is chosen automatically."""
 ROUNDS = 20
-"""Lloyd's iterations; from Ward's centres the spread within clusters is then within 0.2 % of its end."""
+"""Lloyd's iterations; from Ward's centres the within-cluster variance is then within 0.2 % of its limit."""
 
 
 @dataclass(frozen=True, eq=False)
 class Clusters:
-    """Centres in the space of `project`, and where the rows that shaped them lie."""
+    """Cluster centres, the projection that they live in, and the cluster of each row they were fitted to."""
 
     origin: Tensor  # [d] float64
     basis: Tensor | None  # [d, WIDTH] orthonormal columns; None where rows are narrow enough as they are
@@ -47,11 +48,24 @@ class Clusters:
 
     @classmethod
     def fit(cls, rows: Tensor, count: int | None, seed: int) -> Self:
-        """Clusters of `rows` `[n, d]`: `count` of them (fewer if fewer rows differ), or as many as suit them best.
+        """K-means clusters of a set of rows.
 
-        None takes the number whose clusters are the tightest compared with how far away the next one is: the best mean
-        silhouette (Rousseeuw 1987, with centres for clusters) of 2 to `MOST`, at least `FEWEST` rows a cluster.
-        Raises UsageError for a `count` below 1.
+        Args:
+            rows: Rows `[n, d]`.
+            count: Number of clusters; fewer are returned if fewer rows differ. None takes the number with the best mean
+                silhouette (Rousseeuw 1987, with distances to centres), from 2 to `MOST`, with at least `FEWEST` rows a
+                cluster.
+            seed: Seed of the projection and of the subset for Ward's tree.
+
+        Raises:
+            UsageError: `count` is below 1.
+
+        Example:
+            >>> import torch
+            >>> rows = torch.tensor([[0.0], [0.2], [5.0], [5.2]])
+            >>> clusters = Clusters.fit(rows, 2, seed=0)
+            >>> clusters.assign(torch.tensor([[1.0]])).equal(clusters.labels[:1])
+            True
         """
         if count is not None and count < 1:
             raise UsageError(f"{count} clusters are not possible; give 1 or more.")
@@ -60,13 +74,13 @@ class Clusters:
         basis = _principal(wide, origin, seed) if wide.shape[1] > WIDTH else None
         points = _projected(wide, origin, basis).numpy()
         with thread_controller().limit(limits=1):
-            tree, members = _tree(points, seed)
+            tree, members = _ward_tree(points, seed)
             if count is not None:
-                centres = _lloyd(points, _cut(tree, members, min(count, len(points))))
+                centres = _lloyd(points, _branch_means(tree, members, min(count, len(points))))
             else:
-                centres = _best(points, tree, members)
-        found = torch.from_numpy(centres)
-        return cls(origin, basis, found, _closest(torch.from_numpy(points), found)[1])
+                centres = _best_centres(points, tree, members)
+        fitted = torch.from_numpy(centres)
+        return cls(origin, basis, fitted, nearest_rows(torch.from_numpy(points), fitted)[1])
 
     @property
     def count(self) -> int:
@@ -74,47 +88,70 @@ class Clusters:
         return len(self.centres)
 
     def assign(self, rows: Tensor) -> Tensor:
-        """The cluster with the nearest centre to each of `rows` `[m, d]`, int64 `[m]` on the CPU."""
-        return _closest(self.project(rows), self.centres)[1]
+        """Cluster of each of `rows` `[m, d]`, that of the nearest centre; int64 `[m]` on the CPU."""
+        return nearest_rows(self.project(rows), self.centres)[1]
 
     def project(self, rows: Tensor) -> Tensor:
-        """`rows` `[m, d]` where the centres are, `[m, p]` float64 on the CPU."""
+        """`rows` `[m, d]` in the space of the centres, `[m, p]` float64 on the CPU."""
         return _projected(rows.detach().cpu(), self.origin, self.basis)
 
     def exemplars(self, rows: Tensor, each: int) -> list[list[int]]:
-        """For each cluster the places in `rows` `[n, d]` of the `each` members nearest to its centre, nearest first."""
-        squared, cluster = _closest(self.project(rows), self.centres)
+        """The members of each cluster that are nearest to its centre.
+
+        Args:
+            rows: Rows `[n, d]`.
+            each: Number of members to list of each cluster.
+
+        Returns:
+            For each cluster the numbers of at most `each` rows, nearest first.
+        """
+        squared, cluster = nearest_rows(self.project(rows), self.centres)
         order = torch.argsort(squared, stable=True)
         return [order[cluster[order] == k][:each].tolist() for k in range(self.count)]
 
 
 @cache
 def thread_controller() -> ThreadpoolController:
-    """What limits the threads of clustering: sums over several come in any order, and rows on borders change sides."""
+    """Controller of the thread pools: sums over several threads vary in order, and rows on borders change cluster."""
     import sklearn.cluster  # noqa: F401  a controller knows the libraries that are loaded when it is made
 
     return ThreadpoolController()  # looking for them takes longer than a small fit
 
 
 def clusters(rows: Rows, count: int | None, seed: int) -> Clusters:
-    """`Clusters.fit` of a set, remembered while the set lives."""
+    """`Clusters.fit` of a sample set; computed once for each set, count and seed.
+
+    Args:
+        rows: Samples `[n, d]`.
+        count: Number of clusters, or None for the best one.
+        seed: Seed of the projection and of the subset for Ward's tree.
+    """
     return once((rows,), ("clusters", count, seed), lambda: Clusters.fit(rows.features, count, seed))
 
 
 def reduced_dimension(rows: Tensor, seed: int) -> Tensor:
-    """`rows` `[n, d]` centred, on their first `WIDTH` principal components if there are more; float64 on the CPU."""
+    """`rows` `[n, d]` centred, projected to their first `WIDTH` principal components if d is greater.
+
+    Args:
+        rows: Rows `[n, d]`.
+        seed: Seed of the randomised decomposition.
+
+    Returns:
+        `[n, min(d, WIDTH)]` float64 on the CPU.
+    """
     rows = rows.detach().cpu()
     origin = rows.double().mean(0)
     return _projected(rows, origin, _principal(rows, origin, seed) if rows.shape[1] > WIDTH else None)
 
 
 def _projected(rows: Tensor, origin: Tensor, basis: Tensor | None) -> Tensor:
+    """`rows` `[n, d]` less `origin`, in coordinates of `basis` `[d, p]` where there is one; float64."""
     centred = rows - origin.to(rows.dtype) if basis is not None else rows.double() - origin
     return centred.double() if basis is None else (centred @ basis.to(rows.dtype)).double()
 
 
 def _principal(rows: Tensor, origin: Tensor, seed: int) -> Tensor:
-    """The first `WIDTH` principal directions of `rows`, `[d, WIDTH]` or fewer."""
+    """The first `WIDTH` principal directions of `rows`, `[d, WIDTH]`, or fewer columns where there are fewer rows."""
     from sklearn.utils.extmath import randomized_svd
 
     centred = (rows - origin.to(rows.dtype)).numpy()
@@ -122,21 +159,16 @@ def _principal(rows: Tensor, origin: Tensor, seed: int) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(directions.T))
 
 
-def _closest(points: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:
-    """Squared distance `[n]` of each point to its nearest centre, and which that is."""
-    return nearest_rows(points, centres)
-
-
-def _tree(points: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Ward's tree over at most `SEEN` points, and those points."""
+def _ward_tree(points: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Ward's tree over at most `SEEN` of the points, in scipy's linkage format, and those points."""
     members = points
     if len(points) > SEEN:
         members = points[np.sort(np.random.default_rng(seed).choice(len(points), SEEN, replace=False))]
     return (scipy.cluster.hierarchy.linkage(members, "ward") if len(members) > 1 else np.empty((0, 4))), members
 
 
-def _cut(tree: np.ndarray, members: np.ndarray, count: int) -> np.ndarray:
-    """Means `[k, p]` of the `count` branches of the tree, or of fewer where equal rows leave no more."""
+def _branch_means(tree: np.ndarray, members: np.ndarray, count: int) -> np.ndarray:
+    """Means `[k, p]` of the tree cut into `count` branches, or into fewer where equal rows allow no more."""
     if count == 1 or not len(tree):
         return np.asarray(members.mean(0, keepdims=True))
     branch = scipy.cluster.hierarchy.fcluster(tree, count, "maxclust") - 1
@@ -146,7 +178,7 @@ def _cut(tree: np.ndarray, members: np.ndarray, count: int) -> np.ndarray:
 
 
 def _lloyd(points: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """Centres `[k, p]` after Lloyd's iterations from `start`."""
+    """Centres `[k, p]` after Lloyd's iterations over `points` `[n, p]` from `start` `[k, p]`."""
     if len(start) == 1:
         return np.asarray(points.mean(0, keepdims=True))
     from sklearn.cluster import KMeans
@@ -155,15 +187,17 @@ def _lloyd(points: np.ndarray, start: np.ndarray) -> np.ndarray:
     return np.asarray(KMeans(len(start), init=start, n_init=1, max_iter=ROUNDS).fit(points).cluster_centers_, float)
 
 
-def _best(points: np.ndarray, tree: np.ndarray, members: np.ndarray) -> np.ndarray:
-    """Centres for the number of clusters with the best silhouette."""
+def _best_centres(points: np.ndarray, tree: np.ndarray, members: np.ndarray) -> np.ndarray:
+    """Centres `[k, p]` for the number of clusters with the best mean silhouette."""
     tried: Sequence[int] = range(2, min(MOST, len(points) // FEWEST) + 1)
-    found = [_lloyd(points, _cut(tree, members, count)) for count in tried] or [points.mean(0, keepdims=True)]
-    return max(found, key=lambda centres: _silhouette(points, centres))
+    candidates = [_lloyd(points, _branch_means(tree, members, count)) for count in tried] or [
+        points.mean(0, keepdims=True)
+    ]
+    return max(candidates, key=lambda centres: _silhouette(points, centres))
 
 
 def _silhouette(points: np.ndarray, centres: np.ndarray) -> float:
-    """Mean of 1 - a / b, a and b the distances of a point to its nearest and to its second nearest centre."""
+    """Mean silhouette: 1 - a / b, with the distances a and b of a point to its nearest and second nearest centre."""
     if len(centres) < 2:
         return 0.0
     norms = np.square(points).sum(1)[:, None] + np.square(centres).sum(1)

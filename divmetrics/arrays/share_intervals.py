@@ -1,7 +1,8 @@
-"""Ends of intervals for values that are not nearly normal, by way of a quantity that is.
+"""Confidence intervals for clipped or discontinuous values, by transforming that of an approximately normal statistic.
 
-A share at its cap has no spread to be seen, and a value that jumps has two. Beneath each lies a number that is nearly
-normal, the uncapped share or what decides on the jump. Its ends are found, and shown as the value expected there.
+A share at its cap shows no variance, and a value with a jump takes two values. Beneath each lies an approximately
+normal statistic: the share before it is capped, or the quantity that decides on the jump. The ends of its interval are
+transformed to the expected value there.
 """
 
 from __future__ import annotations
@@ -13,22 +14,39 @@ import numpy as np
 from divmetrics.arrays.distributions import NORMAL, student
 
 GRID = NORMAL.ppf((np.arange(400) + 0.5) / 400)
-"""Standard normal values of equal weight."""
+"""Quantiles of the standard normal distribution, equally spaced in probability."""
 
 
 def expected(shown: Callable[[np.ndarray], np.ndarray], middle: float, error: float) -> float:
-    """Mean of `shown` over a normal quantity of mean `middle` and standard deviation `error`."""
+    """Expectation of a function of a normal variable, by quadrature over 400 quantiles.
+
+    Args:
+        shown: The function, elementwise over an array.
+        middle: Mean of the variable.
+        error: Its standard deviation.
+    """
     return float(np.mean(shown(middle + error * GRID)))
 
 
 def share_ends(
     shown: Callable[[np.ndarray], np.ndarray], middle: float, error: float, freedom: float, level: float, samples: int
 ) -> tuple[float, float]:
-    """Interval of the mean of `shown`, a share that grows with a normal quantity, which was found to be `middle`.
+    """Confidence interval of a share that is an increasing function of an approximately normal statistic.
 
-    The ends are the means of `shown` where the quantity's own interval ends (Student's t with `freedom`), so that an
-    interval of a share at its cap reaches as far below as the uncapped one could; the share itself is within. However
-    far it is beyond the cap, what 3 in `samples` independent ones would do to it is never ruled out.
+    The ends are the expected shares at the ends of the statistic's own interval, so that the interval of a share at its
+    cap reaches as far below as that of the uncapped share would. It contains at least Wilson's interval: however far
+    beyond the cap the statistic is, a change of about 3 in `samples` is never ruled out.
+
+    Args:
+        shown: The share as a function of the statistic, elementwise over an array.
+        middle: Value of the statistic.
+        error: Its standard error.
+        freedom: Degrees of freedom of the standard error, for Student's t.
+        level: Confidence level, such as 0.95.
+        samples: Number of independent samples behind the share.
+
+    Returns:
+        Both ends.
     """
     reach = float(student(freedom).ppf((1 + level) / 2))
     value = float(shown(np.array([middle]))[0])
@@ -38,7 +56,20 @@ def share_ends(
 
 
 def wilson(share: float, samples: float, reach: float) -> tuple[float, float]:
-    """Wilson's score interval of a share among `samples` independent ones, `reach` standard errors to a side."""
+    """Wilson score interval of a binomial proportion.
+
+    Args:
+        share: The observed proportion, in [0, 1].
+        samples: Number of independent samples; need not be whole.
+        reach: Half-width in standard errors: a quantile of the normal or Student's t distribution.
+
+    Returns:
+        Both ends, in [0, 1] and around `share`.
+
+    Example:
+        >>> [round(end, 3) for end in wilson(0.0, 100, 1.96)]
+        [0.0, 0.037]
+    """
     square = reach**2 / samples
     middle = (share + square / 2) / (1 + square)
     half = reach / (1 + square) * float(np.sqrt(share * (1 - share) / samples + square / (4 * samples)))

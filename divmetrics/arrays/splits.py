@@ -1,8 +1,8 @@
-"""`Pool` and `Splits`: what intervals and nulls are made of. The samples stay where they are; index sets move.
+"""Pooled samples, and assignments of them to the two sides: half-samples for intervals, permutations for null bands.
 
-A half-sample of both sides says how much a value would move with other samples; a re-split of the pooled samples says
-what it would be if fakes and reals came from one distribution. Both are the same thing here, an assignment of the
-pool's samples to "real", "fake" or neither, so a metric that can re-index its one pass over the pairs serves both.
+A half-sample of both sides shows how much a value varies with the samples drawn; a permutation of the pooled samples
+shows what it is if both sides come from one distribution. Both are splits: assignments of the pooled samples to "real",
+"fake" or neither. No sample is copied, so a metric that re-indexes one pass over the pairs evaluates many splits.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ ABSENT, REAL, FAKE = 0, 1, 2
 
 
 class Pool(ABC):
-    """The samples behind one number, those of the real side first. Sample i of the pool is real i, or fake i - n."""
+    """The samples behind one value, pooled: sample i is real sample i for i < n, else fake sample i - n."""
 
     fake: Rows
 
     @property
     @abstractmethod
     def sides(self) -> tuple[Rows, ...]:
-        """The sample sets that splits draw from, the fakes last."""
+        """The sample sets that splits are drawn from, the fake samples last."""
 
     @property
     def n(self) -> int:
-        """Number of real samples; 0 for a metric that reads the fakes alone."""
+        """Number of real samples; 0 for a metric that reads the fake samples alone."""
         return sum(side.n for side in self.sides[:-1])
 
     @property
     def m(self) -> int:
-        """Number of fakes."""
+        """Number of fake samples."""
         return self.fake.n
 
     @cached_property
@@ -54,19 +54,26 @@ class Pool(ABC):
         return self.whole.features
 
     def part(self, places: Tensor) -> Rows:
-        """The samples at `places` `[b]` of the pool as one set."""
+        """A subset of the pool.
+
+        Args:
+            places: Numbers `[b]` int64 of the samples.
+
+        Returns:
+            These samples as one set, in the order of the pool.
+        """
         return self.whole.take(places)
 
 
 @dataclass(frozen=True, eq=False)
 class OneSamplePool(Pool):
-    """The samples behind a metric that reads the fakes alone."""
+    """The samples behind a metric that reads the fake samples alone."""
 
     fake: Rows
 
     @property
     def sides(self) -> tuple[Rows, ...]:
-        """The fakes."""
+        """The fake samples."""
         return (self.fake,)
 
 
@@ -87,7 +94,8 @@ class TwoSamplePool(Pool):
 class HeldOutPool(TwoSamplePool):
     """The samples behind a metric that reads held-out real samples.
 
-    These are `real` here, for under the null hypothesis they and the fakes are alike; the training set is never split.
+    The held-out samples are `real` here, because they and the fake samples are exchangeable under the null hypothesis;
+    the training set `train` is never split.
     """
 
     train: Rows
@@ -95,13 +103,26 @@ class HeldOutPool(TwoSamplePool):
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """Assignments of the samples of a pool of n reals and m fakes: `[B, n + m]` uint8, ABSENT, REAL or FAKE."""
+    """B assignments of n real and m fake pooled samples to sides: `side` is `[B, n + m]` uint8: ABSENT, REAL or FAKE.
+
+    Example:
+        >>> splits = Splits.halves(4, 6, count=2, seed=0)
+        >>> len(splits), len(splits.real(0)), len(splits.fake(0))
+        (2, 2, 3)
+    """
 
     side: Tensor
 
     @classmethod
     def halves(cls, n: int, m: int, count: int, seed: int) -> Self:
-        """Half of the reals and half of the fakes, drawn without replacement; no reals where n is 0."""
+        """Half-samples: half of the real and half of the fake samples, drawn without replacement.
+
+        Args:
+            n: Number of real samples; may be 0.
+            m: Number of fake samples.
+            count: Number of splits.
+            seed: Seed of the draws.
+        """
         rng = torch.Generator().manual_seed(seed)
         side = torch.zeros(count, n + m, dtype=torch.uint8)
         for row in side:
@@ -111,7 +132,14 @@ class Splits:
 
     @classmethod
     def permutations(cls, n: int, m: int, count: int, seed: int) -> Self:
-        """The pooled samples dealt out again into n reals and m fakes."""
+        """Random permutations of the pooled samples: any n of them are called real, the other m fake.
+
+        Args:
+            n: Number of real samples.
+            m: Number of fake samples.
+            count: Number of splits.
+            seed: Seed of the draws.
+        """
         rng = torch.Generator().manual_seed(seed)
         side = torch.full((count, n + m), FAKE, dtype=torch.uint8)
         for row in side:
@@ -120,7 +148,7 @@ class Splits:
 
     @classmethod
     def of(cls, parts: Sequence[Splits]) -> Self:
-        """Several sets of splits of one pool as one, in their order."""
+        """Several sets of splits of one pool, concatenated."""
         return cls(torch.cat([part.side for part in parts]))
 
     def __len__(self) -> int:
@@ -131,9 +159,9 @@ class Splits:
         return Splits(self.side[:count])
 
     def real(self, b: int) -> Tensor:
-        """Places in the pool, ascending, of the reals of split `b`."""
+        """Numbers in the pool, ascending, int64, of the samples that split `b` calls real."""
         return (self.side[b] == REAL).nonzero()[:, 0]
 
     def fake(self, b: int) -> Tensor:
-        """Places in the pool, ascending, of the fakes of split `b`."""
+        """Numbers in the pool, ascending, int64, of the samples that split `b` calls fake."""
         return (self.side[b] == FAKE).nonzero()[:, 0]
