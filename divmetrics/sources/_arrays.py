@@ -61,6 +61,7 @@ class Array(Source):
 
     @cached_property
     def _digest(self) -> str:
+        """As `digest`, computed once."""
         whole = hashlib.sha256(f"{self.rows.dtype.str}{self.rows.shape}".encode())
         for start in range(0, len(self), 1024):  # in chunks: a mapped file need not fit into memory
             whole.update(np.ascontiguousarray(self.rows[start : start + 1024]).data)

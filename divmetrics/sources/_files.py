@@ -87,6 +87,7 @@ class ImageFiles(Source):
 
     @cached_property
     def _hashes(self) -> dict[str, bytes]:
+        """Relative name -> sha256 of the files hashed so far."""
         return {}
 
     def path(self, index: int) -> str:
@@ -99,6 +100,7 @@ class ImageFiles(Source):
 
     @cached_property
     def _digest(self) -> str:
+        """As `digest`, computed once."""
         whole = hashlib.sha256()
         for name, content in zip(self.files, self.fingerprints(range(len(self))), strict=True):
             whole.update(name.encode("utf-8", "surrogateescape") + b"\0" + content)

@@ -43,9 +43,11 @@ class Folder(Container):
             yield from chain.from_iterable(threads.map(self._hash_each, blocks))
 
     def _hash_each(self, names: Sequence[str]) -> list[bytes]:
+        """As `hashes`, one file after the other."""
         return [self._hash(name) for name in names]
 
     def _hash(self, name: str) -> bytes:
+        """sha256 of one file, or UNREADABLE."""
         try:
             with (self.root / name).open("rb") as file:
                 return hashlib.file_digest(file, "sha256").digest()

@@ -38,6 +38,7 @@ class Items(Source):
         return [self._read(i) for i in indices]
 
     def _read(self, index: int) -> np.ndarray:
+        """The sample `index`, decoded."""
         try:
             sample = _sample(_split_label(self.items[index])[0])
         except OSError as error:  # raised by Pillow, in the Dataset or here

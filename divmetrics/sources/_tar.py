@@ -67,6 +67,7 @@ class Tar(Container):
 
     @cached_property
     def _decompressed(self) -> bytes:
+        """Content of the `.tar.gz`, decompressed."""
         return gzip.decompress(self.file.read_bytes())
 
     def __getstate__(self) -> dict[str, Any]:

@@ -57,6 +57,7 @@ class View(Source):
 
     @cached_property
     def _digest(self) -> str | None:
+        """As `digest`, computed once."""
         if (base := self.base.digest()) is None:
             return None
         whole = hashlib.sha256(base.encode() + np.array(self.indices, dtype="<i8").tobytes())

@@ -76,8 +76,8 @@ def exact(
                 raise UsageError(f"level={level:g} of {name} is not possible; give {lowest:g} to {highest:g}.")
             mixture = ScaledMixture(_mixture(target_name), scaled=scaled)
             drawn = mixture.scale * sample(mixture, n, level, np.random.default_rng(seed))
-            found: np.ndarray = drawn.float().numpy()
-            return found
+            samples: np.ndarray = drawn.float().numpy()
+            return samples
 
         def graded(n: int, seed: int, *, level: float = middle) -> np.ndarray:
             return rows(n, seed, level)

@@ -83,5 +83,5 @@ def with_shares(owner: Target, shares: np.ndarray) -> ModeSampler:
 def restricted_shares(owner: Target, which: np.ndarray) -> np.ndarray:
     """The weights of the modes for which `which` `[K]` is True, renormalised; 0 elsewhere."""
     left: np.ndarray = np.where(which, owner.weights, 0)
-    found: np.ndarray = left / left.sum()
-    return found
+    shares: np.ndarray = left / left.sum()
+    return shares

@@ -83,9 +83,9 @@ def check(models: Iterable[ZooModel]) -> Iterator[CheckedEntry]:
         )
 
 
-def write_record(found: Iterable[CheckedEntry]) -> None:
+def write_record(checked_entries: Iterable[CheckedEntry]) -> None:
     """Write the numbers of checked entries into the record; the caller leaves trained entries out."""
-    fresh = {checked.name: checked.found for checked in found if checked.found is not None}
+    fresh = {checked.name: checked.found for checked in checked_entries if checked.found is not None}
     whole = dict(sorted({**_record(), **fresh}.items()))
     write_text(RECORD, "{\n" + ",\n".join(f"{json.dumps(n)}: {json.dumps(v)}" for n, v in whole.items()) + "\n}\n")
 

@@ -22,7 +22,7 @@ def duplicates(target: Target, level: float) -> ModeSampler:
         order = np.argsort(pool_modes, kind="stable")
         first = np.searchsorted(pool_modes[order], np.arange(target.modes))
         counts = np.bincount(pool_modes, minlength=target.modes)
-        found: np.ndarray = pool[order[first[modes] + (rng.random(len(modes)) * counts[modes]).astype(int)]]
-        return found
+        rows: np.ndarray = pool[order[first[modes] + (rng.random(len(modes)) * counts[modes]).astype(int)]]
+        return rows
 
     return ModeSampler(np.bincount(pool_modes, minlength=target.modes) / size, make)

@@ -9,6 +9,8 @@ from divmetrics.zoo.targets import CATALOGUE, target
 
 
 def _sampler(name: str) -> Callable[[int, int], np.ndarray]:
+    """Exact samples of the target `name`."""
+
     def sampler(n: int, seed: int) -> np.ndarray:
         return target(name).sample(n, np.random.default_rng(seed))[0]
 
@@ -16,6 +18,7 @@ def _sampler(name: str) -> Callable[[int, int], np.ndarray]:
 
 
 def _truth(name: str) -> Callable[[], np.ndarray]:
+    """The weights of the modes of the target `name`."""
     return lambda: target(name).weights
 
 

@@ -59,8 +59,8 @@ def guided_score(conditional: Score, unconditional: Score, weight: float) -> Sco
 def alpha_bars(steps: int) -> np.ndarray:
     """Cumulative signal share alpha-bar `[steps]` at evenly spaced steps of the linear schedule of DDPM."""
     whole = np.cumprod(1 - np.linspace(1e-4, 0.02, SCHEDULE_STEPS))
-    found: np.ndarray = whole[np.linspace(0, SCHEDULE_STEPS - 1, steps).round().astype(int)]
-    return found
+    alpha_bar: np.ndarray = whole[np.linspace(0, SCHEDULE_STEPS - 1, steps).round().astype(int)]
+    return alpha_bar
 
 
 def ddpm(score: Score, n: int, d: int, normal: Normal, *, steps: int, temperature: float = 1.0) -> Tensor:

@@ -89,5 +89,5 @@ def _sample(
         generator.eval()
         sizes = [min(BLOCK, n - start) for start in range(0, n, BLOCK)]
         rows = torch.cat([recipe.draw(generator, size, temperature) for size in sizes])
-    found: np.ndarray = rows.float().numpy()
-    return found
+    samples: np.ndarray = rows.float().numpy()
+    return samples

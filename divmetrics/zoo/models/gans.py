@@ -86,8 +86,8 @@ class Gan(Recipe):
 
     def draw(self, generator: Any, n: int, temperature: float) -> Tensor:
         """As `Recipe.draw`; `temperature` scales the latent."""
-        found: Tensor = generator(temperature * torch.randn(n, self.latent))
-        return found
+        rows: Tensor = generator(temperature * torch.randn(n, self.latent))
+        return rows
 
     def critic(self) -> nn.Module:
         """The network that tells real from generated samples, `[n, pack * d]` -> `[n, 1]`."""
@@ -126,6 +126,7 @@ class AdversarialLearner(Learner):
         super().__init__({"generator": generator, "critic": critic}, optimisers)
 
     def _optimiser(self, net: nn.Module, rate: float) -> torch.optim.Optimizer:
+        """RMSprop with weight clipping (Arjovsky 2017), else Adam."""
         if self.recipe.clip:
             return torch.optim.RMSprop(net.parameters(), rate)
         return torch.optim.Adam(net.parameters(), rate, betas=(0.5, 0.9))
@@ -141,6 +142,7 @@ class AdversarialLearner(Learner):
         self._step_generator()
 
     def _step_critic(self, grown: float) -> None:
+        """One optimisation step of the critic."""
         recipe, critic = self.recipe, self.networks["critic"]
         real = blend_resolutions(self._real(), grown) if recipe.growing else self._real()
         with torch.no_grad():
@@ -155,6 +157,7 @@ class AdversarialLearner(Learner):
                     parameter.clamp_(-recipe.clip, recipe.clip)
 
     def _step_generator(self) -> None:
+        """One optimisation step of the generator."""
         recipe = self.recipe
         unrolled = self._unrolled() if recipe.unroll else None
         loss = generator_loss(recipe.loss, self._critic_output(self._fake(), unrolled))
@@ -163,11 +166,13 @@ class AdversarialLearner(Learner):
         self.optimisers[0].step()
 
     def _real(self) -> Tensor:
+        """A batch of training rows `[batch, d]`."""
         return self.rows[torch.randint(len(self.rows), (self.recipe.batch,))]
 
     def _fake(self) -> Tensor:
-        found: Tensor = self.generator(torch.randn(self.recipe.batch, self.recipe.latent))
-        return found
+        """A batch of generated rows `[batch, d]`."""
+        rows: Tensor = self.generator(torch.randn(self.recipe.batch, self.recipe.latent))
+        return rows
 
     def _critic_output(self, rows: Tensor, weights: Mapping[str, Tensor] | None = None) -> Tensor:
         """Output of the critic `[n / pack]` for rows in the units of the target, with its own or other weights."""
@@ -175,10 +180,11 @@ class AdversarialLearner(Learner):
         inputs = (augment_images(rows, self.recipe.channels) if self.recipe.augment else rows) / self.spread
         packs = inputs.view(len(rows) // self.recipe.pack, -1)
         output = critic(packs) if weights is None else functional_call(critic, dict(weights), (packs,))
-        found: Tensor = output[:, 0]
-        return found
+        scores: Tensor = output[:, 0]
+        return scores
 
     def _critic_loss(self, real: Tensor, fake: Tensor, weights: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Loss of the critic with its penalties, with its own or with other weights."""
         recipe = self.recipe
         if recipe.r1:
             real = real.detach().requires_grad_()
@@ -220,8 +226,8 @@ def _adam_step_sizes(optimiser: torch.optim.Optimizer, weight: Tensor) -> Tensor
     group = optimiser.param_groups[0]
     moments = optimiser.state[weight]
     second = moments["exp_avg_sq"] / (1 - group["betas"][1] ** moments["step"])
-    found: Tensor = group["lr"] / (second.sqrt() + group["eps"])
-    return found
+    step_sizes: Tensor = group["lr"] / (second.sqrt() + group["eps"])
+    return step_sizes
 
 
 def critic_loss(loss: Loss, real: Tensor, fake: Tensor) -> Tensor:

@@ -41,10 +41,10 @@ class ScaledOutput(nn.Module):
         self.body = body
         self.register_buffer("scale", torch.tensor(scale))
 
-    def forward(self, given: Tensor) -> Tensor:
+    def forward(self, latent: Tensor) -> Tensor:
         """`[n, latent]` -> rows `[n, d]` of the target."""
-        found: Tensor = self.scale * self.body(given)
-        return found
+        rows: Tensor = self.scale * self.body(latent)
+        return rows
 
 
 class MinibatchFeatures(nn.Module):
@@ -158,8 +158,8 @@ class Denoiser(nn.Module):
         hidden = self.entry(torch.cat([*inputs, level], 1))
         for block in self.blocks:
             hidden = hidden + nn.functional.gelu(block(torch.cat([hidden, level], 1)))
-        found: Tensor = self.exit(nn.functional.gelu(hidden))
-        return found
+        predicted: Tensor = self.exit(nn.functional.gelu(hidden))
+        return predicted
 
 
 class ChannelwiseDenoiser(nn.Module):
@@ -172,8 +172,8 @@ class ChannelwiseDenoiser(nn.Module):
     def forward(self, rows: Tensor, noise: Tensor) -> Tensor:
         """Predicted standard noise `[n, d]`."""
         colours = rows.view(-1, SIDE**2)
-        found: Tensor = self.denoiser(colours, noise.repeat_interleave(len(colours) // len(rows)))
-        return found.view(rows.shape)
+        predicted: Tensor = self.denoiser(colours, noise.repeat_interleave(len(colours) // len(rows)))
+        return predicted.view(rows.shape)
 
 
 class AttentionDenoiser(nn.Module):
@@ -203,5 +203,5 @@ class AttentionDenoiser(nn.Module):
         hidden = self.entry(tokens) + self.place + self.shown(self.level(noise))[:, None]
         for block in self.blocks:
             hidden = block(hidden)
-        found: Tensor = self.exit(hidden).view(-1, cells, cells, self.channels, patch, patch)
-        return found.permute(0, 3, 1, 4, 2, 5).reshape(rows.shape)
+        predicted: Tensor = self.exit(hidden).view(-1, cells, cells, self.channels, patch, patch)
+        return predicted.permute(0, 3, 1, 4, 2, 5).reshape(rows.shape)

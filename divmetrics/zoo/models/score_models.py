@@ -77,8 +77,8 @@ class ScoreModel(Recipe):
             sizes = [n // len(scores) + (place < n % len(scores)) for place in range(len(scores))]
             drawn = [self._sample(score, size, temperature) for score, size in zip(scores, sizes, strict=True)]
             rows = torch.cat(drawn)[torch.randperm(n)]
-        found: Tensor = generator.centre + generator.scale * rows
-        return found
+        samples: Tensor = generator.centre + generator.scale * rows
+        return samples
 
     def _sample(self, score: Score, n: int, temperature: float) -> Tensor:
         """`n` rows `[n, d]` in units of the standard deviation of the data."""
@@ -118,8 +118,8 @@ def as_score(denoiser: nn.Module) -> Score:
 
 def denoise(denoiser: nn.Module, noisy: Tensor, noise: Tensor) -> Tensor:
     """Predicted Z `[n, d]` from `X + noise Z` `[n, d]`, for X of unit standard deviation."""
-    found: Tensor = denoiser(noisy / (1 + noise.square()).sqrt()[:, None], noise.clamp(max=MAX_NOISE))
-    return found
+    predicted: Tensor = denoiser(noisy / (1 + noise.square()).sqrt()[:, None], noise.clamp(max=MAX_NOISE))
+    return predicted
 
 
 class DenoisingLearner(Learner):

@@ -37,8 +37,8 @@ class Vae(Recipe):
     def draw(self, generator: Any, n: int, temperature: float) -> Tensor:
         """As `Recipe.draw`; `temperature` scales the latent, not the noise of the decoder."""
         centre = generator(temperature * torch.randn(n, self.latent))
-        found: Tensor = centre + generator.scale * generator.log_sd.exp() * torch.randn_like(centre)
-        return found
+        samples: Tensor = centre + generator.scale * generator.log_sd.exp() * torch.randn_like(centre)
+        return samples
 
 
 class Decoder(networks.ScaledOutput):
@@ -99,8 +99,8 @@ class Flow(Recipe):
     def draw(self, generator: Any, n: int, temperature: float) -> Tensor:
         """As `Recipe.draw`; `temperature` scales the base distribution."""
         rows, _ = generator(temperature * torch.randn(n, 2))
-        found: Tensor = generator.scale * rows
-        return found
+        samples: Tensor = generator.scale * rows
+        return samples
 
 
 class RealNvp(nn.Module):
@@ -118,13 +118,13 @@ class RealNvp(nn.Module):
         coordinates, log_det = list(rows.unbind(1)), torch.zeros(len(rows))
         order = list(enumerate(self.couplings))
         for place, coupling in reversed(order) if inverse else order:
-            seen, moved = place % 2, 1 - place % 2
-            raw, shift = coupling(coordinates[seen][:, None]).unbind(1)
+            fixed, changed = place % 2, 1 - place % 2
+            raw, shift = coupling(coordinates[fixed][:, None]).unbind(1)
             log_scale = 2 * torch.tanh(raw / 2)
             if inverse:
-                coordinates[moved] = (coordinates[moved] - shift) * torch.exp(-log_scale)
+                coordinates[changed] = (coordinates[changed] - shift) * torch.exp(-log_scale)
             else:
-                coordinates[moved] = coordinates[moved] * torch.exp(log_scale) + shift
+                coordinates[changed] = coordinates[changed] * torch.exp(log_scale) + shift
             log_det = log_det - log_scale if inverse else log_det + log_scale
         return torch.stack(coordinates, 1), log_det
 
@@ -162,5 +162,5 @@ class FlowLearner(Learner):
 
     def _log_density(self, rows: Tensor) -> Tensor:
         """Log density `[n]` of the target with equal weights, up to a constant."""
-        found: Tensor = (-torch.cdist(rows, self.means).square() / (2 * self.sd**2)).logsumexp(1)
-        return found
+        log_density: Tensor = (-torch.cdist(rows, self.means).square() / (2 * self.sd**2)).logsumexp(1)
+        return log_density

@@ -30,11 +30,13 @@ def _grid(name: str, sd: float, text: str, weights: np.ndarray | None = None) ->
 
 
 def _ring() -> Target:
+    """8 modes on a circle."""
     text = "8 modes at radius 1 and angles 2 pi k / 8, sd .1 (after Lin 2018)"
     return Mixture("ring-8", text, ring_means(8, 1), 0.1, equal_weights(8), ring_means(8, 2))
 
 
 def _deep() -> Target:
+    """10 modes in 64 dimensions."""
     text = "10 modes in 64 dimensions, sd 1, 6 from the origin"
     return Mixture(
         "modes-64d", text, random_directions(10, 64, 6), 1.0, equal_weights(10), random_directions(10, 64, 12, seed=1)
@@ -42,18 +44,21 @@ def _deep() -> Target:
 
 
 def _wide() -> Target:
+    """10 modes of dimension 700 in 1,200 dimensions."""
     text = "10 modes of dimension 700 in 1200, sd 1, 30 from the origin (after Srivastava 2017)"
     means, invented = random_directions(10, 1200, 30), random_directions(10, 1200, 30, seed=1)
     return Mixture("modes-1200d", text, means, 1.0, equal_weights(10), invented, random_subspace(1200, 700))
 
 
 def _two() -> Target:
+    """Two distant modes of unequal weights."""
     text = "modes at (5, 5) and (-5, -5), sd 1, of weights .8 and .2 (Song 2019, figure 3)"
     means = np.array([[5.0, 5.0], [-5.0, -5.0]])
     return Mixture("two-modes", text, means, 1.0, np.array([0.8, 0.2]), means * [1, -1])
 
 
 def _overlap() -> Target:
+    """Four modes that overlap."""
     text = "4 modes at (+-1, +-1), sd 1, that overlap: a classifier confuses three in ten"
     means = grid_means(2, 2)
     return Overlapping("overlap", text, Mixture("", "", means, 1.0, equal_weights(4), 5 * means))

@@ -76,6 +76,7 @@ def mnist_digits() -> Originals:
 
 
 def _digits_file(path: str) -> Originals:
+    """MNIST digits from a `.npz` file. Raises Unavailable where it does not hold them."""
     try:
         with np.load(path, allow_pickle=False) as file:
             images, labels = file["images"], file["labels"]
@@ -117,6 +118,7 @@ class Digits(Target):
 
     @cached_property
     def _members(self) -> list[np.ndarray]:
+        """For each digit the indices of its originals."""
         return [np.flatnonzero(self.originals.classes == digit) for digit in range(10)]
 
     def draw(self, modes: np.ndarray, rng: np.random.Generator, spread: float = 1.0) -> np.ndarray:
@@ -148,10 +150,11 @@ class Digits(Target):
 
     @cached_property
     def _centres(self) -> np.ndarray:
+        """Mean image of each digit, `[10, d]`, over 2,000 samples."""
         modes = np.repeat(np.arange(10), CALIBRATION // 10)
         rows = jittered(self.originals.drawn[self._cycled(modes)], np.random.default_rng(TRAINING_SEED + 2))
-        found: np.ndarray = rows.reshape(10, -1, self.d).mean(1, dtype=np.float64).astype(np.float32)
-        return found
+        centres: np.ndarray = rows.reshape(10, -1, self.d).mean(1, dtype=np.float64).astype(np.float32)
+        return centres
 
     def _cycled(self, modes: np.ndarray) -> np.ndarray:
         """Index of an original for each of the sorted `modes`, cycling through the originals of a digit."""
@@ -225,13 +228,15 @@ def jittered(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     theta[:, 0] = np.stack([np.cos(angle) * scale[:, 0], -np.sin(angle) * scale[:, 1], shift[:, 0]], 1)
     theta[:, 1] = np.stack([np.sin(angle) * scale[:, 0], np.cos(angle) * scale[:, 1], shift[:, 1]], 1)
     grid = affine_grid(torch.from_numpy(theta), [n, 1, side, side], align_corners=False)
-    found: np.ndarray = grid_sample(torch.from_numpy(images[:, None]), grid, align_corners=False)[:, 0].numpy()
-    return found
+    jittered_images: np.ndarray = grid_sample(torch.from_numpy(images[:, None]), grid, align_corners=False)[
+        :, 0
+    ].numpy()
+    return jittered_images
 
 
 def enlarge(images: np.ndarray) -> np.ndarray:
     """`images` `[n, s, s, 3]` in [0, 1] as uint8, each pixel repeated until the edge has `ENLARGED` pixels."""
     factor = -(-ENLARGED // images.shape[1])
     pixels = np.rint(np.clip(images, 0, 1) * 255).astype(np.uint8)
-    found: np.ndarray = pixels.repeat(factor, 1).repeat(factor, 2)
-    return found
+    enlarged: np.ndarray = pixels.repeat(factor, 1).repeat(factor, 2)
+    return enlarged

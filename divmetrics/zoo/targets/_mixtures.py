@@ -40,14 +40,14 @@ class Mixture(Target):
         noise = rng.normal(size=(len(modes), self.rank)) * (self.sd * spread)
         if self.directions is not None:
             noise = noise @ self.directions.T
-        found: np.ndarray = (self.means[modes] + noise).astype(np.float32)
-        return found
+        rows: np.ndarray = (self.means[modes] + noise).astype(np.float32)
+        return rows
 
     def draw_outside(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """As `Target.draw_outside`: samples around `invented`."""
         around = self.draw(np.zeros(n, int), rng) - self.means[0]
-        found: np.ndarray = (self.invented[rng.integers(len(self.invented), size=n)] + around).astype(np.float32)
-        return found
+        rows: np.ndarray = (self.invented[rng.integers(len(self.invented), size=n)] + around).astype(np.float32)
+        return rows
 
     def nearest_modes(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """As `Target.nearest_modes`: Euclidean distance over the radius that holds 98.89 % of a mode."""
@@ -58,8 +58,8 @@ class Mixture(Target):
 
     def logits(self, rows: np.ndarray) -> np.ndarray:
         """As `Target.logits`."""
-        found: np.ndarray = (np.log(self.weights) - self._squares(rows) / (2 * self.sd**2)).astype(np.float32)
-        return found
+        log_likelihoods: np.ndarray = (np.log(self.weights) - self._squares(rows) / (2 * self.sd**2)).astype(np.float32)
+        return log_likelihoods
 
     def centres(self) -> np.ndarray:
         """As `Target.centres`."""
@@ -98,8 +98,8 @@ def grid_means(side: int, spacing: float) -> np.ndarray:
 def random_directions(k: int, d: int, length: float, seed: int = 0) -> np.ndarray:
     """`k` points at distance `length` from the origin in random directions, `[k, d]`."""
     drawn = np.random.default_rng(seed).normal(size=(k, d))
-    found: np.ndarray = length * drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
-    return found
+    points: np.ndarray = length * drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+    return points
 
 
 def random_subspace(d: int, rank: int, seed: int = 0) -> np.ndarray:

@@ -46,8 +46,8 @@ class Stacked(Target):
         """As `Target.logits`: summed over the channels."""
         red, green, blue = (self.digit.logits(part) for part in self._channels(rows))
         summed = red[:, :, None, None] + green[:, None, :, None] + blue[:, None, None]
-        found: np.ndarray = summed.reshape(len(rows), -1)
-        return found
+        log_likelihoods: np.ndarray = summed.reshape(len(rows), -1)
+        return log_likelihoods
 
     def centres(self) -> np.ndarray:
         """As `Target.centres`."""
@@ -57,10 +57,10 @@ class Stacked(Target):
     @cached_property
     def within_variance(self) -> np.ndarray:
         """As `Target.within_variance`: summed over the channels."""
-        found: np.ndarray = np.sum(
+        variance: np.ndarray = np.sum(
             [self.digit.within_variance[part] for part in _digits_of(np.arange(self.modes))], axis=0
         )
-        return found
+        return variance
 
     @cached_property
     def confusion(self) -> np.ndarray:
