@@ -1,4 +1,4 @@
-"""From two collected sides to a report: bind the plan, share the passes, call the metrics, sign the numbers."""
+"""`measure`: from collected samples to a report: metrics, uncertainty, signatures, modes, per-sample columns."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from divmetrics.records.metric import Measured
 from divmetrics.records.results import Report, Result, finite_or_none
 from divmetrics.records.signature import Signature, params_text
 from divmetrics.scoring.collected import Collected
-from divmetrics.scoring.per_sample import modes_of, samples_of
+from divmetrics.scoring.per_sample import sample_columns, table_of_modes
 from divmetrics.scoring.plan import FEATURES, HELD_OUT, SIDES, Plan, Refused, Request, SideName, Task
 from divmetrics.scoring.task_inputs import TaskInputs
 
-Found = Measured | DivmetricsError
-"""What a task came to: its value, or why there is none."""
+Outcome = Measured | DivmetricsError
+"""What a task gives: its value, or the error that says why there is none."""
 
 
 def measure(
     plan: Plan, real: Collected, fake: Collected, meta: Mapping[str, Any], held_out: Collected | None = None
 ) -> Report:
-    """All results of `plan` on the sides. Raises the first failure of a metric that was named explicitly."""
+    """The report of `plan` on collected samples. Raises the error of the first named metric that fails."""
     given: dict[SideName, Collected] = {"real": real, "fake": fake}
     sides = TaskInputs(given if held_out is None else {**given, HELD_OUT: held_out}, plan.seed)
     for other in sides.collected.values():
@@ -36,8 +36,8 @@ def measure(
     bound = plan.bind(sides.inventory(), sides.sizes())
     tasks = [outcome for outcome in bound if isinstance(outcome, Task)]
     begin = perf_counter()
-    shared = _share(tasks, sides)
-    found = {task.key: _timed(task, sides, shared.get(task.key, 0.0)) for task in tasks}
+    shared_seconds = _run_shared_passes(tasks, sides)
+    found = {task.key: _measure_timed(task, sides, shared_seconds.get(task.key, 0.0)) for task in tasks}
     measured = perf_counter()
     uncertainties, replicates = _uncertainties(tasks, found, sides, plan)
     spent = {"metrics": round(measured - begin, 3), "chance": round(perf_counter() - measured, 3)}
@@ -54,7 +54,7 @@ def measure(
         fake=fake.side,
         held_out=None if held_out is None else held_out.side,
         metrics=results,
-        modes=modes_of(tasks, sides, plan),
+        modes=table_of_modes(tasks, sides, plan),
         meta={
             "seed": plan.seed,
             **_provenance(fake),
@@ -62,13 +62,13 @@ def measure(
             "seconds": {**meta.get("seconds", {}), **spent},
             "versions": versions(),
         },
-        samples=samples_of(tasks, {key: value for key, (value, _) in found.items()}, sides, plan),
+        samples=sample_columns(tasks, {key: value for key, (value, _) in found.items()}, sides, plan),
         replicates=replicates,
     )
 
 
 def versions() -> dict[str, str]:
-    """Versions of what the numbers rest on."""
+    """Versions of Python and of the libraries that compute the numbers."""
     return {"python": platform.python_version(), **{name: version(name) for name in ("numpy", "scipy", "torch")}}
 
 
@@ -88,12 +88,12 @@ def _provenance(collected: Collected) -> dict[str, Any]:
     return {"engine": "+".join(engines) or "none", "extractors": encoders}
 
 
-def _share(tasks: Sequence[Task], sides: TaskInputs) -> dict[str, float]:
-    """Run each shared pass once, for all metrics that name it. Task key -> its part of those seconds."""
+def _run_shared_passes(tasks: Sequence[Task], sides: TaskInputs) -> dict[str, float]:
+    """Run each pass that several metrics share once. Returns the task's part of its seconds, by task key."""
     groups: dict[tuple[Callable[..., None], str, str, int | None], list[Task]] = {}
     for task in tasks:
         if (shared_pass := task.request.metric.shared_pass) is not None:
-            groups.setdefault((shared_pass, task.extractor, task.layer, sides.cut(task)), []).append(task)
+            groups.setdefault((shared_pass, task.extractor, task.layer, sides.equal_size(task)), []).append(task)
     seconds: dict[str, float] = {}
     for (shared_pass, *_), members in groups.items():
         begin = perf_counter()
@@ -104,25 +104,25 @@ def _share(tasks: Sequence[Task], sides: TaskInputs) -> dict[str, float]:
                 [task.request.options for task in members],
             )
         except DivmetricsError:
-            continue  # each member meets the same fact and answers for it: an error if explicit, else a null
+            continue  # each metric meets the same error when it is called
         share = (perf_counter() - begin) / len(members)
         seconds.update({task.key: share for task in members})
     return seconds
 
 
-def _timed(task: Task, sides: TaskInputs, shared: float) -> tuple[Found, float]:
+def _measure_timed(task: Task, sides: TaskInputs, shared: float) -> tuple[Outcome, float]:
     begin = perf_counter()
-    found = _call(task, sides)
+    found = _measure_task(task, sides)
     return found, perf_counter() - begin + shared
 
 
-def _call(task: Task, sides: TaskInputs) -> Found:
-    """The measured value, or the failure of a metric that came from a preset."""
+def _measure_task(task: Task, sides: TaskInputs) -> Outcome:
+    """The value of one task, or the error of a metric that came from a preset."""
     request = task.request
     try:
         found = request.metric.measure(*(sides.summary(task, side) for side in request.sides), **request.options)
         if request.metric.real is None:
-            return _with_reference(found, task, sides)
+            return _with_real_value(found, task, sides)
     except DivmetricsError as error:
         if request.explicit:
             raise error.within(task.key) from None
@@ -130,18 +130,21 @@ def _call(task: Task, sides: TaskInputs) -> Found:
     return found
 
 
-def _with_reference(found: Measured, task: Task, sides: TaskInputs) -> Measured:
-    """`found` with the same metric of the reals beside it, where they can be measured."""
+def _with_real_value(measured: Measured, task: Task, sides: TaskInputs) -> Measured:
+    """`measured` with the same metric of the real samples in `extras`, where that can be computed."""
     try:
-        options = {**task.request.options, **{name: found.extras[name] for name in task.request.metric.shared_options}}
+        options = {
+            **task.request.options,
+            **{name: measured.extras[name] for name in task.request.metric.shared_options},
+        }
         reference = task.request.metric(sides.summary(task, "real"), **options)
     except DivmetricsError:
-        return found
-    return Measured(found.value, found.real, found.fake, {**found.extras, "real": reference})
+        return measured
+    return Measured(measured.value, measured.real, measured.fake, {**measured.extras, "real": reference})
 
 
 def _uncertainties(
-    tasks: Sequence[Task], found: Mapping[str, tuple[Found, float]], sides: TaskInputs, plan: Plan
+    tasks: Sequence[Task], found: Mapping[str, tuple[Outcome, float]], sides: TaskInputs, plan: Plan
 ) -> tuple[dict[str, Uncertainty], Replicates | None]:
     """Intervals, null bands and replicates of all tasks with a finite value, by task key; None if not asked for."""
     if not plan.uncertain:
@@ -156,19 +159,19 @@ def _uncertainties(
 
 
 def _result(
-    task: Task | Refused, sides: TaskInputs, plan: Plan, found: Found, seconds: float, uncertainty: Uncertainty
+    task: Task | Refused, sides: TaskInputs, plan: Plan, found: Outcome, seconds: float, uncertainty: Uncertainty
 ) -> Result:
     request, extractor = task.request, task.extractor
     value, extras = None, {}
     warnings: tuple[str, ...] = () if isinstance(found, Measured) else (str(found),)
     if isinstance(found, Measured):
-        value, extras = finite_or_none(found.value), plain({**found.extras, **uncertainty.extras})
+        value, extras = finite_or_none(found.value), to_plain_json({**found.extras, **uncertainty.extras})
         warnings = uncertainty.warnings if value is not None else (f"the value is {found.value}, not a finite number",)
-    size = sides.cut(task) if isinstance(task, Task) else None
+    size = sides.equal_size(task) if isinstance(task, Task) else None
     n = {side: size or sides[side].n for side in SIDES}
     if size is not None and value is not None:
-        warnings = (*warnings, _cut_note(sides, size))
-    params = plain(request.params)
+        warnings = (*warnings, _equal_size_note(sides, size))
+    params = to_plain_json(request.params)
     info = sides.collected["fake"].encoders.get(extractor)
     named = info is not None and extractor != FEATURES
     counted = [str(sides[side].n or "?") for side in request.sides if side in sides.collected and side not in SIDES]
@@ -204,26 +207,26 @@ def _result(
     )
 
 
-def _cut_note(sides: TaskInputs, size: int) -> str:
-    """What was left out so that both sides are equal."""
+def _equal_size_note(sides: TaskInputs, size: int) -> str:
+    """A note on the samples that were left out to make the sides equal."""
     larger = max(SIDES, key=lambda side: sides[side].n or 0)
     return f"comparable at equal sizes only, so {size} of the {sides[larger].n} {larger} samples were drawn by the seed"
 
 
 def _as_published(request: Request, protocol: str | None) -> bool:
-    """Whether papers compute this metric on this encoder with these parameters."""
+    """Whether published values use this encoder with these parameters."""
     published = request.metric.protocols.get(protocol or "")
     return published is not None and published.items() <= request.params.items()
 
 
-def plain(value: Any) -> Any:
-    """`value` as JSON can hold it: tensors and arrays as lists, numbers without NaN or Infinity."""
+def to_plain_json(value: Any) -> Any:
+    """`value` as plain JSON: tensors and arrays as lists, NaN and infinities as text."""
     if isinstance(value, Mapping):
-        return {str(key): plain(entry) for key, entry in value.items()}
+        return {str(key): to_plain_json(entry) for key, entry in value.items()}
     if hasattr(value, "tolist"):
-        return plain(value.tolist())
+        return to_plain_json(value.tolist())
     if isinstance(value, (list, tuple)):
-        return [plain(entry) for entry in value]
+        return [to_plain_json(entry) for entry in value]
     if isinstance(value, float) and finite_or_none(value) is None:
         return str(value)
     return value

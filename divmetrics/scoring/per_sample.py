@@ -1,4 +1,4 @@
-"""What is said of single samples: a line for each in the csv, and the modes that the fakes miss."""
+"""Per-sample columns of a report (nearest neighbour, inside or covered, realism, ...), and its table of modes."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from divmetrics.scoring.task_inputs import TaskInputs, inventory
 Columns = dict[SideName, dict[str, Sequence[Any]]]
 
 ALWAYS = ("precision", "coverage", "realism", "rarity", "duplicate_fraction")
-"""Metrics whose columns every csv of samples holds, whatever was measured."""
+"""Metrics whose columns are given whenever per-sample values are asked for."""
 
 
-def samples_of(tasks: Sequence[Task], found: Mapping[str, Any], sides: TaskInputs, plan: Plan) -> dict[str, Any]:
-    """Side -> column -> one value a sample: those of the metrics; all there are where `samples` was asked for."""
+def sample_columns(tasks: Sequence[Task], found: Mapping[str, Any], sides: TaskInputs, plan: Plan) -> dict[str, Any]:
+    """Side -> column -> one value for each sample: of the measured metrics; all of them with `samples=True`."""
     columns: Columns = {"real": {}, "fake": {}}
     for task in tasks:
-        if isinstance(value := found[task.key], Measured) and sides.cut(task) is None:
-            _keep(columns, task.key, value)
-    if plan.questions.samples and (extractor := _pooled(sides)) is not None:
+        if isinstance(value := found[task.key], Measured) and sides.equal_size(task) is None:
+            _store_columns(columns, task.key, value)
+    if plan.questions.samples and (extractor := _pooled_extractor(sides)) is not None:
         real, fake = (sides.collected[side].get(extractor, "pooled", Rows) for side in SIDES)
         for name in ALWAYS:
             _add_columns(columns, f"{name}@{extractor}", name, real, fake)
@@ -38,11 +38,11 @@ def samples_of(tasks: Sequence[Task], found: Mapping[str, Any], sides: TaskInput
     return {side: {"path": sides.collected[side].paths, **kept} for side, kept in columns.items() if kept}
 
 
-def modes_of(tasks: Sequence[Task], sides: TaskInputs, plan: Plan) -> tuple[Mode, ...]:
-    """The table of modes: the classes of the samples, else clusters of the reals, else a classifier's classes.
+def table_of_modes(tasks: Sequence[Task], sides: TaskInputs, plan: Plan) -> tuple[Mode, ...]:
+    """The table of modes: the classes of the samples, else clusters of the real samples, else a classifier's classes.
 
-    Clusters cost a while, so they are made where modes were asked for, by number, by metric or by a preset. A
-    classifier whose confusion is known goes before clusters.
+    Clustering takes time, so it is done only where modes were requested by number, by metric or by a preset. A
+    classifier with a known confusion matrix is preferred to clusters.
     """
     counted = [task for task in tasks if task.request.metric.fake.summary is ClassTally and task.request.metric.real]
     labelled = [task for task in counted if task.extractor == LABELS]
@@ -50,7 +50,7 @@ def modes_of(tasks: Sequence[Task], sides: TaskInputs, plan: Plan) -> tuple[Mode
         return _class_table(labelled[0], sides, plan)
     by_classes = plan.questions.confusion is not None and counted
     wanted = plan.questions.modes is not None or counted or not all(task.request.explicit for task in tasks)
-    if wanted and not by_classes and (extractor := _pooled(sides)) is not None:
+    if wanted and not by_classes and (extractor := _pooled_extractor(sides)) is not None:
         return _cluster_table(extractor, sides, plan)
     return _class_table(counted[0], sides, plan) if counted else ()
 
@@ -68,8 +68,8 @@ def _cluster_table(extractor: str, sides: TaskInputs, plan: Plan) -> tuple[Mode,
     return tuple(replace(mode, exemplars=tuple(named[place] for place in places)) for mode, places in table)
 
 
-def _pooled(sides: TaskInputs) -> str | None:
-    """The first extractor whose rows both sides hold."""
+def _pooled_extractor(sides: TaskInputs) -> str | None:
+    """The first extractor of which both sides keep the pooled rows."""
     for extractor, layers in inventory(sides.collected["fake"]).items():
         if "pooled" in layers:
             try:
@@ -81,30 +81,30 @@ def _pooled(sides: TaskInputs) -> str | None:
     return None
 
 
-def _keep(columns: Columns, key: str, found: Measured) -> None:
-    """Per-sample columns under their own name; where two tasks give the same one, the key tells them apart."""
+def _store_columns(columns: Columns, key: str, found: Measured) -> None:
+    """Add per-sample columns; where two tasks have one of the same name, the later one carries its key."""
     given: dict[SideName, Mapping[str, Any]] = {"real": found.real, "fake": found.fake}
     for side, entries in given.items():
         for name, values in entries.items():
-            place = name if name not in columns[side] else f"{name} ({key})"
-            columns[side][place] = values.tolist() if hasattr(values, "tolist") else list(values)
+            unique = name if name not in columns[side] else f"{name} ({key})"
+            columns[side][unique] = values.tolist() if hasattr(values, "tolist") else list(values)
 
 
 def _add_columns(columns: Columns, key: str, name: str, real: Rows, fake: Rows) -> None:
-    """The columns of a metric that was not among the tasks, where it can be computed."""
+    """Add the columns of a metric that was not requested, where it can be computed."""
     try:
         found = METRICS[name].measure(real, fake)
     except DivmetricsError:
         return
     if not {*found.real, *found.fake} & {*columns["real"], *columns["fake"]}:
-        _keep(columns, key, found)
+        _store_columns(columns, key, found)
 
 
 def _add_neighbours(columns: Columns, real: Rows, fake: Rows, sides: TaskInputs) -> None:
-    """For each sample the nearest of the other side and its distance; for a real that is covered, by which fake."""
+    """Add the nearest sample of the other side and its distance, and the fake that covers each covered real sample."""
     of_real, of_fake = nearest_of_other_side(real, fake)
     for side, other, found in (("real", "fake", of_real), ("fake", "real", of_fake)):
-        names = _names(found.index, sides.collected[cast("SideName", other)].paths)
+        names = _names_of(found.index, sides.collected[cast("SideName", other)].paths)
         columns[cast("SideName", side)] |= {
             f"nearest_{other}": names,
             f"nearest_{other}_distance": found.distance.tolist(),
@@ -114,5 +114,5 @@ def _add_neighbours(columns: Columns, real: Rows, fake: Rows, sides: TaskInputs)
         columns["real"]["covered_by"] = [name if inside else "" for name, inside in zip(by, covered, strict=True)]
 
 
-def _names(index: Tensor, paths: Sequence[str]) -> list[str]:
+def _names_of(index: Tensor, paths: Sequence[str]) -> list[str]:
     return [paths[i] if paths else f"#{i}" for i in torch.as_tensor(index).tolist()]

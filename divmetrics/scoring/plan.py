@@ -1,4 +1,4 @@
-"""`Plan`: what is to be measured, checked whole before one image is decoded. Frozen; nothing here opens a file."""
+"""`Plan`: which metrics are measured on which extractors, checked before the first image is decoded."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ from divmetrics.records.run_options import ExtractorOptions, PlanRequest, Questi
 SideName = Literal["real", "fake", "held_out"]
 SIDES: tuple[SideName, SideName] = ("real", "fake")
 HELD_OUT: SideName = "held_out"
-"""Real samples that the generator was not trained on; a third side, which few metrics read."""
+"""Real samples that the generator was not trained on: a third side, which few metrics read."""
 PRESETS = ("quick", "default", "full")
 
 FEATURES, LABELS = "features", "labels"
-"""What stands for the extractor's name where features were given, and where a metric reads labels only."""
+"""In place of the name of an extractor: for features that were given, and for metrics that read labels only."""
 
 Inventory = Mapping[SideName, Mapping[str, Iterable[Layer]]]
-"""Side -> extractor -> layers that are, or will be, there."""
+"""Side -> extractor -> layers that it has, or will have."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """One metric that was asked for, its options resolved."""
+    """One requested metric with all its options."""
 
     metric: Metric
     options: Mapping[str, Any]
     name: str
-    """The metric's name; with the given options (`recall:k=3`) where the metric was asked for more than once."""
+    """The name of the metric, with its options (`recall:k=3`) where it was requested more than once."""
     explicit: bool
-    """Named by the user, so that failing is an error; from a preset, failing is a null with its reason."""
+    """Whether the user named it, so that a failure is an error; from a preset it is a null with its reason."""
     optional: bool = False
-    """From a preset that takes what it can get: left out where classes, logits or held-out samples are not there."""
+    """Whether it is left out where classes, logits or held-out samples are missing (presets other than `full`)."""
 
     @property
     def params(self) -> dict[str, Any]:
-        """The options that belong in a result; the seed has a place of its own."""
+        """The options that a result lists: all but the seed, which it states separately."""
         return {name: value for name, value in self.options.items() if name != "seed"}
 
     @cached_property
@@ -58,7 +58,7 @@ class Request:
         return tuple(side for side in (*SIDES, HELD_OUT) if side in self.metric.needs)
 
     def need(self, side: SideName) -> Need | None:
-        """What the metric reads on `side`. A one-sample metric is measured on the reals too, for reference."""
+        """What the metric reads on `side`. A one-sample metric is measured on the real samples too, for comparison."""
         return self.metric.needs.get(side) or (self.metric.fake if side == "real" else None)
 
 
@@ -78,7 +78,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Refused:
-    """A request of a preset that these samples cannot answer, and why."""
+    """A metric of a preset that cannot be computed on these samples, and why."""
 
     request: Request
     extractor: str
@@ -86,38 +86,47 @@ class Refused:
 
     @property
     def key(self) -> str:
-        """The key in the report, as if it had been computed."""
+        """The key in the report, as for a task."""
         return f"{self.request.name}@{self.extractor}"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Metrics with their options, extractors, seed. `Plan.of` raises UsageError on anything that does not exist."""
+    """The requested metrics with their options, the extractors and the seed, all of which exist."""
 
     requests: tuple[Request, ...]
     extractors: Mapping[str, Spec]
     """Name in the report -> the extractor."""
     seed: int
     companions: Mapping[str, Spec] = field(default_factory=dict)
-    """Extractors that nobody asked for and that serve only the metrics whose layer no other extractor gives."""
+    """Extractors that are added for metrics whose layer no requested extractor provides."""
     questions: Questions = field(default_factory=Questions)
 
     @classmethod
     @method_called_with(PlanRequest, positional=2)
     def of(cls, request: PlanRequest) -> Self:
-        """The plan of what is asked for. Raises UsageError on anything that does not exist."""
+        """The plan of a request.
+
+        Raises:
+            UsageError: A metric, an extractor or an option does not exist.
+
+        Example:
+            >>> plan = Plan.of("recall:k=3", "pixels")
+            >>> [(request.name, request.options["k"]) for request in plan.requests], list(plan.extractors)
+            ([('recall', 3)], ['pixels'])
+        """
         return cls.of_request(request)
 
     @classmethod
     def of_request(cls, request: PlanRequest) -> Self:
-        """As `of`, of a request that is made already."""
+        """The plan of a request record. Raises UsageError as `of` does."""
         extractors: dict[str, Spec] = {}
         for spec in specs_of(request):
             if (other := extractors.setdefault(spec.name, spec)) != spec:
                 raise UsageError(f"{other} and {spec} would both be called {spec.name}; score them in two runs.")
         if not extractors:
             raise UsageError("no extractor was named; leave the option out for the default.")
-        requests = tuple(_requests(as_items(request.metrics), request.seed))
+        requests = tuple(_requests(split_items(request.metrics), request.seed))
         given = {layer for spec in extractors.values() for layer in spec.extractor.provides}
         wanted = {r.companion for r in requests if not given.intersection(r.metric.fake.layers)}
         companions = {spec.name: spec for spec in sorted(filter(None, wanted), key=str)}
@@ -125,7 +134,7 @@ class Plan:
 
     @property
     def uncertain(self) -> bool:
-        """Whether intervals or nulls are wanted, for which the samples themselves are needed, not only their sums."""
+        """Whether intervals or null bands are wanted, which need the rows and not only their summaries."""
         return self.questions.ci_level > 0 or self.questions.null
 
     def needs(self, side: SideName, extractor: str) -> dict[Layer, set[type[Any]]]:
@@ -136,63 +145,64 @@ class Plan:
             if need is None or (extractor in self.companions) != (self._companion(request) == extractor):
                 continue
             for layer in need.layers:
-                found.setdefault(layer, set()).update(_kept(need, rows_too=self.uncertain))
+                found.setdefault(layer, set()).update(_kept_summaries(need, rows_too=self.uncertain))
         if extractor not in self.companions and (self.questions.samples or self.questions.modes is not None):
             found.setdefault("pooled", set()).add(Rows)
         return found
 
     def _companion(self, request: Request) -> str | None:
-        """The companion that serves `request`; None where the extractors that were asked for do."""
+        """The companion extractor that `request` is measured on; None where the requested ones provide its layer."""
         spec = request.companion
         return spec.name if spec is not None and spec.name in self.companions else None
 
     def bind(self, inventory: Inventory, sizes: Mapping[SideName, int | None]) -> list[Task | Refused]:
-        """For each request and extractor, in their order, the task or why there is none; a size may be unknown.
+        """For each request and extractor, in their order, the task, or the reason why there is none.
 
-        Raises MissingLayer or TooFewSamples where a metric was named explicitly, or where nothing is left to compute.
+        A size may be None, unknown. Raises MissingLayer or TooFewSamples where a metric was named explicitly, or where
+        nothing is left to compute.
         """
         for side, n in sizes.items():
             if n is not None and n < 2:
                 raise TooFewSamples(f"{side} has {n} sample{'s' * (n != 1)}; a set needs at least 2 to be measured.")
-        bound: dict[str, Task | Refused] = {}
+        tasks: dict[str, Task | Refused] = {}
         left_out: list[DivmetricsError] = []
         for request in self.requests:
-            for extractor in self._serving(request, inventory):
+            for extractor in self._extractors_for(request, inventory):
                 spec = self.extractors.get(extractor) or self.companions.get(extractor)
-                outcome = _bind(request, extractor, spec, inventory, sizes)
-                if isinstance(outcome, Refused) and request.explicit:
-                    raise outcome.reason
-                if isinstance(outcome, Refused) and request.optional and isinstance(outcome.reason, MissingLayer):
-                    left_out.append(outcome.reason)
+                bound = _bind_one(request, extractor, spec, inventory, sizes)
+                if isinstance(bound, Refused) and request.explicit:
+                    raise bound.reason
+                if isinstance(bound, Refused) and request.optional and isinstance(bound.reason, MissingLayer):
+                    left_out.append(bound.reason)
                 else:
-                    bound.setdefault(outcome.key, outcome)
-        reasons = [outcome.reason for outcome in bound.values() if isinstance(outcome, Refused)]
-        if len(reasons) == len(bound) and (reasons or left_out):
+                    tasks.setdefault(bound.key, bound)
+        reasons = [task.reason for task in tasks.values() if isinstance(task, Refused)]
+        if len(reasons) == len(tasks) and (reasons or left_out):
             raise (*left_out, *reasons)[0]
-        return list(bound.values())
+        return list(tasks.values())
 
-    def _serving(self, request: Request, inventory: Inventory) -> list[str]:
-        """The extractors of `inventory` that `request` is measured on: its companion, or all that were asked for."""
+    def _extractors_for(self, request: Request, inventory: Inventory) -> list[str]:
+        """The extractors of `inventory` that `request` is measured on: its companion, or all requested ones."""
         companion = self._companion(request)
         if companion is not None and companion in inventory["fake"]:
             return [companion]
         return [name for name in inventory["fake"] if name != LABELS and name not in self.companions]
 
 
-def _kept(need: Need, *, rows_too: bool) -> set[type[Any]]:
-    """Summaries to collect for `need`; the rows as well where half-samples are going to be summarised."""
+def _kept_summaries(need: Need, *, rows_too: bool) -> set[type[Any]]:
+    """Summaries to collect for `need`; the rows as well where subsamples of them will be summarised."""
     kind = need.summary.collected_as()
     return {kind, need.summary.sampled_as()} if rows_too else {kind}
 
 
-def as_items(given: str | Sequence[str]) -> list[str]:
+def split_items(given: str | Sequence[str]) -> list[str]:
     """The items of a comma-separated text, or of a list of such texts."""
     texts = [given] if isinstance(given, str) else list(given)
     return [item.strip() for text in texts for item in str(text).split(",") if item.strip()]
 
 
 def specs_of(choice: ExtractorOptions) -> tuple[Spec, ...]:
-    """The extractors; `weights` is the option of the one that it can be meant for."""
+    """The requested extractors; `weights`, where given, becomes an option of the only one."""
     specs, weights = Spec.parse_all(choice.extractor), choice.weights
     if weights is None:
         return specs
@@ -206,7 +216,7 @@ def specs_of(choice: ExtractorOptions) -> tuple[Spec, ...]:
 
 
 def _requests(items: Sequence[str], seed: int) -> Iterator[Request]:
-    """Requests in their order, presets unfolded; an explicit metric wins over the same one from a preset."""
+    """Requests in their order, presets expanded; a named metric replaces the same one from a preset."""
     parsed = [_parse(item) for item in items if item not in PRESETS]
     times = Counter(metric.name for metric, _ in parsed)
     for metric, given in {(metric.name, tuple(given.items())): (metric, given) for metric, given in parsed}.values():
@@ -244,7 +254,7 @@ def _parse(item: str) -> tuple[Metric, dict[str, str]]:
     return METRICS[name], given
 
 
-def _bind(
+def _bind_one(
     request: Request,
     extractor: str,
     spec: Spec | None,
@@ -264,15 +274,15 @@ def _by_class(request: Request) -> bool:
 
 
 def _on_first_layer(request: Request, extractor: str, inventory: Inventory) -> Task:
-    """The task on the first layer that both sides have: labels come from the samples, all else from the extractor."""
+    """The task on the first layer that both sides have. Labels come from the samples, other layers from extractors."""
     if HELD_OUT in request.sides and HELD_OUT not in inventory:
         raise MissingLayer(
-            f"{request.name} compares with real samples that the generator was not trained on; name them: --held-out."
+            f"{request.name} needs real samples that the generator was not trained on; give them with --held-out."
         )
     if _by_class(request) and not all(LABELS in inventory[side] for side in request.sides):
         raise MissingLayer(
-            f"{request.name} looks at one class at a time; put the samples of both sides into class folders, "
-            "or name their classes: --labels."
+            f"{request.name} is computed class by class; put the samples of both sides into class folders, "
+            "or give their classes with --labels."
         )
     for layer in request.metric.fake.layers:
         owner = LABELS if layer == "labels" else extractor
@@ -288,7 +298,7 @@ def _on_first_layer(request: Request, extractor: str, inventory: Inventory) -> T
 
 
 def _check_resize(request: Request, spec: Spec | None) -> None:
-    """Refuse images that the extractor is known to make too small; their own size is known when they are read."""
+    """Raise FeatureError where the extractor resizes images below the size that the metric needs."""
     least, size = request.metric.min_image_size, None if spec is None else spec.options.get("size")
     if spec is not None and isinstance(size, int) and 0 < size < least:
         raise FeatureError(

@@ -1,4 +1,4 @@
-"""`TaskInputs`: what a task reads of what was collected: summaries, classes, equal sizes, the pooled samples."""
+"""`TaskInputs`: what a metric reads of the collected samples: summaries, classes, equal sizes, pooled samples."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False)
 class TaskInputs:
-    """The sides of one measurement. What is made of them is made once, so that metrics share their passes."""
+    """The samples of one measurement. Each summary is computed once, so that metrics share it."""
 
     collected: Mapping[SideName, Collected]
     seed: int
@@ -33,26 +33,26 @@ class TaskInputs:
         return self.collected[side].side
 
     def inventory(self) -> dict[SideName, dict[str, Iterable[Layer]]]:
-        """Side -> extractor -> layers that are there, the labels among them."""
+        """Side -> extractor -> its layers, the labels among them."""
         return {side: inventory(collected) for side, collected in self.collected.items()}
 
     def sizes(self) -> dict[SideName, int | None]:
-        """Side -> number of samples, None where statistics of another tool do not say."""
+        """Side -> number of samples; None where it is unknown (statistics of another tool)."""
         return {side: collected.side.n for side, collected in self.collected.items()}
 
     @cached_property
     def class_names(self) -> list[str]:
-        """The classes of all sides, sorted: a class number means the same on each of them."""
+        """The classes of all sides, sorted, so that a class number means the same on each of them."""
         return sorted({name for collected in self.collected.values() for name in collected.side.labels or {}})
 
     def summary(self, task: Task, side: SideName) -> Summary:
-        """What `task` reads on `side`, cut to an equal size where its metric is comparable at equal sizes only."""
+        """What `task` reads on `side`, subsampled where its metric is comparable at equal sizes only."""
         need = task.request.need(side)
-        assert need is not None  # noqa: S101  the plan binds a task to sides that it reads
+        assert need is not None  # noqa: S101  a task reads the sides that the plan bound it to
         kind: type[Summary] = need.summary
         if task.extractor == LABELS:
             return self._once(("tally", side), lambda: self._tally(side))
-        if (size := self.cut(task)) is not None:
+        if (size := self.equal_size(task)) is not None:
             rows = self._rows(task, side, size)
             return rows if isinstance(rows, kind) else kind.of(rows.features, rows.index)
         if kind.by_class:
@@ -60,15 +60,15 @@ class TaskInputs:
         found: Summary = self.collected[side].get(task.extractor, task.layer, kind)
         return found
 
-    def cut(self, task: Task) -> int | None:
-        """The size that both sides are cut to for `task`; None where they are taken whole."""
+    def equal_size(self, task: Task) -> int | None:
+        """Number of samples that `task` reads of each side; None where it reads all of them."""
         sizes = {self.collected[side].side.n for side in task.request.sides}
         if not task.request.metric.equal_n or len(sizes) < 2 or None in sizes or task.extractor == LABELS:
             return None
         return min(size for size in sizes if size is not None)
 
     def pool(self, task: Task) -> Pool | None:
-        """The samples behind `task`, for half-samples and re-splits; None where only their sums were kept."""
+        """The samples of `task`, for subsamples and permutations; None where only summaries were kept."""
         kind = task.request.metric.fake.summary
         key = (
             "pool",
@@ -76,7 +76,7 @@ class TaskInputs:
             task.layer,
             kind is ClassTally,
             kind.by_class,
-            self.cut(task),
+            self.equal_size(task),
             task.request.sides,
         )
         return self._once(key, lambda: self._pool(task))
@@ -86,14 +86,14 @@ class TaskInputs:
             parts = {side: self._samples(task, side) for side in task.request.sides}
         except MissingLayer:
             return None
-        if HELD_OUT in parts:  # under the null of such a metric held-out reals and fakes are alike
+        if HELD_OUT in parts:  # under its null, held-out real samples and fakes have one distribution
             return HeldOutPool(parts[HELD_OUT], parts["fake"], parts["real"])
         if "real" in parts:
             return TwoSamplePool(parts["real"], parts["fake"])
         return OneSamplePool(parts["fake"])
 
     def _samples(self, task: Task, side: SideName) -> Rows:
-        """The samples one by one: rows, or class numbers `[n]` for a metric that counts classes."""
+        """The samples as rows; class numbers `[n]` for a metric that counts classes."""
         need = task.request.need(side)
         assert need is not None  # noqa: S101
         if task.extractor == LABELS:
@@ -103,10 +103,10 @@ class TaskInputs:
             return self._once(("argmax", *layer), lambda: _as_rows(self._rows(task, side, None).features.argmax(1)))
         if need.summary.sampled_as() is not Rows:
             return cast("Rows", self.collected[side].get(task.extractor, task.layer, need.summary))
-        return self._rows(task, side, self.cut(task))
+        return self._rows(task, side, self.equal_size(task))
 
     def _rows(self, task: Task, side: SideName, size: int | None) -> Rows:
-        """The rows of `task`, with their classes where it wants them, cut to `size`; the same object at every call."""
+        """The rows of `task`, with their classes where it needs them, subsampled to `size` by the seed."""
         by_class = any(need.summary.by_class for need in task.request.metric.needs.values())
 
         def make() -> Rows:
@@ -137,7 +137,7 @@ class TaskInputs:
 
 
 def inventory(collected: Collected) -> dict[str, Iterable[Layer]]:
-    """Extractor -> layers of one side, its labels among them."""
+    """Extractor -> its layers, for one side, the labels among them."""
     found: dict[str, Iterable[Layer]] = dict(collected.layers)
     return found if collected.side.labels is None else {**found, LABELS: ("labels",)}
 

@@ -254,7 +254,7 @@ def test_an_error_of_the_chance_is_a_warning_of_the_result() -> None:
 def test_equal_sizes_are_drawn_by_the_seed() -> None:
     task = Task(Request(replace(GAP, equal_n=True), {}, "gap", explicit=True), "features", "pooled")
     given = sides(n=100, m=30)
-    assert given.cut(task) == 30
+    assert given.equal_size(task) == 30
     assert [given.summary(task, side).n for side in ("real", "fake")] == [30, 30]
     assert given.summary(task, "real") is given.summary(task, "real")
     assert given.pool(task).n == 30

@@ -106,6 +106,10 @@ def files(folder: Path, rank: int, ranks: int) -> dict[str, Any]:
     return {"meter": said(meter.results()), "loaded": said(loaded.results()), "merged": said(merged.results())}
 
 
+def own_rows(folder: Path, side: str, rank: int) -> np.ndarray:
+    return np.load(folder / f"{side}.npy")[10 * rank : 10 * rank + 10]
+
+
 def wait_for_all(ranks: int) -> None:
     """Until rank 0 has written its file."""
     if ranks > 1:
@@ -158,7 +162,10 @@ def main(rank: int, ranks: int, folder: Path) -> None:
     }
     if ranks > 1:
         report = dm.score(np.load(folder / "real.npy"), np.load(folder / "fake.npy"), metrics="fid", **QUIET)
-        found["world size"] = report.meta["world_size"]
+        meter = dm.Meter("fid", **QUIET)
+        meter.add("real", own_rows(folder, "real", rank))
+        meter.add("fake", own_rows(folder, "fake", rank))
+        found["world size"] = [report.meta["world_size"], meter.results().meta["world_size"]]
         found["refusals"] = refusals(folder, rank)
         alone = {**QUIET, "distributed": False}
         own = np.load(folder / "real.npy")[rank:], np.load(folder / "fake.npy")
