@@ -1,5 +1,6 @@
 """Registries: the first look-up may come from several threads at once, and from a leaf that is being imported."""
 
+import importlib.metadata
 import subprocess
 import sys
 import textwrap
@@ -8,6 +9,9 @@ from threading import Barrier, Thread
 
 import pytest
 
+from divmetrics.errors import UnknownName, UsageError
+from divmetrics.records import registry as registries
+from divmetrics.records.metric import METRICS
 from divmetrics.records.registry import Registry
 
 
@@ -116,3 +120,40 @@ def test_an_unknown_metric_is_an_attribute_error_with_the_nearest_name() -> None
     with pytest.raises(AttributeError, match="Did you mean 'recall'"):
         divmetrics.metrics.recal  # noqa: B018
     assert not hasattr(divmetrics.metrics, "nothing_of_the_kind")
+
+
+def test_every_metric_is_found_by_walking_and_is_its_record() -> None:
+    import divmetrics.metrics
+
+    assert "fid" in METRICS
+    assert divmetrics.metrics.fid is METRICS["fid"]
+    assert [record.name for record in METRICS] == sorted(record.name for record in METRICS)
+
+
+def test_unknown_names_get_a_suggestion() -> None:
+    with pytest.raises(UnknownName, match="Did you mean 'recall'"):
+        METRICS["recal"]
+    with pytest.raises(UnknownName, match="Did you mean 'ties'"):
+        METRICS["recall"].resolve({"tie": "open"})
+
+
+def test_two_of_one_name_are_refused() -> None:
+    registry: Registry = Registry("metric", "divmetrics.metrics")
+    registry.add(METRICS["fid"])
+    with pytest.raises(UsageError, match="two metrics are called 'fid'"):
+        registry.add(METRICS["fid"])
+
+
+class BrokenEntry:
+    name = "broken"
+    dist = type("Dist", (), {"name": "their-package"})
+
+    def load(self) -> None:
+        raise ImportError("no module named nothing")
+
+
+def test_a_broken_plugin_is_a_warning_that_names_its_distribution(monkeypatch) -> None:
+    monkeypatch.setattr(registries, "_plugins", lambda: iter([BrokenEntry()]))
+    with pytest.warns(UserWarning, match="'broken' of their-package was not loaded"):
+        registries.load_plugins()
+    assert importlib.metadata.entry_points(group="divmetrics") is not None
