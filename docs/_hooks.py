@@ -82,14 +82,14 @@ def _reference(metric: Metric) -> str:
 def calibration() -> str:
     """What the calibration run measured, all metrics in two tables."""
     parts = [
-        "# Do intervals and nulls hold?\n\nMade from `benchmarks/results/intervals.jsonl` and `nulls.jsonl`. Reals are "
-        "a mixture of five modes; the fakes are shifted, lack a mode, or have a shrunken one. The truth of an interval "
-        "is the mean over all draws. For nulls fakes and reals are alike.",
+        "# Do intervals and nulls hold?\n\nMade from `benchmarks/results/intervals.jsonl` and `nulls.jsonl`. The real "
+        "samples are a mixture of five modes; the fake ones are shifted, lack a mode, or have a shrunken one. The true "
+        "value of an interval is the mean over all draws. For nulls both sides come from one distribution.",
         "## Intervals of 95 %\n\n`python benchmarks/calibration.py intervals`: share of draws whose interval holds "
         "the truth; 92 to 98 % is the goal, and what misses it beyond binomial error (99 %) is bold. "
         f"{_draws(_rows('intervals'))}\n\n" + _coverage(_rows("intervals")),
         "## Nulls\n\n`python benchmarks/calibration.py nulls`: share of draws with p at most 1 % and 5 %; bold where "
-        "it is beyond binomial error (99 %). Rarer than said is safe: a count that "
+        "it is beyond binomial error (99 %). A smaller share is conservative: a count that "
         "hardly varies has few values to be rare.\n\n" + _tails(_rows("nulls")),
     ]
     return "\n\n".join([*parts, _caveats()]) + "\n"
@@ -98,7 +98,7 @@ def calibration() -> str:
 def _caveats() -> str:
     """What misses, in the words of its own results."""
     lines = [f"- [{m.name}](metrics/{m.name}.md): {m.uncertainty.caveat}." for m in METRICS if m.uncertainty.caveat]
-    head = "## What misses\n\nA metric that misses says so in every result that shows its interval or its band."
+    head = "## What misses\n\nEvery result that shows the interval or the band of such a metric carries this caveat."
     return head + "\n\n" + ("\n".join(lines) or "None.")
 
 
@@ -145,16 +145,16 @@ def _rows(name: str) -> list[dict]:
 
 
 def page(metric: Metric) -> str:
-    """All that the record says: definition, what it sees, options, how sure the number is, laws, source."""
+    """The page of a metric: definition, what changes it, options, uncertainty, invariances, source."""
     options = "".join(f"| `{o.name}` | `{o.default}` |\n" for o in metric.options.values())
     table = f"\n| option | default |\n|---|---|\n{options}" if options else ""
     held = [text for name, text in LAWS.items() if getattr(metric.laws, name)] + _scaling(metric.laws)
-    laws = "".join(f"- {law}\n" for law in [*held, f"when the fakes collapse it gets {metric.laws.on_collapse}"])
+    laws = "".join(f"- {law}\n" for law in [*held, f"when the fake samples collapse it gets {metric.laws.on_collapse}"])
     return (
         f"# {metric.name}\n\n{_formula(metric)}{_reference(metric)}\n\n"
         f"| | |\n|---|---|\n| better | {metric.better} |\n| range | {_range(metric)} |\n| reads | {_reads(metric)} |\n"
         f"| source | {metric.cite} |\n{_about(metric)}{table}\n"
-        f"{_chance(metric)}\n{_report_card.card(metric.name)}{_trained_models.card(metric.name)}"
+        f"{_uncertainty(metric)}\n{_report_card.card(metric.name)}{_trained_models.card(metric.name)}"
         f"Laws, measured by `tests/metrics/test_laws.py`:\n\n{laws}"
     )
 
@@ -175,7 +175,7 @@ def _about(metric: Metric) -> str:
     return "".join(f"| {name} | {getattr(metric.about, field)} |\n" for field, name in names.items())
 
 
-def _chance(metric: Metric) -> str:
+def _uncertainty(metric: Metric) -> str:
     """How the interval and the null band are found, and what the calibration run measured of them."""
     uncertainty, one_sample = metric.uncertainty, metric.real is None
     known = uncertainty.interval or uncertainty.variance
@@ -190,10 +190,10 @@ def _chance(metric: Metric) -> str:
     lines = [f"Interval: {spread}. Null band: {null}."]
     if metric.equal_n:
         lines.append(
-            "Comparable at equal sizes only: the larger side is cut to a seeded subset, and the result says so."
+            "Comparable at equal sizes only: the larger side is cut to a seeded subset, and the result records it."
         )
     if uncertainty.caveat:
-        lines.append(f"**Caveat:** {uncertainty.caveat}. Every result that shows one of them says so.")
+        lines.append(f"**Caveat:** {uncertainty.caveat}. Every result that shows one of them carries it.")
     measured = [text for name in ("intervals", "nulls") if (text := _measured(name, metric.name))]
     return "\n\n".join([*lines, *measured]) + "\n"
 

@@ -75,7 +75,7 @@ class Laws:
 
 @dataclass(frozen=True)
 class About:
-    """What the page of a metric in the docs says beyond its docstring; one or two sentences each."""
+    """Further text for the page of a metric in the docs, beyond its docstring; one or two sentences each."""
 
     formula: str
     """TeX, without the dollar signs."""
@@ -226,9 +226,9 @@ class Metric(Part):
     min_image_size: int = 0
     """Least height and width of images, for a metric of pixels; an extractor that resizes to less is refused."""
     companion: str | None = None
-    """Extractor that is run in addition where none that was asked for gives the layer: `pixels?size=32`."""
+    """Extractor that is run in addition where none of those that were named gives the layer: `pixels?size=32`."""
     about: About | None = None
-    """What its page in the docs says beyond the docstring."""
+    """Further text for its page in the docs."""
 
     def __post_init__(self) -> None:
         if self.role not in typing.get_args(Role):

@@ -72,7 +72,7 @@ class Part:
 
     @property
     def facts(self) -> Mapping[str, str]:
-        """What the page says below the docstring: heading -> one line."""
+        """Lines of the page below the docstring: heading -> text."""
         return {}
 
     @property
