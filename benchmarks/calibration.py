@@ -1,10 +1,10 @@
-"""Do intervals cover, and do nulls keep their level? Many fresh draws from worlds whose truth is known.
+"""Coverage of confidence intervals and false-alarm rate of p-values, on many fresh samples of known distributions.
 
     python benchmarks/calibration.py intervals --draws 200 --n 500,2000
     python benchmarks/calibration.py nulls --draws 500
 
-Every draw is one line in a scratch file, so a run that was stopped goes on; the tables are made of all lines there are
-and written to `results/intervals.jsonl` and `results/nulls.jsonl`. Draws are seeded by their number.
+Every draw is one line in a scratch file, so a run that was stopped goes on. The tables are computed from all lines and
+written to `results/intervals.jsonl` and `results/nulls.jsonl`. Draws are seeded by their number.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ Case = tuple[str, int, int]
 
 
 def centres(d: int) -> np.ndarray:
-    """Middles of the modes `[MODES, d]`, 6 standard deviations from the origin: modes touch but do not merge."""
+    """Centres of the modes `[MODES, d]`, 6 standard deviations from the origin: modes touch but do not merge."""
     drawn = np.random.default_rng(0).normal(size=(MODES, d))
     return 6 * drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
 
 
 def draw(world: str, side: str, n: int, d: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Features `[n, d]` and modes `[n]`: the reals are a mixture, the fakes what `world` says of them."""
+    """Features `[n, d]` and modes `[n]`: the real samples are a mixture, the fakes differ from it as `world` says."""
     middle = centres(d)
     fake = side == "fake"
     modes = rng.integers(0, MODES - (fake and world == "dropped"), n)
@@ -76,7 +76,7 @@ def collected(world: str, side: str, n: int, d: int, rng: np.random.Generator) -
 
 
 def one(job: tuple[str, str, int, int, int, str]) -> dict[str, Any]:
-    """One draw: metric -> value, interval, p and band."""
+    """One draw of the sample sets: metric -> value, interval, p-value and null band."""
     what, world, d, n, number, metrics = job
     torch.set_num_threads(1)
     rng = np.random.default_rng([number, n, d, (*WORLDS, ALIKE).index(world)])
@@ -99,7 +99,7 @@ def one(job: tuple[str, str, int, int, int, str]) -> dict[str, Any]:
 
 
 def run(what: str, cases: Sequence[Case], draws: int, metrics: str, jobs: int) -> list[dict[str, Any]]:
-    """All draws of all cases, those of earlier runs and of other metrics included."""
+    """All draws of all cases, including those of earlier runs and of other metrics."""
     own = Path(tempfile.gettempdir()) / f"divmetrics-{what}-{hashlib.sha256(metrics.encode()).hexdigest()[:8]}.jsonl"
     done = {(line["world"], line["d"], line["n"], line["draw"]) for line in _lines(own)}
     todo = [(what, *case, number, metrics) for number in range(draws) for case in cases if (*case, number) not in done]
@@ -116,7 +116,7 @@ def _lines(path: Path) -> list[dict[str, Any]]:
 
 
 def by_metric(lines: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, int, int, list[dict[str, Any]]]]:
-    """(metric, world, d, n, what each draw found), sorted; of a draw that was made twice the later one."""
+    """(metric, world, d, n, results of all draws), sorted; of a draw that was measured twice the later result."""
     groups: dict[tuple[str, str, int, int], dict[int, dict[str, Any]]] = defaultdict(dict)
     for line in lines:
         for name, found in line["metrics"].items():
@@ -126,7 +126,7 @@ def by_metric(lines: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, in
 
 
 def intervals(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """For each metric and case: how often the interval held the mean over all draws, the truth at these sizes."""
+    """For each metric and case: how often the interval contains the mean over all draws, the expectation."""
     table = []
     for metric, world, d, n, found in by_metric(lines):
         held = [one for one in found if one["ci"]]
@@ -145,13 +145,13 @@ def intervals(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def nulls(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """For each metric: how often p fell below 1 % and 5 %, and the value out of its band of 95 %."""
+    """For each metric: how often p is at most 1 % and 5 %, and the value outside its null band of 95 %."""
     table = []
     for metric, world, d, n, found in by_metric(lines):
         held = [one for one in found if one["null"]]
         if not held:
             continue
-        low, high, p = np.array([one["null"] for one in held], float).T  # an end that is not finite is none: NaN
+        low, high, p = np.array([one["null"] for one in held], float).T  # None, an unbounded end, becomes NaN
         value = np.array([one["value"] for one in held])
         entry = {"metric": metric, "world": world, "d": d, "n": n, "draws": len(held), "method": held[0]["method"]}
         for tail in TAILS:

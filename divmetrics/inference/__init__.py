@@ -1,1 +1,1 @@
-"""How sure a number is: intervals, null bands, and which modes are missing."""
+"""Statistical inference on results: replicates, confidence intervals, null bands, and which modes are missing."""

@@ -45,7 +45,15 @@ class Counts:
 
 
 def counts_of(metric: Metric, pool: Pool) -> Counts:
-    """The splits that `metric` can afford, by what one replicate costs it and how wide the features of `pool` are."""
+    """How many half-samples and permutations `metric` is evaluated on when all are needed.
+
+    Args:
+        metric: Says what one replicate costs it, in `uncertainty.replicate_cost`.
+        pool: Samples of `metric`; on features of more than `WIDE` columns some metrics take fewer.
+
+    Returns:
+        Counts by `PERMUTATIONS`, and as many half-samples, between 12 and 100.
+    """
     cheap = metric.uncertainty.resample is not None or metric.fake.summary is ClassTally
     cost = metric.uncertainty.replicate_cost or ("reindexed" if cheap else "recomputed")
     permutations = PERMUTATIONS[cost][pool.fake.features[0].numel() > WIDE]
@@ -143,7 +151,18 @@ class Replicates:
 def draw(
     metric: Metric, options: Mapping[str, Any], pool: Pool, counts: Counts, splits: SharedSplits
 ) -> MetricReplicates:
-    """`metric` on the first half-samples and permutations of `pool`, as many as `counts` says."""
+    """Evaluate a metric on half-samples and permutations of its samples.
+
+    Args:
+        metric: Evaluated by its `uncertainty.resample` where it has one, else recomputed on every split.
+        options: Options of the metric.
+        pool: The samples that the metric was measured on.
+        counts: How many half-samples and permutations.
+        splits: Where the splits come from: one object for all metrics of a measurement.
+
+    Raises:
+        DivmetricsError: `resample` cannot be computed on these samples.
+    """
     values = np.empty(0)
     if counts.half_samples + counts.permutations:
         values = _on_splits(metric, pool, splits.of(pool, counts), options)

@@ -199,7 +199,7 @@ def _permutation_band(value: float, permutations: np.ndarray, metric: Metric, le
     """Central `level` of the null distribution, and the probability of a value at least as bad as `value` under it."""
     count, finite = len(permutations), permutations[np.isfinite(permutations)]
     mean, sd = (float(finite.mean()), float(finite.std(ddof=1))) if len(finite) > 1 else (np.nan, np.nan)
-    if count >= FEWEST_FOR_QUANTILES:
+    if count >= FEWEST_FOR_QUANTILES or len(finite) < 2:
         # Of B + 1 exchangeable values each rank is equally likely: the k-th smallest of B has k / (B + 1) below it.
         ordered = np.sort(permutations)
         rank = max(1, int(np.floor((count + 1) * (1 - level) / 2 + 1e-9)))  # 200 * (1 - .9) / 2 is 9.999999999999998
@@ -224,21 +224,19 @@ def student_band(value: float, permutations: np.ndarray, metric: Metric, level: 
 
     Args:
         value: The value to compare.
-        permutations: Finite values on permutations `[B]`.
+        permutations: Finite values on permutations `[B]`, B >= 2.
         metric: Gives direction and range.
         level: Probability of the interval.
 
     Returns:
         Low end, high end, and the probability of a value at least as bad as `value`.
     """
-    middle, freedom = float(permutations.mean()), max(1, len(permutations) - 1)
-    spread = np.nan
-    if len(permutations) > 1:
-        spread = float(permutations.std(ddof=1)) * float(np.sqrt(1 + 1 / len(permutations)))
+    middle, freedom = float(permutations.mean()), len(permutations) - 1
+    spread = float(permutations.std(ddof=1)) * float(np.sqrt(1 + 1 / len(permutations)))
     wide, shape = student(freedom), pearson3(_skewness(metric, permutations))
     low, high = (float(wide.ppf(NORMAL.cdf(shape.ppf(q)))) for q in ((1 - level) / 2, (1 + level) / 2))
     ends = middle + low * spread, middle + high * spread
-    if not spread > 0:
+    if spread == 0:
         return *ends, _tail(value, middle, 0.0, wide, metric)
     distance = (value - middle) / spread
     if metric.better == "higher":
@@ -251,7 +249,7 @@ def _skewness(metric: Metric, permutations: np.ndarray) -> float:
     low, high = metric.range
     if metric.better == "lower" and low == 0 and np.isinf(high):
         return DISTANCE_SKEWNESS
-    if not np.isfinite(high - low) or len(permutations) < 2 or not permutations.std() > 0:
+    if not np.isfinite(high - low) or permutations.std() == 0:
         return 0.0
     share = float(np.clip((permutations.mean() - low) / (high - low), 1e-3, 1 - 1e-3))
     # a + b of the beta distribution on [low, high] with this mean and variance

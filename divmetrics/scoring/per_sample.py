@@ -56,16 +56,18 @@ def table_of_modes(tasks: Sequence[Task], sides: TaskInputs, plan: Plan) -> tupl
 
 
 def _class_table(task: Task, sides: TaskInputs, plan: Plan) -> tuple[Mode, ...]:
+    """One mode for each class that `task` counts."""
     real, fake = (cast("ClassTally", sides.summary(task, side)) for side in SIDES)
     return mode_table(real, fake, sides.class_names if task.extractor == LABELS else None, plan.questions.confusion)
 
 
 def _cluster_table(extractor: str, sides: TaskInputs, plan: Plan) -> tuple[Mode, ...]:
+    """One mode for each cluster of the real samples, with the paths of its exemplars."""
     real, fake = (sides.collected[side].get(extractor, "pooled", Rows) for side in SIDES)
     paths = sides.collected["real"].paths or tuple(f"#{place}" for place in real.index.tolist())
-    named = dict(zip(real.index.tolist(), paths, strict=True))
+    path_at = dict(zip(real.index.tolist(), paths, strict=True))
     table = cluster_table(real, fake, plan.questions.modes, plan.seed)
-    return tuple(replace(mode, exemplars=tuple(named[place] for place in places)) for mode, places in table)
+    return tuple(replace(mode, exemplars=tuple(path_at[place] for place in places)) for mode, places in table)
 
 
 def _pooled_extractor(sides: TaskInputs) -> str | None:

@@ -158,6 +158,20 @@ def test_an_infinite_permutation_has_its_rank_and_a_missing_one_none() -> None:
     assert (lone.mean, lone.sd) == (None, None)
 
 
+def test_infinite_values_among_few_permutations() -> None:
+    """Student's band is of the finite ones; where there are none, or one, ranks are all there is."""
+    some = np.append(PERMUTATIONS[:18], [np.inf, np.inf])
+    found = judged(metric(permutations=some, replicate_cost="recomputed"), 0.3).null
+    assert found.draws == 20
+    assert (found.low, found.high, found.p) == student_band(0.3, PERMUTATIONS[:18], metric(), 0.95)
+    for finite in ([], [1.0]):
+        few = np.append(np.full(20 - len(finite), np.inf), finite)
+        found = judged(metric(permutations=few, replicate_cost="recomputed"), 2.0).null
+        assert found.p == (1 + 20 - len(finite)) / 21
+        assert (found.low, found.high) == (finite[0] if finite else None, None)
+        assert judged(metric("higher", permutations=few, replicate_cost="recomputed"), 2.0).null.p > 1 / 22
+
+
 def test_one_permutation_is_no_band() -> None:
     assert judged(metric(permutations=np.append(np.full(198, np.nan), 1.0)), 0.0).null is None
     assert judged(metric(permutations=np.append(np.full(197, np.nan), [1.0, 2.0])), 0.0).null.draws == 2
@@ -249,8 +263,8 @@ def test_permutations_without_spread_leave_no_doubt(better: str, worse: float) -
     assert student_band(worse, alike, scored, 0.95)[2] == 0
     assert student_band(4 - worse, alike, scored, 0.95)[2] == 1
     assert student_band(2.0, alike, scored, 0.95) == (2, 2, 1)
-    lone = student_band(2.5, np.array([2.0]), scored, 0.95)
-    assert np.isnan(lone[:2]).all(), "one permutation has no spread at all"
+    share = metric(better, low=0.0, high=4.0)
+    assert student_band(worse, alike, share, 0.95) == (2, 2, 0)
 
 
 @pytest.mark.parametrize("level", [0.8, 0.95, 0])
