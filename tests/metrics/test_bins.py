@@ -1,4 +1,4 @@
-"""ndb and mode_js: brute-force formulas, the reals' bins, empty bins, collapse, their null and chance."""
+"""ndb and mode_js: brute-force formulas, number of bins, empty bins, collapse, null band and variance."""
 
 from math import log
 

@@ -119,6 +119,24 @@ def test_interval_over_fresh_draws_of_fakes_and_held_out_reals(kind: str) -> Non
     assert 0.82 < np.sqrt(np.mean(variances)) / np.std(values, ddof=1) < 1.25
 
 
+def test_a_cell_counts_if_it_has_more_samples_than_the_smallest() -> None:
+    train, fake, held_out = gaussians(30)
+    expected = METRIC(train, fake, held_out, cells=1, smallest=5)
+    assert METRIC(train, fake, held_out, cells=1, smallest=29) == expected
+    with pytest.raises(TooFewSamples, match="no cell has more than 30"):
+        METRIC(train, fake, held_out, cells=1, smallest=30)
+
+
+def test_the_null_deviation_is_the_root_of_the_squared_shares() -> None:
+    sides = gaussians(300)
+    shares = np.array(METRIC.measure(*sides).extras["shares"])
+    assert shares.sum() == pytest.approx(1)
+    null = METRIC.uncertainty.null(pool_of(sides), **METRIC.resolve({}))
+    assert (null.mean, null.sd) == (0, pytest.approx((shares**2).sum() ** 0.5))
+    found = METRIC.measure(*sides)
+    assert found.extras["z"] == pytest.approx(found.value / null.sd)
+
+
 def test_the_variance_is_a_jackknife_by_deletion() -> None:
     rng = np.random.default_rng(7)
     train, fake, held_out = (rng.normal(size=(n, 3)).round(1) for n in (60, 25, 35))

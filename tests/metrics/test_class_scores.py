@@ -1,4 +1,4 @@
-"""Mode and AM score: closed forms, the identity with the inception score, what the reals change, their chance."""
+"""Mode and AM score: closed forms, identity with the Inception Score, effect of the real samples, variance."""
 
 import numpy as np
 import pytest

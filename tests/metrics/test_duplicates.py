@@ -1,4 +1,4 @@
-"""duplicate_fraction and birthday_support: brute force over all pairs, atoms, groups, exact copies, their chance."""
+"""duplicate_fraction and birthday_support: brute force over all pairs, atoms, groups, copies, uncertainty."""
 
 from math import inf
 
@@ -119,8 +119,10 @@ def test_faithful_samples_are_at_the_null() -> None:
     for seed in range(50):
         pool = TwoSamplePool(*(Rows.from_array(side) for side in gaussians(150, 6, seed)))
         value = duplicates(pool.real, pool.fake)
-        dealt = duplicates.uncertainty.resample(pool, Splits.permutations(150, 150, 99, seed), threshold=None).numpy()
-        p.append((1 + (dealt >= value).sum()) / 100)
+        permuted = duplicates.uncertainty.resample(
+            pool, Splits.permutations(150, 150, 99, seed), threshold=None
+        ).numpy()
+        p.append((1 + (permuted >= value).sum()) / 100)
     assert (np.array(p) <= 0.1).sum() <= 12
 
 

@@ -1,4 +1,4 @@
-"""FLD: copies of the training set, the mixture by hand, chance."""
+"""FLD: copies of the training set, the kernel density and the value by hand, uncertainty."""
 
 from math import log
 
@@ -9,6 +9,7 @@ import torch
 from divmetrics.arrays.splits import HeldOutPool, Pool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
+from divmetrics.metrics.copies import _kernel_density as module
 from divmetrics.metrics.copies._kernel_density import KernelDensity
 from divmetrics.metrics.copies.fld import _Likelihoods
 from divmetrics.records.metric import METRICS
@@ -41,7 +42,7 @@ def test_dropped_modes_are_seen() -> None:
     assert FLD(*world(2, modes=3)) > 5
 
 
-def test_a_mixture_is_the_density_it_says() -> None:
+def test_a_kernel_density_is_a_mean_of_normal_densities() -> None:
     centres, samples = torch.randn(30, 3, dtype=torch.float64), torch.randn(50, 3, dtype=torch.float64)
     found = KernelDensity.fit(centres, samples)
     normals = [
@@ -56,6 +57,23 @@ def test_a_mixture_is_the_density_it_says() -> None:
     without = torch.stack([part.logsumexp(0).mean() - log(len(part)) for part in kept])
     weights = 30 * joint.softmax(0).mean(1)
     assert variance == pytest.approx(float(19 * without.var(correction=0) + weights.var() / 30) / 2)
+
+
+def test_bandwidths_are_at_the_fixed_point_of_expectation_maximisation(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TOLERANCE", -1.0)
+    monkeypatch.setattr(module, "MAX_ITERATIONS", 3000)
+    rng = np.random.default_rng(2)
+    centres, samples = (torch.from_numpy(rng.normal(size=(n, 3))) for n in (8, 90))
+    found = KernelDensity.fit(centres, samples)
+    squared = torch.cdist(samples, centres, compute_mode="donot_use_mm_for_euclid_dist").square()
+    share = (-squared / (2 * found.log_variance.exp()) - 1.5 * found.log_variance).softmax(1)
+    assert torch.allclose((share * squared).sum(0) / share.sum(0) / 3, found.log_variance.exp(), rtol=1e-3)
+
+
+def test_a_copy_has_the_least_bandwidth() -> None:
+    samples = torch.tensor([[0.0], [0.0], [5.0], [9.0]], dtype=torch.float64)
+    found = KernelDensity.fit(torch.tensor([[0.0], [7.0]], dtype=torch.float64), samples)
+    assert found.log_variance.exp().tolist() == pytest.approx([1e-6, 4.0], rel=1e-3)
 
 
 def test_fitting_raises_the_likelihood() -> None:

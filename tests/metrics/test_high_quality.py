@@ -1,4 +1,4 @@
-"""high_quality: the classic rule in two dimensions, other shapes and widths, modes captured, its chance."""
+"""high_quality: the three-sigma rule in two dimensions, other shapes and widths, modes captured, variance."""
 
 import numpy as np
 import pytest
@@ -144,8 +144,10 @@ def test_the_null_keeps_its_level() -> None:
         rng = np.random.default_rng(seed)
         pool = TwoSamplePool(Rows.from_array(modes(300, 16, rng)), Rows.from_array(modes(300, 16, rng)))
         options = high_quality.resolve({"count": 6})
-        dealt = np.asarray(high_quality.uncertainty.resample(pool, Splits.permutations(300, 300, 99, seed), **options))
-        p.append((1 + (dealt <= high_quality(pool.real, pool.fake, count=6)).sum()) / 100)
+        permuted = np.asarray(
+            high_quality.uncertainty.resample(pool, Splits.permutations(300, 300, 99, seed), **options)
+        )
+        p.append((1 + (permuted <= high_quality(pool.real, pool.fake, count=6)).sum()) / 100)
     assert (np.array(p) <= 0.1).sum() <= 12
 
 

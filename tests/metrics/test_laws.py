@@ -211,7 +211,7 @@ def test_a_false_law_is_caught(law: str) -> None:
 
 
 def pool_of(metric: Metric) -> Pool:
-    """The pool behind a metric's chance: held-out reals take the place of the reals where the metric reads them."""
+    """The pool behind a metric's uncertainty; held-out samples take the place of the real ones where they are read."""
     rng = np.random.default_rng(3)
     if metric.fake.summary is ClassTally:
         return TwoSamplePool(*(Rows(torch.from_numpy(rng.integers(0, 5, n)), torch.arange(n)) for n in (N, N)))

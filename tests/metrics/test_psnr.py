@@ -145,14 +145,14 @@ def test_null_p_values_are_level() -> None:
     reached = []
     for seed in range(60):
         pool = pool_of((smooth(seed, 60), smooth(1000 + seed, 60)))
-        dealt = METRIC.uncertainty.resample(pool, Splits.permutations(60, 60, 49, seed), to="any")
+        permuted = METRIC.uncertainty.resample(pool, Splits.permutations(60, 60, 49, seed), to="any")
         value = METRIC(pool.real, pool.fake)
-        reached.append((1 + int((dealt >= value).sum())) / 50)
+        reached.append((1 + int((permuted >= value).sum())) / 50)
     assert 3 <= sum(p <= 0.2 for p in reached) <= 22  # 12 of 60; beyond 3 sd
     assert 0.38 < np.mean(reached) < 0.63
 
 
-def test_where_all_are_copies_nothing_is_known_of_the_chance() -> None:
+def test_where_all_are_copies_there_is_no_variance() -> None:
     real, _ = digits(40)
     assert METRIC.uncertainty.variance.function(pool_of((real, real)), to="any") is None
     assert METRIC.uncertainty.variance.function(pool_of((real, real[:5])), to="any") is None

@@ -98,6 +98,14 @@ def test_options_that_cannot_be(options: dict[str, float]) -> None:
         sinkhorn(REALS, FAKES, **options)
 
 
+def test_the_influence_at_large_entropy_is_that_of_the_distance_of_the_means() -> None:
+    real, fake = (torch.from_numpy(side) for side in gaussians(60, 50, 4))
+    found, gap = room.solve_entropic(real, fake, 2.0, eps=1e3, mass_tolerance=1e-9), real.mean(0) - fake.mean(0)
+    for influence, side, sign in ((found.real_influence, real, 2), (found.fake_influence, fake, -2)):
+        expected = sign * (side - side.mean(0)) @ gap
+        assert torch.allclose(influence - influence.mean(), expected, atol=0.01 * float(expected.abs().max()))
+
+
 @pytest.mark.parametrize(("p", "median"), [(1.0, 3.0), (2.0, 9.0)])
 def test_the_entropy_is_a_share_of_the_lower_median_cost(p: float, median: float) -> None:
     real = [[0.0], [1.0], [3.0], [7.0]]  # 1, 2, 3, 4, 6 and 7 apart

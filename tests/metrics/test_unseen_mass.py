@@ -1,4 +1,4 @@
-"""unseen_mass: Good-Turing by hand, its expectation, Chao's bound, its chance."""
+"""unseen_mass: Good-Turing by hand, its expectation, Chao's bound, variance."""
 
 import numpy as np
 import pytest
@@ -58,7 +58,7 @@ def test_singletons_only_and_none() -> None:
     assert unseen_mass(labels(9), labels(9)) == 0
 
 
-def test_chance() -> None:
+def test_the_standard_error_is_that_of_fresh_draws() -> None:
     values, errors = [], []
     for seed in range(200):
         rng = np.random.default_rng(seed)
@@ -67,8 +67,8 @@ def test_chance() -> None:
         values.append(unseen_mass(*sides))
         errors.append(unseen_mass.uncertainty.variance.function(pool) ** 0.5)
     assert 0.85 < np.mean(errors) / np.std(values) < 1.2
-    dealt = unseen_mass.uncertainty.resample(pool, Splits.permutations(300, 300, 199, 0))
-    assert np.mean(dealt) == pytest.approx(np.mean(values), abs=0.03)
+    permuted = unseen_mass.uncertainty.resample(pool, Splits.permutations(300, 300, 199, 0))
+    assert np.mean(permuted) == pytest.approx(np.mean(values), abs=0.03)
 
 
 def test_bad_input() -> None:
