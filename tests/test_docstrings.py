@@ -10,7 +10,7 @@ import pytest
 
 import divmetrics
 from divmetrics.records.extractor import EXTRACTORS
-from divmetrics.records.metric import METRICS
+from divmetrics.records.metric import METRICS, Metric
 
 HOUSE = Path(divmetrics.__file__).parent
 MODULES = [
@@ -47,15 +47,23 @@ def arguments(text: str) -> set[str]:
     return set(re.findall(r"^ {4}\**(\w+): \S", described[1], re.MULTILINE)) if described else set()
 
 
+@pytest.mark.parametrize("metric", list(METRICS), ids=lambda metric: metric.name)
+def test_a_metric_says_what_it_takes_returns_and_raises(metric: Metric) -> None:
+    text = metric.description
+    assert {"Args", "Returns", "Example"} <= sections(text)
+    assert arguments(text) == set(inspect.signature(metric.function).parameters)
+    assert len(metric.summary) < 200, "the first paragraph is the summary in listings"
+
+
 @pytest.mark.parametrize("name", ["score", "extract", "gate"])
 def test_the_functions_of_the_face_say_what_they_take_return_and_raise(name: str) -> None:
     function = getattr(divmetrics, name)
     text = inspect.getdoc(function) or ""
-    assert {"Args", "Returns", "Raises"} <= sections(text)
+    assert sections(text) == {"Args", "Returns", "Raises", "Example"}
     assert arguments(text) == set(inspect.signature(function).parameters)
 
 
-@pytest.mark.parametrize("name", ["Report", "Result", "Signature", "DivmetricsError", "Meter"])
+@pytest.mark.parametrize("name", ["Report", "Result", "Signature", "DivmetricsError", "Meter", "Collected", "Encoder"])
 def test_the_classes_of_the_face_have_an_example(name: str) -> None:
     text = inspect.getdoc(getattr(divmetrics, name)) or ""
     assert "Example" in sections(text) or "```python" in text
