@@ -13,21 +13,21 @@ from divmetrics.cli._output import say
 
 @click.group(short_help="Show or clear the features kept on disk.")
 def cache() -> None:
-    """Features are kept on disk, so that the same images are never shown to the same network twice.
+    """Features are cached on disk, so that no network processes the same images twice.
 
-    They lie in the folder DIVMETRICS_CACHE, or where this system keeps caches, and take at most DIVMETRICS_CACHE_GB
-    gigabytes (10); the least recently used go first.
+    The folder is DIVMETRICS_CACHE, or where this system keeps caches. It holds at most DIVMETRICS_CACHE_GB gigabytes
+    (10); the least recently used parts are removed first.
     """
 
 
-folder_option = click.option("--cache", "folder", metavar="DIR", help="The cache, if it is not in its usual place.")
+folder_option = click.option("--cache", "folder", metavar="DIR", help="Folder of the cache, if not the usual one.")
 
 
-@cache.command("ls", short_help="What is kept, by extractor.")
+@cache.command("ls", short_help="Show the cache by extractor.")
 @folder_option
 @debug_option
 def list_entries(folder: str | None) -> None:
-    """What is kept, by extractor: parts of up to 512 samples, size, last use."""
+    """Show the cache by extractor: parts of up to 512 samples, size, last use."""
     from divmetrics.extraction.store import Cache
 
     found = Cache.at(folder)
@@ -41,11 +41,11 @@ def list_entries(folder: str | None) -> None:
         say(f"{encoder}: {len(entries)} parts, {size:.1f} MiB, last used {used}\n")
 
 
-@cache.command("clear", short_help="Remove everything that is kept.")
+@cache.command("clear", short_help="Empty the cache.")
 @folder_option
 @debug_option
 def clear(folder: str | None) -> None:
-    """Remove everything that is kept; the next run computes it again."""
+    """Empty the cache; the next run computes the features again."""
     from divmetrics.extraction.store import Cache
 
     say(f"{Cache.at(folder).clear()} parts removed.\n")

@@ -12,17 +12,17 @@ from divmetrics.cli._options import debug_option, quiet_option
 from divmetrics.cli._output import say, show
 
 
-@click.command(short_help="See it work: a healthy and a collapsed generator.")
+@click.command(short_help="Example: score a healthy and a collapsed generator.")
 @click.option(
     "-o", "--output", metavar="DIR", help="Keep the images in DIR and print the commands that repeat the demo."
 )
 @quiet_option
 @debug_option
 def demo(output: str | None, quiet: bool) -> None:
-    """Score a healthy and a collapsed generator, on handwritten digits that are built in.
+    """Score a healthy and a collapsed generator, on handwritten digits that come with the package.
 
-    The healthy one draws digits as the reference has them; the collapsed one is a recurrent GAN of the zoo, which
-    draws some digits only.
+    The healthy one draws from the distribution of the reference; the collapsed one is a recurrent GAN from the zoo that
+    draws only some of the digits.
     """
     from divmetrics.cli import demo as digits
     from divmetrics.report import page

@@ -12,15 +12,15 @@ from divmetrics.cli._ranks import is_first, shared_work
 from divmetrics.records.run_options import ExtractRequest
 
 
-@click.command("extract", short_help="Keep the features of SOURCE, to score it often.")
+@click.command("extract", short_help="Save the features of SOURCE, to score it often.")
 @click.argument("source")
-@click.option("-o", "--output", required=True, metavar="OUT.dms", help="File that keeps the features.")
+@click.option("-o", "--output", required=True, metavar="OUT.dms", help="File to write.")
 @options_of_request(ExtractRequest)
 @debug_option
 def extract_command(source: str, output: str, keywords: dict[str, Any]) -> None:
-    """Run the network over SOURCE once and keep its features.
+    """Compute the features of SOURCE once and save them.
 
-    OUT.dms then stands for SOURCE, as REAL or FAKE, for any metric. Shards are joined by a plus: a.dms+b.dms.
+    OUT.dms can be given in place of SOURCE, as REAL or FAKE, for any metric. Shards are joined by a plus: a.dms+b.dms.
     """
     check_outputs(None, output)
     from divmetrics.scoring.score import extract

@@ -1,4 +1,4 @@
-"""`divmetrics gate REAL FAKE | REPORT.json`: rules to an exit code."""
+"""`divmetrics gate REAL FAKE | REPORT.json`: samples or a report against rules, with an exit code."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from divmetrics.report.gate.judge import GateResult, judge
 from divmetrics.report.gate.rules import Rules, read_rules
 
 _FOR_BOTH = frozenset({"sources", "config", "json_path", "md_path", "junit_path", "quiet"})
-"""Parameters that also mean something when a saved report is judged."""
+"""Parameters that also apply when a saved report is judged."""
 
 
-@click.command(short_help="Hold samples or a report against rules: an exit code.")
+@click.command(short_help="Check samples or a report against rules; sets the exit code.")
 @click.argument("sources", nargs=-1, required=True, metavar="REAL FAKE | REPORT.json")
 @click.option("--config", metavar="PATH", help="Rule file.  [default: divmetrics.toml, else pyproject.toml]")
 @options_of_request(ScoreRequest)
@@ -44,7 +44,7 @@ def gate(
     junit_path: str | None,
     samples_path: str | None,
 ) -> int:
-    """Hold samples, or a saved report, against rules.
+    """Check samples, or a saved report, against rules.
 
     The rules are TOML; without -m, the metrics that they name are measured, and no others.
 
@@ -86,7 +86,7 @@ def _hand_out(
 
 
 def _report(ctx: click.Context, sources: tuple[str, ...], rules: Rules, keywords: Mapping[str, Any]) -> Report:
-    """The saved report, or a new one of the metrics and the extractor that the rules name."""
+    """The saved report, or a new one of the metrics and extractor that the rules name."""
     if len(sources) == 1:
         _refuse_measuring_options(ctx)
         return Report.load(sources[0])
@@ -100,10 +100,10 @@ def _report(ctx: click.Context, sources: tuple[str, ...], rules: Rules, keywords
 
 
 def _refuse_measuring_options(ctx: click.Context) -> None:
-    """A saved report is not measured again: an option that would change nothing is a mistake of the caller."""
+    """Raise UsageError on an option that would have no effect, since a saved report is not measured again."""
     for parameter in ctx.command.params:
         given = ctx.get_parameter_source(parameter.name or "") == ParameterSource.COMMANDLINE
         if given and parameter.expose_value and parameter.name not in _FOR_BOTH:
             raise UsageError(
-                f"{parameter.opts[-1]} does nothing for a saved report; give REAL and FAKE to measure anew."
+                f"{parameter.opts[-1]} has no effect on a saved report; give REAL and FAKE to measure them."
             )

@@ -1,4 +1,4 @@
-"""The command group, and the one place where an exception becomes a sentence and an exit code."""
+"""The group of commands, and the place where an exception becomes a sentence and an exit code."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WRONG, FAILED, INTERRUPTED = 2, 3, 130
 
 
 class Commands(click.Group):
-    """The group of commands; an unknown one is met with the nearest that exists."""
+    """The group of commands; an unknown command is an error that suggests the nearest name."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -40,7 +40,7 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
-        """Names in the order of use, not of the alphabet."""
+        """Names in the order in which they were added."""
         return [*self.commands]
 
 
@@ -77,16 +77,16 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def _leave(code: int) -> NoReturn:
-    """End the process, which nobody needs any more: to take torch and OpenVINO apart would be another half second.
+    """End the process at once: an orderly shutdown of torch and OpenVINO takes another half second.
 
-    A rank of several leaves in good order, since others may still talk to it; so does one whose own workers go on.
+    Ranks of a distributed run, and processes with live workers, exit in the usual way.
     """
     from multiprocessing import active_children
 
     try:
         sys.stdout.flush()
         sys.stderr.flush()
-    except OSError:  # as where the reader of a pipe has gone
+    except OSError:  # the reader of a pipe may be gone
         sys.exit(code)
     if "WORLD_SIZE" in os.environ or active_children():
         sys.exit(code)
@@ -94,7 +94,7 @@ def _leave(code: int) -> NoReturn:
 
 
 def run(arguments: list[str]) -> int:
-    """The exit code of the command line on `arguments`; what goes wrong is told on stderr in one sentence."""
+    """Run the command line; returns its exit code. An error is printed to stderr as one sentence."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a file name that the terminal cannot show must not end the run
             stream.reconfigure(errors="backslashreplace")
@@ -107,19 +107,19 @@ def run(arguments: list[str]) -> int:
     except Exception as error:
         if "--debug" in arguments:
             traceback.print_exc()
-        sentence, code = _told(error)
+        sentence, code = _sentence_and_code(error)
         if is_first():  # all ranks end with the same error
             tell(f"error: {sentence}")
     return code or 0
 
 
-def _told(error: Exception) -> tuple[str, int]:
+def _sentence_and_code(error: Exception) -> tuple[str, int]:
     """The sentence and the exit code for an exception."""
     if isinstance(error, DivmetricsError):
         return str(error), error.exit_code
     if isinstance(error, click.ClickException):
         return error.format_message(), WRONG
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or 'the system says'}: {error.strerror}.", FAILED
+        return f"{error.filename or 'operating system'}: {error.strerror}.", FAILED
     fact = f"{type(error).__name__}: {error}".splitlines()[0]
     return f"this is a bug in divmetrics ({fact}); run it again with --debug and report what it prints.", FAILED

@@ -1,4 +1,4 @@
-"""Where results, warnings and files go: results to stdout, all else to stderr, files whole or not at all."""
+"""Output: results go to stdout, everything else to stderr; files are written whole or not at all."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ STDOUT = "-"
 
 
 def say(text: str) -> None:
-    """Print a result. A reader who left early (`| head`) changes nothing: files and the exit code still follow."""
+    """Print a result to stdout. A closed pipe (`| head`) is no error: files and the exit code still follow."""
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the flush at exit fails once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the flush at exit fails again
 
 
 def tell(text: str) -> None:
-    """Print one line for the person who watches, to stderr."""
+    """Print one line to stderr."""
     print(text, file=sys.stderr)  # noqa: T201
 
 
@@ -79,7 +79,7 @@ def plain_warnings(*, quiet: bool = False) -> Iterator[None]:
 
 
 def save_samples(report: Report, path: str) -> None:
-    """Write the per-sample values; a report without any says which metrics have them."""
+    """Write the per-sample values as csv; warn where no metric of the report has any."""
     from divmetrics.report import samples
 
     samples.write_csv(report, path)

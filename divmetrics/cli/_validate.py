@@ -1,4 +1,4 @@
-"""`divmetrics validate`: the report card of the metrics."""
+"""`divmetrics validate`: validate the metrics on samples with known ground truth."""
 
 from __future__ import annotations
 

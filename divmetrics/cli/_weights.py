@@ -21,19 +21,19 @@ if TYPE_CHECKING:
 def weights() -> None:
     """The weights of networks that do not come with the installation.
 
-    They lie in the folder DIVMETRICS_HOME, or where this system keeps caches. They are fetched from their publisher, or
-    from DIVMETRICS_MIRROR (https://HOST) in its place; HTTPS_PROXY and NO_PROXY are respected.
+    The folder is DIVMETRICS_HOME, or where this system keeps caches. They are fetched from the publisher, or from
+    DIVMETRICS_MIRROR (https://HOST); HTTPS_PROXY and NO_PROXY are respected.
     """
 
 
 name_argument = click.argument("name", required=False)
 
 
-@weights.command("list", short_help="Which there are, and which are here.")
+@weights.command("list", short_help="List the weights and whether they are here.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON array and nothing else.")
 @debug_option
 def list_weights(as_json: bool) -> None:
-    """Which there are, which are here, under which licence."""
+    """List the weights: whether they are here, size, licence."""
     from divmetrics.encoders.weights import WEIGHTS
     from divmetrics.report.page import Grid, Page
 
@@ -56,22 +56,22 @@ def list_weights(as_json: bool) -> None:
     show(Page("weights", (), (Grid("", ("name", "state", "size", "licence"), rows),), ()))
 
 
-@weights.command(short_help="Where a file lies, or belongs.")
+@weights.command(short_help="Path of a weights file.")
 @name_argument
 @debug_option
 def path(name: str | None) -> None:
-    """Where the weights NAME lie, or belong once they are fetched; without NAME, the folder."""
+    """Print the path of the weights NAME, fetched or not; without NAME, the folder."""
     from divmetrics.encoders.weights import folder, named
 
     say(f"{named(name).path if name else folder()}\n")
 
 
-@weights.command(short_help="Download what is not here.")
+@weights.command(short_help="Download missing weights.")
 @name_argument
 @quiet_option
 @debug_option
 def fetch(name: str | None, quiet: bool) -> None:
-    """Download the weights NAME, or all that are not here. A download that was cut goes on where it stopped."""
+    """Download the weights NAME, or all missing ones. An interrupted download resumes."""
     from divmetrics.encoders.weights import fetch as download
 
     for one in _chosen(name):
@@ -80,7 +80,7 @@ def fetch(name: str | None, quiet: bool) -> None:
         say(f"{one.name}: {place}\n")
 
 
-@weights.command(short_help="Check that files are what was published.")
+@weights.command(short_help="Check files against the published checksums.")
 @name_argument
 @debug_option
 def verify(name: str | None) -> None:
@@ -110,7 +110,7 @@ def _state(one: Weights) -> str:
 
 @contextmanager
 def _bar(one: Weights, *, shown: bool) -> Iterator[Progress]:
-    """A progress bar on stderr with rate and time left; gives the function to call with the bytes that are here."""
+    """A progress bar on stderr with rate and time left; yields the function to call with the number of bytes so far."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 

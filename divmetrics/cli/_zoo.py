@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 FAILED = 1
 
 
-@click.group("zoo", short_help="Generators whose collapse is known.")
+@click.group("zoo", short_help="Generators with known collapse.")
 def zoo() -> None:
-    """Generators whose collapse is known: list them, draw from them, train them again, check them.
+    """Generators with known collapse: list them, draw samples, train them again, check them.
 
     `zoo:NAME?n=5000&seed=1` is a source wherever REAL or FAKE is asked for.
     """
@@ -45,8 +45,8 @@ def list_zoo(as_json: bool) -> None:
 def sample(name: str, count: int | None, seed: int | None, output: str) -> None:
     """Draw from NAME (options: 'NAME?level=0.4').
 
-    Images go to DIR as PNG, in a folder for each mode that the oracle sees; vectors to DIR/samples.npz. A .npz holds
-    features or images and labels, a .npy the former alone.
+    Images go to DIR as PNG, one folder for each mode as the oracle labels them; vectors go to DIR/samples.npz. A .npz
+    holds features or images and labels, a .npy no labels.
     """
     from divmetrics.zoo.draw import Draw
     from divmetrics.zoo.export import write_samples
@@ -69,13 +69,13 @@ def sample(name: str, count: int | None, seed: int | None, output: str) -> None:
 @quiet_option
 @debug_option
 def train(name: str, output: str, seed: int, quiet: bool) -> None:
-    """Train NAME from scratch, as its checkpoint was made; a run that was killed goes on from what is in DIR."""
+    """Train NAME from scratch, as its checkpoint was; a run that was killed resumes from DIR."""
     from divmetrics.records.generator import ZOO
 
     model = ZOO[name]
     if model.train is None:
         trained = ", ".join(entry.name for entry in ZOO if entry.train is not None)
-        raise UsageError(f"{name} is built, not trained; what can be trained: {trained}.")
+        raise UsageError(f"{name} is not a trained model; trained models: {trained}.")
     folder = Path(output)
     folder.mkdir(parents=True, exist_ok=True)
     model.train(folder, seed=seed, progress=not quiet)
@@ -85,12 +85,12 @@ def train(name: str, output: str, seed: int, quiet: bool) -> None:
 @zoo.command(short_help="Check that entries still give their recorded numbers.")
 @click.argument("names", nargs=-1)
 @click.option("--target", "only", metavar="TARGET", help="Only entries of this target.")
-@click.option("--record", "rewrite", is_flag=True, help="Write what is found into the record (for developers).")
+@click.option("--record", "rewrite", is_flag=True, help="Update the record with the new measures (for developers).")
 @quiet_option
 @debug_option
 @click.pass_context
 def check(ctx: click.Context, names: tuple[str, ...], only: str | None, rewrite: bool, quiet: bool) -> None:
-    """Sample NAMES (default: all) and hold the oracle's numbers against the recorded ones; exit 1 where one moved."""
+    """Sample NAMES (default: all) and compare the oracle's measures with the recorded ones; exit 1 if one changed."""
     from rich.console import Console
     from rich.progress import track
 

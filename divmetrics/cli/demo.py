@@ -1,4 +1,4 @@
-"""The main job on built-in data: digits of a healthy and of a collapsed generator of the zoo, scored side by side."""
+"""`divmetrics demo`: the images it scores, and what it says about the two reports."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from divmetrics.records.results import Report
 from divmetrics.report.page import number
 
 METRICS = "default,modes_found,vendi,inception_score"
-"""What is scored: the default, and what the sentences at the end speak of."""
+"""Metrics that are scored: the preset `default`, and those that the sentences at the end explain."""
 PER_SET = 400
 SETS = {
     "real": f"digits?n={PER_SET}&seed=0",
     "healthy": f"digits?n={PER_SET}&seed=1",
     "collapsed": f"digits-gan-recurrent?n={PER_SET}&seed=1",
 }
-"""Folder -> entry of the zoo that fills it; `zoo:` before it makes it a source."""
+"""Folder -> entry of the zoo whose samples it holds."""
 
 
 def write_images(folder: Path) -> dict[str, Path]:
     """Write the class folders `real`, `healthy` and `collapsed`, 400 PNGs each, below `folder`; name -> its path.
 
-    `healthy` are other handwritten digits than `real`, `collapsed` is what a trained network draws. Raises UsageError
-    if there is something in `folder`.
+    `healthy` holds other handwritten digits than `real`, `collapsed` those of a trained GAN. Raises UsageError if
+    `folder` is not empty.
     """
     from divmetrics.zoo.draw import Draw
     from divmetrics.zoo.export import write_samples
@@ -34,7 +34,7 @@ def write_images(folder: Path) -> dict[str, Path]:
 
 
 def explain(healthy: Report, collapsed: Report) -> tuple[str, str, str]:
-    """Three sentences on what the two reports say; each number in them is the measured one."""
+    """Three sentences that compare the two reports, with the measured values in them."""
 
     def change(name: str) -> str:
         before, after = (report[name].value or 0.0 for report in (healthy, collapsed))
@@ -48,9 +48,9 @@ def explain(healthy: Report, collapsed: Report) -> tuple[str, str, str]:
     lost_text = f"; it {' and '.join(lost)}" if lost else ""
     return (
         f"Modes: from the healthy to the collapsed generator modes_found {change('modes_found')}{lost_text}.",
-        f"Diversity: recall, the share of reals that lie among the fakes, {change('recall')}, and vendi, the effective "
-        f"number of different images, {change('vendi')}.",
-        f"Fidelity: precision, the share of fakes that lie among the reals, {change('precision')}; it looks at each "
-        f"fake alone and cannot see what is absent. inception_score {change('inception_score')}: it does not look at "
-        "the reals at all.",
+        f"Diversity: recall, the share of real samples inside the manifold of the fakes, {change('recall')}, and "
+        f"vendi, the effective number of different images, {change('vendi')}.",
+        f"Fidelity: precision, the share of fakes inside the manifold of the real samples, {change('precision')}; it "
+        f"judges each fake alone and cannot detect missing modes. inception_score {change('inception_score')}: it does "
+        "not use the real samples at all.",
     )

@@ -132,7 +132,7 @@ def test_options_that_would_do_nothing_for_a_report_are_refused(
 ) -> None:
     done = call("gate", saved, "--config", rules("[gate.rules.recall]\nmin = 0.4\n"), *given)
     assert done.code == 2
-    assert "does nothing for a saved report" in done.err
+    assert "has no effect on a saved report" in done.err
     assert call("gate", saved, "--config", rules("[gate.rules.recall]\nmin = 0.4\n"), "--quiet").code == 0
 
 

@@ -119,7 +119,7 @@ def test_check_of_one_target(call):
     [
         (("sample", "rign-8", "-o", "x"), "unknown zoo entry 'rign-8'. Did you mean 'ring-8'?"),
         (("sample", "ring-8?level=1", "-o", "x"), "unknown option of ring-8 'level'"),
-        (("train", "ring-8", "-o", "x"), "ring-8 is built, not trained; what can be trained: "),
+        (("train", "ring-8", "-o", "x"), "ring-8 is not a trained model; trained models: "),
         (("check", "--target", "rign-8"), "unknown target 'rign-8'. Did you mean 'ring-8'?"),
     ],
 )

@@ -66,7 +66,7 @@ def test_three_sentences_quote_the_numbers() -> None:
     assert "falls from 0.7500 to 0.2500" in diversity
     assert "falls from 5.500 to 3.250" in diversity
     assert "rises from 0.8000 to 0.9000" in fidelity
-    assert "inception_score rises from 1.500 to 2.500: it does not look at the reals" in fidelity
+    assert "inception_score rises from 1.500 to 2.500: it does not use the real samples" in fidelity
     assert "modes_found stays at 10." in explain(healthy, healthy)[0]
 
 
