@@ -62,8 +62,8 @@ def test_class_numbers_are_a_pool_too() -> None:
 
 
 def test_splits_are_joined_in_their_order() -> None:
-    halves, deals = Splits.halves(4, 4, 2, 0), Splits.permutations(4, 4, 3, 0)
-    joined = Splits.of([halves, deals])
+    halves, permutations = Splits.halves(4, 4, 2, 0), Splits.permutations(4, 4, 3, 0)
+    joined = Splits.of([halves, permutations])
     assert len(joined) == 5
     assert torch.equal(joined.first(2).side, halves.side)
-    assert torch.equal(joined.side[2:], deals.side)
+    assert torch.equal(joined.side[2:], permutations.side)
