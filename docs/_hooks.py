@@ -37,11 +37,16 @@ def on_files(files: Files, config) -> Files:
 
 def overview() -> str:
     rows = [
-        f"| [{m.name}]({m.name}.md) | {m.better} | {_range(m)} | {', '.join(m.presets) or '-'} | {m.summary} |"
+        f"| [{m.name}]({m.name}.md) | {m.better} | {_range(m)} | {', '.join(m.presets) or '-'} | {_cell(m.summary)} |"
         for m in METRICS
     ]
     head = "# Metrics\n\nMade from the records in `divmetrics/metrics/`; `divmetrics list metrics` prints the same.\n\n"
     return head + "| name | better | range | presets | quantity |\n|---|---|---|---|---|\n" + "\n".join(rows) + "\n"
+
+
+def _cell(text: str) -> str:
+    """`text` in a cell of a table, where a bar would begin the next one."""
+    return text.replace("|", "\\|")
 
 
 FAMILIES = {
@@ -172,7 +177,7 @@ def _about(metric: Metric) -> str:
     if metric.about is None:
         return ""
     names = {"sees": "sees", "blind": "blind to", "bias": "sample size", "cost": "cost"}
-    return "".join(f"| {name} | {getattr(metric.about, field)} |\n" for field, name in names.items())
+    return "".join(f"| {name} | {_cell(getattr(metric.about, field))} |\n" for field, name in names.items())
 
 
 def _uncertainty(metric: Metric) -> str:
