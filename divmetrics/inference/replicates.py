@@ -105,7 +105,7 @@ class MetricReplicates:
 
 @dataclass(frozen=True, eq=False)
 class Replicates:
-    """All replicates of one measurement, so that several metrics can be judged jointly.
+    """All replicates of one measurement, so that several metrics can be tested jointly.
 
     Example:
         >>> import numpy as np

@@ -76,7 +76,7 @@ def uncertainties_of(
     """Interval, null band and bias of every estimate, and the replicates that they rest on.
 
     Args:
-        estimates: Key in the report -> value to judge.
+        estimates: Key in the report -> value and samples.
         seed: Half-samples are drawn from it, permutations from the next.
         level: Confidence level of intervals and null bands; 0 leaves the intervals out.
         null: Whether metrics of two sample sets get a null band.

@@ -69,7 +69,7 @@ def split_by_repeats(jobs: Sequence[Job], metrics: Sequence[str]) -> list[tuple[
 
 
 def has_zero_and_one(metric: Metric) -> bool:
-    """Whether the metric is 0 where all is lost and 1 where nothing is: by its range, or as a ratio to the reals."""
+    """Whether the metric is 0 where all is lost and 1 where nothing is, by its range or as a ratio to real samples."""
     low, high = metric.range
     ratio = low == 0 and metric.laws.on_copies == 1 and metric.better == "higher"
     return metric.role != "distance" and ((low, high) == (0, 1) or ratio)

@@ -61,7 +61,7 @@ def pool(n: int = 8, m: int = 6) -> TwoSamplePool:
     return TwoSamplePool(Rows.from_array(np.eye(n)), Rows.from_array(np.eye(m, n)))
 
 
-def judged(
+def assessed(
     scored: Metric, value: float, level: float = 0.95, samples: Pool | None = None, *, null: bool = True
 ) -> Uncertainty:
     estimate = Estimate(scored, {}, value, samples or pool())
@@ -73,7 +73,7 @@ def judged(
 def test_the_interval_is_students_with_the_error_of_half_samples(m: int, factor: float, level: float) -> None:
     error = HALF_SAMPLES.std(ddof=1) * factor
     reach = stats.t.ppf((1 + level) / 2, 99) * error
-    found = judged(metric(), 3.0, level, pool(m=m))
+    found = assessed(metric(), 3.0, level, pool(m=m))
     assert found.ci == pytest.approx((3 - reach, 3 + reach), rel=1e-12)
     assert found.method == "100 half-samples"
 
@@ -82,50 +82,50 @@ def test_half_samples_that_are_not_finite_are_left_out() -> None:
     some = HALF_SAMPLES.copy()
     some[[3, 50]] = np.nan, np.inf
     kept = np.delete(HALF_SAMPLES, [3, 50])
-    found = judged(metric(half_samples=some), 0.0)
+    found = assessed(metric(half_samples=some), 0.0)
     assert found.method == "98 half-samples"
     assert found.ci[1] == pytest.approx(stats.t.ppf(0.975, 97) * kept.std(ddof=1), rel=1e-12)
     one = np.append(np.full(99, np.nan), 1.0)
-    assert judged(metric(half_samples=one), 0.0).ci is None, "one value has no spread"
+    assert assessed(metric(half_samples=one), 0.0).ci is None, "one value has no spread"
     two = np.append(np.full(98, np.nan), [0.0, 2.0])
-    assert judged(metric(half_samples=two), 0.0).method == "2 half-samples"
+    assert assessed(metric(half_samples=two), 0.0).method == "2 half-samples"
 
 
 def test_intervals_and_bands_end_at_the_range() -> None:
-    found = judged(metric(low=-0.1, high=0.2), 0.0)
+    found = assessed(metric(low=-0.1, high=0.2), 0.0)
     assert found.ci == (-0.1, 0.2)
     assert (found.null.low, found.null.high) == (-0.1, 0.2)
-    closed = judged(metric(low=-0.1, high=0.2, null=lambda pool: Null(0.0, 1.0)), 0.0).null
+    closed = assessed(metric(low=-0.1, high=0.2, null=lambda pool: Null(0.0, 1.0)), 0.0).null
     assert (closed.low, closed.high) == (-0.1, 0.2)
 
 
 def test_an_own_variance_is_one_of_the_value() -> None:
     for freedom, quantile in ((inf, stats.norm.ppf(0.9)), (4.0, stats.t.ppf(0.9, 4))):
         known = metric(variance=Variance("closed form", lambda pool: 0.25, freedom))
-        assert judged(known, 3.0, 0.8).ci == pytest.approx((3 - 0.5 * quantile, 3 + 0.5 * quantile), rel=1e-9)
-        assert judged(known, 3.0, 0.8).method == "closed form"
-        assert judged(known, 3.0, 0).ci is None
+        assert assessed(known, 3.0, 0.8).ci == pytest.approx((3 - 0.5 * quantile, 3 + 0.5 * quantile), rel=1e-9)
+        assert assessed(known, 3.0, 0.8).method == "closed form"
+        assert assessed(known, 3.0, 0).ci is None
         with_null = metric(variance=known.uncertainty.variance, null=lambda pool: Null(0.0, 1.0))
-        assert judged(with_null, 3.0).null.method == "closed form"
+        assert assessed(with_null, 3.0).null.method == "closed form"
 
 
 def test_an_own_interval_is_told_the_level_and_may_decline_to_half_samples() -> None:
     own = metric(interval=Interval("exact", lambda pool, level: (-level, level)))
-    assert judged(own, 0.0, 0.8).ci == (-0.8, 0.8)
-    both = judged(replace(own, uncertainty=replace(own.uncertainty, null=lambda pool: Null(0.0, 1.0))), 0.0, 0.8)
+    assert assessed(own, 0.0, 0.8).ci == (-0.8, 0.8)
+    both = assessed(replace(own, uncertainty=replace(own.uncertainty, null=lambda pool: Null(0.0, 1.0))), 0.0, 0.8)
     assert (both.method, both.null.method) == ("exact", "closed form")
-    assert judged(own, 0.0, 0).ci is None
+    assert assessed(own, 0.0, 0).ci is None
     declined = metric(
         interval=Interval("exact", lambda pool, level: None), variance=Variance("closed form", lambda pool: None)
     )
-    assert judged(declined, 0.0).method == "100 half-samples"
+    assert assessed(declined, 0.0).method == "100 half-samples"
 
 
 @pytest.mark.parametrize(("level", "rank"), [(0.95, 5), (0.9, 10), (0.8, 20), (0.999, 1), (0.5, 50), (0, 5)])
 def test_the_band_of_many_permutations_lies_between_two_of_them(level: float, rank: int) -> None:
     """B + 1 values are exchangeable: rank k of 199 leaves k in 200 below it. A level of 0 is that of 95 %."""
     ordered = np.sort(PERMUTATIONS)
-    found = judged(metric(), 0.0, level).null
+    found = assessed(metric(), 0.0, level).null
     assert (found.low, found.high) == (ordered[rank - 1], ordered[199 - rank])
     assert found.mean == pytest.approx(PERMUTATIONS.mean())
     assert found.sd == pytest.approx(PERMUTATIONS.std(ddof=1), rel=1e-12)
@@ -139,48 +139,48 @@ def test_p_counts_the_permutations_at_least_as_bad_and_the_value_itself(better: 
     counts = {0.5: 199, 1.0: 199, 1.5: 99, 3.0: 49, 4.0: 9, 5.0: 0}
     if better == "higher":
         counts = {0.5: 0, 1.0: 100, 1.5: 100, 3.0: 190, 4.0: 199, 5.0: 199}
-    assert {value: judged(scored, value).null.p for value in counts} == pytest.approx(
+    assert {value: assessed(scored, value).null.p for value in counts} == pytest.approx(
         {value: (1 + count) / 200 for value, count in counts.items()}
     )
 
 
 def test_an_infinite_permutation_has_its_rank_and_a_missing_one_none() -> None:
     drawn = np.concatenate([np.full(3, np.inf), np.full(9, np.nan), np.arange(187.0)])
-    found = judged(metric(permutations=drawn), 186.0).null
+    found = assessed(metric(permutations=drawn), 186.0).null
     assert found.draws == 190
     assert found.p == pytest.approx(5 / 191)
     assert (found.low, found.high) == (3, 186), "the fourth of 190 from either end"
     assert found.mean == pytest.approx(93)
     assert found.sd == pytest.approx(np.arange(187.0).std(ddof=1))
-    wide = judged(metric(permutations=np.concatenate([np.full(99, np.inf), np.zeros(100)])), 0.0).null
+    wide = assessed(metric(permutations=np.concatenate([np.full(99, np.inf), np.zeros(100)])), 0.0).null
     assert (wide.low, wide.high) == (0, None), "JSON has no infinity: an open end"
-    lone = judged(metric(permutations=np.append(np.full(198, np.inf), 1.0)), 0.0).null
+    lone = assessed(metric(permutations=np.append(np.full(198, np.inf), 1.0)), 0.0).null
     assert (lone.mean, lone.sd) == (None, None)
 
 
 def test_infinite_values_among_few_permutations() -> None:
     """Student's band is of the finite ones; where there are none, or one, ranks are all there is."""
     some = np.append(PERMUTATIONS[:18], [np.inf, np.inf])
-    found = judged(metric(permutations=some, replicate_cost="recomputed"), 0.3).null
+    found = assessed(metric(permutations=some, replicate_cost="recomputed"), 0.3).null
     assert found.draws == 20
     assert (found.low, found.high, found.p) == student_band(0.3, PERMUTATIONS[:18], metric(), 0.95)
     for finite in ([], [1.0]):
         few = np.append(np.full(20 - len(finite), np.inf), finite)
-        found = judged(metric(permutations=few, replicate_cost="recomputed"), 2.0).null
+        found = assessed(metric(permutations=few, replicate_cost="recomputed"), 2.0).null
         assert found.p == (1 + 20 - len(finite)) / 21
         assert (found.low, found.high) == (finite[0] if finite else None, None)
-        assert judged(metric("higher", permutations=few, replicate_cost="recomputed"), 2.0).null.p > 1 / 22
+        assert assessed(metric("higher", permutations=few, replicate_cost="recomputed"), 2.0).null.p > 1 / 22
 
 
 def test_one_permutation_is_no_band() -> None:
-    assert judged(metric(permutations=np.append(np.full(198, np.nan), 1.0)), 0.0).null is None
-    assert judged(metric(permutations=np.append(np.full(197, np.nan), [1.0, 2.0])), 0.0).null.draws == 2
+    assert assessed(metric(permutations=np.append(np.full(198, np.nan), 1.0)), 0.0).null is None
+    assert assessed(metric(permutations=np.append(np.full(197, np.nan), [1.0, 2.0])), 0.0).null.draws == 2
 
 
 @pytest.mark.parametrize(("cost", "count"), [("recomputed", 20), ("projected", 50)])
 def test_from_fifty_permutations_on_the_band_is_their_own(cost: ReplicateCost, count: int) -> None:
     drawn = PERMUTATIONS[:count]
-    found = judged(metric(permutations=drawn, replicate_cost=cost), 0.3).null
+    found = assessed(metric(permutations=drawn, replicate_cost=cost), 0.3).null
     assert found.draws == count
     if count == 50:
         assert (found.low, found.high) == (drawn.min(), drawn.max())
@@ -270,7 +270,7 @@ def test_permutations_without_spread_leave_no_doubt(better: str, worse: float) -
 @pytest.mark.parametrize("level", [0.8, 0.95, 0])
 @pytest.mark.parametrize("better", ["lower", "higher"])
 def test_a_closed_null_is_normal(better: str, level: float) -> None:
-    found = judged(metric(better, null=lambda pool: Null(1.0, 0.5)), 1.6, level).null
+    found = assessed(metric(better, null=lambda pool: Null(1.0, 0.5)), 1.6, level).null
     reach = 0.5 * stats.norm.ppf((1 + (level or 0.95)) / 2)
     assert (found.low, found.high) == pytest.approx((1 - reach, 1 + reach), rel=1e-9)
     assert (found.mean, found.sd, found.draws, found.method) == (1.0, 0.5, None, "closed form")
@@ -278,10 +278,10 @@ def test_a_closed_null_is_normal(better: str, level: float) -> None:
 
 
 def test_a_closed_null_that_declines_leaves_it_to_permutations() -> None:
-    assert judged(metric(null=lambda pool: None), 0.0).null.method == "permutation"
-    assert judged(metric(null=lambda pool: Null(0.0, 1.0)), 0.0, null=False).null is None
+    assert assessed(metric(null=lambda pool: None), 0.0).null.method == "permutation"
+    assert assessed(metric(null=lambda pool: Null(0.0, 1.0)), 0.0, null=False).null is None
     one_side = OneSamplePool(Rows.from_array(np.eye(4)))
-    assert judged(metric(null=lambda pool: Null(0.0, 1.0)), 0.0, samples=one_side).null is None
+    assert assessed(metric(null=lambda pool: Null(0.0, 1.0)), 0.0, samples=one_side).null is None
 
 
 @pytest.mark.parametrize("share", [0.3, 0.9])
@@ -291,10 +291,10 @@ def test_the_interval_of_a_share_is_wilsons_for_as_many_samples_as_its_error_is_
         samples, quantile = share * (1 - share) / error**2, stats.norm.ppf(0.975)
         centre = (share + quantile**2 / (2 * samples)) / (1 + quantile**2 / samples)
         half = quantile / (1 + quantile**2 / samples) * (error**2 + quantile**2 / (4 * samples**2)) ** 0.5
-        assert judged(known, share).ci == pytest.approx((centre - half, centre + half), rel=1e-9)
+        assert assessed(known, share).ci == pytest.approx((centre - half, centre + half), rel=1e-9)
     for low, high in ((0.0, 100.0), (-100.0, 1.0)):
         percent = metric(low=low, high=high, variance=Variance("closed form", lambda pool: 1e-4))
-        assert judged(percent, share).ci[1] == pytest.approx(share + 0.01 * quantile), "Student's beyond [0, 1]"
+        assert assessed(percent, share).ci[1] == pytest.approx(share + 0.01 * quantile), "Student's beyond [0, 1]"
 
 
 @pytest.mark.parametrize(("n", "m"), [(40, 25), (25, 40), (0, 25)])
@@ -303,7 +303,7 @@ def test_a_share_without_spread_has_the_samples_of_the_smaller_side(n: int, m: i
     known = metric(low=0.0, high=1.0, variance=Variance("closed form", lambda pool: error**2))
     samples = pool(n, m) if n else OneSamplePool(Rows.from_array(np.eye(m)))
     test = stats.binomtest(round(share * 25 * 40), 25 * 40) if share == 0.3 else stats.binomtest(round(share * 25), 25)
-    low, high = judged(known, share, samples=samples).ci
+    low, high = assessed(known, share, samples=samples).ci
     if share in (0.0, 1.0):
         expected = test.proportion_ci(0.95, method="wilson")
         assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-9)
@@ -312,28 +312,28 @@ def test_a_share_without_spread_has_the_samples_of_the_smaller_side(n: int, m: i
 
 
 def test_a_bias_of_1_over_n_is_what_half_samples_add() -> None:
-    found = judged(metric(bias="1/n"), 0.5).extras
+    found = assessed(metric(bias="1/n"), 0.5).extras
     assert found == pytest.approx({"bias": HALF_SAMPLES.mean() - 0.5, "debiased": 1 - HALF_SAMPLES.mean()})
     six = metric(bias="1/n", variance=Variance("closed form", lambda pool: 1.0))
-    assert judged(six, 0.5).extras["bias"] == pytest.approx(HALF_SAMPLES[:6].mean() - 0.5)
-    assert judged(six, 0.5).method == "closed form", "half-samples for the bias make no interval"
-    assert judged(six, 0.5, 0).extras == {}, "no half-samples are drawn where no interval is wanted"
-    assert judged(metric(bias="1/n", half_samples=np.full(100, np.nan)), 0.5).extras == {}
+    assert assessed(six, 0.5).extras["bias"] == pytest.approx(HALF_SAMPLES[:6].mean() - 0.5)
+    assert assessed(six, 0.5).method == "closed form", "half-samples for the bias make no interval"
+    assert assessed(six, 0.5, 0).extras == {}, "no half-samples are drawn where no interval is wanted"
+    assert assessed(metric(bias="1/n", half_samples=np.full(100, np.nan)), 0.5).extras == {}
 
 
 def test_an_excess_is_over_the_mean_of_the_null() -> None:
-    assert judged(metric(bias="null"), 0.5).extras == {"excess": pytest.approx(0.5 - PERMUTATIONS.mean())}
-    assert judged(metric(bias="null", null=lambda pool: Null(0.2, 1.0)), 0.5).extras == {"excess": 0.3}
-    assert judged(metric(bias="null"), 0.5, null=False).extras == {}
-    assert judged(metric(bias="null", permutations=np.full(199, np.inf)), 0.5).extras == {}
-    assert judged(metric(), 0.5).extras == {}
+    assert assessed(metric(bias="null"), 0.5).extras == {"excess": pytest.approx(0.5 - PERMUTATIONS.mean())}
+    assert assessed(metric(bias="null", null=lambda pool: Null(0.2, 1.0)), 0.5).extras == {"excess": 0.3}
+    assert assessed(metric(bias="null"), 0.5, null=False).extras == {}
+    assert assessed(metric(bias="null", permutations=np.full(199, np.inf)), 0.5).extras == {}
+    assert assessed(metric(), 0.5).extras == {}
 
 
 @pytest.mark.parametrize(("level", "null"), [(0.95, True), (0.95, False), (0, True), (0, False)])
 def test_a_caveat_stands_where_something_is_shown(level: float, null: bool) -> None:
     expected = ("too narrow",) if level or null else ()
-    assert judged(metric(caveat="too narrow"), 0.0, level, null=null).warnings == expected
-    assert judged(metric(), 0.0, level, null=null).warnings == ()
+    assert assessed(metric(caveat="too narrow"), 0.0, level, null=null).warnings == expected
+    assert assessed(metric(), 0.0, level, null=null).warnings == ()
 
 
 def drawn(scored: Metric, level: float, samples: Pool | None = None, *, null: bool) -> tuple[int, int]:

@@ -5,10 +5,11 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from scipy.stats import fisher_exact
+from scipy.stats import fisher_exact, hypergeom, nchypergeom_fisher
 
 from divmetrics.arrays.summaries import ClassTally, Rows
 from divmetrics.errors import FeatureError, UsageError
+from divmetrics.inference import mode_table as module
 from divmetrics.inference.mode_table import _holm, cluster_table, corrected_counts, mode_table
 from divmetrics.records.results import Mode
 
@@ -36,7 +37,7 @@ def named(table: tuple[Mode, ...]) -> list[int]:
 
 def test_classes_are_told_apart_by_what_chance_would_do() -> None:
     table = mode_table(tally(200, 200, 200, 2, 0), tally(290, 0, 60, 0, 10), ["a", "b", "c", "d", "e"])
-    assert [mode.name for mode in table] == ["a", "b", "c", "d"]  # e is no class of the reals
+    assert [mode.name for mode in table] == ["a", "b", "c", "d"]  # real samples do not have e
     assert [mode.state for mode in table] == ["present", "missing", "thinned", "unseen"]
     assert table[2].real_share == pytest.approx(200 / 602)
     assert table[2].fake_share == pytest.approx(60 / 360)
@@ -76,6 +77,44 @@ def test_what_leaks_in_from_another_class_is_allowed_for() -> None:
     assert mode_table(tally(*real.astype(int)), tally(*gone.astype(int)), None)[1].state == "thinned"
     alike = mode_table(tally(*real.astype(int)), tally(*real.astype(int)), None, rates)
     assert all(0.4 < mode.p < 0.7 for mode in alike)
+
+
+def test_the_corrected_p_is_that_of_the_noncentral_hypergeometric() -> None:
+    """True shares .5, .5 and .8, .2. Of class 1 a share .05 of the real and .08 of the fake samples leaked in."""
+    rates = np.array([[0.9, 0.1], [0.2, 0.8]])
+    table = mode_table(tally(550, 450), tally(760, 240), None, rates)
+    assert [mode.fake_share for mode in table] == pytest.approx([0.8, 0.2], abs=1e-4)
+    common = (450 + 240 - 50 - 80) / (2000 * 0.8)  # the share of class 1 if both sides have the same
+    real, fake = common * 0.8 + 0.05, common * 0.8 + 0.08
+    odds = fake / (1 - fake) * (1 - real) / real
+    assert table[1].p == pytest.approx(nchypergeom_fisher.cdf(240, 2000, 690, 1000, odds), rel=1e-3)
+
+
+def test_a_class_that_is_always_taken_for_another_is_found_by_what_it_leaves() -> None:
+    rates = np.array([[0.9, 0.1, 0], [0.1, 0.9, 0], [0, 1, 0]])
+    assert corrected_counts(np.array([0, 100, 0]), rates) == pytest.approx([0, 0, 100], abs=1)
+    assert corrected_counts(np.array([46, 54]), [[36, 4], [1, 9]]) == pytest.approx([45, 55], abs=0.1), "rows of counts"
+
+
+def test_a_class_that_real_samples_do_not_have_is_not_listed() -> None:
+    table = mode_table(tally(0, 200, 200), tally(10, 300, 0), ["a", "b", "c"])
+    assert [(mode.id, mode.name, mode.state) for mode in table] == [(1, "b", "present"), (2, "c", "missing")]
+    rates = np.array([[0.9, 0.1], [0, 1]])
+    (only,) = mode_table(tally(900, 100), tally(450, 550), None, rates)  # all 100 leaked in from class 0
+    assert only.id == 0
+    assert only.p == pytest.approx(hypergeom.cdf(450, 2000, 1350, 1000), rel=0.05)
+
+
+def test_one_fake_of_a_rare_mode_is_enough_not_to_be_missing() -> None:
+    assert [mode.state for mode in mode_table(tally(50, 50), tally(99, 1), None)] == ["present", "thinned"]
+
+
+def test_clusters_are_drawn_by_the_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    inner = module.clusters
+    monkeypatch.setattr(module, "clusters", lambda *given: asked.append(given[1:]) or inner(*given))
+    cluster_table(Rows.from_array(np.eye(8)), Rows.from_array(np.eye(8)), 3, 7)
+    assert asked == [(3, 7)]
 
 
 def test_a_wider_confusion_matrix_adds_classes_without_samples() -> None:
@@ -159,7 +198,8 @@ def test_the_corrected_test_keeps_its_level_and_sees_a_lost_class() -> None:
 
 
 def test_bad_input() -> None:
-    for matrix in (np.eye(2), np.ones((3, 2)), -np.eye(3), np.zeros((3, 3))):
+    negative, unknown = np.eye(3) + np.array([0.5, -0.5, 0]), np.where(np.eye(3) > 0, np.nan, 1)
+    for matrix in (np.eye(2), np.ones((3, 2)), -np.eye(3), np.zeros((3, 3)), negative, unknown):
         with pytest.raises(UsageError, match="confusion matrix"):
             mode_table(tally(1, 2, 3), tally(3, 2, 1), None, matrix)
     with pytest.raises(UsageError, match="0 clusters"):

@@ -1,4 +1,4 @@
-"""Intervals, null bands and biases, on metrics whose chance is known."""
+"""Intervals, null bands and biases, on metrics whose sampling distribution is known."""
 
 from dataclasses import replace
 from math import inf

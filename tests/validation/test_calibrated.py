@@ -74,7 +74,7 @@ def test_fresh_nulls_keep_their_level(benchmark: ModuleType) -> None:
 
 
 def misses(rows: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether intervals of 95 % hold the truth in fewer than 92 % of all draws or of one case, beyond chance (99 %)."""
+    """Whether intervals of 95 % hold the truth in under 92 % of all draws or of one case, beyond binomial error."""
     cases = [(round(row["covered"] * row["draws"]), row["draws"]) for row in rows]
     total = (sum(hits for hits, _ in cases), sum(draws for _, draws in cases))
     return any(binom.cdf(hits, draws, 0.92) < 0.005 for hits, draws in [*cases, total])
@@ -99,7 +99,7 @@ def test_nulls_that_miss_have_a_caveat(name: str) -> None:
         for tail in (0.01, 0.05):
             too_often = binom.sf(round(row[f"p<={tail}"] * row["draws"]) - 1, row["draws"], tail) < 0.005
             assert not too_often or METRICS[name].uncertainty.caveat, (
-                f"{name} calls alike sets different: declare a caveat"
+                f"{name} raises too many false alarms: declare a caveat"
             )
 
 

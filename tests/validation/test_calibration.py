@@ -7,7 +7,7 @@ from divmetrics.validation.measuring import VERDICT
 from divmetrics.validation.running import JobResult
 
 
-def test_rates_and_their_judgement() -> None:
+def test_false_alarm_rates_and_whether_they_hold() -> None:
     jobs = calibration.jobs(100, 100)
     rng = np.random.default_rng(0)
     results = {

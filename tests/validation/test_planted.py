@@ -32,8 +32,9 @@ def raw_coverage(real: Rows, fake: Rows) -> float:
 
 
 def unconditional_kl(real: ClassTally, fake: ClassTally) -> float:
-    reals, fakes = both_counts(real, fake)
-    return float(rel_entr(fakes / fakes.sum(), np.maximum(reals / reals.sum(), 1e-12)).sum())
+    real_counts, fake_counts = both_counts(real, fake)
+    real_shares = np.maximum(real_counts / real_counts.sum(), 1e-12)
+    return float(rel_entr(fake_counts / fake_counts.sum(), real_shares).sum())
 
 
 def mean_kernel(real: Rows, fake: Rows) -> float:
@@ -97,7 +98,7 @@ def _planted() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def judged(_planted: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Card]:
+def cards(_planted: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Card]:
     names = [*TWINS, *TWINS.values()]
     runner = Runner(Path(tmp_path_factory.mktemp("trial")), 1)
     telling = {name for name, check in CHECKS.items() if check.fault is not None}
@@ -127,11 +128,11 @@ def judged(_planted: None, tmp_path_factory: pytest.TempPathFactory) -> dict[str
         ("mean_kernel", "does not see a collapse onto two opposite points, which leaves the mean right"),
     ],
 )
-def test_a_planted_fault_is_named(planted: str, fault: str, judged: dict[str, Card]) -> None:
-    assert fault in judged[planted].flags
-    assert fault not in judged[TWINS[planted]].flags
+def test_a_planted_fault_is_named(planted: str, fault: str, cards: dict[str, Card]) -> None:
+    assert fault in cards[planted].flags
+    assert fault not in cards[TWINS[planted]].flags
 
 
-def test_what_is_wrong_stands_in_the_sentence(judged: dict[str, Card]) -> None:
-    assert "beware" in judged["swapped_recall"].text
-    assert "trust it for dropped modes" in judged["recall"].text
+def test_what_is_wrong_stands_in_the_sentence(cards: dict[str, Card]) -> None:
+    assert "beware" in cards["swapped_recall"].text
+    assert "trust it for dropped modes" in cards["recall"].text

@@ -37,7 +37,7 @@ check(
 check(
     Check(
         "one_disjoint_dimension",
-        "six standard deviations apart in one column, x more that are alike",
+        "six standard deviations apart in one column, x more with one distribution on both sides",
         CITE,
         ("1 + x columns",),
         lambda _: (1, 3, 10, 30, 100, 300, 1000),

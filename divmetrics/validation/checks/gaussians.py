@@ -122,7 +122,7 @@ check(
 check(
     Check(
         "gaussian_mean_difference_pareto",
-        "the same beside a column of Pareto(1.01) that is alike on both sides",
+        "the same beside a column of Pareto(1.01) on both sides",
         CITE,
         WIDTHS,
         shifts,

@@ -164,7 +164,7 @@ check(
 check(
     Check(
         "class_dropping_invention",
-        "the same with digits: the reals are 0 to 4, the fakes the first x digits",
+        "the same with digits: the real samples are 0 to 4, the fakes the first x digits",
         "Sajjadi 2018",
         ("digits",),
         lambda _: (1, 2, 3, 4, 5, 6, 8, 10),

@@ -76,7 +76,7 @@ check(
 check(
     Check(
         "unequal_sizes",
-        "fakes and reals alike, x n fakes",
+        "both sides from one distribution, x n fakes",
         "Naeem 2020, lemma 2",
         ("d=8",),
         lambda _: (0.25, 0.5, 1),
