@@ -55,7 +55,13 @@ class Need:
 
 @dataclass(frozen=True)
 class Laws:
-    """Invariances of a metric, which hold for any data; `tests/metrics/test_laws.py` checks each on every metric."""
+    """Invariances of a metric, which hold for any data; `tests/metrics/test_laws.py` checks each on every metric.
+
+    Example:
+        >>> laws = Laws(range=(0, inf), translation=True, scaling=2, on_copies=0)  # a squared distance
+        >>> laws.on_collapse
+        'worse'
+    """
 
     range: tuple[float, float] = (-inf, inf)
     """Least and greatest possible value."""
@@ -91,7 +97,14 @@ class About:
 
 @dataclass(frozen=True)
 class Variance:
-    """An estimate of the sampling variance of a metric, where there is a better one than that of half-samples."""
+    """An estimate of the sampling variance of a metric, where there is a better one than that of half-samples.
+
+    Example:
+        >>> def of_mean(pool):
+        ...     return float(pool.fake.features.var() / pool.m)
+        >>> Variance("closed form", of_mean).freedom
+        inf
+    """
 
     method: str
     """As reports name it: `influence function`, `delete-one jackknife`, `closed form`."""
@@ -103,7 +116,12 @@ class Variance:
 
 @dataclass(frozen=True)
 class Interval:
-    """A confidence interval for a value that is far from normal: clipped at an end of its range, or a small count."""
+    """A confidence interval for a value that is far from normal: clipped at an end of its range, or a small count.
+
+    Example:
+        >>> Interval("rule of three", lambda pool, level: (0.0, 3 / pool.m)).method
+        'rule of three'
+    """
 
     method: str
     """As reports name it: `Wilson`, `Clopper-Pearson`, ..."""
@@ -113,7 +131,12 @@ class Interval:
 
 @dataclass(frozen=True)
 class Null:
-    """Mean and standard deviation of a metric where both sides come from one distribution, in closed form."""
+    """Mean and standard deviation of a metric where both sides come from one distribution, in closed form.
+
+    Example:
+        >>> Null(mean=0.5, sd=0.1).mean
+        0.5
+    """
 
     mean: float
     """Mean of the null distribution."""
@@ -128,6 +151,11 @@ class UncertaintySpec:
     By default the metric is computed anew on half-samples (for the interval) and on permutations (for the null band).
     A metric declares what is faster or more accurate: an estimate of its `variance`, an `interval`, a closed-form
     `null`, or `resample`, which computes the values on many splits of a pool from one pass over its pairs.
+
+    Example:
+        >>> spec = UncertaintySpec(null=lambda pool: Null(0.0, 1 / pool.m**0.5), bias="1/n")
+        >>> spec.variance is None  # so half-samples estimate it
+        True
     """
 
     variance: Variance | None = None
