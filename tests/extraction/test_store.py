@@ -87,3 +87,50 @@ def test_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DIVMETRICS_CACHE_GB")
     with pytest.raises(UsageError, match="is a file; name a folder"):
         Cache.at(tmp_path / "file")
+
+
+def test_entries_come_the_least_recently_used_first(cache: Cache) -> None:
+    keys = [cache.key([bytes([i])], "net", ["pooled"]) for i in range(4)]
+    for age, key in enumerate(keys):
+        cache.put(key, part(age), "net")
+        path = cache.root / key[:2] / f"{key}.safetensors"
+        os.utime(path, (1000 + age, 1000 + age))
+    assert [entry.path.stem for entry in cache.entries()] == keys
+    size = next(cache.entries()).bytes
+    assert Cache(cache.root, 2 * size).trim() == 2
+    assert [entry.path.stem for entry in cache.entries()] == keys[2:]
+
+
+def test_remains_of_killed_runs_are_removed_once_they_are_old(cache: Cache) -> None:
+    cache.put(cache.key([b"a"], "net", ["pooled"]), part(), "net")
+    folder = next(cache.entries()).path.parent
+    fresh, old = folder / ".fresh", folder / ".old"
+    fresh.write_text("x")
+    old.write_text("x")
+    os.utime(old, (1000, 1000))
+    assert cache.trim() == 0
+    assert (fresh.exists(), old.exists()) == (True, False)
+
+
+def test_a_part_is_written_whole_or_not_at_all(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    def half(_tensors: object, path: Path, metadata: object) -> None:
+        Path(path).write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("divmetrics.extraction.store.save_file", half)
+    key = cache.key([b"a"], "net", ["pooled"])
+    with pytest.warns(UserWarning, match="cannot be cached"):
+        assert not cache.put(key, part(), "net")
+    assert not cache.has(key)
+    monkeypatch.undo()
+    assert cache.put(key, part(), "net")
+    assert cache.has(key)
+
+
+def test_the_option_names_a_folder_the_default_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIVMETRICS_CACHE", str(tmp_path / "default"))
+    assert Cache.of_option(False) is None
+    for option, folder in ((True, tmp_path / "default"), (tmp_path / "own", tmp_path / "own")):
+        chosen = Cache.of_option(option)
+        assert chosen is not None
+        assert chosen.root == folder
