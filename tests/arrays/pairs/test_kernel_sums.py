@@ -220,8 +220,9 @@ def test_the_median_distance(monkeypatch: pytest.MonkeyPatch) -> None:
     some = median_distance(rows)
     assert some == pytest.approx(between[len(between) // 2], rel=0.15)
     assert some == pytest.approx(median_distance(rows[torch.randperm(101, generator=torch.Generator().manual_seed(0))]))
-    ends = torch.cat([torch.zeros(60, 1), torch.tensor([[100.0]])])
-    assert median_distance(ends) == pytest.approx(100.0)  # the rows farthest from the mean are among those chosen
+    monkeypatch.setattr(module, "MANY", 2)  # the rows nearest to the mean and farthest from it
+    assert median_distance(torch.tensor([[0.0], [1.0], [2.0], [10.0]])) == pytest.approx(8.0)
+    assert median_distance(torch.tensor([[0.0], [3.0]])) == pytest.approx(3.0)
 
 
 def test_subsets_need_enough_rows() -> None:
