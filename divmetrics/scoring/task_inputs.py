@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar, cast
+from typing import cast
 
 import torch
 from torch import Tensor
 
+from divmetrics.arrays.memo import once
 from divmetrics.arrays.splits import HeldOutPool, OneSamplePool, Pool, TwoSamplePool
 from divmetrics.arrays.summaries import ClassTally, Labelled, Rows, Summary
 from divmetrics.errors import MissingLayer
@@ -18,8 +19,6 @@ from divmetrics.records.results import Side
 from divmetrics.scoring.collected import Collected
 from divmetrics.scoring.plan import HELD_OUT, LABELS, SideName, Task
 
-T = TypeVar("T")
-
 
 @dataclass(frozen=True, eq=False)
 class TaskInputs:
@@ -27,7 +26,6 @@ class TaskInputs:
 
     collected: Mapping[SideName, Collected]
     seed: int
-    _made: dict[tuple[Any, ...], Any] = field(default_factory=dict, repr=False)
 
     def __getitem__(self, side: SideName) -> Side:
         return self.collected[side].side
@@ -51,7 +49,7 @@ class TaskInputs:
         assert need is not None  # noqa: S101  a task reads the sides that the plan bound it to
         kind: type[Summary] = need.summary
         if task.extractor == LABELS:
-            return self._once(("tally", side), lambda: self._tally(side))
+            return once((self,), ("tally", side), lambda: self._tally(side))
         if (size := self.equal_size(task)) is not None:
             rows = self._rows(task, side, size)
             return rows if isinstance(rows, kind) else kind.of(rows.features, rows.index)
@@ -79,7 +77,7 @@ class TaskInputs:
             self.equal_size(task),
             task.request.sides,
         )
-        return self._once(key, lambda: self._pool(task))
+        return once((self,), key, lambda: self._pool(task))
 
     def _pool(self, task: Task) -> Pool | None:
         try:
@@ -97,10 +95,10 @@ class TaskInputs:
         need = task.request.need(side)
         assert need is not None  # noqa: S101
         if task.extractor == LABELS:
-            return self._once(("classes", side), lambda: _as_rows(self._classes(side)))
+            return once((self,), ("classes", side), lambda: _as_rows(self._classes(side)))
         if need.summary is ClassTally:
             layer = (task.extractor, task.layer, side)
-            return self._once(("argmax", *layer), lambda: _as_rows(self._rows(task, side, None).features.argmax(1)))
+            return once((self,), ("argmax", *layer), lambda: _as_rows(self._rows(task, side, None).features.argmax(1)))
         if need.summary.sampled_as() is not Rows:
             return cast("Rows", self.collected[side].get(task.extractor, task.layer, need.summary))
         return self._rows(task, side, self.equal_size(task))
@@ -118,7 +116,7 @@ class TaskInputs:
             drawn = torch.randperm(whole.n, generator=torch.Generator().manual_seed(self.seed))[:size]
             return whole.take(drawn)
 
-        return self._once(("rows", task.extractor, task.layer, side, size, by_class), make)
+        return once((self,), ("rows", task.extractor, task.layer, side, size, by_class), make)
 
     def _classes(self, side: SideName) -> Tensor:
         """The class number of each sample `[n]` int64, in the order of the rows."""
@@ -128,12 +126,6 @@ class TaskInputs:
     def _tally(self, side: SideName) -> ClassTally:
         labels = self.collected[side].side.labels or {}
         return ClassTally(torch.tensor([labels.get(name, 0) for name in self.class_names]))
-
-    def _once(self, key: tuple[Any, ...], make: Callable[[], T]) -> T:
-        if key not in self._made:
-            self._made[key] = make()
-        made: T = self._made[key]
-        return made
 
 
 def inventory(collected: Collected) -> dict[str, Iterable[Layer]]:
