@@ -62,9 +62,7 @@ def run(
         return loop.run(source, encoders, layers=layers, add=add, settings=settings, own=own)
     cuts = [places[start : start + PART] for start in range(0, len(places), PART)]
     keys = {
-        (encoder.name, number): cache.key(
-            contents[number * PART : (number + 1) * PART], _features_key(encoder), _stored_layers(encoder, layers)
-        )
+        (encoder.name, number): cache.key(contents[number * PART : (number + 1) * PART], *_described(encoder, layers))
         for encoder in encoders
         for number in range(len(cuts))
     }
@@ -158,9 +156,10 @@ class _Delivery:
         self._next[encoder] += 1
 
 
-def _features_key(encoder: Encoder) -> str:
-    """Everything that features depend on besides the samples."""
-    return f"{encoder.name}#{encoder.digest}|{encoder.preprocessing}"
+def _described(encoder: Encoder, layers: Collection[Layer]) -> tuple[str, list[Layer]]:
+    """Everything that a part depends on besides its samples: the encoder with its weights, and the layers."""
+    features = f"{encoder.name}#{encoder.digest}|{encoder.preprocessing}"
+    return features, _stored_layers(encoder, layers)
 
 
 def _stored_layers(encoder: Encoder, layers: Collection[Layer]) -> list[Layer]:
