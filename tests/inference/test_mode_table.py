@@ -80,14 +80,14 @@ def test_what_leaks_in_from_another_class_is_allowed_for() -> None:
 
 
 def test_the_corrected_p_is_that_of_the_noncentral_hypergeometric() -> None:
-    """True shares .5, .5 and .8, .2. Of class 1 a share .05 of the real and .08 of the fake samples leaked in."""
-    rates = np.array([[0.9, 0.1], [0.2, 0.8]])
-    table = mode_table(tally(550, 450), tally(760, 240), None, rates)
-    assert [mode.fake_share for mode in table] == pytest.approx([0.8, 0.2], abs=1e-4)
-    common = (450 + 240 - 50 - 80) / (2000 * 0.8)  # the share of class 1 if both sides have the same
-    real, fake = common * 0.8 + 0.05, common * 0.8 + 0.08
+    """True shares .5, .5 and .7, .3. Of all samples a share .15 of the real and .21 of the fake ones leaked into 1."""
+    rates = np.array([[0.7, 0.3], [0.2, 0.8]])
+    table = mode_table(tally(450, 550), tally(550, 450), None, rates)
+    assert [mode.fake_share for mode in table] == pytest.approx([0.7, 0.3], abs=1e-4)
+    common = (550 + 450 - 150 - 210) / (2000 * 0.8)  # the share of class 1 if both sides have the same
+    real, fake = common * 0.8 + 0.15, common * 0.8 + 0.21
     odds = fake / (1 - fake) * (1 - real) / real
-    assert table[1].p == pytest.approx(nchypergeom_fisher.cdf(240, 2000, 690, 1000, odds), rel=1e-3)
+    assert table[1].p == pytest.approx(nchypergeom_fisher.cdf(450, 2000, 1000, 1000, odds), rel=1e-3, abs=0)
 
 
 def test_a_class_that_is_always_taken_for_another_is_found_by_what_it_leaves() -> None:
@@ -100,9 +100,9 @@ def test_a_class_that_real_samples_do_not_have_is_not_listed() -> None:
     table = mode_table(tally(0, 200, 200), tally(10, 300, 0), ["a", "b", "c"])
     assert [(mode.id, mode.name, mode.state) for mode in table] == [(1, "b", "present"), (2, "c", "missing")]
     rates = np.array([[0.9, 0.1], [0, 1]])
-    (only,) = mode_table(tally(900, 100), tally(450, 550), None, rates)  # all 100 leaked in from class 0
+    (only,) = mode_table(tally(900, 100), tally(880, 120), None, rates)  # all 100 leaked in from class 0
     assert only.id == 0
-    assert only.p == pytest.approx(hypergeom.cdf(450, 2000, 1350, 1000), rel=0.05)
+    assert only.p == pytest.approx(hypergeom.cdf(880, 2000, 1780, 1000), rel=1e-3)
 
 
 def test_one_fake_of_a_rare_mode_is_enough_not_to_be_missing() -> None:

@@ -108,6 +108,24 @@ def test_half_samples_are_drawn_from_the_seed_and_permutations_from_the_next() -
         assert splits.of(both, Counts(3, 4)) is splits.of(replace(both), Counts(3, 4))
 
 
+def test_sizes_of_both_sides_tell_splits_apart() -> None:
+    splits, counts = SharedSplits(0), Counts(2, 2)
+    for n, m in ((5, 4), (5, 6), (3, 6)):
+        found = splits.of(TwoSamplePool(rows(*range(n)), rows(*range(m))), counts).side
+        assert found.shape == (4, n + m)
+
+
+def test_a_metric_of_moments_with_options_is_recomputed_as_it_is_measured() -> None:
+    rng = np.random.default_rng(0)
+    both = TwoSamplePool(*(Rows.from_array(rng.normal(size=(20, 2))) for _ in range(2)))
+    fid = replace(METRICS["fid"], uncertainty=UncertaintySpec())
+    values = draw(fid, {}, both, Counts(0, 3), SharedSplits(0)).permutations
+    assert values == pytest.approx(draw(METRICS["fid"], {}, both, Counts(0, 3), SharedSplits(0)).permutations, rel=1e-6)
+    recall = replace(METRICS["recall"], uncertainty=UncertaintySpec())
+    few, many = (draw(recall, {"k": k}, both, Counts(0, 3), SharedSplits(0)).permutations for k in (1, 8))
+    assert (few < many).all()
+
+
 def test_a_metric_is_recomputed_on_the_parts_of_each_split() -> None:
     values = np.arange(9.0) ** 2
     both = TwoSamplePool(rows(*values[:5]), rows(*values[5:]))
