@@ -57,3 +57,14 @@ def test_a_row_without_direction_and_other_widths_are_refused() -> None:
         nearest_cosine_distances(Rows.from_array(real), Rows.from_array(fake))
     with pytest.raises(FeatureError, match="3 columns on one side and 4"):
         nearest_cosine_distances(Rows.from_array(real), Rows.from_array(gaussian(5, 4, 0)))
+
+
+def test_a_near_copy_of_a_real_sample_that_no_list_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LISTED", 1)
+    real, fake = gaussian(9, 5, 0), gaussian(2, 5, 1)
+    fake[0] = fake[1] = real[7] + 1e-5 * gaussian(1, 5, 2)[0]  # the fake samples list each other
+    pool = TwoSamplePool(Rows.from_array(real), Rows.from_array(fake))
+    side = torch.tensor([1] * 9 + [2] * 2, dtype=torch.uint8)
+    side[0] = 0  # row numbers among the real samples differ from those in the pool
+    found = mean_cosine_distance_on_splits(pool, Splits(side[None]))
+    assert float(found[0]) == pytest.approx(brute(real, fake).mean(), rel=1e-3)
