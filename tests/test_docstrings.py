@@ -53,6 +53,7 @@ def test_a_metric_says_what_it_takes_returns_and_raises(metric: Metric) -> None:
     assert {"Args", "Returns", "Example"} <= sections(text)
     assert arguments(text) == set(inspect.signature(metric.function).parameters)
     assert len(metric.summary) < 200, "the first paragraph is the summary in listings"
+    assert "|" not in metric.summary, "a cell of a Markdown table"
 
 
 @pytest.mark.parametrize("name", ["score", "extract", "gate"])

@@ -57,10 +57,10 @@ def _variance(pool: TwoSamplePool) -> float | None:
     ),
 )
 def am_score(real: Rows, fake: Rows) -> Measured:
-    """KL(mean real prediction || mean fake prediction) + mean fake entropy; nats, >= 0, lower is better. Zhou 2018.
+    """KL divergence of the mean real from the mean fake prediction plus mean fake entropy; nats, >= 0, lower is better.
 
-    It is infinite, and reported as no value, where a class of the real samples has
-    probability 0 for all fake samples.
+    Zhou 2018: KL(p* || p) + E H(p(c | y)). It is infinite, and reported as no value, where a class of the real samples
+    has probability 0 for all fake samples.
 
     Args:
         real: Class logits of the real samples, `[n, classes]`.

@@ -67,10 +67,11 @@ def _variance(pool: Pool, *, splits: int, shuffle: bool, seed: int) -> float:
     ),
 )
 def inception_score(fake: Rows, *, splits: int = 10, shuffle: bool = True, seed: int = 0) -> Measured:
-    """Inception Score, exp of the mean KL(p(c | y) || p(c)); in [1, classes], higher is better. Salimans 2016.
+    """exp of the mean KL divergence of class predictions from their mean; in [1, classes], higher is better.
 
-    The mean over `splits` equal parts of the samples. Nearly all published values use 10, although one part is less
-    biased: fewer samples a part give a lower score. It does not see diversity within a class.
+    The Inception Score of Salimans 2016, exp(E KL(p(c | y) || p(c))), averaged over `splits` equal parts of the
+    samples. Nearly all published values use 10, although one part is less biased: fewer samples a part give a lower
+    score. It does not see diversity within a class.
 
     Args:
         fake: Class logits of the generated samples, `[m, classes]`.

@@ -75,11 +75,11 @@ def _variance(pool: TwoSamplePool, *, divergence: Divergence) -> float | None:
     ),
 )
 def mode_score(real: Rows, fake: Rows, *, divergence: Divergence = "fake_to_real") -> Measured:
-    """Mode score, exp(E KL(p(c|y) || p*) - KL(p || p*)) with p* the mean real prediction; higher is better. Che 2017.
+    """Mode score, an Inception Score with a term for the real classes; in [1, classes], higher is better. Che 2017.
 
-    In [1, classes] as published, where it *equals the Inception Score of one split*: p* cancels because p is the mean
-    of p(c|y) (Zhou 2018). The other form depends on the real samples and reaches 0 where a class of the real samples
-    has no fake sample at all.
+    exp(E KL(p(c|y) || p*) - KL(p || p*)) with p* the mean real prediction. As published it *equals the Inception Score
+    of one split*: p* cancels because p is the mean of p(c|y) (Zhou 2018). The other form depends on the real samples
+    and reaches 0 where a class of the real samples has no fake sample at all.
 
     Args:
         real: Class logits of the real samples, `[n, classes]`.

@@ -202,9 +202,9 @@ def _null_floor(real_counts: np.ndarray, fake_counts: np.ndarray) -> float:
     ),
 )
 def mode_kl(real: ClassTally, fake: ClassTally) -> Measured:
-    """KL(fake shares || real shares) over the real classes, in nats; >= 0, lower is better. Srivastava 2017.
+    """KL divergence of the fake from the real class shares; nats, >= 0, lower is better. Srivastava 2017.
 
-    The fake shares are conditional on being in one of the real classes.
+    KL(fake || real), over the real classes. The fake shares are conditional on being in one of the real classes.
 
     Args:
         real: Integer class labels of the real samples, `[n]`, or class logits, `[n, classes]`.

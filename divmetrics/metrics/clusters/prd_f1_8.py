@@ -44,7 +44,7 @@ def _variance(pool: TwoSamplePool, *, clusters: int, runs: int, angles: int, see
 def prd_f1_8(
     real: Rows, fake: Rows, *, clusters: int = 20, runs: int = 10, angles: int = 1001, seed: int = 0
 ) -> Measured:
-    """Maximal F_1/8 along the PRD curve: share of the fake distribution that is real; in [0, 1], higher is better.
+    """Maximal F_1/8 along the PRD curve: share of the fake distribution that is covered; in [0, 1], higher is better.
 
     Sajjadi 2018. Both sides are counted over k-means clusters of their union, and the curve is averaged over several
     clusterings. (The README of the original code names the two sides in the opposite order to its function.)
