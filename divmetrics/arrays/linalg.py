@@ -8,6 +8,7 @@ faster than torch's own `eigvalsh` (0.4 s against 1.5 s).
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -19,6 +20,8 @@ import scipy
 import torch
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
+
+from divmetrics.arrays.devices import SharedSetting
 
 EPS = float(np.finfo(np.float64).eps)
 ACCURACY = 1e-10
@@ -54,7 +57,7 @@ def _blas() -> ThreadpoolController:
 
 
 def threads_for(width: int) -> AbstractContextManager[object]:
-    """Context with one BLAS thread for a small matrix and all for a large one; inside `each` nothing is changed.
+    """Context with one BLAS thread for a small matrix; for a large one nothing is changed.
 
     The threads of an eigensolver synchronise at every column, and OpenBLAS waits by spinning: beside other work on the
     same two cores, two threads took 0.3 s at d=300 where one took 0.03 s, and 4 s against 0.6 s at d=1280.
@@ -62,14 +65,18 @@ def threads_for(width: int) -> AbstractContextManager[object]:
     Args:
         width: Number of rows of the matrix.
     """
-    if _sharing:
-        return nullcontext()
-    limited: AbstractContextManager[object] = _blas().limit(limits=1 if width <= SMALL else None, user_api="blas")
+    return _blas_threads("one") if width <= SMALL else nullcontext()
+
+
+def _limited(_: str) -> AbstractContextManager[None]:
+    limited: AbstractContextManager[None] = _blas().limit(limits=1, user_api="blas")
     return limited
 
 
-_sharing: list[None] = []
-"""Not empty while `each` runs: it sets one BLAS thread for the whole process, which its workers must not change."""
+_blas_threads: SharedSetting[str] = SharedSetting(_limited, ("one",))
+"""The number of BLAS threads is a setting of the process: the last of the threads that want one puts it back."""
+_worker = threading.local()
+"""Has the attribute `of_each` in threads that `each` started: they start none of their own."""
 
 
 def each(function: Callable[[int], float], count: int) -> np.ndarray:
@@ -87,14 +94,13 @@ def each(function: Callable[[int], float], count: int) -> np.ndarray:
         [0.0, 0.5, 1.0, 1.5]
     """
     workers = min(torch.get_num_threads(), count)
-    if workers < 2 or _sharing:
+    if workers < 2 or hasattr(_worker, "of_each"):
         return np.array([function(i) for i in range(count)])
-    with _blas().limit(limits=1, user_api="blas"), ThreadPoolExecutor(workers) as pool:
-        _sharing.append(None)
-        try:
-            return np.array(list(pool.map(function, range(count))))
-        finally:
-            _sharing.pop()
+    with (
+        _blas_threads("one"),
+        ThreadPoolExecutor(workers, initializer=setattr, initargs=(_worker, "of_each", 1)) as pool,
+    ):
+        return np.array(list(pool.map(function, range(count))))
 
 
 def bures(left: Tensor, right: Tensor, accuracy: float = ACCURACY) -> float:

@@ -1,6 +1,7 @@
 """Bures distance against its nuclear-norm closed form, and spectral entropy against known kernels."""
 
 from math import exp, inf, log
+from threading import Event, Thread
 
 import numpy as np
 import pytest
@@ -197,3 +198,34 @@ def test_entropy_influence_of_a_flat_spectrum_rests_on_pairs() -> None:
 
 def test_no_influence_on_the_rank() -> None:
     assert linalg.entropy_influence(unit_rows(10, 4), 0) is None
+
+
+def blas_threads() -> set[int]:
+    """Threads that the BLAS libraries of this process use now."""
+    return {library["num_threads"] for library in linalg._blas().info() if library["user_api"] == "blas"}
+
+
+@pytest.mark.parametrize("first_leaves_first", [True, False])
+def test_overlapping_limits_on_threads_leave_the_number_as_it_was(first_leaves_first: bool) -> None:
+    before = blas_threads()
+    contexts = [linalg.threads_for(10), linalg.threads_for(20)]
+    inside = [Event(), Event()]
+    leave = [Event(), Event()]
+
+    def enter(place: int) -> None:
+        with contexts[place]:
+            inside[place].set()
+            assert leave[place].wait(60)
+
+    threads = [Thread(target=enter, args=(place,)) for place in (0, 1)]
+    for thread, entered in zip(threads, inside, strict=True):
+        thread.start()
+        assert entered.wait(60)
+    assert blas_threads() == {1}
+    order = (0, 1) if first_leaves_first else (1, 0)
+    leave[order[0]].set()
+    threads[order[0]].join()
+    assert blas_threads() == {1}
+    leave[order[1]].set()
+    threads[order[1]].join()
+    assert blas_threads() == before

@@ -19,6 +19,8 @@ from typing import Self
 import torch
 from torch import Tensor
 
+from divmetrics.arrays.devices import SharedSetting
+
 BLOCK = 1024
 """Rows and columns of a block of pairs; beside the rows themselves, a few blocks are the largest thing in memory."""
 WIDE = 128
@@ -84,13 +86,22 @@ def ieee_products(device: torch.device) -> Iterator[None]:
     Args:
         device: Where the products run.
     """
+    with _ieee("ieee"), torch.autocast(device.type, enabled=False), torch.no_grad():
+        yield
+
+
+@contextmanager
+def _products(precision: str) -> Iterator[None]:
     before = _product_precision()
+    _product_precision(precision, precision)
     try:
-        _product_precision("ieee", "ieee")
-        with torch.autocast(device.type, enabled=False), torch.no_grad():
-            yield
+        yield
     finally:
         _product_precision(*before)
+
+
+_ieee: SharedSetting[str] = SharedSetting(_products, ("ieee",))
+"""The precision is a setting of the process: the last of the threads that are inside puts it back."""
 
 
 def _product_precision(*wanted: str) -> tuple[str, ...]:
