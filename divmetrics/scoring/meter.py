@@ -87,7 +87,8 @@ class Meter:
 
         Args:
             side: "real", "fake" or "held_out" (real samples that the generator was not trained on).
-            batch: Images `[b, h, w, c]` or `[b, c, h, w]`, uint8 or floats in [0, 1], or features `[b, d]`.
+            batch: Images `[b, h, w, c]` or `[b, c, h, w]`, uint8 or floats in [0, 1], or features `[b, d]`;
+                one image is `[1, c, h, w]`.
             labels: Class name of each sample. Default: none.
 
         Raises:

@@ -80,7 +80,10 @@ class Array(Source):
 def open_array(
     value: np.ndarray | torch.Tensor, name: str, labels: tuple[str, ...] | None = None, file: Path | None = None
 ) -> Array:
-    """An array or tensor as a source. Raises SourceError where its shape or type fits neither images nor features."""
+    """An array or tensor as a source. Raises SourceError where its shape or type fits neither images nor features.
+
+    Three axes are grey images `[n, h, w]`, unless they may be one image with channels: that is refused.
+    """
     rows = as_numpy(value)
     if rows.ndim not in (2, 3, 4):
         raise SourceError(
@@ -89,6 +92,8 @@ def open_array(
         )
     if 0 in rows.shape:
         raise SourceError(f"{name} has shape {list(rows.shape)}: no samples; wanted at least one row.")
+    if rows.ndim == 3 and labels is None:
+        _check_not_one_image(name, rows.shape)
     if rows.ndim > 2:
         check_image(rows, rows.shape[1:])
     elif not is_float(rows):
@@ -97,6 +102,15 @@ def open_array(
             "give features as float32, images as uint8 [n, h, w, c]."
         )
     return Array(name, "image" if rows.ndim > 2 else "features", rows, labels, file)
+
+
+def _check_not_one_image(name: str, shape: tuple[int, ...]) -> None:
+    """Raise SourceError where three axes may be one image with channels; labels would tell, one a sample."""
+    if shape[0] in (3, 4) or shape[2] in (1, 3, 4):
+        raise SourceError(
+            f"{name} has shape {list(shape)}, which may be one image with channels or {shape[0]} grey images "
+            "[n, h, w]; give one image as [1,c,h,w], grey images as [n,1,h,w]."
+        )
 
 
 def as_numpy(value: np.ndarray | torch.Tensor) -> np.ndarray:

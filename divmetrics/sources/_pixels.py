@@ -56,5 +56,5 @@ def quantise(values: np.ndarray) -> np.ndarray:
 
 
 def _channels_first(shape: tuple[int, ...]) -> bool:
-    """Whether an image of three axes is `[c, h, w]`."""
-    return shape[0] in (1, 3) and shape[2] not in (1, 3)
+    """Whether an image of three axes is `[c, h, w]`; where both ends may be channels, the last axis wins."""
+    return (shape[0] in (1, 3) and shape[2] not in (1, 3)) or (shape[0] == 4 and shape[2] not in (1, 3, 4))

@@ -45,6 +45,7 @@ def save(tmp_path):
         (IMAGES[..., 0], np.repeat(IMAGES[..., :1], 3, 3)),
         (IMAGES[..., :1], np.repeat(IMAGES[..., :1], 3, 3)),
         (IMAGES[:, None, ..., 0], np.repeat(IMAGES[..., :1], 3, 3)),
+        (np.concatenate([IMAGES, IMAGES[..., :1]], 3).transpose(0, 3, 1, 2), IMAGES),  # RGBA, channels first
         (torch.from_numpy(IMAGES).permute(0, 3, 1, 2), IMAGES),
         (torch.from_numpy(IMAGES).permute(0, 3, 1, 2) / 255, IMAGES),
         (IMAGES / 255, IMAGES),
@@ -59,6 +60,24 @@ def test_layouts_and_types_of_images(given_images, wanted):
     np.testing.assert_array_equal(np.stack(found), wanted[[3, 0]])
     assert all(image.flags.writeable and image.flags.c_contiguous and image.dtype == np.uint8 for image in found)
     assert source.path(3) == "#3"
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 9), (4, 8, 9), (8, 9, 3), (8, 9, 4), (8, 9, 1), (3, 3, 3)])
+@pytest.mark.parametrize("kind", [np.zeros, torch.zeros])
+def test_one_image_is_no_set_of_grey_images(save, shape, kind):
+    for value in (kind(shape), save(np.zeros(shape, np.uint8))):
+        with pytest.raises(SourceError, match=r"may be one image with channels or .* give one image as \[1,c,h,w\]"):
+            open_source(value)
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 9), (2, 8, 9), (5, 8, 9), (60, 8, 8)])
+def test_grey_images_are_a_set(shape):
+    assert len(open_source(np.zeros(shape))) == shape[0]
+
+
+def test_labels_tell_three_grey_images_from_one_of_three_channels(save):
+    assert len(open_source(save(images=np.zeros((3, 8, 9)), labels=np.arange(3)))) == 3
+    assert len(open_source((np.zeros((3, 8, 9)), [0, 1, 2]))) == 3
 
 
 def test_bfloat16_and_gradients_are_taken():
