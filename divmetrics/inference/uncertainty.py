@@ -175,12 +175,14 @@ def _half_sample_factor(pool: Pool) -> float:
 def _interval(
     value: float, error: float, freedom: float, metric: Metric, pool: Pool, level: float
 ) -> tuple[float, float]:
-    """Ends of the interval: Wilson's for a share, else `value` and Student's t, cut at the ends of the range."""
+    """Ends of the interval: Wilson's for a share, else `value` and Student's t, cut at what is possible."""
     low, high = metric.range
+    if metric.uncertainty.most is not None:
+        high = max(value, min(high, metric.uncertainty.most(pool)))
     quantile = float(student(freedom).ppf((1 + level) / 2))
     if (low, high) == (0, 1):
         return _wilson(value, error, quantile, pool)
-    return max(low, value - quantile * error), min(high, value + quantile * error)
+    return max(low, float(value - quantile * error)), min(high, float(value + quantile * error))
 
 
 def _wilson(share: float, error: float, quantile: float, pool: Pool) -> tuple[float, float]:

@@ -172,6 +172,8 @@ class UncertaintySpec:
     distribution differ at any size, and the excess of the value over the mean of the null is reported."""
     interval: Interval | None = None
     """Confidence interval; it takes precedence over `variance`."""
+    most: Callable[..., float] | None = None
+    """`(pool)` -> greatest value that these samples allow, where it is below that of the range: of ten modes, 10."""
     caveat: str | None = None
     """Where the interval or the null band was measured not to hold, in one sentence, for every result that shows them
     and for the page of the metric. `benchmarks/calibration.py` measures it, `tests/validation/test_calibrated.py`

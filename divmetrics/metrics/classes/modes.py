@@ -61,6 +61,11 @@ def _effective_modes(real_counts: np.ndarray, fake_counts: np.ndarray) -> np.nda
     return np.where(inside.any(-1), np.exp(entropy(inside)), 0.0)
 
 
+def _modes_total(pool: TwoSamplePool) -> float:
+    """Number of classes that occur among the real samples."""
+    return float((pool_counts(pool)[0] > 0).sum())
+
+
 def _found_variance(pool: TwoSamplePool, *, min_count: int) -> float | None:
     """Sum of the Bernoulli variances of "mode found": an upper bound, as the fixed total makes covariances negative."""
     real_counts, fake_counts = pool_counts(pool)
@@ -131,6 +136,7 @@ def _check_min_count(min_count: int) -> None:
     minimum=lambda _: 1,
     uncertainty=UncertaintySpec(
         variance=Variance("closed form", _found_variance),
+        most=_modes_total,
         resample=lambda pool, splits, *, min_count: _modes_found(*counts_on_splits(pool, splits), min_count),
     ),
     about=About(
@@ -289,7 +295,10 @@ def _effective_modes_on_splits(pool: TwoSamplePool, splits: Splits) -> np.ndarra
     presets=("default",),
     minimum=lambda _: 1,
     uncertainty=UncertaintySpec(
-        variance=Variance("influence function", _effective_variance), resample=_effective_modes_on_splits, bias="1/n"
+        variance=Variance("influence function", _effective_variance),
+        resample=_effective_modes_on_splits,
+        bias="1/n",
+        most=_modes_total,
     ),
     about=About(
         formula=r"\exp(-\sum_{k \le K} \hat p_k \ln \hat p_k)",

@@ -17,6 +17,11 @@ from divmetrics.report.gate.rules import Rule, Rules
 
 SCHEMA = "divmetrics.gate/1"
 
+RELATIVE_TOLERANCE, ABSOLUTE_TOLERANCE = 1e-6, 1e-12
+"""A bound is broken beyond these only: the round-off of float32 features, and of a sum that should be 0."""
+TOTALS = {"modes_found": "modes_total"}
+"""Metrics whose values are whole numbers -> the further number of the result that says how large they can be."""
+
 Status = Literal["pass", "fail", "warn"]
 
 
@@ -172,10 +177,26 @@ def _metric_of(key: str) -> str:
 
 def _violated_bounds(rule: Rule, key: str, result: Result) -> Iterator[str]:
     """How `min` and `max` are violated, in words."""
-    if rule.min is not None and (low := _judged_value(rule, key, result, pessimistic="ci_low")) < rule.min:
-        yield f"{low:.4g} is below {rule.min:g}"
-    if rule.max is not None and (high := _judged_value(rule, key, result, pessimistic="ci_high")) > rule.max:
-        yield f"{high:.4g} is above {rule.max:g}"
+    if rule.min is not None and _exceeds(rule.min, low := _judged_value(rule, key, result, pessimistic="ci_low")):
+        yield "{} is below {}".format(*_told_apart(low, rule.min))
+    if rule.max is not None and _exceeds(high := _judged_value(rule, key, result, pessimistic="ci_high"), rule.max):
+        yield "{} is above {}".format(*_told_apart(high, rule.max))
+
+
+def _exceeds(larger: float, smaller: float, scale: float = 0.0) -> bool:
+    """Whether `larger` exceeds `smaller` beyond round-off of numbers of their size, or of the size `scale`."""
+    size = max(abs(larger), abs(smaller), scale)
+    return larger - smaller > max(RELATIVE_TOLERANCE * size, ABSOLUTE_TOLERANCE)
+
+
+def _told_apart(first: float, second: float) -> tuple[str, str]:
+    """Two different numbers in 4 significant digits, or as many more as it takes to tell them apart."""
+    for digits in range(4, 18):
+        texts = f"{first:.{digits}g}", f"{second:.{max(digits, 6)}g}"
+        shown = [float(text) for text in texts]
+        if shown[0] != shown[1] and (shown[0] < shown[1]) == (first < second):
+            break
+    return texts
 
 
 def _judged_value(rule: Rule, key: str, result: Result, pessimistic: str) -> float:
@@ -186,7 +207,15 @@ def _judged_value(rule: Rule, key: str, result: Result, pessimistic: str) -> flo
         return result.value
     if result.ci is None:
         raise UsageError(f"rule {rule.name!r} reads {use} and {key} has no interval; set use to value or pessimistic.")
-    return result.ci[use == "ci_high"]
+    return _possible(result, result.ci[use == "ci_high"])
+
+
+def _possible(result: Result, end: float) -> float:
+    """An end of the interval of `result`; for a count, the nearest whole number from 0 to its total."""
+    if result.metric not in TOTALS:
+        return end
+    total = result.extras.get(TOTALS[result.metric], math.inf)
+    return float(min(max(round(end), 0), total))
 
 
 def _regressions(rule: Rule, key: str, now: Result, rules: Rules, warnings: list[str]) -> Iterator[str]:
@@ -197,8 +226,10 @@ def _regressions(rule: Rule, key: str, now: Result, rules: Rules, warnings: list
     sign = 1 if now.better == "lower" else -1
     value, reference = (_judged_value(rule, key, result, pessimistic="value") for result in (now, before))
     change, allowed = sign * (value - reference), rule.max_regression.allowed(reference)
-    if change > allowed and not math.isclose(change, allowed) and change > _joint_halfwidth(now, before):
-        yield f"{value:.4g} is {change:.4g} worse than the baseline's {reference:.4g}, allowed is {allowed:.4g}"
+    size = max(abs(value), abs(reference))  # the round-off of a difference is that of its terms
+    if _exceeds(change, allowed, size) and _exceeds(change, _joint_halfwidth(now, before), size):
+        larger, smaller = _told_apart(change, allowed)
+        yield f"{value:.4g} is {larger} worse than the baseline's {reference:.4g}, allowed is {smaller}"
 
 
 def _baseline_result(rule: Rule, key: str, now: Result, rules: Rules, warnings: list[str]) -> Result:

@@ -15,7 +15,7 @@ from divmetrics.records.signature import Signature
 from divmetrics.report.gate.judge import GateResult, judge
 from divmetrics.report.gate.rules import Regression, Rule, Rules
 
-BETTER = {"recall": "higher", "fid": "lower"}
+BETTER = {"recall": "higher", "fid": "lower", "modes_found": "higher"}
 
 
 def result(metric: str, value: float | None, extractor: str = "pixels", **changes: Any) -> Result:
@@ -65,6 +65,54 @@ def test_use_chooses_the_end_of_the_interval(use: str, least: float, most: float
     assert status(now, Rule("recall", min=least + 0.001, use=use)) == ["fail"]
     assert status(now, Rule("recall", max=most, use=use)) == ["pass"]
     assert status(now, Rule("recall", max=most - 0.001, use=use)) == ["fail"]
+
+
+@pytest.mark.parametrize("size", [1e-3, 0.4, 10.0, -3.0, 1e6])
+def test_round_off_breaks_no_bound(size: float) -> None:
+    """A bound is broken by more than a millionth of it; of 0 by more than 1e-12."""
+    below, above = (size - abs(size) * 1e-7, size + abs(size) * 1e-7)
+    now = report(result("fid", size, ci=(below, above)))
+    assert status(now, Rule("fid", min=size, max=size)) == ["pass"]
+    wide = report(result("fid", size, ci=(size - abs(size) * 1e-5, size + abs(size) * 1e-5)))
+    assert status(wide, Rule("fid", min=size), Rule("fid", max=size)) == ["fail", "fail"]
+
+
+def test_round_off_at_0() -> None:
+    assert status(report(result("fid", 5.7e-14)), Rule("fid", max=0)) == ["pass"]
+    assert status(report(result("fid", -5.7e-14)), Rule("fid", min=0)) == ["pass"]
+    assert status(report(result("fid", 1e-11)), Rule("fid", max=0)) == ["fail"]
+
+
+def test_round_off_is_no_regression() -> None:
+    """Nothing may be lost, and one unit in the last place is nothing; nor is 1e-14 where the baseline was 0."""
+    for metric, before, now in [("recall", 0.41, 0.41 - 1e-16), ("fid", 10.0, 10.0 + 1e-7), ("fid", 0.0, 1e-14)]:
+        for allowed in (Regression(0, relative=True), Regression(0, relative=False)):
+            rule, baseline = Rule(metric, max_regression=allowed), report(result(metric, before))
+            assert status(report(result(metric, now)), rule, baseline=baseline) == ["pass"]
+            assert status(
+                report(result(metric, now + 0.01 * (-1 if metric == "recall" else 1))), rule, baseline=baseline
+            ) == ["fail"]
+
+
+@pytest.mark.parametrize(
+    ("ci", "passes"),  # of min = 10 and max = 10
+    [((9.9999999, 10.0000001), True), ((9.9997, 10.0003), True), ((9.96, 10.04), True), ((9.4, 10.6), False)],
+)
+def test_the_interval_of_a_count_holds_whole_numbers_up_to_the_total(ci: tuple[float, float], passes: bool) -> None:
+    now = report(result("modes_found", 10.0, ci=ci, extras={"modes_total": 10}))
+    assert status(now, Rule("modes_found", min=10)) == ["pass" if passes else "fail"]
+    assert status(now, Rule("modes_found", max=10)) == ["pass"], "there are no more than 10"
+    assert status(now, Rule("modes_found", min=11)) == ["fail"]
+    unbounded = report(result("modes_found", 10.0, ci=ci))
+    assert status(unbounded, Rule("modes_found", max=10)) == ["pass" if passes else "fail"]
+
+
+@pytest.mark.parametrize(("value", "bound"), [(0.39998, 0.4), (9.99996, 10.0), (0.4, 0.40001), (1234567.0, 1234570.0)])
+def test_a_message_tells_the_number_from_the_bound(value: float, bound: float) -> None:
+    (outcome,) = gated(report(result("fid", value)), Rule("fid", min=bound)).outcomes
+    first, second = outcome.text.split(" is below ")
+    assert float(first) < float(second)
+    assert outcome.status == "fail"
 
 
 @pytest.mark.parametrize("use", ["ci_low", "ci_high"])
@@ -237,4 +285,8 @@ finite = st.floats(-1e6, 1e6)
 @settings(max_examples=50, deadline=None, derandomize=True)
 def test_a_rule_passes_exactly_when_its_conditions_hold(value: float, least: float, most: float) -> None:
     found = status(report(result("fid", value)), Rule("fid", min=least, max=most))
-    assert (found == ["pass"]) == (least <= value <= most)
+    if least <= value <= most:
+        assert found == ["pass"]
+    elif found == ["pass"]:  # by round-off of the larger number, or at 0
+        assert least - max(1e-12, 1e-6 * max(abs(least), abs(value))) <= value
+        assert value <= most + max(1e-12, 1e-6 * max(abs(most), abs(value)))
