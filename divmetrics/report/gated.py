@@ -21,7 +21,7 @@ def gate_page(gated: GateResult) -> Page:
     facts += [("real", f"{printable(gated.report.real.source)}, n {gated.report.real.n}")]
     facts += [("rules", str(gated.rules.path))]
     facts += [("baseline", str(gated.rules.baseline_path))] if gated.rules.baseline_path else []
-    columns = ("rule", "found", "interval", "expected", "status", "note")
+    columns = ("rule", "found", "interval", "judged", "expected", "status", "note")
     grid = Grid("", columns, tuple(map(_row, gated.outcomes))).without_empty_columns()
     notes = [f"warning: {text}" for text in gated.warnings]
     return Page(f"gate {'passed' if gated.passed else 'failed'}", tuple(facts), (grid,), (*notes, *_signatures(gated)))
@@ -31,7 +31,14 @@ def _row(outcome: RuleResult) -> tuple[str, ...]:
     """Cells of one rule."""
     found = outcome.found if isinstance(outcome.found, str) else number(outcome.found)
     ends = interval(outcome.interval)
-    return (outcome.name, found, ends, outcome.expected, outcome.status, printable(outcome.text))
+    return (outcome.name, found, ends, _judged(outcome), outcome.expected, outcome.status, printable(outcome.text))
+
+
+def _judged(outcome: RuleResult) -> str:
+    """Which numbers were held against the bounds, `ci_low 0.00020`; empty where there is the value alone."""
+    if outcome.interval is None:
+        return ""
+    return ", ".join(f"{use} {number(value)}" for use, value in outcome.judged)
 
 
 def _signatures(gated: GateResult) -> list[str]:
@@ -61,7 +68,8 @@ def junit(gated: GateResult) -> str:
         case = ElementTree.SubElement(suite, "testcase", {"classname": "divmetrics.gate", "name": outcome.name})
         if outcome.status != "pass":
             kind = {"fail": "failure", "warn": "skipped"}[outcome.status]
-            message = f"{outcome.name}: expected {outcome.expected}; {outcome.text}"
+            judged = f", judged {ends}" if (ends := _judged(outcome)) else ""
+            message = f"{outcome.name}: expected {outcome.expected}{judged}; {outcome.text}"
             ElementTree.SubElement(case, kind, {"message": printable(message)})
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"

@@ -113,6 +113,19 @@ def test_junit(judged: gated_view.GateResult) -> None:
     assert failure.get("message") == "fid: expected <= 8; 9 is above 8"
 
 
+def test_the_judged_end_of_the_interval_is_shown(
+    make_report: Callable[..., Report], make_result: Callable[..., Result]
+) -> None:
+    report = make_report(make_result("ndb", 0.00105, ci=(0.0002, 0.0055)), make_result("vendi", 4.0))
+    rules = (Rule("ndb", min=0.4), Rule("vendi", min=5.0))
+    page = gated_view.gate_page(judged := judge(report, Rules(Path("divmetrics.toml"), rules)))
+    place = page.grids[0].columns.index("judged")
+    assert [row[place] for row in page.grids[0].rows] == ["ci_low 0.0002000", ""]
+    assert "| ci\\_low 0.0002000 |" in markdown.render(page)
+    assert "ci_low" in table.render(page, 80)
+    assert "expected &gt;= 0.4, judged ci_low 0.0002000; 0.0002 is below 0.4" in gated_view.junit(judged)
+
+
 def test_parameters_stand_below_a_table_that_is_too_wide() -> None:
     columns = ("metric", "value", "parameters", "note")
     rows = (("recall", "0.5", "pooled k:5", "a"), ("coverage", "0.6", "pooled k:5", "b"), ("emd", "1", "pooled", ""))

@@ -22,6 +22,11 @@ RELATIVE_TOLERANCE, ABSOLUTE_TOLERANCE = 1e-6, 1e-12
 TOTALS = {"modes_found": "modes_total"}
 """Metrics whose values are whole numbers -> the further number of the result that says how large they can be."""
 
+ABOUT_MODES = ("modes_found", "effective_modes", "mode_kl", "mode_tv", "unseen_mass")
+"""Metrics that the missing modes explain."""
+NAMED = 20
+"""Most missing modes that are named."""
+
 Status = Literal["pass", "fail", "warn"]
 
 
@@ -41,6 +46,8 @@ class RuleResult:
     """The value in the report, or the state of the verdict."""
     interval: tuple[float, float] | None
     """Its confidence interval, where the report has one."""
+    judged: tuple[tuple[str, float], ...]
+    """The numbers that were held against the bounds, each with what it is: `value`, `ci_low` or `ci_high`."""
     status: Status
     """`fail` for a broken rule of level `error`, `warn` for one of level `warn`."""
     text: str
@@ -118,22 +125,47 @@ def _apply_verdict_rule(report: Report, rules: Rules) -> Iterator[RuleResult]:
     level = rules.verdict or "error"
     state = report.verdict.state
     text = "" if state != "collapsed" else "the generator has collapsed"
-    yield RuleResult("verdict", "verdict", level, "not collapsed", state, None, _status(level, text), text)
+    yield RuleResult("verdict", "verdict", level, "not collapsed", state, None, (), _status(level, text), text)
 
 
 def _apply_rule(rule: Rule, report: Report, rules: Rules, warnings: list[str]) -> RuleResult:
     """Result of one rule; warnings about the baseline are appended to `warnings`."""
     key = _find_key(report, rule, rules.extractor)
-    result = report.metrics[key]
+    result, judged = report.metrics[key], dict[str, float]()
     if result.value is None:
         text = f"{key} could not be computed: {'; '.join(result.warnings) or 'the report does not say why'}"
         if rule.level == "error":
             raise MeasureError(f"{text}.")
     else:
-        text = "; ".join([*_violated_bounds(rule, key, result), *_regressions(rule, key, result, rules, warnings)])
+        broken = [*_violated_bounds(rule, key, result), *_regressions(rule, key, result, rules, warnings)]
+        text = "; ".join([*broken, *(_missing_modes(report, result) if broken else ())])
+        judged = _judged_numbers(rule, key, result)
+    status = _status(rule.level, text)
     return RuleResult(
-        rule.name, key, rule.level, rule.expected, result.value, result.ci, _status(rule.level, text), text
+        rule.name, key, rule.level, rule.expected, result.value, result.ci, tuple(judged.items()), status, text
     )
+
+
+def _judged_numbers(rule: Rule, key: str, result: Result) -> dict[str, float]:
+    """The numbers of `result` that the bounds of `rule` are held against, by what they are."""
+    asked = {"ci_low": rule.min, "ci_high": rule.max, "value": rule.max_regression}
+    uses = [_use(rule, result, end) for end, bound in asked.items() if bound is not None]
+    return {use: _number_of(rule, key, result, use) for use in uses}
+
+
+def _missing_modes(report: Report, result: Result) -> Iterator[str]:
+    """The names of the missing modes, where `result` is about modes."""
+    if result.metric not in ABOUT_MODES:
+        return
+    names = [mode.name for mode in report.modes if mode.state in ("missing", "unseen")]
+    numbers = result.extras.get("missing")
+    if numbers is not None:  # the modes of the report may be clusters, with numbers of their own
+        by_number = {mode.id: mode.name for mode in report.modes if not mode.exemplars}
+        same = len(report.modes) == result.extras.get("modes_total")
+        names = [by_number.get(number, f"class {number}") if same else f"class {number}" for number in numbers]
+    if names:
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        yield f"missing modes: {', '.join(names[:NAMED])}{more}"
 
 
 def _status(level: str, complaint: str) -> Status:
@@ -201,9 +233,20 @@ def _told_apart(first: float, second: float) -> tuple[str, str]:
 
 def _judged_value(rule: Rule, key: str, result: Result, pessimistic: str) -> float:
     """The number of `result` that the rule judges: its value or an end of its interval."""
+    return _number_of(rule, key, result, _use(rule, result, pessimistic))
+
+
+def _use(rule: Rule, result: Result, pessimistic: str) -> str:
+    """What the rule reads of `result`: `value`, `ci_low` or `ci_high`; `pessimistic` is the end that would fail."""
+    if rule.use != "pessimistic":
+        return rule.use
+    return "value" if result.ci is None else pessimistic
+
+
+def _number_of(rule: Rule, key: str, result: Result, use: str) -> float:
+    """The value of `result`, or an end of its interval. Raises UsageError where it has no interval."""
     assert result.value is not None  # noqa: S101  checked by the callers
-    use = rule.use if rule.use != "pessimistic" else pessimistic
-    if use == "value" or (result.ci is None and rule.use == "pessimistic"):
+    if use == "value":
         return result.value
     if result.ci is None:
         raise UsageError(f"rule {rule.name!r} reads {use} and {key} has no interval; set use to value or pessimistic.")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from divmetrics.errors import MeasureError, UsageError
-from divmetrics.records.results import Report, Result, Side, Verdict
+from divmetrics.records.results import Mode, Report, Result, Side, Verdict
 from divmetrics.records.signature import Signature
 from divmetrics.report.gate.judge import GateResult, judge
 from divmetrics.report.gate.rules import Regression, Rule, Rules
@@ -113,6 +113,44 @@ def test_a_message_tells_the_number_from_the_bound(value: float, bound: float) -
     first, second = outcome.text.split(" is below ")
     assert float(first) < float(second)
     assert outcome.status == "fail"
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (Rule("recall", min=0.1), [("ci_low", 0.38)]),
+        (Rule("recall", max=0.9), [("ci_high", 0.45)]),
+        (Rule("recall", min=0.1, max=0.9), [("ci_low", 0.38), ("ci_high", 0.45)]),
+        (Rule("recall", min=0.1, use="ci_high"), [("ci_high", 0.45)]),
+        (Rule("recall", min=0.1, max=0.9, use="value"), [("value", 0.41)]),
+        (Rule("recall", max_regression=Regression(1, relative=False)), [("value", 0.41)]),
+    ],
+)
+def test_what_was_judged_is_named(rule: Rule, expected: list[tuple[str, float]]) -> None:
+    now = report(result("recall", 0.41, ci=(0.38, 0.45)))
+    assert [*gated(now, rule, baseline=now).outcomes[0].judged] == expected
+
+
+def modes(*states: str) -> tuple[Mode, ...]:
+    return tuple(Mode(i, f"mode-{i}", 0.2, 0.2, 0.5, state) for i, state in enumerate(states))
+
+
+def test_a_broken_rule_on_modes_names_the_missing_ones() -> None:
+    short = result("modes_found", 2.0, extras={"modes_total": 4, "missing": [1, 3]})
+    now = replace(report(short), modes=modes("present", "missing", "thinned", "unseen"))
+    rule = Rule("modes_found", min=4)
+    assert gated(now, rule).outcomes[0].text == "2 is below 4; missing modes: mode-1, mode-3"
+    assert gated(now, replace(rule, min=2)).outcomes[0].text == ""
+    clusters = replace(now, modes=tuple(replace(mode, exemplars=("a.png",)) for mode in now.modes))
+    for other in (clusters, replace(now, modes=now.modes[:2]), report(short)):
+        assert gated(other, rule).outcomes[0].text == "2 is below 4; missing modes: class 1, class 3"
+    divergence = replace(now, metrics={"mode_tv@pixels": replace(short, metric="mode_tv", extras={})})
+    assert gated(divergence, Rule("mode_tv", max=1)).outcomes[0].text.endswith("missing modes: mode-1, mode-3")
+
+
+def test_many_missing_modes_are_counted() -> None:
+    short = result("modes_found", 2.0, extras={"modes_total": 40, "missing": [*range(38)]})
+    assert gated(report(short), Rule("modes_found", min=3)).outcomes[0].text.endswith("class 18, class 19 and 18 more")
 
 
 @pytest.mark.parametrize("use", ["ci_low", "ci_high"])
@@ -272,6 +310,7 @@ def test_only_errors_fail_and_the_json_says_all() -> None:
         "expected": ">= 0.4",
         "found": 0.41,
         "interval": [0.38, 0.44],
+        "judged": [["ci_low", 0.38]],
         "status": "fail",
         "text": "0.38 is below 0.4",
     }
