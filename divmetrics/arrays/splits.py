@@ -45,7 +45,9 @@ class Pool(ABC):
     def whole(self) -> Rows:
         """All samples as one set, the real ones first, numbered from 0."""
         joined = {
-            column.name: torch.cat([getattr(side, column.name) for side in self.sides]) for column in fields(self.fake)
+            column.name: torch.cat([getattr(side, column.name) for side in self.sides])
+            for column in fields(self.fake)
+            if isinstance(getattr(self.fake, column.name), Tensor)
         }
         return replace(self.fake, **{**joined, "index": torch.arange(self.n + self.m, device=joined["index"].device)})
 

@@ -82,14 +82,14 @@ class Meter:
         }
         return {**wanted, **{name: getattr(self._settings, name) for name in ("max_skipped", "precision", "jpeg")}}
 
-    def add(self, side: SideName, batch: Any, *, labels: Sequence[str] | None = None) -> None:
+    def add(self, side: SideName, batch: Any, *, labels: Sequence[Any] | None = None) -> None:
         """Add one batch. In a distributed run each rank adds its own batches, as many as it has.
 
         Args:
             side: "real", "fake" or "held_out" (real samples that the generator was not trained on).
             batch: Images `[b, h, w, c]` or `[b, c, h, w]`, uint8 or floats in [0, 1], or features `[b, d]`;
                 one image is `[1, c, h, w]`.
-            labels: Class name of each sample. Default: none.
+            labels: Class name or number of each sample, `[b]`: a list, an array or a tensor. Default: none.
 
         Raises:
             UsageError: There is no such side.

@@ -110,7 +110,7 @@ class TaskInputs:
         def make() -> Rows:
             whole: Rows = self.collected[side].get(task.extractor, task.layer, Rows)
             if by_class:
-                whole = Labelled(whole.features, whole.index, self._classes(side))
+                whole = Labelled(whole.features, whole.index, self._classes(side), self.class_names)
             if size is None or size == whole.n:
                 return whole
             drawn = torch.randperm(whole.n, generator=torch.Generator().manual_seed(self.seed))[:size]

@@ -16,6 +16,7 @@ from divmetrics.errors import SourceError
 from divmetrics.sources._arrays import as_numpy, is_float, open_array
 from divmetrics.sources._base import Kind, Source, Stream, UnreadableSample
 from divmetrics.sources._decode import pixels, reason
+from divmetrics.sources._labels import check_label_shape, label_name
 from divmetrics.sources._pixels import as_image, check_image
 
 
@@ -121,7 +122,7 @@ def _samples_of(element: Any, batched: bool) -> Iterator[tuple[np.ndarray, str |
     if labels is not None:
         pairs = list(zip([value for value, _ in pairs], _class_names(labels, len(pairs)), strict=True))
     for value, label in pairs:
-        yield _sample(value), None if label is None else _label_name(label)
+        yield _sample(value), None if label is None else label_name(label)
 
 
 def _split_label(item: Any) -> tuple[Any, Any]:
@@ -133,16 +134,29 @@ def _split_label(item: Any) -> tuple[Any, Any]:
         return item[0], None
     if isinstance(item, (list, tuple)) and len(item) == 2 and (_is_label(item[1]) or _are_labels(item[1])):
         return item[0], item[1]
+    if isinstance(item, (list, tuple)) and len(item) == 2 and _is_column(item[1]):
+        check_label_shape(item[1])
     return item, None
+
+
+def _is_column(value: Any) -> bool:
+    """Whether `value` is a column of whole numbers `[n, 1]`: labels with an axis too many."""
+    is_array = isinstance(value, (np.ndarray, torch.Tensor))
+    return is_array and value.ndim == 2 and value.shape[1] == 1 and not is_float(value)
+
+
+def _is_column_of_one(value: Any) -> bool:
+    """Whether `value` is one whole number as an array `[1]`, the label of one item with an axis too many."""
+    return isinstance(value, (np.ndarray, torch.Tensor)) and tuple(value.shape) == (1,) and not is_float(value)
 
 
 def _class_names(labels: Any, n: int) -> list[str]:
     """`labels`, one for all samples or one for each, as `n` class names."""
     if _is_label(labels):
-        return [_label_name(labels)] * n
+        return [label_name(labels)] * n
     if len(labels) != n:
         raise SourceError(f"{n} samples come with {len(labels)} labels; give one label a sample.")
-    return [_label_name(label) for label in labels]
+    return [label_name(label) for label in labels]
 
 
 def _is_label(value: Any) -> bool:
@@ -157,11 +171,6 @@ def _are_labels(value: Any) -> bool:
     if isinstance(value, (np.ndarray, torch.Tensor)):
         return value.ndim == 1 and len(value) > 0 and _is_label(value[0])
     return isinstance(value, (list, tuple)) and len(value) > 0 and all(map(_is_label, value))
-
-
-def _label_name(label: Any) -> str:
-    """A label as text."""
-    return str(label.item() if isinstance(label, (np.ndarray, torch.Tensor)) else label)
 
 
 def _is_batch(value: Any) -> bool:
@@ -207,9 +216,11 @@ def _item_labels(items: Any) -> tuple[str, ...] | None:
     found = getattr(items, "targets", None)
     if found is None and _split_label(items[0])[1] is not None:
         found = [_label_at(items, i) for i in range(len(items))]
+    if _is_column(found) or (isinstance(found, (list, tuple)) and found and _is_column_of_one(found[0])):
+        check_label_shape(found)
     if found is None or len(found) != len(items) or not all(map(_is_label, found)):
         return None
-    names = [_label_name(label) for label in found]
+    names = [label_name(label) for label in found]
     classes = getattr(items, "classes", None)
     return tuple(names) if classes is None else tuple(str(classes[int(name)]) for name in names)
 

@@ -10,11 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 
 from divmetrics.errors import SourceError, TooFewSamples, UsageError
 from divmetrics.sources._base import Kind, Source
+from divmetrics.sources._labels import check_label_shape, label_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,24 +98,25 @@ def subset(source: Source, num: int, seed: int) -> Source:
     return View(source.name, source.kind, source, drawn, labels)
 
 
-def with_labels(source: Source, labels: Sequence[str]) -> Source:
+def with_labels(source: Source, labels: Sequence[Any] | np.ndarray | torch.Tensor) -> Source:
     """A source with other labels.
 
     Args:
         source: The samples.
-        labels: Class name of each sample.
+        labels: Class name or class number of each sample, `[n]`: a list, an array or a tensor.
 
     Returns:
         The same samples with these labels.
 
     Raises:
-        SourceError: where there is not exactly one label for each sample.
+        SourceError: where there is not exactly one label for each sample, or labels are rows `[n, 1]`.
     """
     if len(labels) != len(source):
         raise SourceError(
             f"{len(labels)} labels for the {len(source)} samples of {source.name}; give one label a sample."
         )
-    return View(source.name, source.kind, source, range(len(source)), tuple(str(label) for label in labels))
+    check_label_shape(labels)
+    return View(source.name, source.kind, source, range(len(source)), tuple(map(label_name, labels)))
 
 
 def labels_from_csv(sources: Sequence[Source], file: str | os.PathLike[str]) -> list[Source]:

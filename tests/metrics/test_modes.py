@@ -105,6 +105,13 @@ def test_bad_input() -> None:
         mode_tv(EVEN, np.array([-1, 2]))
 
 
+@pytest.mark.parametrize("name", ["mode_tv", "mode_kl", "effective_modes", "unseen_mass"])
+def test_labels_in_a_column_are_no_logits_of_one_class(name: str) -> None:
+    metric, column = METRICS[name], EVEN[:, None]
+    with pytest.raises(FeatureError, match="logits of one class"):
+        metric(*[column] * len(metric.needs))
+
+
 def pool_of(real: np.ndarray, fake: np.ndarray) -> Pool:
     return TwoSamplePool(*(Rows(torch.from_numpy(side), torch.arange(len(side))) for side in (real, fake)))
 

@@ -102,6 +102,23 @@ def test_labels_give_modes() -> None:
     assert [(mode.name, mode.state) for mode in report.modes] == [("cat", "missing"), ("dog", "present")]
 
 
+def test_tensor_labels_are_class_numbers_and_intra_fid_names_its_classes() -> None:
+    meter = dm.Meter("intra_fid:missing=skip,mode_tv", ci_level=0, null=False)
+    meter.add("real", REAL[:90], labels=torch.tensor([7] * 40 + [3] * 40 + [9] * 10))
+    meter.add("fake", FAKE[:80], labels=torch.tensor([7] * 40 + [3] * 40))
+    report = meter.results()
+    assert report.real.labels == {"3": 40, "7": 40, "9": 10}
+    assert list(report["intra_fid"].extras["classes"]) == ["3", "7"]
+    assert report["intra_fid"].extras["skipped"] == ["9"]
+    strict = dm.Meter("intra_fid", ci_level=0, null=False)
+    strict.add("real", REAL[:4], labels=["cat", "cat", "dog", "dog"])
+    strict.add("fake", FAKE[:4], labels=["cat", "cat", "cat", "dog"])
+    with pytest.raises(dm.DivmetricsError, match="the first is class dog with 1"):
+        strict.results()
+    with pytest.raises(SourceError, match=r"labels have shape \[4, 1\]"):
+        strict.add("fake", FAKE[:4], labels=torch.zeros(4, 1, dtype=torch.int64))
+
+
 def test_wrong_use_is_told() -> None:
     meter = dm.Meter("fid")
     with pytest.raises(UsageError, match="'real', 'fake' or 'held_out', not 'fakes'"):

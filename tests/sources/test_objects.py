@@ -278,3 +278,33 @@ def test_a_source_stays_as_it_is():
     source, stream = open_source(IMAGES), open_source(iter(IMAGES))
     assert open_source(source) is source
     assert open_source(stream) is stream
+
+
+class WithTargets(Dataset):
+    def __init__(self, targets):
+        self.targets = targets
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        return torch.zeros(3, 8, 8), self.targets[index]
+
+
+BLANK = torch.zeros(4, 3, 8, 8)
+COLUMN = torch.zeros(4, 1, dtype=torch.uint8)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: (BLANK, COLUMN),
+        lambda: (BLANK, COLUMN.numpy()),
+        lambda: WithTargets(COLUMN),
+        lambda: WithTargets([torch.tensor([1])] * 4),
+        lambda: DataLoader(TensorDataset(BLANK, COLUMN), batch_size=2),
+    ],
+)
+def test_labels_in_a_column_are_refused(make):
+    with pytest.raises(SourceError, match=r"labels have shape \[\d, 1\]; wanted one a sample"):
+        open_source(make())

@@ -4,6 +4,7 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -56,6 +57,17 @@ def test_too_many_and_too_few_are_clear_errors():
         subset(open_source(ROWS), 21, 0)
     with pytest.raises(UsageError, match="cannot draw 0 samples"):
         subset(open_source(ROWS), 0, 0)
+
+
+@pytest.mark.parametrize("convert", [np.array, torch.tensor, list, lambda labels: list(torch.tensor(labels))])
+def test_numbers_in_arrays_and_tensors_are_class_names(convert):
+    assert with_labels(open_source(ROWS[:3]), convert([0, 7, 0])).labels == ("0", "7", "0")
+
+
+@pytest.mark.parametrize("convert", [np.array, torch.tensor, list, lambda labels: list(torch.tensor(labels))])
+def test_labels_in_a_column_are_refused(convert):
+    with pytest.raises(SourceError, match=r"labels have shape \[3, 1\]; wanted one a sample, \[n\]"):
+        with_labels(open_source(ROWS[:3]), convert([[0], [7], [0]]))
 
 
 def test_what_has_no_digest_has_none_as_a_view():

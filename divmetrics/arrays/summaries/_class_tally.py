@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
-from divmetrics.arrays.summaries._summary import Summary
+from divmetrics.arrays.summaries._summary import Summary, as_rows
 from divmetrics.errors import FeatureError
 
 
@@ -24,6 +24,15 @@ class ClassTally(Summary):
     """
 
     counts: Tensor
+
+    @classmethod
+    def from_array(cls, array: Any) -> Self:
+        rows = as_rows(array)
+        if rows.ndim == 2 and rows.shape[1] == 1:
+            raise FeatureError(
+                f"shape [{len(rows)}, 1] is logits of one class; give labels as [{len(rows)}], or logits [n, classes]."
+            )
+        return super().from_array(rows)
 
     @classmethod
     def of(cls, rows: Tensor, index: Tensor) -> Self:  # noqa: ARG003

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
@@ -224,6 +225,8 @@ class Labelled(Rows):
     """
 
     labels: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
+    names: Sequence[str] = ()
+    """Name of each class number; empty where classes have numbers only."""
 
     by_class: ClassVar[bool] = True
 
@@ -244,7 +247,9 @@ class Labelled(Rows):
     def merge(self, other: Self) -> Self:
         joined = super().merge(other)
         order = torch.argsort(torch.cat([self.index, other.index]), stable=True)
-        return type(self)(joined.features, joined.index, torch.cat([self.labels, other.labels])[order])
+        return type(self)(joined.features, joined.index, torch.cat([self.labels, other.labels])[order], self.names)
 
     def _at(self, places: Tensor) -> Self:
-        return type(self)(self.features[places], self.index[places], self.labels[places.to(self.labels.device)])
+        return type(self)(
+            self.features[places], self.index[places], self.labels[places.to(self.labels.device)], self.names
+        )

@@ -27,12 +27,18 @@ def _classes(real: Labelled, fake: Labelled, options: dict[str, Any]) -> tuple[l
     if absent and options["missing"] == "error":
         raise TooFewSamples(
             f"{len(absent)} of {int(wanted.sum())} classes have fewer than {least} fake samples, the first is class "
-            f"{absent[0]} with {int(fake_counts[absent[0]])}. Add samples of them, or leave them out with missing=skip."
+            f"{_name(real, absent[0])} with {int(fake_counts[absent[0]])}. Add samples of them, or leave them out "
+            "with missing=skip."
         )
     both = wanted & enough
     if not both.any():
         raise TooFewSamples(f"no class has {least} samples on both sides; lower min_count or add samples.")
     return both.nonzero()[:, 0].tolist(), ((real_counts > 0) & ~both).nonzero()[:, 0].tolist()
+
+
+def _name(real: Labelled, number: int) -> int | str:
+    """Name of a class; its number where classes have no names."""
+    return real.names[number] if real.names else number
 
 
 def _of_class(side: Labelled, number: int) -> Labelled:
@@ -114,8 +120,8 @@ def intra_fid(
             mean over the other classes would hide that it was dropped, or `"skip"` it.
 
     Returns:
-        The mean. `measure` adds the extras `classes` (the FID of each, by class number) and `skipped` (class numbers of
-        the real samples that do not count).
+        The mean. `measure` adds the extras `classes` (the FID of each, by class name, or number where classes have no
+        names) and `skipped` (classes of the real samples that do not count).
 
     Raises:
         UsageError: `min_count` is below 2, or a side is not a pair.
@@ -134,5 +140,6 @@ def intra_fid(
     same_width(real.d, fake.d)
     classes, skipped = _classes(real, fake, {"min_count": min_count, "missing": missing})
     values = _values(real, fake, classes)
-    by_class = {str(number): value for number, value in zip(classes, values.tolist(), strict=True)}
-    return Measured(float(values.mean()), extras={"classes": by_class, "skipped": skipped})
+    by_class = {str(_name(real, number)): value for number, value in zip(classes, values.tolist(), strict=True)}
+    left_out = [_name(real, number) for number in skipped]
+    return Measured(float(values.mean()), extras={"classes": by_class, "skipped": left_out})

@@ -1,0 +1,25 @@
+"""Class labels as names: whole numbers and text, in lists, arrays and tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from divmetrics.errors import SourceError
+
+
+def label_name(label: Any) -> str:
+    """A label as text: the number that a tensor or array without axes holds, not its type."""
+    return str(label.item() if isinstance(label, (np.ndarray, torch.Tensor)) else label)
+
+
+def check_label_shape(labels: Any) -> None:
+    """Raise SourceError where labels have a second axis, `[n, 1]`: they are neither names nor numbers."""
+    shape = np.shape(labels) if isinstance(labels, (np.ndarray, torch.Tensor)) else None
+    if shape is None and isinstance(labels, (list, tuple)) and labels:
+        inner = labels[0]
+        shape = (len(labels), *np.shape(inner)) if isinstance(inner, (list, tuple, np.ndarray, torch.Tensor)) else None
+    if shape is not None and len(shape) > 1:
+        raise SourceError(f"labels have shape {list(shape)}; wanted one a sample, [n]: labels[:, 0] of a column.")
