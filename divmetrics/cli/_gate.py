@@ -3,28 +3,89 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
 from divmetrics.cli._options import debug_option, json_option, md_option, options_of_request, samples_option
-from divmetrics.cli._output import check_outputs, deliver, save_samples
+from divmetrics.cli._output import STDOUT, check_outputs, deliver, save_samples, say, sentence_and_code
 from divmetrics.cli._ranks import is_first, shared_work
 from divmetrics.errors import UsageError
 from divmetrics.records.files import write_text
 from divmetrics.records.results import Report
 from divmetrics.records.run_options import ScoreRequest
 from divmetrics.report import gated as view
-from divmetrics.report.gate.judge import GateResult, judge
+from divmetrics.report import markdown
+from divmetrics.report.gate.judge import GateResult, error_json, judge
 from divmetrics.report.gate.rules import Rules, read_rules
 
 _FOR_BOTH = frozenset({"sources", "config", "json_path", "md_path", "junit_path", "quiet"})
 """Parameters that also apply when a saved report is judged."""
 
 
-@click.command(short_help="Check samples or a report against rules; sets the exit code.")
+class _Gate(click.Command):
+    """A command that writes the files it was asked for where it fails, too: steps of a build read them."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Read the arguments."""
+        given = list(args)  # click empties `args`
+        with _errors_written(given):
+            ctx = super().make_context(info_name, args, parent, **extra)
+        ctx.meta[_Gate.__name__] = given
+        return ctx
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        with _errors_written(ctx.meta[_Gate.__name__]):
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _errors_written(arguments: list[str]) -> Iterator[None]:
+    """Write the error of the block into the outputs that `arguments` name, before it goes on."""
+    try:
+        yield
+    except (click.exceptions.Exit, click.Abort):  # --help, Ctrl-C
+        raise
+    except Exception as error:
+        if is_first():
+            _write_error(*sentence_and_code(error), arguments)
+        raise
+
+
+def _write_error(sentence: str, code: int, arguments: list[str]) -> None:
+    """Write an error as JSON, Markdown and JUnit XML to the paths that `arguments` name, where they can be written."""
+    texts: dict[str, Callable[[], str]] = {
+        "--json": lambda: error_json(sentence, code),
+        "--md": lambda: markdown.render(view.error_page(sentence)),
+        "--junit": lambda: view.error_junit(sentence, code),
+    }
+    for option, text in texts.items():
+        path = _path_after(option, arguments)
+        if path == STDOUT and option == "--json":
+            say(text())
+        elif path not in (None, STDOUT):
+            with suppress(UsageError, OSError):  # the error itself may be that it cannot be written
+                write_text(path, text())
+
+
+def _path_after(option: str, arguments: list[str]) -> str | None:
+    """The last value of `option`, also where the arguments as a whole cannot be parsed; None where there is none."""
+    path = None
+    for place, argument in enumerate(arguments):
+        if argument == option and place + 1 < len(arguments):
+            path = arguments[place + 1]
+        elif argument.startswith(f"{option}="):
+            path = argument.partition("=")[2]
+    return path or None
+
+
+@click.command(cls=_Gate, short_help="Check samples or a report against rules; sets the exit code.")
 @click.argument("sources", nargs=-1, required=True, metavar="REAL FAKE | REPORT.json")
 @click.option("--config", metavar="PATH", help="Rule file.  [default: divmetrics.toml, else pyproject.toml]")
 @options_of_request(ScoreRequest)
@@ -56,7 +117,8 @@ def gate(
     [gate.rules.fid]
     max_regression = "10%"          # or a number in units of the metric
 
-    Exit codes: 0 passed, 1 failed, 2 wrong rules or usage, 3 could not measure.
+    Exit codes: 0 passed, 1 failed, 2 wrong rules or usage, 3 could not measure. The files that --json, --md and
+    --junit name are written at all four.
     """
     check_outputs(json_path, md_path, junit_path, samples_path)
     rules = read_rules(config)

@@ -17,15 +17,15 @@ from divmetrics.cli._demo import demo
 from divmetrics.cli._extract import extract_command
 from divmetrics.cli._gate import gate
 from divmetrics.cli._list import list_parts
-from divmetrics.cli._output import plain_warnings, tell
+from divmetrics.cli._output import WRONG, plain_warnings, sentence_and_code, tell
 from divmetrics.cli._ranks import is_first
 from divmetrics.cli._score import score_command
 from divmetrics.cli._validate import validate
 from divmetrics.cli._weights import weights
 from divmetrics.cli._zoo import zoo
-from divmetrics.errors import DivmetricsError, UnknownName
+from divmetrics.errors import UnknownName
 
-WRONG, FAILED, INTERRUPTED = 2, 3, 130
+INTERRUPTED = 130
 
 
 class Commands(click.Group):
@@ -107,19 +107,7 @@ def run(arguments: list[str]) -> int:
     except Exception as error:
         if "--debug" in arguments:
             traceback.print_exc()
-        sentence, code = _sentence_and_code(error)
+        sentence, code = sentence_and_code(error)
         if is_first():  # all ranks end with the same error
             tell(f"error: {sentence}")
     return code or 0
-
-
-def _sentence_and_code(error: Exception) -> tuple[str, int]:
-    """The sentence and the exit code for an exception."""
-    if isinstance(error, DivmetricsError):
-        return str(error), error.exit_code
-    if isinstance(error, click.ClickException):
-        return error.format_message(), WRONG
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or 'operating system'}: {error.strerror}.", FAILED
-    fact = f"{type(error).__name__}: {error}".splitlines()[0]
-    return f"this is a bug in divmetrics ({fact}); run it again with --debug and report what it prints.", FAILED

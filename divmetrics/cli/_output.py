@@ -10,13 +10,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from divmetrics.errors import UsageError
+import click
+
+from divmetrics.errors import DivmetricsError, UsageError
 from divmetrics.records.files import check_writable, write_text
 
 if TYPE_CHECKING:
     from divmetrics.records.results import Report
     from divmetrics.report.page import Page
 
+WRONG, FAILED = 2, 3
+"""Exit codes of a wrong request, and of one that could not be measured."""
 STDOUT = "-"
 """The path that means standard output."""
 
@@ -85,3 +89,15 @@ def save_samples(report: Report, path: str) -> None:
     samples.write_csv(report, path)
     if not report.samples:
         warnings.warn("no metric here has per-sample values; precision, recall, density and coverage do.", stacklevel=2)
+
+
+def sentence_and_code(error: Exception) -> tuple[str, int]:
+    """The sentence and the exit code for an exception."""
+    if isinstance(error, DivmetricsError):
+        return str(error), error.exit_code
+    if isinstance(error, click.ClickException):
+        return error.format_message(), WRONG
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'operating system'}: {error.strerror}.", FAILED
+    fact = f"{type(error).__name__}: {error}".splitlines()[0]
+    return f"this is a bug in divmetrics ({fact}); run it again with --debug and report what it prints.", FAILED

@@ -56,20 +56,49 @@ def junit(gated: GateResult) -> str:
         XML with a test case for each rule; a broken rule of level `error` is a failure, one of level `warn` is skipped.
     """
     counts = {status: sum(o.status == status for o in gated.outcomes) for status in ("fail", "warn")}
-    totals = {
-        "tests": str(len(gated.outcomes)),
-        "failures": str(counts["fail"]),
-        "skipped": str(counts["warn"]),
-        "errors": "0",
-    }
-    root = ElementTree.Element("testsuites", totals)
-    suite = ElementTree.SubElement(root, "testsuite", {"name": "divmetrics gate", **totals})
+    root, suite = _suite(tests=len(gated.outcomes), failures=counts["fail"], skipped=counts["warn"], errors=0)
     for outcome in gated.outcomes:
-        case = ElementTree.SubElement(suite, "testcase", {"classname": "divmetrics.gate", "name": outcome.name})
+        case = _case(suite, outcome.name)
         if outcome.status != "pass":
             kind = {"fail": "failure", "warn": "skipped"}[outcome.status]
             judged = f", judged {ends}" if (ends := _judged(outcome)) else ""
             message = f"{outcome.name}: expected {outcome.expected}{judged}; {outcome.text}"
             ElementTree.SubElement(case, kind, {"message": printable(message)})
+    return _xml(root)
+
+
+def error_page(sentence: str) -> Page:
+    """The page of a gate that could not judge, with the error `sentence`."""
+    return Page("gate could not judge", (), (), (f"error: {printable(sentence)}",))
+
+
+def error_junit(sentence: str, exit_code: int) -> str:
+    """JUnit XML of a gate that could not judge: one test case in error.
+
+    Args:
+        sentence: The error.
+        exit_code: That of the command.
+    """
+    root, suite = _suite(tests=1, failures=0, skipped=0, errors=1)
+    ElementTree.SubElement(
+        _case(suite, "gate"), "error", {"type": f"exit code {exit_code}", "message": printable(sentence)}
+    )
+    return _xml(root)
+
+
+def _suite(**totals: int) -> tuple[ElementTree.Element, ElementTree.Element]:
+    """The root of a JUnit document, and its only test suite."""
+    counts = {name: str(count) for name, count in totals.items()}
+    root = ElementTree.Element("testsuites", counts)
+    return root, ElementTree.SubElement(root, "testsuite", {"name": "divmetrics gate", **counts})
+
+
+def _case(suite: ElementTree.Element, name: str) -> ElementTree.Element:
+    """A new test case of `suite`."""
+    return ElementTree.SubElement(suite, "testcase", {"classname": "divmetrics.gate", "name": name})
+
+
+def _xml(root: ElementTree.Element) -> str:
+    """The text of a document."""
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="unicode", xml_declaration=True) + "\n"

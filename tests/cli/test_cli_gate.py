@@ -190,3 +190,72 @@ def test_a_collapse_fails_the_gate_end_to_end(
         for name in ("healthy", "collapsed")
     ]
     assert codes == [0, 1]
+
+
+WRITTEN = {
+    "no rules": (2, "", ["r.json"], "has no rules"),
+    "unknown metric": (2, "[gate.rules.recal]\nmin = 0.4\n", ["r.json"], "Did you mean 'recall'?"),
+    "not TOML": (2, "[gate\n", ["r.json"], "is not TOML"),
+    "no such report": (2, "[gate.rules.recall]\nmin = 0.4\n", ["no.json"], "cannot read the report"),
+    "unknown option": (2, "[gate.rules.recall]\nmin = 0.4\n", ["r.json", "--sed", "1"], "--sed"),
+    "not a number": (2, "[gate.rules.recall]\nmin = 0.4\n", ["a", "b", "--num", "x"], "num is"),
+    "no sources": (2, "[gate.rules.recall]\nmin = 0.4\n", [], "Missing argument"),
+    "other outputs": (2, "[gate.rules.recall]\nmin = 0.4\n", ["r.json", "--samples", "no/x.csv"], "no effect"),
+    "no such samples": (3, "[gate.rules.recall]\nmin = 0.4\n", ["real", "fake"], "real"),
+    "no number": (3, "[gate.rules.fid]\nmin = 0.4\n", ["r.json"], "could not be computed"),
+}
+
+
+@pytest.mark.parametrize("case", WRITTEN)
+def test_the_outputs_say_why_nothing_was_judged(
+    case: str,
+    rules: Callable[[str], Path],
+    call: Callable[..., object],
+    make_report: Callable[..., Report],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    code, text, given, message = WRITTEN[case]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "no").mkdir()
+    make_report(fid=None).save(tmp_path / "r.json")
+    (tmp_path / "g.md").write_text("gate passed, last week")
+    done = call("gate", *given, "--config", rules(text), "--json", "g.json", "--md=g.md", "--junit", "g.xml")
+    assert (done.code, done.out) == (code, "")
+    sentence = done.err.splitlines()[-1].removeprefix("error: ")
+    assert message in sentence
+    whole = json.loads((tmp_path / "g.json").read_text())
+    assert (whole["schema"], whole["passed"], whole["rules"]) == ("divmetrics.gate/1", False, [])
+    assert (whole["error"], whole["exit_code"]) == (sentence, code)
+    page = (tmp_path / "g.md").read_text()
+    assert page.startswith("### gate could not judge\n")
+    assert sentence in page.replace("\\", "")
+    root = ElementTree.parse(tmp_path / "g.xml").getroot()  # noqa: S314  our own text
+    assert (root.get("tests"), root.get("errors"), root.get("failures")) == ("1", "1", "0")
+    assert root.find("testsuite/testcase/error").get("message") == sentence
+    printed = call("gate", *given, "--config", rules(text), "--json", "-")
+    assert (json.loads(printed.out), printed.code) == (whole, code)
+
+
+def test_an_output_that_cannot_be_written_keeps_no_other_from_being_written(
+    saved: Path, rules: Callable[[str], Path], call: Callable[..., object], tmp_path: Path
+) -> None:
+    config = rules("[gate.rules.recall]\nmin = 0.4\n")
+    done = call("gate", saved, "--config", config, "--json", tmp_path / "no" / "g.json", "--junit", tmp_path / "g.xml")
+    assert done.code == 2
+    assert "cannot write" in (tmp_path / "g.xml").read_text()
+
+
+def test_help_writes_nothing(call: Callable[..., object], tmp_path: Path) -> None:
+    done = call("gate", "--help", "--json", tmp_path / "g.json")
+    assert (done.code, "Exit codes" in done.out) == (0, True)
+    assert not (tmp_path / "g.json").exists()
+
+
+def test_an_unexpected_error_is_written_too(
+    rules: Callable[[str], Path], call: Callable[..., object], engine: object, tmp_path: Path
+) -> None:
+    engine.error = ZeroDivisionError("x")
+    done = call("gate", "a", "b", "--config", rules("[gate.rules.recall]\nmin = 0.4\n"), "--json", tmp_path / "g.json")
+    assert done.code == 3
+    assert "bug in divmetrics" in json.loads((tmp_path / "g.json").read_text())["error"]

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Literal
 
+from divmetrics._version import __version__
 from divmetrics.errors import MeasureError, UnknownName, UsageError
 from divmetrics.records.results import Report, Result
 from divmetrics.report.gate.rules import Rule, Rules
@@ -82,6 +83,27 @@ class GateResult:
             "warnings": self.warnings,
         }
         return json.dumps(whole, indent=1, allow_nan=False) + "\n"
+
+
+def error_json(sentence: str, exit_code: int) -> str:
+    """JSON text, schema `divmetrics.gate/1`, of a gate that could not judge: not passed, no rules, and the reason.
+
+    Args:
+        sentence: The error.
+        exit_code: That of the command: 2 for a wrong request, 3 where the samples could not be measured.
+    """
+    whole = {
+        "schema": SCHEMA,
+        "divmetrics": __version__,
+        "passed": False,
+        "error": sentence,
+        "exit_code": exit_code,
+        "real": None,
+        "fake": None,
+        "rules": [],
+        "warnings": [],
+    }
+    return json.dumps(whole, indent=1) + "\n"
 
 
 def judge(report: Report, rules: Rules) -> GateResult:
