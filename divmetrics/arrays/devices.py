@@ -11,7 +11,7 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any, Generic, Literal, TypeVar
 
 import torch
@@ -53,6 +53,19 @@ _inside_one_thread = 0
 _usual_count = 1
 """Number of threads that torch used before the first of them came."""
 _own = threading.local()
+
+
+@contextmanager
+def no_autocast() -> Iterator[None]:
+    """Autocast is off inside, on every device where the caller has switched it on: half floats are asked for by name.
+
+    The setting belongs to the calling thread.
+    """
+    with ExitStack() as stack:
+        for kind in ("cpu", "cuda", "mps"):
+            if torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
+        yield
 
 
 @contextmanager

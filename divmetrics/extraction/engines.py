@@ -214,9 +214,10 @@ def exact_float32() -> Iterator[None]:
 
 @contextmanager
 def _arithmetic(device: torch.device, kind: torch.dtype | None) -> Iterator[None]:
-    """Autocast to `kind` inside, with TF32 for what remains in float32; None changes nothing."""
+    """Autocast to `kind` inside, with TF32 for what remains in float32; None: no autocast at all."""
     if kind is None:
-        yield
+        with devices.no_autocast():
+            yield
         return
     with devices.matmul("high"), devices.convolutions("fast"), torch.autocast(device.type, kind):
         yield
@@ -248,7 +249,7 @@ def _compiled(network: nn.Module, shape: tuple[int, ...], kind: torch.dtype | No
 
 
 def _converted(openvino: Any, network: nn.Module, shape: tuple[int, ...]) -> Any:
-    with warnings.catch_warnings(), devices.one_thread(), torch.no_grad():
+    with warnings.catch_warnings(), devices.one_thread(), devices.no_autocast(), torch.no_grad():
         warnings.filterwarnings("ignore", "Converting a tensor to")  # asserts on the input's size, which is fixed here
         warnings.filterwarnings("ignore", "`torch.jit.trace", FutureWarning)  # what OpenVINO reads; torch.export: 8 s
         example = torch.zeros(PIECE, *shape)

@@ -233,6 +233,7 @@ class _Pipeline:
         """Whether the networks use all cores, so that an OpenMP thread that waits by spinning would slow them down."""
         return any(network.device.type == "cpu" and network.ahead for network in self.networks)
 
+    @devices.no_autocast()
     def begin(self, batch: loading.Batch) -> None:
         """Start all networks on a batch."""
         if len(batch.pictures):
@@ -243,6 +244,7 @@ class _Pipeline:
         self._begun.append((batch, {n.encoder.name: n.start(batch.prepared[n.encoder.name]) for n in networks}))
         self.engine = "+".join(sorted({network.engine for network in self.networks if network.engine})) or "none"
 
+    @devices.no_autocast()
     def finish(self, remaining: int) -> int:
         """Pass on the features of all batches but the last `remaining`; returns how many samples they had."""
         samples = 0

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from divmetrics.arrays.devices import no_autocast
 from divmetrics.arrays.dist import first_of_rank, gather, shard
 from divmetrics.arrays.summaries import Sample, Summary, as_rows, check_finite
 from divmetrics.encoders._encoder import Encoder
@@ -105,6 +106,7 @@ class Portion:
     ) -> None:
         """Take in the samples of `source` (only the places `own`, if given), numbered from `first` on."""
 
+        @no_autocast()
         def add(extractor: str, layer: Layer, rows: Tensor, index: Tensor) -> None:
             rows = rows.to(settings.summary_device)  # from the cache they come on the CPU
             check_finite(rows)
@@ -158,6 +160,7 @@ class Portion:
             )  # the other encoders report unreadable samples
             loop.run(source, encoders, layers=layers, add=add, settings=lenient, own=chosen)
 
+    @no_autocast()
     def collected(self) -> Collected:
         """The samples so far as a value; the portion stays as it is."""
         n = len(self._paths)

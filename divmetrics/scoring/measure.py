@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from divmetrics._version import __version__
+from divmetrics.arrays.devices import no_autocast
 from divmetrics.errors import DivmetricsError, SourceError
 from divmetrics.inference.replicates import Replicates
 from divmetrics.inference.uncertainty import Estimate, Uncertainty, uncertainties_of
@@ -25,6 +26,7 @@ Outcome = Measured | DivmetricsError
 """What a task gives: its value, or the error that says why there is none."""
 
 
+@no_autocast()
 def measure(
     plan: Plan, real: Collected, fake: Collected, meta: Mapping[str, Any], held_out: Collected | None = None
 ) -> Report:

@@ -117,6 +117,17 @@ def test_fast_arithmetic_ends_with_the_network() -> None:
     assert not torch.is_autocast_enabled("cpu")
 
 
+@pytest.mark.parametrize("start", [pytest.param(accelerate, marks=needs_openvino), eager])
+def test_autocast_of_the_caller_changes_no_bit(encoder: Encoder, start: Callable[..., Any]) -> None:
+    batch = photographs(2)
+    expected = start(encoder, CPU, SHAPE)(batch)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        network = deepcopy(encoder.network)  # else the network that was compiled before answers
+        found = start(replace(encoder, build=lambda: network), CPU, SHAPE)(batch)
+        assert torch.is_autocast_enabled("cpu")
+    assert all(torch.equal(mine, theirs) for mine, theirs in zip(found, expected, strict=True))
+
+
 def test_memory_errors_of_every_kind_of_device() -> None:
     assert engines._is_lack_of_memory(torch.cuda.OutOfMemoryError("CUDA out of memory"))
     assert engines._is_lack_of_memory(RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"))

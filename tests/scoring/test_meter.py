@@ -119,6 +119,26 @@ def test_tensor_labels_are_class_numbers_and_intra_fid_names_its_classes() -> No
         strict.add("fake", FAKE[:4], labels=torch.zeros(4, 1, dtype=torch.int64))
 
 
+def test_autocast_of_the_caller_changes_no_bit() -> None:
+    """A Meter inside the autocast of a training loop, in batches that are too small to be compiled."""
+    images = torch.rand(2, 24, 3, 40, 40, generator=torch.Generator().manual_seed(0))
+
+    def measured() -> tuple[torch.Tensor, dict[str, float | None]]:
+        meter = dm.Meter("fid,kid,precision,vendi", ci_level=0, null=False)
+        for side, samples in zip(("real", "fake"), images, strict=True):
+            for batch in samples.split(12):
+                meter.add(side, batch)
+        rows = meter.collected("fake").get("efficientnet-lite0", "pooled", Rows)
+        return rows.features, {key: result.value for key, result in meter.results().metrics.items()}
+
+    rows, values = measured()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found, found_values = measured()
+        assert torch.is_autocast_enabled("cpu")
+    assert torch.equal(found, rows)
+    assert found_values == values
+
+
 def test_wrong_use_is_told() -> None:
     meter = dm.Meter("fid")
     with pytest.raises(UsageError, match="'real', 'fake' or 'held_out', not 'fakes'"):
