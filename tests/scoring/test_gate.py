@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import divmetrics as dm
 from divmetrics.errors import UsageError
@@ -43,6 +44,40 @@ def test_options_and_the_extractor_of_the_rules_reach_score() -> None:
     judged = dm.gate(images, images, config={**RULES, "extractor": "pixels?size=8"}, num=9, cache=False, **FAST)
     assert judged.report["recall@pixels?size=8"].n_fake == 9
     assert dm.gate(REAL, REAL, config=RULES, metrics="recall,precision,fid", **FAST).report["fid"].value == 0
+
+
+def test_options_in_the_rules_are_used(tmp_path: Path) -> None:
+    np.save(tmp_path / "held.npy", np.random.default_rng(2).normal(size=(40, 3)))
+    path = tmp_path / "rules.toml"
+
+    def measured(options: str, **given: object) -> dm.Report:
+        path.write_text(f"[gate]\n{options}\nrules.recall.min = 0.1\n")
+        return dm.gate(REAL, FAKE, config=path, **FAST, **given).report
+
+    assert measured("num = 50")["recall"].n_fake == 50
+    assert measured("num = 50", num=40)["recall"].n_fake == 40, "an argument comes before the rules"
+    values = [measured(f"num = 30\nseed = {seed}\nmetrics = 'fid'")["fid"].value for seed in (0, 1)]
+    assert values[0] != values[1]
+    assert set(measured("metrics = 'fid,recall'").metrics) == {"fid@features", "recall@features"}
+    held = measured("held_out = 'held.npy'\nmetrics = ['c_t:cells=1']")
+    assert (held.held_out.n, any(result.metric == "c_t" for result in held.metrics.values())) == (40, True)
+
+
+def test_labels_in_the_rules_are_used(tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    lines = ["path,label"]
+    for side in ("real", "fake"):
+        (tmp_path / side).mkdir()
+        for number in range(6):
+            Image.fromarray(draw.integers(0, 256, (16, 16, 3), dtype=np.uint8)).save(tmp_path / side / f"{number}.png")
+    lines += [f"{number}.png,class-{number % 3}" for number in range(6)]
+    (tmp_path / "labels.csv").write_text("\n".join(lines) + "\n")
+    (tmp_path / "rules.toml").write_text(
+        "[gate]\nlabels = 'labels.csv'\nrules.modes_found.min = 3\nrules.modes_found.use = 'value'\n"
+    )
+    judged = dm.gate(tmp_path / "real", tmp_path / "fake", config=tmp_path / "rules.toml", cache=False, **FAST)
+    assert (judged.passed, judged.report["modes_found"].value) == (True, 3)
+    assert judged.report.real.labels == {"class-0": 2, "class-1": 2, "class-2": 2}
 
 
 @pytest.mark.parametrize(

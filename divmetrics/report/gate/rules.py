@@ -6,16 +6,21 @@ import math
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from divmetrics.errors import UnknownName, UsageError
+from divmetrics.records.keywords import options_of
 from divmetrics.records.results import Report
+from divmetrics.records.run_options import ScoreRequest
 
 FILES = ("divmetrics.toml", "pyproject.toml")
 LEVELS = ("error", "warn")
 VERDICTS = (*LEVELS, "off")
+NUMBERS, PLACES = ("num", "seed"), ("labels", "held_out")
+"""Options of `score` that a rule file may hold: numbers, and paths."""
+KEYS = ("extractor", "metrics", *NUMBERS, *PLACES, "verdict", "baseline", "rules")
 USES = ("value", "ci_low", "ci_high", "pessimistic")
 
 
@@ -72,11 +77,15 @@ class Rules:
     """`error`, `warn` or `off`; None is `error` for reports that have a verdict."""
     baseline: Report | None = None
     baseline_path: Path | None = None
+    more_metrics: tuple[str, ...] = ()
+    """Metrics and presets that are measured besides those that the rules name."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Options of `score`: `num`, `seed`, `labels`, `held_out`, as far as the file has them."""
 
     @property
     def metrics(self) -> list[str]:
-        """The metrics that the rules name, with their options, as arguments of `score`."""
-        return list(dict.fromkeys(rule.name.partition("@")[0] for rule in self.rules))
+        """The metrics that are measured, with their options, as arguments of `score`."""
+        return list(dict.fromkeys([*self.more_metrics, *(rule.name.partition("@")[0] for rule in self.rules)]))
 
     @property
     def extractors(self) -> str | None:
@@ -88,7 +97,7 @@ class Rules:
     def keywords(self) -> dict[str, Any]:
         """Arguments of `score` that the rules name; none where they ask for the verdict only."""
         named = {"metrics": self.metrics, "extractor": self.extractors}
-        return {name: value for name, value in named.items() if value}
+        return {**{name: value for name, value in named.items() if value}, **self.options}
 
 
 def read_rules(path: str | os.PathLike[str] | None = None) -> Rules:
@@ -155,7 +164,9 @@ def _gate_table(path: Path) -> Mapping[str, Any] | None:
 def _parse(path: Path, table: Mapping[str, Any]) -> Rules:
     """Check the table of a rule file and read its baseline."""
     where = f"{path}: [{_section(path)}]"
-    _check_keys(table, ["extractor", "verdict", "baseline", "rules"], where)
+    _check_keys(table, [*KEYS], where)
+    extractor, more = _text(table, "extractor", where), _names(table, "metrics", where)
+    options = _options(table, path.parent, where)
     rules = _table(table.get("rules", {}), f"{_section(path)}.rules")
     parsed = tuple(_rule(name, entry, f"{path}: [{_section(path)}.rules.{name}]") for name, entry in rules.items())
     verdict = _choice(table, "verdict", VERDICTS, where)
@@ -167,7 +178,42 @@ def _parse(path: Path, table: Mapping[str, Any]) -> Rules:
     if relative and place is None:
         raise UsageError(f"{where}: max_regression of {', '.join(relative)} needs baseline = REPORT.json.")
     report = None if place is None else Report.load(place)
-    return Rules(path, parsed, _text(table, "extractor", where), verdict, report, place)
+    return Rules(path, parsed, extractor, verdict, report, place, more, options)
+
+
+def _options(table: Mapping[str, Any], folder: Path, where: str) -> dict[str, Any]:
+    """The options of `score` in the table; paths are relative to the folder of the rule file, as the baseline's."""
+    declared = {option.name: option for option in options_of(ScoreRequest)}
+    found: dict[str, Any] = {}
+    for name in NUMBERS:
+        if name in table:
+            try:
+                declared[name].check(table[name])
+            except UsageError as error:
+                raise error.within(where) from None
+            found[name] = table[name]
+    for name in PLACES:
+        if (text := _text(table, name, where)) is not None:
+            found[name] = _beside(folder, text)
+    return found
+
+
+def _beside(folder: Path, source: str) -> str:
+    """The source of a rule file in `folder`: its path, or those of the shards `a.dms+b.dms`; `zoo:NAME` as it is."""
+    if source.startswith("zoo:"):
+        return source
+    parts = source.split("+")
+    parts = parts if all(part.endswith(".dms") for part in parts) else [source]
+    return "+".join(str(folder / part) for part in parts)
+
+
+def _names(table: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
+    """Names in a text, separated by commas, or in a list of texts; none where the key is absent."""
+    value = table.get(key, ())
+    names = value.split(",") if isinstance(value, str) else value
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) and name.strip() for name in names):
+        raise UsageError(f"{where}: {key} = {value!r} is neither a text nor a list of texts.")
+    return tuple(name.strip() for name in names)
 
 
 def _rule(name: str, entry: Any, where: str) -> Rule:

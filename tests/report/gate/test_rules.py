@@ -102,6 +102,15 @@ def test_rules_are_found_in_the_current_folder(tmp_path: Path, monkeypatch: pyte
         ("[gate.rules.fid]\nmax = 1\nuse = 'ci_lo'", "unknown use 'ci_lo'. Did you mean 'ci_low'?"),
         ("[gate]\nverdict = 'errors'", "unknown verdict 'errors'. Did you mean 'error'?"),
         ("[gate]\nverdict = true", "verdict = True is not a text"),
+        ("[gate]\nnumb = 3", "unknown key 'numb'. Did you mean 'num'?"),
+        ("[gate]\nheldout = 'x'", "unknown key 'heldout'. Did you mean 'held_out'?"),
+        ("[gate]\nnum = 0", "num is 0; give a whole number of at least 1"),
+        ("[gate]\nnum = '5'", "num is '5'; give a whole number of at least 1"),
+        ("[gate]\nseed = -1", "seed is -1; give a whole number of at least 0"),
+        ("[gate]\nlabels = 3", "labels = 3 is not a text"),
+        ("[gate]\nheld_out = ''", "held_out = '' is not a text"),
+        ("[gate]\nmetrics = 3", "metrics = 3 is neither a text nor a list of texts"),
+        ("[gate]\nmetrics = ['fid', 3]", "metrics = ['fid', 3] is neither a text nor a list of texts"),
         ("[gate]\nrules = 3", "gate.rules must be a table"),
         ("[gate.rules]\nfid = 3", "must be a table"),
         ("gate = 3", "must be a table"),
@@ -131,3 +140,30 @@ def test_a_file_that_cannot_be_read_is_a_usage_error(tmp_path: Path, name: str) 
 
 def test_a_verdict_alone_is_a_rule(tmp_path: Path) -> None:
     assert read_rules(written(tmp_path, "[gate]\nverdict = 'error'\n")).rules == ()
+
+
+def test_options_of_score_are_read(tmp_path: Path) -> None:
+    text = """
+    [gate]
+    metrics = "quick, fid"
+    num = 500
+    seed = 0
+    labels = "labels.csv"
+    held_out = "a.dms+b.dms"
+    [gate.rules.recall]
+    min = 0.4
+    [gate.rules.fid]
+    max = 9
+    """
+    rules = read_rules(written(tmp_path, text))
+    assert rules.keywords == {
+        "metrics": ["quick", "fid", "recall"],
+        "num": 500,
+        "seed": 0,
+        "labels": str(tmp_path / "labels.csv"),
+        "held_out": f"{tmp_path / 'a.dms'}+{tmp_path / 'b.dms'}",
+    }
+    for given, expected in [("zoo:ring-8", "zoo:ring-8"), ("c++/x", str(tmp_path / "c++/x")), ("/a/b", "/a/b")]:
+        table = f"[gate]\nheld_out = '{given}'\nmetrics = ['kid']\nrules.fid.max = 1\n"
+        rules = read_rules(written(tmp_path, table))
+        assert rules.keywords == {"metrics": ["kid", "fid"], "held_out": expected}
