@@ -1,4 +1,4 @@
-"""Lazy exports of a package: a name's module is imported when the name is first used (PEP 562)."""
+"""Names whose module is imported when they are first used: exports of a package (PEP 562), and single functions."""
 
 from __future__ import annotations
 
@@ -30,3 +30,17 @@ def lazy_exports(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str]
         return module if homes[name] == name else getattr(module, name)
 
     return get, lambda: sorted(homes)
+
+
+def late(name: str) -> Any:
+    """A function of a room on a higher floor, imported when it is called for.
+
+    Args:
+        name: `MODULE:NAME`, the module below `divmetrics`.
+
+    Example:
+        >>> late("records.lazy:late").__name__
+        'late'
+    """
+    module, _, attribute = name.partition(":")
+    return getattr(import_module(f"divmetrics.{module}"), attribute)

@@ -16,6 +16,7 @@ from typing import Any, Self, TypeVar
 
 from divmetrics.errors import UnknownName, UsageError
 from divmetrics.records.files import write_text
+from divmetrics.records.report_views import ReportViews
 from divmetrics.records.signature import Signature
 
 SCHEMA = "divmetrics.report/1"
@@ -210,9 +211,11 @@ class Verdict:
     """What was found: kind, p-value, effect, evidence."""
 
 
-@dataclass(frozen=True)
-class Report:
+@dataclass(frozen=True, repr=False)
+class Report(ReportViews):
     """All results of one comparison. `report["recall"]` is a result by its metric, where one extractor was used.
+
+    `print(report)` shows the table of the command line.
 
     Example:
         >>> import numpy as np
