@@ -88,6 +88,7 @@ def test_threads_that_load_plugins_wait_for_the_first() -> None:
         """
         import time
         from threading import Barrier, Thread
+        import importlib.metadata
         from divmetrics.records import registry
 
         loaded, seen, barrier = [], [], Barrier(3)
@@ -98,7 +99,7 @@ def test_threads_that_load_plugins_wait_for_the_first() -> None:
                 time.sleep(0.2)
                 loaded.append("once")
 
-        registry.entry_points = lambda group: [Entry()]
+        importlib.metadata.entry_points = lambda group: [Entry()]
 
         def look():
             barrier.wait()
