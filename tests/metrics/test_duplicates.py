@@ -1,5 +1,6 @@
 """duplicate_fraction and birthday_support: brute force over all pairs, atoms, groups, copies, uncertainty."""
 
+from itertools import combinations
 from math import inf
 
 import numpy as np
@@ -14,7 +15,13 @@ from divmetrics.arrays.splits import FAKE, REAL, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
 from divmetrics.metrics.copies._near_duplicates import NearDuplicates, near_duplicates
-from divmetrics.metrics.copies.birthday_support import _mean_inverse, _rate, _relative_sd
+from divmetrics.metrics.copies.birthday_support import (
+    ARRIVALS,
+    SHUFFLED_NORMALS,
+    _mean_inverse,
+    _rate,
+    _relative_sd,
+)
 from divmetrics.records.metric import METRICS, Metric
 
 duplicates, birthday = METRICS["duplicate_fraction"], METRICS["birthday_support"]
@@ -63,6 +70,26 @@ def test_brute_force_over_all_pairs(world: str, threshold: float | None) -> None
     assert sorted({group for group, _ in pairs}) == list(range(found.extras["groups"]))
     n, count = len(fake), close.sum() // 2
     assert birthday(*WORLDS[world], threshold=threshold) == pytest.approx(n * (n - 1) / 2 / count if count else inf)
+
+
+@pytest.mark.parametrize("metric", [duplicates, birthday], ids=lambda metric: metric.name)
+def test_the_declared_scaling_holds_where_there_are_duplicates(metric: Metric) -> None:
+    """The law tests use a healthy sample, which has none: there 0 is 0 at any power of the factor."""
+    real, fake = WORLDS["copied atoms"]
+    value = metric(real, fake)
+    assert 0 < value < inf
+    assert metric(3 * real, 3 * fake) == pytest.approx(value * 3**metric.laws.scaling)
+
+
+def test_ends_of_the_support_are_pairs_over_rates_of_close_pairs() -> None:
+    """All m (m - 1) / 2 pairs of the fake samples, divided by the rates at both ends of the mixed Poisson law."""
+    pool = TwoSamplePool(*(Rows.from_array(side) for side in WORLDS["copied atoms"]))
+    low, high = birthday.uncertainty.interval.function(pool, 0.9, threshold=None)
+    near, m = near_duplicates(pool.real, pool.fake, None), pool.m
+    shape = ARRIVALS**near.growth * np.exp(_relative_sd(near, m) * SHUFFLED_NORMALS)
+    rates = [_rate(near.pairs, shape, 0.05, more=more) for more in (False, True)]
+    wanted = sorted(len(list(combinations(range(m), 2))) * _mean_inverse(rate * shape) for rate in rates)
+    assert [low, high] == pytest.approx(wanted, rel=1e-12)
 
 
 def test_the_limit_is_the_quantile_of_the_nearest_neighbours_of_the_reals() -> None:
