@@ -210,3 +210,17 @@ def test_options_at_the_end_of_their_range() -> None:
     assert METRICS["topp"](*sides, repeats=1) > 0
     assert METRICS["beta_recall"](*sides, levels=2) <= 1
     assert [METRICS[name].minimum({"k": 7}) for name in ("p_precision", "p_recall", "topp", "topr")] == [8, 8, 12, 12]
+
+
+def test_rows_without_the_whole_matrix_are_those_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pools too large for one matrix compute single rows and blocks when they are needed."""
+    features = torch.from_numpy(np.random.default_rng(8).normal(size=(60, 5)))
+    kept = distances.PooledDistances.of(features)
+    monkeypatch.setattr(distances, "MATRIX_BYTES", 0)
+    computed = distances.PooledDistances.of(features)
+    assert (kept.matrix is None, computed.matrix is None) == (False, True)
+    index = torch.tensor([3, 17, 59])
+    torch.testing.assert_close(computed.of_rows(index), kept.of_rows(index), rtol=1e-12, atol=0)
+    for (rows, block), (same_rows, same_block) in zip(computed, kept, strict=True):
+        assert rows == same_rows
+        torch.testing.assert_close(block, same_block, rtol=1e-12, atol=0)
