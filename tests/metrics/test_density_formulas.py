@@ -224,3 +224,10 @@ def test_rows_without_the_whole_matrix_are_those_with_it(monkeypatch: pytest.Mon
     for (rows, block), (same_rows, same_block) in zip(computed, kept, strict=True):
         assert rows == same_rows
         torch.testing.assert_close(block, same_block, rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("name", ["p_precision", "p_recall"])
+def test_the_fewest_samples_that_have_a_kth_neighbour_suffice(name: str) -> None:
+    """With k + 1 samples there is no (k + 1)-th nearest other one: the radii of k neighbours are all there is."""
+    rows = np.random.default_rng(2).normal(size=(8, 3))
+    assert 0 <= METRICS[name](rows[:4], rows[4:], k=3) <= 1
