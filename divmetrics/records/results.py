@@ -10,25 +10,19 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from divmetrics.errors import UnknownName, UsageError
 from divmetrics.records.files import write_text
+from divmetrics.records.json_reading import DamagedRecord, entries_of, parse_json, record_from
 from divmetrics.records.report_views import ReportViews
 from divmetrics.records.signature import Signature
 
 SCHEMA = "divmetrics.report/1"
-
-
-R = TypeVar("R")
-
-
-def _from_json(record: type[R], entry: Mapping[str, Any]) -> R:
-    """A record made from its JSON object; keys that a later version of the schema added are ignored."""
-    names = {f.name for f in fields(record)}  # type: ignore[arg-type]
-    return record(**{name: value for name, value in entry.items() if name in names})
+NOT_IN_JSON = ("samples", "replicates", "version")
+"""Fields of a report that are not keys of its JSON."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +43,24 @@ class NullBand:
     """Number of permutations behind the band; None for a closed form."""
     method: str | None = None
     """How the band was found: `permutation`, `closed form`."""
+
+
+@dataclass(frozen=True)
+class _KnownExtras:
+    """The keys of `Result.extras` that tables and gates read; others are free."""
+
+    real: float | None = None
+    std: float | None = None
+    modes_total: int | None = None
+    classes_total: int | None = None
+    missing: tuple[int | str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class _KnownMeta:
+    """The keys of `Report.meta` that tables read; others are free."""
+
+    seconds: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -124,13 +136,15 @@ class Result:
     @classmethod
     def from_json(cls, entry: Mapping[str, Any]) -> Self:
         """Read a result back from `to_json`; keys that a later version of the schema added are ignored."""
-        known = {f.name: entry[f.name] for f in fields(cls) if f.name in entry}
-        known["signature"] = Signature.parse(entry["signature"])
-        known["range"] = tuple(entry["range"])
-        known["ci"] = tuple(entry["ci"]) if entry.get("ci") else None
-        known["null"] = _from_json(NullBand, entry["null"]) if entry.get("null") else None
-        known["warnings"] = tuple(entry.get("warnings", ()))
-        return cls(**known)
+        own = entries_of(entry, "the result")
+        record_from(_KnownExtras, own.get("extras", {}))
+        signature = own.get("signature")
+        if not isinstance(signature, str):
+            raise DamagedRecord("signature is no text")
+        try:
+            return record_from(cls, {**own, "signature": vars(Signature.parse(signature))})
+        except UsageError as error:
+            raise DamagedRecord(str(error).removesuffix(".")) from None
 
 
 @dataclass(frozen=True)
@@ -166,9 +180,8 @@ class Side:
 
     @classmethod
     def from_json(cls, entry: Mapping[str, Any]) -> Self:
-        """Read a side back from `to_json`."""
-        skipped = tuple(Skipped(**sample) for sample in entry.get("skipped", ()))
-        return cls(entry["source"], entry["n"], entry["digest"], entry.get("labels"), skipped)
+        """Read a side back from `to_json`; keys that a later version of the schema added are ignored."""
+        return record_from(cls, entry)
 
 
 @dataclass(frozen=True)
@@ -195,8 +208,7 @@ class Mode:
     @classmethod
     def from_json(cls, entry: Mapping[str, Any]) -> Self:
         """Read a mode back from `vars`; keys that a later version of the schema added are ignored."""
-        mode = _from_json(cls, entry)
-        return replace(mode, exemplars=tuple(mode.exemplars))
+        return record_from(cls, entry)
 
 
 @dataclass(frozen=True)
@@ -307,28 +319,32 @@ class Report(ReportViews):
         Raises:
             UsageError: The text is not JSON, or not a report.
         """
+        again = "make it again with divmetrics score --json"
         try:
-            whole = json.loads(text)
-        except ValueError as error:
-            raise UsageError(f"{name} is not JSON ({error}); make it with divmetrics score --json.") from None
+            whole = parse_json(text)
+        except DamagedRecord as error:
+            raise UsageError(f"{name} is not JSON ({error}); {again}.") from None
         if not isinstance(whole, dict) or whole.get("schema") != SCHEMA:
             found = whole.get("schema") if isinstance(whole, dict) else None
-            raise UsageError(f"{name} has schema {found!r}, wanted {SCHEMA!r}; make it with divmetrics score --json.")
+            raise UsageError(f"{name} has schema {found!r}, wanted {SCHEMA!r}; {again}.")
         try:
-            verdict = whole.get("verdict")
-            return cls(
-                version=whole["divmetrics"],
-                created=whole["created"],
-                real=Side.from_json(whole["real"]),
-                fake=Side.from_json(whole["fake"]),
-                held_out=Side.from_json(whole["held_out"]) if whole.get("held_out") else None,
-                metrics={key: Result.from_json(entry) for key, entry in whole["metrics"].items()},
-                modes=tuple(Mode.from_json(mode) for mode in whole.get("modes", ())),
-                verdict=Verdict(verdict["state"], verdict["alpha"], tuple(verdict["findings"])) if verdict else None,
-                meta=whole.get("meta", {}),
-            )
-        except (KeyError, TypeError, AttributeError) as error:
-            raise UsageError(f"{name} is damaged: {error!r}; make it again with divmetrics score --json.") from None
+            return cls._from_object(whole)
+        except DamagedRecord as error:
+            raise UsageError(f"{name} is damaged: {error}; {again}.") from None
+
+    @classmethod
+    def _from_object(cls, whole: Mapping[str, Any]) -> Self:
+        """The report that a JSON object of this schema stands for. Raises DamagedRecord, which names the place."""
+        written = {"divmetrics": "version"}
+        own = {written.get(key, key): value for key, value in whole.items() if key not in NOT_IN_JSON}
+        own["metrics"] = {}
+        record_from(_KnownMeta, own.get("meta", {}))
+        for key, entry in entries_of(whole.get("metrics"), "metrics").items():
+            try:
+                own["metrics"][key] = Result.from_json(entry)
+            except DamagedRecord as error:
+                raise DamagedRecord(f"metrics[{key!r}]: {error}") from None
+        return record_from(cls, own)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:

@@ -29,7 +29,7 @@ def result(metric: str, extractor: str, value: float | None) -> Result:
         n_real=10,
         n_fake=12,
         signature=Signature.parse(SIGNATURE),
-        ci=(0.38, None),
+        ci=(0.38, 0.44),
         ci_level=0.95,
         null=NullBand(0.7, 0.6, 0.8, p=0.005),
     )
@@ -97,7 +97,7 @@ def test_a_data_frame_has_one_row_a_metric(monkeypatch: pytest.MonkeyPatch) -> N
     rows, index = REPORT.to_frame()
     assert index == list(RESULTS)
     assert [row["value"] for row in rows] == [0.41, 1, 0.123456, None]
-    assert (rows[0]["ci_low"], rows[0]["ci_high"], rows[0]["p"]) == (0.38, None, 0.005)
+    assert (rows[0]["ci_low"], rows[0]["ci_high"], rows[0]["p"]) == (0.38, 0.44, 0.005)
     assert rows[0]["signature"] == SIGNATURE
 
 
