@@ -76,7 +76,7 @@ def run(
             )
     cache.trim()
     skipped = [Skipped(source.path(place), why) for place, why in delivery.skipped]
-    loop.check_skipped(source.name, skipped, len(delivery.read), settings.max_skipped, shared=own is not None)
+    loop.check_skipped(source, skipped, len(delivery.read), settings.max_skipped, shared=own is not None)
     return loop.Extracted(
         tuple(source.path(place) for place in delivery.read),
         None if source.labels is None else tuple(source.labels[place] for place in delivery.read),

@@ -207,7 +207,7 @@ def run(
     finally:
         del batches  # the workers end here, not when the traceback of an error is forgotten
         pipeline.stop()
-    check_skipped(source.name, pipeline.skipped, len(pipeline.paths), settings.max_skipped, shared=own is not None)
+    check_skipped(source, pipeline.skipped, len(pipeline.paths), settings.max_skipped, shared=own is not None)
     labels = tuple(label for label in pipeline.labels if label is not None)
     complete = labels if len(labels) == len(pipeline.paths) else None
     return Extracted(tuple(pipeline.paths), complete, tuple(pipeline.skipped), pipeline.engine, perf_counter() - begin)
@@ -307,17 +307,24 @@ def _progress_bar(name: str, places: Sequence[int] | None, *, shown: bool) -> It
         yield advance
 
 
-def check_skipped(name: str, skipped: Sequence[Skipped], read: int, allowed: float, *, shared: bool) -> None:
-    """Raise SourceError, on all ranks alike, if more than the share `allowed` of the samples is unreadable."""
+def check_skipped(source: Source | Stream, lost: Sequence[Skipped], read: int, allowed: float, *, shared: bool) -> None:
+    """Raise SourceError, on all ranks alike, if more than the share `allowed` of the samples is unreadable.
+
+    The share counts the files that `source` has skipped, of all that it has found, and of the `read` and `lost` samples
+    (of this rank, if `shared`) those that were lost.
+    """
     if allowed >= 1:
         return
-    everyone = dist.gather((skipped, read)) if shared else [(skipped, read)]
+    everyone = dist.gather((lost, read)) if shared else [(lost, read)]
+    skipped = list(source.skipped) if isinstance(source, Source) else []
     lost = [sample for part, _ in everyone for sample in part]
     n = len(lost) + sum(read for _, read in everyone)
-    if len(lost) > allowed * n:
-        first = ", ".join(f"{sample.path} ({sample.reason})" for sample in lost[:3])
-        more = ", ..." if len(lost) > 3 else ""
+    apart = len(skipped) * n / source.found if isinstance(source, Source) and skipped else 0
+    if len(lost) + apart > allowed * n:
+        listed = [*lost, *skipped]
+        first = ", ".join(f"{sample.path} ({sample.reason})" for sample in listed[:3])
+        more = ", ..." if len(listed) > 3 else ""
         raise SourceError(
-            f"{name}: {len(lost)} of {n} samples cannot be read: {first}{more}; repair or remove them, or allow a "
-            f"larger share than {allowed:g} with --max-skipped."
+            f"{source.name}: {len(listed)} of {n + len(skipped)} samples cannot be read: {first}{more}; repair or "
+            f"remove them, or allow a larger share than {allowed:g} with --max-skipped."
         )

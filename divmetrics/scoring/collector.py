@@ -89,6 +89,7 @@ class Portion:
         self._paths: list[str] = []
         self._labels: list[str] = []
         self._skipped: list[Skipped] = []
+        self._no_samples: list[Skipped] = []
 
     @property
     def n(self) -> int:
@@ -104,7 +105,14 @@ class Portion:
         first: int,
         own: range | None = None,
     ) -> None:
-        """Take in the samples of `source` (only the places `own`, if given), numbered from `first` on."""
+        """Take in the samples of `source` (only the places `own`, if given), numbered from `first` on.
+
+        Raises SourceError before a sample is read if too many files of the source are no samples.
+        """
+        if isinstance(source, Source):
+            loop.check_skipped(source, (), len(source), settings.max_skipped, shared=False)
+            if own is None or own.start == 0:  # one rank lists them
+                self._no_samples += source.skipped
 
         @no_autocast()
         def add(extractor: str, layer: Layer, rows: Tensor, index: Tensor) -> None:
@@ -172,7 +180,7 @@ class Portion:
             for summary in chunks.summaries()
         }
         return Collected(
-            side=Side(self.source, n, self.digest, counts, tuple(self._skipped)),
+            side=Side(self.source, n, self.digest, counts, (*self._no_samples, *self._skipped)),
             encoders=dict(self._encoders),
             summaries=summaries,
             paths=tuple(self._paths),

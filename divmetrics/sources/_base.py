@@ -8,6 +8,8 @@ from typing import Literal
 
 import numpy as np
 
+from divmetrics.records.results import Skipped
+
 Kind = Literal["image", "features"]
 """Kind of the samples: images, uint8 `[h, w, 3]`, or rows of features, float `[d]`."""
 
@@ -38,8 +40,15 @@ class Source(ABC):
     """Kind of the samples."""
     labels: Sequence[str] | None = None
     """Class name of each sample; None where there are no classes."""
+    skipped: Sequence[Skipped] = ()
+    """Files that were found and are no samples that can be read, with the reasons; they have no index."""
     threadsafe: bool = False
     """Whether several threads may read at once; else several processes do."""
+
+    @property
+    def found(self) -> int:
+        """Number of samples and of files that were skipped; for a subset, those of the whole source."""
+        return len(self) + len(self.skipped)
 
     @abstractmethod
     def __len__(self) -> int:

@@ -23,17 +23,11 @@ from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from divmetrics.errors import SourceError
 from divmetrics.sources._base import UnreadableSample
+from divmetrics.sources._listing import formats_of
 from divmetrics.sources._pixels import as_image, check_unit
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif")
-_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF")
 _MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"BM", b"II*\0", b"MM\0*", b"GIF8")
 _MAX_PIXELS = 89_478_485  # Pillow's default, whatever the process has set; a quarter of a GiB as RGB
-
-
-def is_image(path: str) -> bool:
-    """Whether the file's suffix is that of an image, in upper or lower case."""
-    return path.lower().endswith(SUFFIXES)
 
 
 def decode(data: bytes, path: str) -> np.ndarray:
@@ -52,7 +46,7 @@ def decode(data: bytes, path: str) -> np.ndarray:
     if not data:
         raise UnreadableSample(path, "empty file")
     try:
-        with strict, Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+        with strict, Image.open(io.BytesIO(data), formats=formats_of(path)) as image:
             if image.width * image.height > _MAX_PIXELS:
                 raise Image.DecompressionBombError(f"{image.width * image.height} pixels")
             return pixels(image)

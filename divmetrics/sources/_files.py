@@ -5,28 +5,29 @@ from __future__ import annotations
 import hashlib
 import posixpath
 from abc import ABC, abstractmethod
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import PurePosixPath
 
 import numpy as np
 
-from divmetrics.errors import SourceError
+from divmetrics.records.results import Skipped
 from divmetrics.sources._base import Kind, Source, UnreadableSample
-from divmetrics.sources._decode import SUFFIXES, decode, is_image
+from divmetrics.sources._decode import decode
+from divmetrics.sources._listing import Listing, sort_files
 
 UNREADABLE = b""
 """In place of the hash of a file that cannot be read."""
+NO_FILE = "not a regular file"
+"""Why pipes, sockets and devices are skipped."""
 
 
 class Container(ABC):
     """Files by name, which is a POSIX path relative to the top. Containers are picklable."""
 
     @abstractmethod
-    def names(self) -> Iterable[str]:
-        """Every visible file, in any order."""
+    def listing(self) -> Listing:
+        """Every visible file, in any order, and what cannot be opened as one."""
 
     @abstractmethod
     def content(self, name: str) -> bytes:
@@ -41,19 +42,30 @@ class Container(ABC):
                 yield UNREADABLE
 
 
-def is_hidden(part: str) -> bool:
-    """Whether a file or folder of this name is ignored: dot files and `__MACOSX`."""
-    return part.startswith(".") or part == "__MACOSX"
-
-
-def is_visible(name: str) -> bool:
-    """Whether no part of a relative path is hidden."""
-    return not any(is_hidden(part) for part in name.split("/"))
-
-
 def member_name(member: str) -> str:
     """Name of an archive's member as a relative path, without a leading `./` or `/`."""
     return posixpath.normpath(member.lstrip("/"))
+
+
+def link_target(name: str, text: str) -> str:
+    """Relative name that the symbolic link `name` in an archive leads to."""
+    return posixpath.normpath(posixpath.join(posixpath.dirname(name), text))
+
+
+def follow_links(links: Mapping[str, str], files: Collection[str]) -> tuple[dict[str, str], dict[str, str]]:
+    """Links in an archive, name -> target: those that end at one of its `files`, and the others with the reason."""
+    found: dict[str, str] = {}
+    lost: dict[str, str] = {}
+    for name, target in links.items():
+        passed = {name}
+        while target in links and target not in files and target not in passed:
+            passed.add(target)
+            target = links[target]
+        if target in files:
+            found[name] = target
+        else:
+            lost[name] = f"a link to {target}, which is no file in the archive"
+    return found, lost
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +76,7 @@ class ImageFiles(Source):
     container: Container
     files: tuple[str, ...]
     labels: tuple[str, ...] | None = None
+    skipped: tuple[Skipped, ...] = ()
     kind: Kind = "image"
     threadsafe = True
 
@@ -113,18 +126,7 @@ def image_files(name: str, container: Container) -> ImageFiles:
 
     First-level folders become labels if every image lies in one.
     """
-    names = list(container.names())
-    files = tuple(sorted(filter(is_image, names)))
-    if not files:
-        raise SourceError(f"{name} {_describe(names)}; wanted images ({', '.join(SUFFIXES)}).")
-    classed = all("/" in file for file in files)
-    return ImageFiles(name, container, files, tuple(file.partition("/")[0] for file in files) if classed else None)
-
-
-def _describe(names: Sequence[str]) -> str:
-    """What a container without images holds, for an error message."""
-    if not names:
-        return "is empty"
-    suffixes = Counter(PurePosixPath(name).suffix.lower() or "no suffix" for name in names)
-    most = ", ".join(f"{count} {suffix}" for suffix, count in suffixes.most_common(3))
-    return f"holds no images, but {len(names)} other file(s): {most}"
+    found = sort_files(name, container.listing())
+    classed = all("/" in file for file in found.images)
+    labels = tuple(file.partition("/")[0] for file in found.images) if classed else None
+    return ImageFiles(name, container, found.images, labels, found.skipped)

@@ -11,7 +11,8 @@ from itertools import chain
 from pathlib import Path
 
 from divmetrics.sources._base import UnreadableSample
-from divmetrics.sources._files import UNREADABLE, Container, ImageFiles, image_files, is_hidden
+from divmetrics.sources._files import NO_FILE, UNREADABLE, Container, ImageFiles, image_files
+from divmetrics.sources._listing import Listing, is_hidden
 
 
 def open_folder(path: str) -> ImageFiles:
@@ -25,9 +26,16 @@ class Folder(Container):
 
     root: Path
 
-    def names(self) -> Iterator[str]:
-        """Every visible file, broken links included, so that they are reported as unreadable."""
-        return _walk(str(self.root), "", frozenset())
+    def listing(self) -> Listing:
+        """As `Container.listing`; broken links are files, so that they are reported as unreadable."""
+        names: list[str] = []
+        lost: dict[str, str] = {}
+        for name, reason in _walk(str(self.root), "", frozenset()):
+            if reason is None:
+                names.append(name)
+            else:
+                lost[name] = reason
+        return Listing(names, lost)
 
     def content(self, name: str) -> bytes:
         """Content of one file. Raises UnreadableSample."""
@@ -55,8 +63,11 @@ class Folder(Container):
             return UNREADABLE
 
 
-def _walk(folder: str, below: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:
-    """Relative names of the files in `folder`; `above`: device and inode of its parents, which end loops of links."""
+def _walk(folder: str, below: str, above: frozenset[tuple[int, int]]) -> Iterator[tuple[str, str | None]]:
+    """(relative name, why it cannot be opened) of the files in `folder`.
+
+    `above` holds device and inode of its parents, which end loops of links.
+    """
     status = os.stat(folder)  # noqa: PTH116 (strings, since a Path for each of a million entries takes seconds)
     if (status.st_dev, status.st_ino) in above:
         return
@@ -66,5 +77,7 @@ def _walk(folder: str, below: str, above: frozenset[tuple[int, int]]) -> Iterato
                 continue
             if entry.is_dir():
                 yield from _walk(entry.path, f"{below}{entry.name}/", above | {(status.st_dev, status.st_ino)})
-            elif entry.is_file() or entry.is_symlink():
-                yield below + entry.name
+            elif entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path)):  # noqa: PTH110
+                yield below + entry.name, None
+            else:
+                yield below + entry.name, NO_FILE

@@ -7,14 +7,23 @@ import io
 import json
 import tarfile
 import zlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from divmetrics.errors import SourceError
-from divmetrics.sources._files import Container, ImageFiles, image_files, is_visible, member_name
+from divmetrics.sources._files import (
+    NO_FILE,
+    Container,
+    ImageFiles,
+    follow_links,
+    image_files,
+    link_target,
+    member_name,
+)
+from divmetrics.sources._listing import Listing, is_visible
 
 
 def open_tar(path: str) -> ImageFiles:
@@ -31,11 +40,12 @@ def open_tar(path: str) -> ImageFiles:
     tar = Tar(Path(path), packed, {})
     try:
         with tar.open() as file, tarfile.open(fileobj=file, mode="r:") as archive:
-            tar = replace(tar, spans=_spans(archive))
+            spans, lost = _members(archive)
+            tar = replace(tar, spans=spans, lost=lost)
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise SourceError(f"{path} is damaged or no tar ({error}); make it again.") from None
     images = image_files(path, tar)
-    labels = _labels(tar)
+    labels = _labels(tar, {_key(file) for file in images.files})
     keyed = [labels.get(_key(file)) for file in images.files]
     whole = tuple(label for label in keyed if label is not None)
     return replace(images, labels=whole) if len(whole) == len(keyed) else images
@@ -49,10 +59,12 @@ class Tar(Container):
     packed: bool
     spans: Mapping[str, tuple[int, int]]
     """Relative name -> (offset, size) in the decompressed tar."""
+    lost: Mapping[str, str] = field(default_factory=dict)
+    """Relative name of what cannot be opened as a file -> why."""
 
-    def names(self) -> Iterable[str]:
-        """Every visible file."""
-        return self.spans
+    def listing(self) -> Listing:
+        """As `Container.listing`."""
+        return Listing(list(self.spans), self.lost)
 
     def content(self, name: str) -> bytes:
         """Content of one file."""
@@ -74,22 +86,36 @@ class Tar(Container):
         return {name: value for name, value in self.__dict__.items() if name != "_decompressed"}
 
 
-def _spans(archive: tarfile.TarFile) -> dict[str, tuple[int, int]]:
-    """Relative name -> (offset, size) of every visible file."""
+def _members(archive: tarfile.TarFile) -> tuple[dict[str, tuple[int, int]], dict[str, str]]:
+    """Relative name -> (offset, size) of every visible file, and what cannot be opened as one -> why."""
     spans: dict[str, tuple[int, int]] = {}
+    links: dict[str, str] = {}
+    lost: dict[str, str] = {}
     for member in archive:
         name = member_name(member.name)
-        if member.isfile():
+        for earlier in (spans, links, lost):  # a member replaces those of its name, as when it is unpacked
+            earlier.pop(name, None)
+        if member.issparse():
+            lost[name] = "sparse in the tar"
+        elif member.isfile():
             spans[name] = (member.offset_data, member.size)
-        elif member.islnk() and (first := member_name(member.linkname)) in spans:  # a hard-linked copy
-            spans[name] = spans[first]
-    return {name: span for name, span in spans.items() if is_visible(name)}
+        elif member.islnk():  # a hard-linked copy
+            links[name] = member_name(member.linkname)
+        elif member.issym():
+            links[name] = link_target(name, member.linkname)
+        elif not member.isdir():
+            lost[name] = NO_FILE
+    found, dangling = follow_links(links, spans)
+    spans.update({name: spans[target] for name, target in found.items()})
+    lost.update(dangling)
+    visible = {name: span for name, span in spans.items() if is_visible(name)}
+    return visible, {name: reason for name, reason in lost.items() if is_visible(name)}
 
 
-def _labels(tar: Tar) -> dict[str, str]:
-    """WebDataset key -> class name, for keys that have one."""
+def _labels(tar: Tar, keys: Collection[str]) -> dict[str, str]:
+    """WebDataset key -> class name, for those of `keys` that have one."""
     labels: dict[str, str] = {}
-    for name in tar.spans:
+    for name in (name for name in tar.spans if _key(name) in keys):
         if name.endswith(".cls"):
             labels[_key(name)] = tar.content(name).decode().strip()
         elif name.endswith(".json"):

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from divmetrics.errors import SourceError, TooFewSamples, UsageError
+from divmetrics.records.results import Skipped
 from divmetrics.sources._base import Kind, Source
 from divmetrics.sources._labels import check_label_shape, label_name
 
@@ -36,6 +37,16 @@ class View(Source):
     def read(self, indices: Sequence[int]) -> list[np.ndarray]:
         """As `Source.read`."""
         return self.base.read([self.indices[i] for i in indices])
+
+    @property
+    def skipped(self) -> Sequence[Skipped]:  # type: ignore[override]
+        """As `Source.skipped`."""
+        return self.base.skipped
+
+    @property
+    def found(self) -> int:
+        """As `Source.found`."""
+        return self.base.found
 
     @property
     def threadsafe(self) -> bool:  # type: ignore[override]
@@ -135,7 +146,8 @@ def labels_from_csv(sources: Sequence[Source], file: str | os.PathLike[str]) -> 
     """
     table = _read_csv(Path(file))
     paths = [[source.path(i) for i in range(len(source))] for source in sources]
-    if unmatched := sorted(table.keys() - {path for own in paths for path in own}):
+    skipped = {sample.path for source in sources for sample in source.skipped}
+    if unmatched := sorted(table.keys() - {path for own in paths for path in own} - skipped):
         raise SourceError(
             f"{file}: {len(unmatched)} path(s) match no sample of {' or '.join(source.name for source in sources)}, "
             f"{unmatched[0]!r} for one; write them relative to the source, like {paths[0][0]!r}."

@@ -3,28 +3,48 @@
 from __future__ import annotations
 
 import os
+import stat
 import threading
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from divmetrics.errors import SourceError
 from divmetrics.sources._base import UnreadableSample
-from divmetrics.sources._files import Container, ImageFiles, image_files, is_visible, member_name
+from divmetrics.sources._files import Container, ImageFiles, follow_links, image_files, link_target, member_name
+from divmetrics.sources._listing import Listing, is_visible
+
+_LONGEST_LINK = 4096
+"""Bytes of the target of a symbolic link at most."""
 
 
 def open_zip(path: str) -> ImageFiles:
     """The images in a zip, laid out as in a folder. Raises SourceError on a damaged or empty file."""
     try:
         with zipfile.ZipFile(path) as archive:
-            members = {member_name(member.filename): member for member in archive.infolist() if not member.is_dir()}
+            members, lost = _members(archive)
     except (zipfile.BadZipFile, EOFError, ValueError, NotImplementedError) as error:
         raise SourceError(f"{path} is damaged or no zip ({error}); make it again.") from None
-    visible = {name: member.filename for name, member in members.items() if is_visible(name)}
-    return image_files(path, Zip(Path(path), visible))
+    return image_files(path, Zip(Path(path), members, lost))
+
+
+def _members(archive: zipfile.ZipFile) -> tuple[dict[str, str], dict[str, str]]:
+    """Relative name -> name in the zip of every visible file, and what cannot be opened as one -> why."""
+    members: dict[str, str] = {}
+    links: dict[str, str] = {}
+    for member in archive.infolist():
+        name = member_name(member.filename)
+        if stat.S_ISLNK(member.external_attr >> 16) and member.file_size <= _LONGEST_LINK:
+            links[name] = link_target(name, os.fsdecode(archive.read(member)))
+        elif not member.is_dir():
+            members[name] = member.filename
+    found, lost = follow_links(links, members)
+    members.update({name: members[target] for name, target in found.items()})
+    visible = {name: member for name, member in members.items() if is_visible(name)}
+    return visible, {name: reason for name, reason in lost.items() if is_visible(name)}
 
 
 @dataclass(frozen=True)
@@ -34,12 +54,14 @@ class Zip(Container):
     file: Path
     members: Mapping[str, str]
     """Relative name -> name in the zip."""
+    lost: Mapping[str, str] = field(default_factory=dict)
+    """Relative name of what cannot be opened as a file -> why."""
     _archives: dict[tuple[int, int], zipfile.ZipFile] = field(default_factory=dict, repr=False, compare=False)
     """Process and thread -> open archive."""
 
-    def names(self) -> Iterable[str]:
-        """Every visible file."""
-        return self.members
+    def listing(self) -> Listing:
+        """As `Container.listing`."""
+        return Listing(list(self.members), self.lost)
 
     def content(self, name: str) -> bytes:
         """Content of one file. Raises UnreadableSample."""

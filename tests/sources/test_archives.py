@@ -1,5 +1,6 @@
 """Zip and tar: the same samples as the folder they were made of, read in place, in any process."""
 
+import io
 import json
 import multiprocessing
 import os
@@ -128,6 +129,35 @@ def test_hard_links_in_a_tar_are_samples(tmp_path, gray, values):
         archive.add(tmp_path / "1.png", "./1.png")
         archive.add(tmp_path / "2.png", "./2.png")
     assert values(open_source(tmp_path / "set.tar")) == [1, 1]
+
+
+@pytest.mark.parametrize("archive", ["set.tar", "set.zip"])
+def test_links_in_an_archive_lead_to_its_files_or_are_listed(tmp_path, gray, values, archive):
+    links = {"b/2.png": "../a/1.png", "b/3.png": "2.png", "4.png": "/etc/passwd", "5.png": "6.png", "6.png": "5.png"}
+    if archive == "set.tar":
+        with tarfile.open(tmp_path / archive, "w") as file:
+            for name, target in links.items():
+                member = tarfile.TarInfo(name)
+                member.type, member.linkname = tarfile.SYMTYPE, target
+                file.addfile(member)
+            pipe = tarfile.TarInfo("7.png")
+            pipe.type = tarfile.FIFOTYPE
+            file.addfile(pipe)
+            member = tarfile.TarInfo("a/1.png")
+            member.size = len(gray(1))
+            file.addfile(member, io.BytesIO(gray(1)))
+    else:
+        with zipfile.ZipFile(tmp_path / archive, "w") as file:
+            file.writestr("a/1.png", gray(1))
+            for name, target in links.items():
+                member = zipfile.ZipInfo(name)
+                member.create_system, member.external_attr = 3, 0o120777 << 16
+                file.writestr(member, target)
+    source = open_source(tmp_path / archive)
+    assert source.files == ("a/1.png", "b/2.png", "b/3.png")
+    assert values(source) == [1, 1, 1]
+    assert [sample.path for sample in source.skipped][:3] == ["4.png", "5.png", "6.png"]
+    assert "which is no file in the archive" in source.skipped[0].reason
 
 
 @pytest.mark.parametrize("archive", ["set", *ARCHIVES])

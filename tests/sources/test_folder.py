@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from divmetrics.errors import SourceError
 from divmetrics.sources import UnreadableSample, open_source
 from divmetrics.sources._files import Container, image_files
+from divmetrics.sources._listing import Listing
 
 
 class Memory(Container):
@@ -19,8 +20,8 @@ class Memory(Container):
     def __init__(self, files):
         self.files = files
 
-    def names(self):
-        return self.files
+    def listing(self):
+        return Listing(list(self.files))
 
     def content(self, name):
         return self.files[name]
@@ -85,7 +86,13 @@ def test_a_link_to_nowhere_is_listed_as_unreadable(build, gray):
 def test_a_named_pipe_is_no_sample(build, gray):
     root = Path(build({"1.png": gray(1)}))
     os.mkfifo(root / "2.png")
-    assert open_source(root).files == ("1.png",)
+    (root / "3.png").symlink_to(root / "2.png")
+    (root / "4.png").symlink_to("/dev/zero")
+    source = open_source(root)
+    assert source.files == ("1.png",)
+    assert [(sample.path, sample.reason) for sample in source.skipped] == [
+        (f"{number}.png", "not a regular file") for number in (2, 3, 4)
+    ]
 
 
 def test_unreadable_permission_is_a_clear_error(build, gray, monkeypatch):
@@ -110,7 +117,7 @@ def test_the_name_is_as_given(build, gray):
 
 
 def test_empty_folder_and_folder_without_images(build):
-    with pytest.raises(SourceError, match=r"fake: .*empty is empty; wanted images \(\.png"):
+    with pytest.raises(SourceError, match=r"fake: .*empty is empty; wanted images: \.png"):
         open_source(build({}, "empty"), side="fake")
     with pytest.raises(SourceError, match=r"holds no images, but 3 other file\(s\): 2 \.txt, 1 no suffix"):
         open_source(build({"a.txt": b"x", "b.TXT": b"x", "README": b"x"}))
