@@ -122,10 +122,9 @@ def gate(
     """
     check_outputs(json_path, md_path, junit_path, samples_path)
     rules = read_rules(config)
-    report = _report(ctx, sources, rules, {**keywords, "samples": samples_path is not None})
-    gated = judge(report, rules)
+    gated = _judged(ctx, sources, rules, {**keywords, "samples": samples_path is not None})
     if is_first():
-        _hand_out(report, gated, json_path, md_path, junit_path, samples_path)
+        _hand_out(gated.report, gated, json_path, md_path, junit_path, samples_path)
     return 0 if gated.passed else 1
 
 
@@ -147,18 +146,17 @@ def _hand_out(
     deliver(view.gate_page(gated), gated.to_json(), json_path, md_path)
 
 
-def _report(ctx: click.Context, sources: tuple[str, ...], rules: Rules, keywords: Mapping[str, Any]) -> Report:
-    """The saved report, or a new one of the metrics and extractor that the rules name."""
+def _judged(ctx: click.Context, sources: tuple[str, ...], rules: Rules, keywords: Mapping[str, Any]) -> GateResult:
+    """The judgement of a saved report, or of a new one of the metrics and extractor that the rules name."""
     if len(sources) == 1:
         _refuse_measuring_options(ctx)
-        return Report.load(sources[0])
+        return judge(Report.load(sources[0]), rules)
     if len(sources) > 2:
         raise UsageError(f"gate takes REAL FAKE or REPORT.json, got {len(sources)} arguments.")
-    from divmetrics.scoring.score import score
+    from divmetrics.scoring.gate import measure_and_judge
 
-    real, fake = sources
     with shared_work() as shared:
-        return score(real, fake, **{**rules.keywords, **keywords, **shared}).with_meta(argv=list(ctx.obj))
+        return measure_and_judge(sources, rules, {**keywords, **shared}, argv=list(ctx.obj))
 
 
 def _refuse_measuring_options(ctx: click.Context) -> None:

@@ -9,20 +9,23 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self, TypeVar, cast
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
 from divmetrics.arrays.summaries import SUMMARIES, Rows, Sample, Summary
-from divmetrics.errors import MissingLayer, SourceError
+from divmetrics.errors import MissingLayer, SourceError, TooFewSamples
 from divmetrics.records.extractor import Layer
 from divmetrics.records.files import atomic
 from divmetrics.records.results import Side
+from divmetrics.sources import chosen_by_seed
 
 SCHEMA = "divmetrics.samples/1"
 S = TypeVar("S", bound=Summary)
@@ -184,6 +187,53 @@ class Collected:
         rows = {key: summary for key, summary in self.summaries.items() if isinstance(summary, Rows)}
         return replace(self, summaries=rows)
 
+    def drawn(self, num: int, seed: int) -> Self:
+        """A random subset, drawn without replacement.
+
+        Args:
+            num: How many samples to draw.
+            seed: Seed of the draw, which takes the same samples as `--num` does from their source.
+
+        Returns:
+            The drawn samples in their order.
+
+        Raises:
+            TooFewSamples: There are fewer than `num`.
+            MissingLayer: Only means or counts were kept of some features, not the rows of the samples.
+
+        Example:
+            >>> import numpy as np
+            >>> import divmetrics as dm
+            >>> meter = dm.Meter("recall")
+            >>> meter.add("fake", np.random.default_rng(0).normal(size=(50, 2)))
+            >>> meter.collected("fake").drawn(20, seed=0).side.n
+            20
+        """
+        n = self.side.n
+        if n is None or n < num:
+            there = "statistics without single samples" if n is None else f"{n} samples"
+            raise TooFewSamples(f"{self.side.source} has {there}, {num} were wanted; lower --num or add samples.")
+        if n == num:
+            return self
+        chosen = torch.from_numpy(chosen_by_seed(n, num, seed))
+        rows = {key: summary for key, summary in self.summaries.items() if isinstance(summary, Rows)}
+        if lost := {key[:2] for key in self.summaries} - {key[:2] for key in rows}:
+            what = ", ".join(f"{layer} of {extractor}" for extractor, layer in sorted(lost))
+            raise MissingLayer(
+                f"{self.side.source} holds no single rows ({what}), so {num} of its {n} samples cannot be drawn; "
+                "extract it again, or leave intervals on (--ci-level)."
+            )
+        labels = None if self.labels is None else tuple(self.labels[i] for i in chosen.tolist())
+        digest = self.side.digest and hashlib.sha256(self.side.digest.encode() + chosen.numpy().tobytes()).hexdigest()
+        counts = None if labels is None else dict(sorted(Counter(labels).items()))
+        return replace(
+            self,
+            side=replace(self.side, n=num, digest=digest and f"sha256:{digest}", labels=counts),
+            summaries={key: _taken(summary, chosen) for key, summary in rows.items()},
+            paths=tuple(self.paths[i] for i in chosen.tolist()) if self.paths else (),
+            labels=labels,
+        )
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a `.dms` file, whole or not at all.
 
@@ -206,6 +256,11 @@ class Collected:
         if list(sides) != ["samples"]:
             raise SourceError(f"{path} holds {' and '.join(sides)}, not one set of samples; read it with Meter.load.")
         return cast("Self", sides["samples"])
+
+
+def _taken(rows: Rows, chosen: Tensor) -> Rows:
+    """The chosen rows, numbered anew: as if the others had not been in the source."""
+    return replace(rows.take(chosen.to(rows.features.device)), index=torch.arange(len(chosen)))
 
 
 def save(path: str | os.PathLike[str], sides: Mapping[str, Collected], meta: Mapping[str, Any] | None = None) -> None:

@@ -22,7 +22,7 @@ from divmetrics.records.extractor import Layer
 from divmetrics.records.results import Side, Skipped
 from divmetrics.scoring.collected import Collected, EncoderInfo
 from divmetrics.scoring.plan import FEATURES
-from divmetrics.sources import Source, Stream
+from divmetrics.sources import Drawn, Source, Stream
 
 CHUNK = 2048
 """Rows summarised at a time. Fixed, so that no number depends on the size of the batches."""
@@ -207,16 +207,36 @@ class Collector:
         self.seconds += perf_counter() - begin
 
     def take(self, source: Source | Stream, encoders: Sequence[Encoder], settings: loop.ExtractionSettings) -> None:
-        """Take in a source that the ranks share, after what is here; of a Stream each rank has its own."""
-        begin, portion = perf_counter(), Portion(self.needs)
+        """Take in a source that the ranks share, after what is here; of a Stream each rank has its own.
+
+        Where samples were drawn and some of them cannot be read, others are drawn in their place.
+        """
+        begin = perf_counter()
+        found = self._read(source, encoders, settings)
+        lenient = replace(settings, max_skipped=1.0)  # the share was judged on the first draw
+        drawn, lost = source if isinstance(source, Drawn) else None, len(found.side.skipped)
+        while lost and drawn is not None and (drawn := drawn.others(lost)) is not None:
+            added = self._read(drawn, encoders, lenient)
+            lost, found = len(added.side.skipped), found.merge(added)
+        self.put(replace(found, side=replace(found.side, source=source.name)))
+        self.seconds += perf_counter() - begin
+
+    def _read(
+        self, source: Source | Stream, encoders: Sequence[Encoder], settings: loop.ExtractionSettings
+    ) -> Collected:
+        """The samples of a source, those of all ranks together."""
+        portion = Portion(self.needs)
         if isinstance(source, Source):
             portion.take(source, encoders, settings, first=0, own=shard(len(source)))
             portion.digest = source.digest()
         else:
             portion.take(source, encoders, settings, first=first_of_rank())
         portion.source = source.name
-        self.put(_of_all_ranks(portion))
-        self.seconds += perf_counter() - begin
+        return _of_all_ranks(portion)
+
+    def keep(self, num: int, seed: int) -> None:
+        """Keep `num` of the samples so far, drawn by the seed."""
+        self._earlier, self._batches = self.collected().drawn(num, seed), Portion(self.needs)
 
     def put(self, collected: Collected) -> None:
         """Take in what was collected elsewhere, the same on all ranks, after what is here."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from divmetrics.errors import UsageError
+from divmetrics.records.keywords import called_with
 from divmetrics.records.results import Report
+from divmetrics.records.run_options import ScoreRequest
 from divmetrics.report.gate.judge import GateResult, judge
 from divmetrics.report.gate.rules import Rules, read_rules, rules_from
+from divmetrics.report.gate.sizes import BaselineSizes
 
 Config = Rules | Mapping[str, Any] | str | os.PathLike[str] | None
 
@@ -48,9 +51,37 @@ def gate(
         return judge(report if isinstance(report, Report) else Report.load(report), rules)
     if len(samples) + len(options.keys() & {"real", "fake"}) != 2:
         raise UsageError("gate: give real and fake to measure them, or report= for a report that was saved.")
-    from divmetrics.scoring.score import score  # torch comes with it; a saved report is judged without
+    return measure_and_judge(samples, rules, options)
 
-    return judge(score(*samples, **{**rules.keywords, **options}), rules)
+
+def measure_and_judge(samples: Sequence[Any], rules: Rules, options: Mapping[str, Any], **meta: Any) -> GateResult:
+    """Measure two sets of samples and hold them against rules.
+
+    Args:
+        samples: `real` and `fake`, unless `options` has them.
+        rules: The rules. For those on a change, as many samples are drawn as the baseline has.
+        options: Options of `score`; they come before those of the rules.
+        **meta: Entries of `meta` in the report.
+
+    Raises:
+        UsageError, MeasureError: as `gate`.
+    """
+    from divmetrics.scoring.score import score_as_many  # torch comes with it; a saved report is judged without
+
+    request = _request(*samples, **{**rules.keywords, **options})
+    sizes = BaselineSizes(rules, request.num)
+    sizes.check()
+    report = score_as_many(request, sizes.draw)
+    return judge(report.with_meta(**meta), rules, sizes.drawn)
+
+
+def _same(request: ScoreRequest) -> ScoreRequest:
+    """The request that the options make."""
+    return request
+
+
+_same.__name__ = "gate"  # errors name the function that the user has called
+_request = called_with(ScoreRequest, positional=2)(_same)
 
 
 def _rules(config: Config) -> Rules:

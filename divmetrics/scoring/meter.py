@@ -139,6 +139,28 @@ class Meter:
             else:
                 self._side(side).take(source, self._encoders(source), self._settings)
 
+    def keep(self, side: SideName, num: int) -> None:
+        """Keep some of the samples of one side, drawn by the seed of the meter, and forget the others.
+
+        Args:
+            side: "real", "fake" or "held_out".
+            num: How many to keep: as many as another report has, which makes the two comparable.
+
+        Raises:
+            TooFewSamples: There are fewer.
+            MissingLayer: Without intervals and null bands some metrics keep no single samples to choose from.
+
+        Example:
+            >>> import numpy as np
+            >>> meter = Meter("recall")
+            >>> meter.add("fake", np.eye(7))
+            >>> meter.keep("fake", 5)
+            >>> meter.collected("fake").side.n
+            5
+        """
+        with _naming(side), together(self._distributed):
+            self._side(side).keep(num, self.plan.seed)
+
     def check(self, sources: Mapping[SideName, Source | Collected]) -> None:
         """Raise the errors that `results` would raise for lack of a layer, of labels or of samples.
 

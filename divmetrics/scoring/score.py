@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from typing import Any, TypeVar
 
@@ -13,7 +13,7 @@ from divmetrics.records.files import check_writable
 from divmetrics.records.keywords import called_with
 from divmetrics.records.metric import METRICS
 from divmetrics.records.results import Report, Side
-from divmetrics.records.run_options import ExtractRequest, MeterRequest, SampleOptions, ScoreRequest
+from divmetrics.records.run_options import ExtractRequest, MeterRequest, ScoreRequest
 from divmetrics.scoring.collected import Collected
 from divmetrics.scoring.foreign_statistics import read_statistics
 from divmetrics.scoring.meter import Meter
@@ -22,6 +22,8 @@ from divmetrics.scoring.ranks import together
 from divmetrics.sources import Source, Stream, labels_from_csv, open_source, subset
 
 S = TypeVar("S", bound=str)
+Wanted = Callable[[SideName, int | None], int | None]
+"""Side, number of its samples -> how many of them to draw, or None for all."""
 
 
 @called_with(ScoreRequest, positional=2)
@@ -43,17 +45,31 @@ def score(request: ScoreRequest) -> Report:
         >>> report["precision"].value, report["recall"].value < 0.3
         (1.0, True)
     """
+    return score_as_many(request, lambda _side, _there: None)
+
+
+def score_as_many(request: ScoreRequest, wanted: Wanted) -> Report:
+    """The report of `request`, in which `wanted` decides how many samples of each side are read.
+
+    Args:
+        request: What `score` is asked for.
+        wanted: Called with a side and the number of its samples, once that is known: before any is decoded, and after
+            all are for a stream. Returns how many of them are drawn by the seed; None takes all. What it raises ends
+            the run.
+    """
     with together(request.distributed):
         meter = Meter.of(MeterRequest.of(request))
         given: dict[SideName, Any] = {"real": request.real, "fake": request.fake}
         if request.held_out is not None:
             given[HELD_OUT] = request.held_out
-        sources = _open(given, list(meter.plan.extractors), request, request.seed)
+        sources = _open(given, list(meter.plan.extractors), request, wanted)
         countable = {side: source for side, source in sources.items() if not isinstance(source, Stream)}
         if len(countable) == len(sources):
             meter.check(countable)
         for side, source in sources.items():
             meter.take(side, source)
+            if isinstance(source, Stream) and (num := wanted(side, meter.collected(side).side.n)) is not None:
+                meter.keep(side, num)
         return meter.results()
 
 
@@ -86,7 +102,7 @@ def extract(request: ExtractRequest) -> Side:
         provided = {layer for spec in specs_of(request) for layer in spec.extractor.provides}
         everything = [m.name for m in METRICS if m.companion is None or provided.intersection(m.fake.layers)]
         meter = Meter.of(MeterRequest.of(request, metrics=everything))
-        sources = _open({"samples": request.source}, list(meter.plan.extractors), request, request.seed)
+        sources = _open({"samples": request.source}, list(meter.plan.extractors), request, lambda _side, _there: None)
         meter.take("fake", sources["samples"])
         collected = meter.collected("fake").only_rows()
         if dist.world()[0] == 0:  # all ranks hold the same, and one of them writes it
@@ -95,22 +111,45 @@ def extract(request: ExtractRequest) -> Side:
 
 
 def _open(
-    given: Mapping[S, Any], extractors: Sequence[str], chosen: SampleOptions, seed: int
+    given: Mapping[S, Any],
+    extractors: Sequence[str],
+    chosen: ExtractRequest | ScoreRequest,
+    wanted: Callable[[S, int | None], int | None],
 ) -> dict[S, Source | Stream | Collected]:
-    """Each side as a source, labelled by the csv file and cut down to the number of samples in `chosen`."""
-    num, labels = chosen.num, chosen.labels
+    """Each side as a source, labelled by the csv file and cut down to the number of samples that is wanted."""
     opened = {side: _open_collected(what, extractors) or open_source(what, side=side) for side, what in given.items()}
-    if num is None and labels is None:
-        return opened
-    sources = {}
-    for side, source in opened.items():
-        if not isinstance(source, Source):
-            what = "features extracted before" if isinstance(source, Collected) else "an iterable"
-            raise UsageError(f"{side}: --num and --labels need samples that can be chosen, not {what}.")
-        sources[side] = source
-    if labels is not None:
-        sources = dict(zip(sources, labels_from_csv(list(sources.values()), labels), strict=True))
-    return {side: source if num is None else subset(source, num, seed) for side, source in sources.items()}
+    if chosen.labels is not None:
+        sources = [_with_places(side, source, "--labels") for side, source in opened.items()]
+        opened = dict(zip(opened, labels_from_csv(sources, chosen.labels), strict=True))
+    return {side: _cut(side, source, chosen, wanted) for side, source in opened.items()}
+
+
+def _with_places(side: str, source: Source | Stream | Collected, option: str) -> Source:
+    """`source`; raises UsageError where the samples of a side cannot be looked at one by one, as `option` needs it."""
+    if not isinstance(source, Source):
+        what = "features extracted before" if isinstance(source, Collected) else "an iterable, which is read once"
+        raise UsageError(f"{side}: {option} needs samples that can be chosen, not {what}.")
+    return source
+
+
+def _cut(
+    side: S,
+    source: Source | Stream | Collected,
+    chosen: ExtractRequest | ScoreRequest,
+    wanted: Callable[[S, int | None], int | None],
+) -> Source | Stream | Collected:
+    """As many samples of one side as the option `num` and `wanted` leave, drawn by the seed."""
+    num = chosen.num
+    if isinstance(source, Stream):
+        return source if num is None else _with_places(side, source, "--num")
+    there = source.side.n if isinstance(source, Collected) else len(source)
+    if num is not None and there is None:
+        raise UsageError(f"{side}: --num needs samples that can be chosen, not statistics of them.")
+    if there is not None and (most := wanted(side, there)) is not None:
+        num = most if num is None else min(num, most)
+    if num is None:
+        return source
+    return source.drawn(num, chosen.seed) if isinstance(source, Collected) else subset(source, num, chosen.seed)
 
 
 def _open_collected(given: Any, extractors: Sequence[str]) -> Collected | None:

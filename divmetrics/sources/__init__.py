@@ -15,17 +15,19 @@ from divmetrics.sources._decode import decode, strict
 from divmetrics.sources._folder import open_folder
 from divmetrics.sources._objects import open_object
 from divmetrics.sources._tar import open_tar
-from divmetrics.sources._views import labels_from_csv, subset, with_labels
+from divmetrics.sources._views import Drawn, chosen_by_seed, labels_from_csv, subset, with_labels
 from divmetrics.sources._zip import open_zip
 from divmetrics.sources._zoo import open_zoo
 from divmetrics.zoo.draw import SCHEME
 
 __all__ = [
     "OPENERS",
+    "Drawn",
     "Kind",
     "Source",
     "Stream",
     "UnreadableSample",
+    "chosen_by_seed",
     "decode",
     "labels_from_csv",
     "open_source",

@@ -79,6 +79,34 @@ class View(Source):
         return f"sha256:{whole.hexdigest()}"
 
 
+@dataclass(frozen=True, eq=False)
+class Drawn(View):
+    """Samples of `base` drawn by a seed."""
+
+    seed: int = 0
+    taken: tuple[int, ...] = ()
+    """Places in `base` that were drawn before these."""
+
+    def others(self, num: int) -> Drawn | None:
+        """As many further samples, in place of those that turned out to be unreadable; None where none is left."""
+        taken = (*self.taken, *self.indices)
+        left = np.setdiff1d(np.arange(len(self.base)), taken)
+        num = min(num, len(left))
+        return _drawn(self.base, left, num, self.seed, taken) if num else None
+
+
+def _drawn(source: Source, places: np.ndarray, num: int, seed: int, taken: tuple[int, ...] = ()) -> Drawn:
+    """`num` of the samples at `places`, in the order of the source."""
+    chosen = places[chosen_by_seed(len(places), num, seed)].tolist()
+    labels = None if source.labels is None else tuple(source.labels[i] for i in chosen)
+    return Drawn(source.name, source.kind, source, chosen, labels, seed, taken)
+
+
+def chosen_by_seed(n: int, num: int, seed: int) -> np.ndarray:
+    """Which `num` of `n` samples a seed draws, in ascending order: the same for a source and for its features."""
+    return np.sort(np.random.default_rng(seed).choice(n, num, replace=False))
+
+
 def subset(source: Source, num: int, seed: int) -> Source:
     """A random subset of a source, drawn without replacement, in the order of the source.
 
@@ -104,9 +132,7 @@ def subset(source: Source, num: int, seed: int) -> Source:
         raise UsageError(f"{source.name}: cannot draw {num} samples; draw at least 1.")
     if num > len(source):
         raise TooFewSamples(f"{source.name} has {len(source)} samples, {num} were wanted; lower --num or add samples.")
-    drawn = np.sort(np.random.default_rng(seed).choice(len(source), num, replace=False)).tolist()
-    labels = None if source.labels is None else tuple(source.labels[i] for i in drawn)
-    return View(source.name, source.kind, source, drawn, labels)
+    return source if num == len(source) else _drawn(source, np.arange(len(source)), num, seed)
 
 
 def with_labels(source: Source, labels: Sequence[Any] | np.ndarray | torch.Tensor) -> Source:

@@ -10,6 +10,7 @@ import pytest
 
 from divmetrics.cli._main import run
 from divmetrics.records.results import Report, Result, Side
+from divmetrics.records.run_options import ScoreRequest
 from divmetrics.records.signature import Signature
 
 
@@ -66,6 +67,9 @@ class Engine:
             raise self.error
         return self.report
 
+    def score_as_many(self, request: ScoreRequest, _wanted: object) -> Report:
+        return self.score(request.real, request.fake, **vars(request))
+
     def extract(self, *sources: str, **keywords: Any) -> Side:
         self.asked.append((sources, keywords))
         return self.report.fake
@@ -78,6 +82,7 @@ def engine(monkeypatch: pytest.MonkeyPatch, make_report: Callable[..., Report]) 
     module = sys.modules["divmetrics.scoring.score"]
     standin = Engine(make_report(), [])
     monkeypatch.setattr(module, "score", standin.score)
+    monkeypatch.setattr(module, "score_as_many", standin.score_as_many)
     monkeypatch.setattr(module, "extract", standin.extract)
     return standin
 

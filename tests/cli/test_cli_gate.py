@@ -168,7 +168,7 @@ def test_a_verdict_alone_scores_the_default_metrics(
 ) -> None:
     engine.report = make_report(verdict=Verdict("collapsed", 0.01))
     assert call("gate", "real", "fake", "--config", rules("[gate]\nverdict = 'error'\n")).code == 1
-    assert "metrics" not in engine.asked[0][1]  # so that score takes its default
+    assert engine.asked[0][1]["metrics"] == "default"
 
 
 def test_wrong_rules_stop_before_the_samples_are_read(

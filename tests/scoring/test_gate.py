@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 import divmetrics as dm
-from divmetrics.errors import UsageError
+from divmetrics.errors import MissingLayer, UsageError
+from divmetrics.records.metric import METRICS
 
 REAL = np.random.default_rng(0).normal(size=(60, 3))
 FAKE = np.random.default_rng(1).normal(size=(60, 3)) * 0.01
@@ -94,3 +95,126 @@ def test_labels_in_the_rules_are_used(tmp_path: Path) -> None:
 def test_wrong_requests(given: dict, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         dm.gate(**{"config": RULES, **given})
+
+
+CHANGE = {"rules": {"recall": {"max_regression": "20%"}, "fid": {"max_regression": 1}}}
+MORE = np.random.default_rng(2).normal(size=(70, 3))
+ALIKE = np.random.default_rng(3).normal(size=(60, 3))
+
+
+@pytest.fixture(scope="module")
+def baseline(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("baseline") / "b.json"
+    dm.score(REAL, ALIKE, metrics="recall,fid,vendi", **FAST).save(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("real", "fake", "drawn"),
+    [
+        (REAL, ALIKE, []),
+        (REAL, MORE, ["fake"]),
+        (np.vstack([REAL, REAL[:1]]), ALIKE, ["real"]),
+        (np.vstack([REAL, REAL[:1]]), MORE, ["real", "fake"]),
+    ],
+)
+def test_as_many_samples_are_drawn_as_the_baseline_has(
+    real: np.ndarray, fake: np.ndarray, drawn: list[str], baseline: Path
+) -> None:
+    judged = dm.gate(real, fake, config={**CHANGE, "baseline": str(baseline)}, **FAST)
+    assert (judged.report.real.n, judged.report.fake.n) == (60, 60)
+    assert [text.partition(":")[0] for text in judged.warnings] == drawn
+    for side, text in zip(drawn, judged.warnings, strict=True):
+        n = len(real if side == "real" else fake)
+        assert f"60 of the {n} samples were drawn by the seed, as many as the baseline" in text
+
+
+def test_features_of_all_kinds_are_drawn_alike(baseline: Path, tmp_path: Path) -> None:
+    config = {**CHANGE, "baseline": str(baseline)}
+    dm.extract(MORE, tmp_path / "more.dms")
+    stream = [MORE[:40], MORE[40:]]
+    given = (MORE, tmp_path / "more.dms", stream)
+    values = [dm.gate(REAL, fake, config=config, null=False).report["recall"].value for fake in given]
+    assert values == [dm.score(REAL, MORE, metrics="recall", num=60, **FAST)["recall"].value] * 3
+    with pytest.raises(MissingLayer, match="holds no single rows"):
+        dm.gate(REAL, stream, config={"baseline": str(baseline), "rules": {"fid": {"max_regression": 1}}}, **FAST)
+
+
+@pytest.mark.parametrize(
+    ("real", "fake", "options", "message"),
+    [
+        (REAL, ALIKE[:59], {}, r"fake has 59 samples, the baseline .* has 60.*: add 1, or make a new baseline"),
+        (REAL[:50], ALIKE, {}, "real has 50 samples, .*: add 10, or make a new baseline"),
+        (REAL, MORE, {"num": 40}, "num is 40, and the baseline .* has 60 real samples; leave num out, or make"),
+        (REAL, [ALIKE[:20], ALIKE[20:50]], {}, "fake has 50 samples, .*: add 10"),
+        (REAL, ALIKE, {"seed": 1}, "seed '1' against '0'; measure with --seed 0"),
+    ],
+)
+def test_fewer_samples_than_the_baseline_are_refused_with_the_cure(
+    real: np.ndarray, fake: object, options: dict, message: str, baseline: Path
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        dm.gate(real, fake, config={**CHANGE, "baseline": str(baseline)}, **FAST, **options)
+
+
+def test_sides_that_no_compared_number_reads_may_have_any_size(baseline: Path) -> None:
+    config = {"baseline": str(baseline), "rules": {"vendi": {"max_regression": "50%"}, "recall": {"min": 0.1}}}
+    judged = dm.gate(REAL[:30], ALIKE, config=config, **FAST)
+    assert (judged.report.real.n, judged.report.fake.n, judged.passed) == (30, 60, True)
+
+
+def test_metrics_cut_to_equal_sizes_need_no_more_than_they_read(tmp_path: Path) -> None:
+    metric = next(metric.name for metric in METRICS if metric.equal_n and metric.minimum({"k": 5}) < 20)
+    dm.score(np.vstack([REAL, MORE]), ALIKE, metrics=metric, **FAST).save(tmp_path / "b.json")
+    config = {"baseline": str(tmp_path / "b.json"), "rules": {metric: {"max_regression": "100%"}}}
+    for real, fake, sizes in ((MORE, ALIKE, (70, 60)), (np.vstack([REAL, MORE, MORE]), MORE, (130, 60))):
+        judged = dm.gate(real, fake, config=config, **FAST)
+        assert (judged.report.real.n, judged.report.fake.n) == sizes
+    with pytest.raises(UsageError, match="real has 59 samples"):
+        dm.gate(REAL[:59], ALIKE, config=config, **FAST)
+
+
+def test_unreadable_images_among_the_drawn_ones_are_replaced(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for side, n in (("real", 30), ("fake", 40)):
+        (tmp_path / side).mkdir()
+        for number in range(n):
+            Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(tmp_path / side / f"{number:02}.png")
+    settings = {**FAST, "extractor": "pixels?size=4", "cache": False, "max_skipped": 0.5}
+    sides = tmp_path / "real", tmp_path / "fake"
+    dm.score(*sides, metrics="recall", num=30, **settings).save(tmp_path / "b.json")
+    for number in range(9):
+        (tmp_path / "fake" / f"{3 * number:02}.png").write_bytes(b"")
+    config = {"baseline": str(tmp_path / "b.json"), "rules": {"recall": {"max_regression": "90%"}}}
+    judged = dm.gate(*sides, config=config, **settings)
+    assert judged.report.fake.n == 30
+    assert judged.report.fake.source == str(tmp_path / "fake")
+    assert all(lost.reason == "empty file" for lost in judged.report.fake.skipped)
+    assert judged.report.fake.skipped
+    (tmp_path / "fake" / "01.png").write_bytes(b"")
+    (tmp_path / "fake" / "02.png").write_bytes(b"")
+    with pytest.raises(UsageError, match=r"n '30/29' against '30/30'; add samples, or make a new baseline"):
+        dm.gate(*sides, config=config, **settings)
+
+
+def test_a_saved_report_of_other_sizes_names_the_cure(baseline: Path) -> None:
+    config = {"baseline": str(baseline), "rules": {"recall": {"max_regression": 1}}}
+    for fake, cure in ((MORE, "gate REAL FAKE draws as many.* --num 60"), (ALIKE[:50], "add samples, or make a new")):
+        report = dm.score(REAL, fake, metrics="recall", **FAST)
+        with pytest.raises(UsageError, match=cure):
+            dm.gate(report=report, config=config)
+    meter = dm.Meter("recall", **FAST)
+    meter.add("real", REAL)
+    meter.add("fake", MORE)
+    meter.keep("fake", 60)
+    assert dm.gate(report=meter.results(), config=config).report["recall"].n_fake == 60
+
+
+def test_a_baseline_without_the_number_is_refused_before_anything_is_read(baseline: Path) -> None:
+    def samples() -> object:
+        raise AssertionError("was read")
+        yield
+
+    config = {"baseline": str(baseline), "rules": {"density": {"max_regression": 1}}}
+    with pytest.raises(UsageError, match=r"baseline .*b\.json: unknown metric in the report 'density'"):
+        dm.gate(samples(), samples(), config=config)

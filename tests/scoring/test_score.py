@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import divmetrics as dm
-from divmetrics.errors import FeatureError, MeasureError, MissingLayer, SourceError, UsageError
+from divmetrics.errors import FeatureError, MeasureError, MissingLayer, SourceError, TooFewSamples, UsageError
 
 RNG = np.random.default_rng(0)
 REAL, FAKE = RNG.normal(size=(60, 6)), RNG.normal(0.3, 1.1, size=(50, 6))
@@ -89,8 +89,20 @@ def test_another_extractor_than_the_file_holds(folders: tuple[Path, Path], tmp_p
     dm.extract(folders[0], tmp_path / "r.dms", extractor="pixels")
     with pytest.raises(SourceError, match="was extracted with pixels, not with pixels\\?size=4"):
         dm.score(tmp_path / "r.dms", folders[1], extractor="pixels?size=4")
-    with pytest.raises(UsageError, match="--num"):
-        dm.score(tmp_path / "r.dms", folders[1], extractor="pixels", num=5)
+
+
+def test_num_draws_from_features_extracted_before_what_it_draws_from_their_source(
+    folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    dm.extract(folders[0], tmp_path / "r.dms", extractor="pixels")
+    options = {"extractor": "pixels", "metrics": "fid,modes_found", "num": 9, "ci_level": 0, "null": False}
+    live, saved = (dm.score(real, folders[1], **options) for real in (folders[0], tmp_path / "r.dms"))
+    assert (saved.real.n, saved.real.labels) == (9, live.real.labels)
+    assert {key: r.value for key, r in saved.metrics.items()} == {key: r.value for key, r in live.metrics.items()}
+    with pytest.raises(TooFewSamples, match="real has 36 samples, 99 were wanted"):
+        dm.score(tmp_path / "r.dms", folders[1], extractor="pixels", num=99)
+    with pytest.raises(UsageError, match="--num needs samples that can be chosen, not an iterable"):
+        dm.score(iter([np.eye(3)]), np.eye(3), num=2)
 
 
 @pytest.mark.parametrize(

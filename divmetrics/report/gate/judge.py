@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -15,6 +15,7 @@ from divmetrics._version import __version__
 from divmetrics.errors import MeasureError, UnknownName, UsageError
 from divmetrics.records.results import Report, Result
 from divmetrics.report.gate.rules import Rule, Rules
+from divmetrics.report.gate.sizes import difference_in_words
 
 SCHEMA = "divmetrics.gate/1"
 
@@ -106,12 +107,14 @@ def error_json(sentence: str, exit_code: int) -> str:
     return json.dumps(whole, indent=1) + "\n"
 
 
-def judge(report: Report, rules: Rules) -> GateResult:
+def judge(report: Report, rules: Rules, drawn: Mapping[str, str] | None = None) -> GateResult:
     """Judge a report by rules.
 
     Args:
         report: The report.
         rules: The rules, with their baseline.
+        drawn: Side of which fewer samples were drawn, to compare as many as the baseline has -> a sentence for the
+            warnings.
 
     Returns:
         One result for each rule, and warnings.
@@ -120,7 +123,8 @@ def judge(report: Report, rules: Rules) -> GateResult:
         UsageError: where the report lacks what a rule names, or the baseline has another signature.
         MeasureError: where a metric of a rule of level `error` could not be computed.
     """
-    warnings = [*_reference_warning(report, rules)]
+    drawn = drawn or {}
+    warnings = [*drawn.values(), *(_reference_warning(report, rules) if "real" not in drawn else ())]
     outcomes = [
         *_apply_verdict_rule(report, rules),
         *(_apply_rule(rule, report, rules, warnings) for rule in rules.rules),
@@ -306,9 +310,8 @@ def _baseline_result(rule: Rule, key: str, now: Result, rules: Rules, warnings: 
         raise error.within(f"baseline {rules.baseline_path}") from None
     if before.value is None:
         raise UsageError(f"baseline {rules.baseline_path}: {key} could not be computed there; make a new baseline.")
-    if different := now.signature.differences(before.signature):
-        text = ", ".join(f"{name} {mine!r} against {theirs!r}" for name, (mine, theirs) in different.items())
-        raise UsageError(f"{key} has another signature in the baseline {rules.baseline_path}: {text}; make a new one.")
+    if now.signature.differences(before.signature):
+        raise UsageError(f"{key} has {difference_in_words(now.signature, before.signature, rules.baseline_path)}")
     if now.signature.version != before.signature.version:
         versions = f"divmetrics {before.signature.version}, the report by {now.signature.version}"
         warnings.append(f"{rules.baseline_path} was made by {versions}.")
