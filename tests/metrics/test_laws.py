@@ -176,6 +176,53 @@ def test_law(metric: Metric, law: str) -> None:
     CHECKS[law][0](metric)
 
 
+OFFSET = 1000.0
+"""Distance of the samples from the origin, in feature units, where float32 keeps four digits of their spread."""
+PRECISIONS = {"single": {}, "double reals": {"real": np.float64}, "double fakes": {"fake": np.float64}}
+"""Name -> sides in float64; the others are in float32."""
+
+
+def far_away(metric: Metric) -> dict[str, World]:
+    """Samples far from the origin, and the same with some copies; all numbers can be told in float32."""
+    offset = 0.0 if metric.fake.layers == ("pixels",) else OFFSET
+    moved = {side: Set(part.rows + offset, part.classes) for side, part in healthy(metric).items()}
+    rounded = in_precision(moved, {})
+    if "real" not in rounded or metric.fake.layers == ("pixels",):
+        return {"healthy": rounded}
+    half = len(rounded["fake"].rows) // 2
+    mixed = np.concatenate([rounded["real"].rows[:half], rounded["fake"].rows[half:]])
+    return {"healthy": rounded, "half copies": rounded | {"fake": Set.of(mixed)}}
+
+
+def in_precision(world: World, kinds: dict[str, type]) -> World:
+    return {side: Set(part.rows.astype(kinds.get(side, np.float32)), part.classes) for side, part in world.items()}
+
+
+@pytest.mark.parametrize("metric", list(METRICS), ids=lambda m: m.name)
+def test_the_value_depends_on_numbers_and_not_on_their_precision(metric: Metric) -> None:
+    """Far from the origin, in float32 and in float64, or each side in its own: one value."""
+    for name, world in far_away(metric).items():
+        value = value_of(metric, in_precision(world, dict.fromkeys(world, np.float64)))
+        for precision, kinds in PRECISIONS.items():
+            found = value_of(metric, in_precision(world, kinds))
+            assert found == pytest.approx(value, rel=2e-6, abs=1e-9), f"{metric.name} of {name}, {precision}"
+
+
+@pytest.mark.parametrize("metric", [m for m in METRICS if m.laws.translation], ids=lambda m: m.name)
+def test_translation_far_from_the_origin_changes_nothing(metric: Metric) -> None:
+    """Samples rounded where they are, so that moving them back is exact."""
+    for name, world in far_away(metric).items():
+        back = {side: Set(part.rows.astype(np.float64) - OFFSET, part.classes) for side, part in world.items()}
+        value, found = value_of(metric, back), value_of(metric, world)
+        assert found == pytest.approx(value, rel=2e-6, abs=1e-9), f"{metric.name} of {name}"
+
+
+@pytest.mark.parametrize("metric", list(METRICS), ids=lambda m: m.name)
+def test_intervals_and_null_bands_take_sides_of_different_precision(metric: Metric) -> None:
+    if metric.fake.summary is not ClassTally:
+        measure_all(metric, pool_of(metric, dict.fromkeys(("real", "held_out"), np.float64)))
+
+
 def test_every_law_has_a_measurement() -> None:
     assert set(CHECKS) == set(vars(Laws()))
 
@@ -210,12 +257,13 @@ def test_a_false_law_is_caught(law: str) -> None:
         CHECKS[law][0](liar(law))
 
 
-def pool_of(metric: Metric) -> Pool:
+def pool_of(metric: Metric, kinds: dict[str, type] | None = None) -> Pool:
     """The pool behind a metric's uncertainty; held-out samples take the place of the real ones where they are read."""
     rng = np.random.default_rng(3)
     if metric.fake.summary is ClassTally:
         return TwoSamplePool(*(Rows(torch.from_numpy(rng.integers(0, 5, n)), torch.arange(n)) for n in (N, N)))
     world, kind = healthy(metric), metric.fake.summary.sampled_as()
+    world = world if kinds is None else in_precision(world, kinds)
     kind = Labelled if metric.fake.summary is Labelled else kind
     parts = {side: kind.from_array(part.shown_to(metric)) for side, part in world.items()}
     if "held_out" in parts:

@@ -1,22 +1,31 @@
 """Cosine distance 1 - |cos| of each fake sample to its nearest real sample, also on many splits of a pool.
 
+For unit rows u and v, 1 - |u.v| is the lesser of |u - v|² / 2 and |u + v|² / 2. Differences keep their digits where all
+angles are small, as between features far from the origin; a product of float32 rows would lose them.
+
 Splits re-index lists of the nearest samples of the pooled set, so that all of them share one matrix product.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from math import inf
+from typing import Self
+
 import torch
 from torch import Tensor
 
+from divmetrics.arrays.linalg import float64
 from divmetrics.arrays.pairs._distances import blocks, ieee_products
+from divmetrics.arrays.pairs._neighbours import nearest_rows
 from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import FeatureError
 
 LISTED = 48
 """Nearest samples listed for each; with as many real as fake samples one list in 10^14 holds no real sample."""
-CLOSE = 1e-4
-"""Cosine distances below this are computed from differences: a float32 product is off by about 1e-6."""
+CLOSE = 0.1
+"""Squared distances below this share of the squared lengths of both centred rows are computed from differences."""
 
 
 def nearest_cosine_distances(real: Rows, fake: Rows) -> Tensor:
@@ -24,7 +33,7 @@ def nearest_cosine_distances(real: Rows, fake: Rows) -> Tensor:
 
     Args:
         real: Real samples `[n, d]`.
-        fake: Fake samples `[m, d]`.
+        fake: Fake samples `[m, d]`; the precision of the two sides may differ.
 
     Returns:
         `[m]` float64, in [0, 1].
@@ -40,12 +49,11 @@ def nearest_cosine_distances(real: Rows, fake: Rows) -> Tensor:
     """
     same_width(real.d, fake.d)
     real_units, fake_units = _unit_rows(real), _unit_rows(fake)
-    parts = []
-    with ieee_products(fake_units.device):
-        for rows in blocks(len(fake_units)):
-            best = (fake_units[rows] @ real_units.T).abs_().max(1)
-            parts.append(_cosine_distances(fake_units[rows], real_units[best.indices], best.values))
-    return torch.cat(parts)
+    real_units = real_units.to(fake_units.device)
+    squared = nearest_rows(fake_units, real_units)[0]
+    if float(real_units.min()) < 0 or float(fake_units.min()) < 0:  # else no two rows are opposite
+        squared = torch.minimum(squared, nearest_rows(-fake_units, real_units)[0])
+    return (squared / 2).clamp_(max=1)
 
 
 def mean_cosine_distance_on_splits(pool: Pool, splits: Splits) -> Tensor:
@@ -58,55 +66,74 @@ def mean_cosine_distance_on_splits(pool: Pool, splits: Splits) -> Tensor:
     Returns:
         `[B]` float64.
     """
-    units = _unit_rows(pool.whole)
-    cosines, index = _nearest_lists(units)
-    return torch.stack([_mean_on_split(units, cosines, index, splits, b) for b in range(len(splits))])
+    units = _Units.of(pool.whole)
+    squared, index = _nearest_lists(units)
+    return torch.stack([_mean_on_split(units, squared, index, splits, b) for b in range(len(splits))])
 
 
-def _mean_on_split(units: Tensor, cosines: Tensor, index: Tensor, splits: Splits, b: int) -> Tensor:
+@dataclass(frozen=True, eq=False)
+class _Units:
+    """Unit rows, exactly and for matrix products."""
+
+    rows: Tensor  # [n, d] float64
+    centred: Tensor  # [n, d] in the precision of the features, less their mean: small where all directions are alike
+    squares: Tensor  # [n] squared lengths of the centred rows
+
+    @classmethod
+    def of(cls, rows: Rows) -> Self:
+        units = _unit_rows(rows)
+        centred = (units - units.mean(0)).to(rows.features.dtype)
+        return cls(units, centred, centred.square().sum(1))
+
+    def squared(self, rows: Tensor | slice, others: Tensor | slice) -> Tensor:
+        """The lesser of |u - v|² and |u + v|² of rows and others `[r, o]`; the two add up to 4."""
+        products = self.centred[rows] @ self.centred[others].T
+        apart = torch.add(self.squares[rows][:, None], products, alpha=-2, out=products).add_(self.squares[others])
+        return torch.minimum(apart, 4 - apart)
+
+
+def _mean_on_split(units: _Units, squared: Tensor, index: Tensor, splits: Splits, b: int) -> Tensor:
     """Mean cosine distance on split `b`, read off the lists `[N, K]`; fakes that list no real one are recomputed."""
-    fakes, reals = splits.fake(b).to(units.device), splits.real(b).to(units.device)
-    is_real = torch.zeros(len(units), dtype=torch.bool, device=units.device)
+    device = units.rows.device
+    fakes, reals = splits.fake(b).to(device), splits.real(b).to(device)
+    is_real = torch.zeros(len(units.rows), dtype=torch.bool, device=device)
     is_real[reals] = True
     listed_real = is_real[index[fakes]]  # [m, K]
     first = listed_real.to(torch.uint8).argmax(1)
-    partner, cosine = (part[fakes].gather(1, first[:, None])[:, 0] for part in (index, cosines))
+    partner, nearest = (part[fakes].gather(1, first[:, None])[:, 0] for part in (index, squared))
     unlisted = (~listed_real.any(1)).nonzero()[:, 0]
     if len(unlisted):
-        with ieee_products(units.device):
-            best = (units[fakes[unlisted]] @ units[reals].T).abs_().max(1)
-        partner[unlisted], cosine[unlisted] = reals[best.indices], best.values
-    return _cosine_distances(units[fakes], units[partner], cosine).mean()
+        with ieee_products(device):
+            best = units.squared(fakes[unlisted], reals).min(1)
+        partner[unlisted], nearest[unlisted] = reals[best.indices], best.values
+    distances = nearest.double()
+    close = (nearest < CLOSE * (units.squares[fakes] + units.squares[partner])).nonzero()[:, 0]
+    u, v = units.rows[fakes[close]], units.rows[partner[close]]
+    distances[close] = torch.minimum((u - v).square_().sum(1), (u + v).square_().sum(1))
+    return (distances / 2).mean()
 
 
 def _unit_rows(rows: Rows) -> Tensor:
-    """The rows `[n, d]` scaled to length 1."""
-    lengths = torch.linalg.vector_norm(rows.features, dim=1, keepdim=True, dtype=torch.float64)
+    """The rows `[n, d]` scaled to length 1, float64."""
+    features = float64(rows.features)
+    lengths = torch.linalg.vector_norm(features, dim=1, keepdim=True)
     zero = (lengths[:, 0] == 0).nonzero()[:, 0]
     if len(zero):
         raise FeatureError(f"row {int(rows.index[zero[0]])} is all zeros and has no direction; drop it.")
-    units: Tensor = rows.features / lengths.to(rows.features.dtype)
+    units: Tensor = features / lengths
     return units
 
 
-def _nearest_lists(units: Tensor) -> tuple[Tensor, Tensor]:
-    """The K largest |cos| of each sample to others, descending, and the numbers of those samples; `[N, K]` both."""
+def _nearest_lists(units: _Units) -> tuple[Tensor, Tensor]:
+    """The K least squared distances of each sample to others, ascending, and the numbers of those; `[N, K]` both."""
     values, index = [], []
-    with ieee_products(units.device):
-        for rows in blocks(len(units)):
-            cosines = (units[rows] @ units.T).abs_()
-            own = torch.arange(rows.start, rows.stop, device=units.device)
-            cosines[torch.arange(len(own), device=units.device), own] = -1
-            best = cosines.topk(min(LISTED, len(units) - 1), dim=1)
-            values.append(best.values)
-            index.append(best.indices)
+    total, device = len(units.rows), units.rows.device
+    with ieee_products(device):
+        for rows in blocks(total):
+            squared = units.squared(rows, slice(None))
+            own = torch.arange(rows.start, rows.stop, device=device)
+            squared[torch.arange(len(own), device=device), own] = inf
+            least = squared.topk(min(LISTED, total - 1), dim=1, largest=False)
+            values.append(least.values)
+            index.append(least.indices)
     return torch.cat(values), torch.cat(index)
-
-
-def _cosine_distances(left: Tensor, right: Tensor, cosines: Tensor) -> Tensor:
-    """1 - |cos| `[p]` of pairs of unit rows; of close pairs |u - v|² / 2, or |u + v|² / 2 if that is less."""
-    distances = 1 - cosines.double()
-    close = (distances < CLOSE).nonzero()[:, 0]
-    u, v = left[close].double(), right[close].double()
-    distances[close] = torch.minimum((u - v).square().sum(1), (u + v).square().sum(1)) / 2
-    return distances

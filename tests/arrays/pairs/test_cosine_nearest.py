@@ -68,3 +68,17 @@ def test_a_near_copy_of_a_real_sample_that_no_list_holds(monkeypatch: pytest.Mon
     side[0] = 0  # row numbers among the real samples differ from those in the pool
     found = mean_cosine_distance_on_splits(pool, Splits(side[None]))
     assert float(found[0]) == pytest.approx(brute(real, fake).mean(), rel=1e-3)
+
+
+def test_far_from_the_origin_no_digit_is_lost() -> None:
+    """A float32 product of these rows is off by as much as their distances, and took another row for the copied one."""
+    real, fake = (1000 + gaussian(300, 32, seed).float() for seed in (0, 1))
+    fake[:100] = real[:100]
+    exact = nearest_cosine_distances(Rows.from_array(real.double()), Rows.from_array(fake.double()))
+    for sides in ((real, fake), (real.double(), fake), (real, fake.double())):
+        pool = TwoSamplePool(*map(Rows.from_array, sides))
+        found = nearest_cosine_distances(pool.real, pool.fake)
+        assert (found[:100] == 0).all()
+        assert torch.allclose(found, exact, rtol=1e-9, atol=0)
+        identity = Splits(torch.tensor([[1] * 300 + [2] * 300], dtype=torch.uint8))
+        assert float(mean_cosine_distance_on_splits(pool, identity)[0]) == pytest.approx(float(exact.mean()), rel=1e-5)
