@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from divmetrics.errors import (
         DivmetricsError,
         FeatureError,
+        ForeignError,
         MeasureError,
         MissingLayer,
         SourceError,
@@ -45,6 +46,7 @@ __all__ = [
     "DivmetricsError",
     "Encoder",
     "FeatureError",
+    "ForeignError",
     "MeasureError",
     "Meter",
     "MissingLayer",
@@ -70,6 +72,7 @@ _HOMES = {
     "DivmetricsError": "errors",
     "Encoder": "encoders",
     "FeatureError": "errors",
+    "ForeignError": "errors",
     "MeasureError": "errors",
     "Meter": "scoring.meter",
     "MissingLayer": "errors",

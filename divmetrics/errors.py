@@ -8,6 +8,7 @@
         ├── FeatureError  3   NaN or infinite features, unequal widths, zero variance where some is needed
         ├── TooFewSamples 3   fewer samples than a metric needs
         ├── MissingLayer  3   no logits, no labels: the metric cannot be computed from what was given
+        ├── ForeignError  3   a network, data set or plug-in of the user raised an error of its own
         └── Unavailable   3   weights, an optional package or a device that is missing
 
 A function raises an error that states the fact; the outer layer that knows the place adds it with `within`. A message
@@ -45,7 +46,10 @@ class DivmetricsError(Exception):
             >>> str(TooFewSamples("k=5 needs at least 6 samples.").within("recall@pixels"))
             'recall@pixels: k=5 needs at least 6 samples.'
         """
-        return type(self)(f"{place}: {self}")
+        found = type(self)(f"{place}: {self}")
+        for note in getattr(self, "__notes__", ()):
+            found.add_note(note)
+        return found
 
 
 class UsageError(DivmetricsError):
@@ -94,6 +98,10 @@ class TooFewSamples(MeasureError):
 
 class MissingLayer(MeasureError):
     """The extractor or the source does not give what the metric reads: logits, labels, pixels."""
+
+
+class ForeignError(MeasureError):
+    """Code of the user raised an error of its own: a network, a data set, a transform, a plug-in. Its notes say all."""
 
 
 class Unavailable(MeasureError):

@@ -5,10 +5,11 @@
 | a metric | `metric`, `Measured`; what it reads: `Rows`, `Labelled`, `Moments`, `UnitGram`, `ClassTally`, `Need` |
 | what is known of it | `Laws`, `About`, `UncertaintySpec`, `Variance`, `Interval`, `Null` |
 | its uncertainty | `OneSamplePool`, `TwoSamplePool`, `HeldOutPool`, `Splits`; `once` keeps what several metrics share |
-| an extractor | `extractor`, `Encoder` |
+| an extractor | `extractor`, `Encoder`; `encoder_of` makes one of a network |
 | its images, its weights | `Native`, `Bicubic`, `PillowTransform`; `read_state`, `state_digest` |
 | a generator of the zoo | `zoo_model` |
 | errors | `UsageError`, `UnknownName`, `MeasureError`, `FeatureError`, `TooFewSamples`, `MissingLayer`, `Unavailable` |
+| what others raise | `ForeignError` |
 
 ```python
 from divmetrics.plugins import Laws, Rows, metric
@@ -34,8 +35,10 @@ if TYPE_CHECKING:
     from divmetrics.encoders import Encoder
     from divmetrics.encoders._preparing import Bicubic, Native, PillowTransform
     from divmetrics.encoders._state_dicts import read_state, state_digest
+    from divmetrics.encoders.python_object import encoder_of
     from divmetrics.errors import (
         FeatureError,
+        ForeignError,
         MeasureError,
         MissingLayer,
         TooFewSamples,
@@ -63,6 +66,7 @@ __all__ = [
     "ClassTally",
     "Encoder",
     "FeatureError",
+    "ForeignError",
     "HeldOutPool",
     "Interval",
     "Labelled",
@@ -86,6 +90,7 @@ __all__ = [
     "UnknownName",
     "UsageError",
     "Variance",
+    "encoder_of",
     "extractor",
     "metric",
     "once",
@@ -98,12 +103,13 @@ _HOMES = {
     **dict.fromkeys(["About", "Interval", "Laws", "Measured", "Need", "Null"], "records.metric"),
     **dict.fromkeys(["UncertaintySpec", "Variance", "metric"], "records.metric"),
     **dict.fromkeys(["FeatureError", "MeasureError", "MissingLayer", "TooFewSamples"], "errors"),
-    **dict.fromkeys(["Unavailable", "UnknownName", "UsageError"], "errors"),
+    **dict.fromkeys(["ForeignError", "Unavailable", "UnknownName", "UsageError"], "errors"),
     **dict.fromkeys(["ClassTally", "Labelled", "Moments", "Rows", "UnitGram"], "arrays.summaries"),
     **dict.fromkeys(["HeldOutPool", "OneSamplePool", "Splits", "TwoSamplePool"], "arrays.splits"),
     **dict.fromkeys(["Bicubic", "Native", "PillowTransform"], "encoders._preparing"),
     **dict.fromkeys(["read_state", "state_digest"], "encoders._state_dicts"),
     "Encoder": "encoders",
+    "encoder_of": "encoders.python_object",
     "extractor": "records.extractor",
     "once": "arrays.memo",
     "zoo_model": "records.generator",

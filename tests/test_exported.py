@@ -17,6 +17,7 @@ FACE = [
     "DivmetricsError",
     "Encoder",
     "FeatureError",
+    "ForeignError",
     "MeasureError",
     "Meter",
     "MissingLayer",

@@ -43,6 +43,8 @@ class Encoder:
     """Returns the network, the same object at every call; not called at all where all features are cached."""
     protocol: str | None = None
     """Published protocol that weights, preprocessing and layers follow exactly, such as `inception-2015`."""
+    known: bool = True
+    """Whether `digest` covers all that decides the features; else they are not cached, and no two runs share it."""
 
     @property
     def network(self) -> nn.Module:

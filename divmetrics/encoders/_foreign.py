@@ -15,10 +15,12 @@ import torch
 from torch import Tensor, nn
 
 from divmetrics.encoders._encoder import Encoder
+from divmetrics.encoders._outputs import outputs_of
 from divmetrics.encoders._preparing import IMAGENET_MEAN, IMAGENET_STD, Fit, PillowTransform
 from divmetrics.encoders._state_dicts import load_into, read_state, state_digest
-from divmetrics.errors import Unavailable, UnknownName, UsageError
+from divmetrics.errors import FeatureError, Unavailable, UnknownName, UsageError
 from divmetrics.records.extractor import Layer
+from divmetrics.records.foreign import foreign
 
 RANDOM = "random"
 """Value of the option `weights` that asks for randomly initialised weights."""
@@ -208,53 +210,66 @@ def _three(name: str, text: str) -> tuple[float, ...]:
     return tuple(values * 3)[:3]
 
 
-class _TupleOutput(nn.Module):
-    """A network whose output, one tensor or several, is returned as a tuple."""
+class _Outputs(nn.Module):
+    """A user's network, whose outputs are checked at each batch and returned as a tuple."""
 
-    def __init__(self, network: nn.Module, *, traceable: bool) -> None:
+    def __init__(self, network: nn.Module, name: str, count: int, *, traceable: bool) -> None:
         super().__init__()
         self.network = network
+        self.name = name
+        self.count = count
         self.traceable = traceable
 
     def forward(self, batch: Tensor) -> tuple[Tensor, ...]:
-        found = self.network(batch)
-        return (found,) if isinstance(found, Tensor) else tuple(found)
+        with foreign(f"the network {self.name}"):
+            found = self.network(batch)
+        try:
+            outputs = outputs_of(found, None if torch.jit.is_tracing() else len(batch))  # type: ignore[attr-defined, no-untyped-call]
+        except UsageError as error:
+            raise FeatureError(f"the network {self.name} {error}") from None
+        if len(outputs) != self.count:
+            raise FeatureError(
+                f"the network {self.name} gives {self.count} outputs for some images, {len(outputs)} for others."
+            )
+        return outputs
 
 
-def wrap(network: nn.Module, digest: str, prepare: PillowTransform, name: str, *, traceable: bool = True) -> Encoder:
+def wrap(
+    network: nn.Module,
+    digest: str,
+    prepare: PillowTransform,
+    name: str,
+    *,
+    traceable: bool = True,
+    known: bool = True,
+) -> Encoder:
     """An encoder of a user's network, which is run once on two black images.
 
     Args:
-        network: One output is taken as `pooled`; of two outputs the second is taken as `logits`.
+        network: It returns features, or features and logits, in one of the forms that `outputs_of` reads.
         digest: sha256 of what the network was loaded from.
         prepare: Its preprocessing.
         name: Name in error messages.
         traceable: False for a network that must not be compiled, since its path may depend on the values of its input.
+        known: As `Encoder.known`.
 
     Raises:
-        UsageError: The network fails, or does not return one or two tensors `[2, d]`.
+        ForeignError: The network fails.
+        UsageError: It returns something else.
     """
     network.eval()
     for parameter in network.parameters():  # a TorchScript module has no requires_grad_ of its own
         parameter.requires_grad_(False)
+    shape, way_out = f"[2, 3, {prepare.crop[0]}, {prepare.crop[1]}]", "mend it there, or give another size: ?size=N"
+    with torch.inference_mode(), foreign(f"the network {name}, on images {shape},", way_out):
+        found = network(torch.zeros(2, 3, *prepare.crop))
     try:
-        with torch.inference_mode():
-            found = network(torch.zeros(2, 3, *prepare.crop))
-    except Exception as error:  # a stranger's network may fail in any way
-        reason = str(error).strip().splitlines()[-1:] or [""]
-        raise UsageError(
-            f"{name} fails on images [2, 3, {prepare.crop[0]}, {prepare.crop[1]}] ({type(error).__name__}: "
-            f"{reason[0].strip()[:150]}); another size may be wanted: ?size=N."
-        ) from None
-    outputs = [found] if isinstance(found, Tensor) else list(found) if isinstance(found, (tuple, list)) else []
-    if not 1 <= len(outputs) <= 2 or not all(isinstance(t, Tensor) and t.ndim == 2 and len(t) == 2 for t in outputs):
-        gives = ", ".join(str(list(t.shape)) if isinstance(t, Tensor) else type(t).__name__ for t in outputs)
-        raise UsageError(
-            f"{name} gives {gives or type(found).__name__} for two images; wanted features [2, d], or those and logits."
-        )
+        outputs = outputs_of(found, 2)
+    except UsageError as error:
+        raise UsageError(f"{name} {error}") from None
     layers: tuple[Layer, ...] = ("pooled", "logits")[: len(outputs)]  # type: ignore[assignment]
-    ready = _TupleOutput(network, traceable=traceable).eval()
-    return Encoder("", digest, prepare.name, layers, prepare, lambda: ready)
+    ready = _Outputs(network, name, len(outputs), traceable=traceable).eval()
+    return Encoder("", digest, prepare.name, layers, prepare, lambda: ready, known=known)
 
 
 IMAGENET = {name: "/".join(map(str, values)) for name, values in (("mean", IMAGENET_MEAN), ("std", IMAGENET_STD))}

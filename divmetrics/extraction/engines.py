@@ -11,7 +11,7 @@ import importlib
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Literal
@@ -23,9 +23,10 @@ from divmetrics.arrays import devices, dist
 from divmetrics.arrays.memo import once
 from divmetrics.encoders._encoder import Encoder
 from divmetrics.encoders._openvino import core, openvino_silent
-from divmetrics.errors import Unavailable
+from divmetrics.errors import FeatureError, Unavailable
 from divmetrics.extraction.loading import check_size
 from divmetrics.records.extractor import Layer
+from divmetrics.records.foreign import foreign, is_foreign, is_lack_of_memory
 
 Precision = Literal["float32", "fast"]
 Wait = Callable[[], tuple[Tensor, ...]]
@@ -100,10 +101,11 @@ class Network:
         while True:
             try:
                 parts = torch.split(batch, self._fitting)
-                waits = [self._engine.start(part.to(self.device, non_blocking=True)) for part in parts]
-                return lambda: self._features(waits)
+                with self._named():
+                    waits = [self._engine.start(part.to(self.device, non_blocking=True)) for part in parts]
+                return lambda: self._features(waits, [len(part) for part in parts])
             except (RuntimeError, MemoryError) as error:
-                if not _is_lack_of_memory(error):
+                if not is_lack_of_memory(error):
                     raise
                 if min(self._fitting, len(batch)) == 1:
                     raise _lack_of_memory(f"{self.encoder.name}: one sample", self.device) from error
@@ -111,10 +113,26 @@ class Network:
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()  # pieces cut for the larger batch are of no use to the smaller
 
-    def _features(self, waits: list[Wait]) -> dict[Layer, Tensor]:
-        with naming_lack_of_memory(self.encoder.name, self.device):
+    def _features(self, waits: list[Wait], sizes: list[int]) -> dict[Layer, Tensor]:
+        with naming_lack_of_memory(self.encoder.name, self.device), self._named():
             parts = [wait() for wait in waits]
+        for found, size in zip(parts, sizes, strict=True):
+            self._check(found, size)
         return {layer: torch.cat(rows) for layer, *rows in zip(self.encoder.layers, *parts, strict=True)}
+
+    def _named(self) -> AbstractContextManager[None]:
+        """Errors raised inside name the network, where it is one of users or of a plug-in."""
+        network = self.encoder.network
+        return foreign(f"the network of {self.encoder.name}") if is_foreign(network) else nullcontext()
+
+    def _check(self, found: tuple[Tensor, ...], size: int) -> None:
+        """Raise FeatureError unless there is one tensor a layer, with one row for each of `size` samples."""
+        if len(found) != len(self.encoder.layers) or any(len(rows) != size for rows in found):
+            shapes = ", ".join(str(list(rows.shape)) for rows in found) or "nothing"
+            raise FeatureError(
+                f"the network of {self.encoder.name} gives {shapes} for {size} samples; wanted one tensor for each of "
+                f"its layers {', '.join(self.encoder.layers)}, with a row for each sample."
+            )
 
 
 @contextmanager
@@ -123,7 +141,7 @@ def naming_lack_of_memory(what: str, device: torch.device) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        if not _is_lack_of_memory(error):
+        if not is_lack_of_memory(error):
             raise
         raise _lack_of_memory(what, device) from error
 
@@ -133,12 +151,6 @@ def _lack_of_memory(what: str, device: torch.device) -> Unavailable:
     return Unavailable(
         f"{what} needs more memory than {device} has; free some of it, give --batch-size 1, or {way_out}."
     )
-
-
-def _is_lack_of_memory(error: Exception) -> bool:
-    """Whether an error means that memory ran out: only CUDA and Python have an exception for it."""
-    own = isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError))
-    return own or any(text in str(error) for text in ("MPS backend out of memory", "DefaultCPUAllocator", "bad_alloc"))
 
 
 def accelerate(
@@ -185,11 +197,17 @@ def eager(
     def start(batch: Tensor) -> Wait:
         layout = torch.channels_last if batch.ndim == 4 else torch.preserve_format
         with torch.inference_mode(), _arithmetic(device, kind):
-            found = tuple(rows.float() for rows in network(batch.to(memory_format=layout)))
+            found = tuple(map(_real_float32, network(batch.to(memory_format=layout))))
         return lambda: found
 
     ahead = 0 if device.type == "cpu" else 2  # torch has only queued the work of a GPU when it returns
     return Engine(f"torch {torch.__version__.partition('+')[0]}", start, ahead)
+
+
+def _real_float32(rows: Tensor) -> Tensor:
+    if rows.is_complex():
+        raise FeatureError("a network gives complex numbers; wanted real ones: torch.view_as_real(rows).flatten(1).")
+    return rows.float()
 
 
 def fast_type(device: torch.device) -> torch.dtype | None:

@@ -13,7 +13,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple
@@ -26,6 +26,7 @@ from torch.utils.data import DataLoader, Dataset
 from divmetrics.arrays import devices
 from divmetrics.errors import DivmetricsError, SourceError, Unavailable
 from divmetrics.extraction.device_images import sendable
+from divmetrics.records.foreign import foreign, is_foreign
 from divmetrics.records.results import Skipped
 from divmetrics.sources import Source, Stream, UnreadableSample, strict
 
@@ -216,7 +217,8 @@ def _batch(
     for name, prepare in preparation.preparers.items() if samples else ():
         if sent and name in preparation.on_device:
             continue
-        tensors = [prepare(sample) for sample in samples.values()]
+        with foreign(f"preparing an image for {name}") if is_foreign(prepare) else nullcontext():
+            tensors = [prepare(sample) for sample in samples.values()]
         for tensor in tensors:
             check_size(name, tensors[0].shape, tensor.shape)
         prepared[name] = torch.stack(tensors)

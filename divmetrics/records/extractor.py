@@ -8,7 +8,7 @@ import typing
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, Protocol, Self, cast
 
 from divmetrics.errors import UsageError
 from divmetrics.records.options import parse_query
@@ -58,6 +58,40 @@ class Extractor(Part):
             "command line": f"-e '{name}?{options}'" if options else f"-e {name}",
             "source": self.cite,
         }
+
+
+class Given(str):
+    """What reports call a network that was given as an object, `value`; equal to that of the same object only.
+
+    Example:
+        >>> Given("Net", print).value, Given("Net", print) == "Net"
+        (<built-in function print>, False)
+    """
+
+    value: Any
+
+    def __new__(cls, name: str, value: Any) -> Self:
+        """The name, which carries the object."""
+        made = super().__new__(cls, name)
+        made.value = value
+        return made
+
+    @classmethod
+    def of(cls, value: Any) -> Self:
+        """Named after the function or the class of the object; an Encoder by its own name."""
+        named = getattr(value, "func", value)  # of functools.partial
+        own = getattr(named, "name", None) if hasattr(value, "prepare") else getattr(named, "__name__", None)
+        text = own if isinstance(own, str) and own else type(named).__name__
+        return cls(re.sub(r"[^\w.=-]+", "-", text).strip("-") or "object", value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Given) and self.value is other.value
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return super().__hash__()
 
 
 @dataclass(frozen=True)
@@ -128,21 +162,44 @@ class Spec:
 
     @classmethod
     def parse_all(cls, given: ExtractorChoice) -> tuple[Self, ...]:
-        """Read one or several extractors: a comma-separated text, a `Spec`, JSON from `to_json`, or a list of those.
+        """Read one or several extractors.
 
-        Raises UnknownName and UsageError as `parse` does.
+        Args:
+            given: A comma-separated text, a `Spec`, JSON from `to_json`, a torch module, a function from a batch to
+                features, an `Encoder`, or a list of those.
+
+        Raises:
+            UnknownName: A name or an option does not exist.
+            UsageError: A text is malformed, or an object can be no extractor.
         """
-        items = [given] if isinstance(given, (str, Spec)) else given
+        items: Sequence[Any] = given if isinstance(given, Sequence) and not isinstance(given, (str, bytes)) else [given]
         specs: list[Self] = []
         for item in items:
             if isinstance(item, Spec):
                 specs.append(cast("Self", item))
-            elif isinstance(item, Mapping):
+            elif isinstance(item, str):
+                specs += map(cls.parse, _split(item))
+            elif isinstance(item, Mapping) and {"name", "arguments", "options"} <= set(item):
                 spec = cls._of(EXTRACTORS[item["name"]], ":".join(item["arguments"]), item["options"], str(item))
                 specs.append(spec)
             else:
-                specs += map(cls.parse, _split(item))
+                specs.append(cls.of_object(item))
         return tuple(dict.fromkeys(specs))
+
+    @classmethod
+    def of_object(cls, value: Any) -> Self:
+        """The extractor `python` of an object: a torch module, a function, a class without arguments, an `Encoder`.
+
+        Raises:
+            UsageError: It is none of these.
+        """
+        if not (callable(value) or all(hasattr(value, name) for name in ("digest", "prepare", "build"))):
+            raise UsageError(
+                f"an extractor is a {type(value).__name__}; give a name such as 'inception' (divmetrics list "
+                "extractors), a torch module, a function from images [b, 3, h, w] to features [b, d], or an Encoder."
+            )
+        record = EXTRACTORS["python"]
+        return cls(record, (Given.of(value),), record.resolve({}))
 
     @classmethod
     def _of(cls, record: Extractor, argument: str, given: Mapping[str, Any], text: str) -> Self:
@@ -153,7 +210,24 @@ class Spec:
         return cls(record, (argument,) if argument else (), record.resolve(given), tuple(given))
 
 
-ExtractorChoice = str | Spec | Sequence[str | Spec | Mapping[str, Any]]
+class EncoderLike(Protocol):
+    """An `Encoder`, whose class is on a floor above."""
+
+    @property
+    def digest(self) -> str:
+        """As `Encoder.digest`."""
+
+    @property
+    def prepare(self) -> Callable[..., Any]:
+        """As `Encoder.prepare`."""
+
+    @property
+    def build(self) -> Callable[[], Any]:
+        """As `Encoder.build`."""
+
+
+OneExtractor = str | Spec | Callable[..., Any] | EncoderLike
+ExtractorChoice = OneExtractor | Sequence[OneExtractor | Mapping[str, Any]]
 """One or several extractors, as users and files name them; `Spec.parse_all` reads it."""
 
 

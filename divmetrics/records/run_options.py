@@ -127,6 +127,8 @@ class ExtractorOptions(OptionRecord):
             "'pixels?size=32'.",
             "NAME[,NAME]",
             short="-e",
+            in_python="Or a torch module, a function from images [b, 3, h, w] to features [b, d], an `Encoder`, a "
+            "list of these.",
         ),
     ] = "efficientnet-lite0"
     weights: Annotated[PathLike | None, Help("Weights file for the extractor, in place of its own.", "PATH")] = None

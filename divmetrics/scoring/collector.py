@@ -132,6 +132,8 @@ class Portion:
         few = [encoder for encoder in encoders if self._keeps_sample(encoder)] if isinstance(source, Source) else []
         every = [encoder for encoder in encoders if encoder not in few]
         layers = {layer for encoder in every for layer in self.needs(encoder.name)}
+        if not all(encoder.known for encoder in encoders):  # what decides their features has no key in a cache
+            settings = replace(settings, store=None)
         if isinstance(source, Source):
             extracted = cached.run(source, every, layers=layers, add=add, settings=settings, own=own)
             self._take_sample(source, few, add, settings, first, own)

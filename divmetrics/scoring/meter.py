@@ -70,6 +70,7 @@ class Meter:
         self._sides: dict[SideName, Collector] = {
             side: Collector(partial(self.plan.needs, side)) for side in (*SIDES, HELD_OUT)
         }
+        self._encoders_by_name: dict[str, Encoder] = {}
         self._begin = perf_counter()
 
     def _request(self) -> dict[str, Any]:
@@ -291,7 +292,13 @@ class Meter:
     @cached_property
     def _loaded(self) -> list[Encoder]:
         """The encoders of all that this meter is shown: a file that is overwritten meanwhile does not change them."""
-        return [self._settings.marked(load_encoder(spec)) for spec in self._specs.values()]
+        return [self._settings.marked(self._encoder(spec)) for spec in self._specs.values()]
+
+    def _encoder(self, spec: Spec) -> Encoder:
+        """The encoder of `spec`, loaded once."""
+        if spec.name not in self._encoders_by_name:
+            self._encoders_by_name[spec.name] = load_encoder(spec)
+        return self._encoders_by_name[spec.name]
 
     @property
     def _specs(self) -> dict[str, Spec]:
@@ -312,18 +319,17 @@ class Meter:
         if source.kind == "features":
             found = {FEATURES: ("pooled",)}
         else:
-            found = {name: _layers(spec, source) for name, spec in self._specs.items()}
+            found = {name: self._layers(spec, source) for name, spec in self._specs.items()}
         return found if source.labels is None else {**found, LABELS: ("labels",)}
 
-
-def _layers(spec: Spec, source: Source) -> tuple[Layer, ...]:
-    """Layers that the extractor gives. Raises UsageError where it reads samples of another kind."""
-    if spec.extractor.modality != source.kind:
-        raise UsageError(
-            f"{source.name} holds {source.kind}s, and the extractor {spec.name} reads {spec.extractor.modality}; "
-            f"choose one for {source.kind}s: divmetrics list extractors."
-        )
-    return load_encoder(spec).layers if spec.arguments else spec.extractor.provides
+    def _layers(self, spec: Spec, source: Source) -> tuple[Layer, ...]:
+        """Layers that the extractor gives. Raises UsageError where it reads samples of another kind."""
+        if spec.extractor.modality != source.kind:
+            raise UsageError(
+                f"{source.name} holds {source.kind}s, and the extractor {spec.name} reads {spec.extractor.modality}; "
+                f"choose one for {source.kind}s: divmetrics list extractors."
+            )
+        return self._encoder(spec).layers if spec.arguments else spec.extractor.provides
 
 
 def _identity(side: SideName, source: Source | Stream | Collected) -> dict[str, Any]:

@@ -123,7 +123,10 @@ class Plan:
         extractors: dict[str, Spec] = {}
         for spec in specs_of(request):
             if (other := extractors.setdefault(spec.name, spec)) != spec:
-                raise UsageError(f"{other} and {spec} would both be called {spec.name}; score them in two runs.")
+                raise UsageError(
+                    f"{other} and {spec} would both be called {spec.name}; score them in two runs, or name "
+                    "objects with divmetrics.plugins.encoder_of(network, name=...)."
+                )
         if not extractors:
             raise UsageError("no extractor was named; leave the option out for the default.")
         requests = tuple(_requests(split_items(request.metrics), request.seed))

@@ -22,7 +22,7 @@ from divmetrics.encoders import load_encoder
 from divmetrics.encoders import onnx_file as onnx_extractor
 from divmetrics.encoders._encoder import Encoder
 from divmetrics.encoders._openvino import openvino_silent
-from divmetrics.errors import DivmetricsError, Unavailable, UsageError
+from divmetrics.errors import DivmetricsError, ForeignError, Unavailable, UsageError
 from divmetrics.extraction.engines import Network, accelerate
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
@@ -121,9 +121,9 @@ def test_torchscript_that_cannot_be_used(tmp_path: Path) -> None:
         load_encoder(f"torchscript:{tmp_path / 'state.pt'}")
     with pytest.raises(Unavailable, match="No such file"):
         load_encoder("torchscript:/no/such.pt")
-    with pytest.raises(UsageError, match=r"gives \[2, 3, 224, 224\] for two images; wanted features \[2, d\]"):
+    with pytest.raises(UsageError, match=r"gives \[2, 3, 224, 224\] for 2 images; wanted features \[2, d\]"):
         load_encoder(f"torchscript:{script(Spatial(), tmp_path / 'map.pt')}")
-    with pytest.raises(UsageError, match=r"fails on images \[2, 3, 224, 224\] .* another size may be wanted: \?size=N"):
+    with pytest.raises(ForeignError, match=r"on images \[2, 3, 224, 224\], raised .* another size: \?size=N"):
         load_encoder(f"torchscript:{script(nn.Linear(4, 4), tmp_path / 'linear.pt')}")
 
 

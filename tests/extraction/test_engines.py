@@ -18,6 +18,7 @@ from divmetrics.encoders._encoder import Encoder
 from divmetrics.encoders._preparing import Native
 from divmetrics.extraction import engines
 from divmetrics.extraction.engines import Engine, Network, accelerate, eager
+from divmetrics.records.foreign import is_lack_of_memory
 
 CPU = torch.device("cpu")
 needs_openvino = pytest.mark.skipif(find_spec("openvino") is None, reason="the extra cpu is not installed")
@@ -129,9 +130,9 @@ def test_autocast_of_the_caller_changes_no_bit(encoder: Encoder, start: Callable
 
 
 def test_memory_errors_of_every_kind_of_device() -> None:
-    assert engines._is_lack_of_memory(torch.cuda.OutOfMemoryError("CUDA out of memory"))
-    assert engines._is_lack_of_memory(RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"))
-    assert not engines._is_lack_of_memory(RuntimeError("shapes differ"))
+    assert is_lack_of_memory(torch.cuda.OutOfMemoryError("CUDA out of memory"))
+    assert is_lack_of_memory(RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"))
+    assert not is_lack_of_memory(RuntimeError("shapes differ"))
 
 
 def test_torch_runs_where_openvino_is_missing_or_has_nothing_to_gain(
