@@ -44,6 +44,7 @@ rke: Metric
 rke_ratio: Metric
 sinkhorn: Metric
 sliced_wasserstein: Metric
+spacing_ratio: Metric
 sym_precision: Metric
 sym_recall: Metric
 topp: Metric
