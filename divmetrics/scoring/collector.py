@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor
 
 from divmetrics.arrays.devices import no_autocast
-from divmetrics.arrays.dist import first_of_rank, gather, shard
+from divmetrics.arrays.dist import first_of_rank, gather, shard, world
 from divmetrics.arrays.summaries import Sample, Summary, as_rows, check_finite
 from divmetrics.encoders._encoder import Encoder
 from divmetrics.extraction import cached, loop
@@ -22,6 +23,7 @@ from divmetrics.records.extractor import Layer
 from divmetrics.records.results import Side, Skipped
 from divmetrics.scoring.collected import Collected, EncoderInfo
 from divmetrics.scoring.plan import FEATURES
+from divmetrics.scoring.repeats import Watch, repeated
 from divmetrics.sources import Drawn, Source, Stream
 
 CHUNK = 2048
@@ -196,16 +198,19 @@ class Collector:
     In a collective run every rank holds all samples but those of the batches that it has added last.
     """
 
-    def __init__(self, needs: Needs) -> None:
+    def __init__(self, needs: Needs, side: str = "samples") -> None:
         self.needs = needs
+        self.side = side
         self.seconds = 0.0
         self._earlier: Collected | None = None
-        self._batches = Portion(needs)
+        self._told = ""
+        self._start_anew()
 
     def add(self, source: Source | Stream, encoders: Sequence[Encoder], settings: loop.ExtractionSettings) -> None:
         """Take in a batch that this rank alone has."""
         begin = perf_counter()
-        self._batches.take(source, encoders, settings, first=first_of_rank() + self._batches.n)
+        watched = self._watch.on(source) if world()[1] > 1 else source
+        self._batches.take(watched, encoders, settings, first=first_of_rank() + self._batches.n)
         self.seconds += perf_counter() - begin
 
     def take(self, source: Source | Stream, encoders: Sequence[Encoder], settings: loop.ExtractionSettings) -> None:
@@ -216,10 +221,10 @@ class Collector:
         begin = perf_counter()
         found = self._read(source, encoders, settings)
         lenient = replace(settings, max_skipped=1.0)  # the share was judged on the first draw
-        drawn, lost = source if isinstance(source, Drawn) else None, len(found.side.skipped)
-        while lost and drawn is not None and (drawn := drawn.others(lost)) is not None:
-            added = self._read(drawn, encoders, lenient)
-            lost, found = len(added.side.skipped), found.merge(added)
+        wanted, drawn = (len(source), source) if isinstance(source, Drawn) else (0, None)
+        while drawn is not None and (lost := wanted - (found.side.n or 0)) > 0:
+            if (drawn := drawn.others(lost)) is not None:
+                found = found.merge(self._read(drawn, encoders, lenient))
         self.put(replace(found, side=replace(found.side, source=source.name)))
         self.seconds += perf_counter() - begin
 
@@ -232,24 +237,38 @@ class Collector:
             portion.take(source, encoders, settings, first=0, own=shard(len(source)))
             portion.digest = source.digest()
         else:
-            portion.take(source, encoders, settings, first=first_of_rank())
+            watch = Watch()
+            portion.take(watch.on(source) if world()[1] > 1 else source, encoders, settings, first=first_of_rank())
+            self._tell_repeated(watch)
         portion.source = source.name
         return _of_all_ranks(portion)
 
     def keep(self, num: int, seed: int) -> None:
         """Keep `num` of the samples so far, drawn by the seed."""
-        self._earlier, self._batches = self.collected().drawn(num, seed), Portion(self.needs)
+        self._earlier = self.collected().drawn(num, seed)
+        self._start_anew()
 
     def put(self, collected: Collected) -> None:
         """Take in what was collected elsewhere, the same on all ranks, after what is here."""
         whole = self.collected()
         self._earlier = whole.merge(collected) if whole.side.n or whole.side.skipped else collected
-        self._batches = Portion(self.needs)
+        self._start_anew()
+
+    def _start_anew(self) -> None:
+        """Begin a portion of batches after what is here."""
+        self._batches, self._watch = Portion(self.needs), Watch()
 
     def collected(self) -> Collected:
         """Everything so far as a value, the samples of all ranks included; the collector stays as it is."""
+        self._tell_repeated(self._watch)
         batches = _of_all_ranks(self._batches)
         return batches if self._earlier is None else self._earlier.merge(batches)
+
+    def _tell_repeated(self, watch: Watch) -> None:
+        """Warn, once, of samples that the ranks hold twice."""
+        if world()[1] > 1 and (text := repeated(gather(watch.digests))) and text != self._told:
+            self._told = text
+            warnings.warn(f"{self.side}: {text}", stacklevel=2)
 
 
 def _of_all_ranks(portion: Portion) -> Collected:

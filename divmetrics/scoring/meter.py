@@ -68,7 +68,7 @@ class Meter:
             self._settings = ExtractionSettings.of(request)
             check_same(self._request())
         self._sides: dict[SideName, Collector] = {
-            side: Collector(partial(self.plan.needs, side)) for side in (*SIDES, HELD_OUT)
+            side: Collector(partial(self.plan.needs, side), side) for side in (*SIDES, HELD_OUT)
         }
         self._encoders_by_name: dict[str, Encoder] = {}
         self._begin = perf_counter()

@@ -5,12 +5,14 @@
 
 import json
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import distributed as td
+from torch.utils.data import DistributedSampler
 
 import divmetrics as dm
 from divmetrics.arrays.pairs import _distances
@@ -106,6 +108,23 @@ def files(folder: Path, rank: int, ranks: int) -> dict[str, Any]:
     return {"meter": said(meter.results()), "loaded": said(loaded.results()), "merged": said(merged.results())}
 
 
+def padded(folder: Path, rank: int, ranks: int) -> list[str]:
+    """What is said of samples that a padding sampler deals out: in batches, as a stream, and without padding."""
+    rows = np.load(folder / "real.npy")[: 8 * ranks + 1]
+    sampler: Any = DistributedSampler(rows, ranks, rank, shuffle=True, seed=3)  # type: ignore[arg-type]
+    dealt = rows[list(sampler)]
+    meter = dm.Meter("fid", **QUIET)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for start in range(0, len(dealt), 4):
+            meter.add("real", dealt[start : start + 4])
+        meter.take("fake", open_source((dealt[i : i + 4] for i in range(0, len(dealt), 4)), side="fake"))
+        meter.add("held_out", rows[rank::ranks])
+        meter.results()
+        meter.results()
+    return [str(warning.message) for warning in caught]
+
+
 def own_rows(folder: Path, side: str, rank: int) -> np.ndarray:
     return np.load(folder / f"{side}.npy")[10 * rank : 10 * rank + 10]
 
@@ -166,6 +185,7 @@ def main(rank: int, ranks: int, folder: Path) -> None:
         meter.add("real", own_rows(folder, "real", rank))
         meter.add("fake", own_rows(folder, "fake", rank))
         found["world size"] = [report.meta["world_size"], meter.results().meta["world_size"]]
+        found["padded"] = padded(folder, rank, ranks)
         found["refusals"] = refusals(folder, rank)
         alone = {**QUIET, "distributed": False}
         own = np.load(folder / "real.npy")[rank:], np.load(folder / "fake.npy")

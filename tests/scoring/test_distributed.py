@@ -80,6 +80,11 @@ def test_all_ranks_report_what_one_process_reports(ranks: int, folder: Path, alo
     assert all(other["refusals"] == refusals for other in found)
     assert all(other["alone"] for other in found)
     assert all(other["world size"] == [ranks, ranks] for other in found)
+    for other in found:
+        assert [text.partition(";")[0].partition(": the sampler")[0] for text in other["padded"]] == [
+            f"{side}: the last {ranks - 1} of the {9 * ranks} samples of all ranks repeat the first"
+            for side in ("fake", "real")
+        ]
     last = ranks - 1
     for name, words in {
         "another metric": f"metrics is .*kid.* on rank 0 and .*fid.* on rank {last}",
