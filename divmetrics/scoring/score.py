@@ -120,7 +120,7 @@ def _open(
     opened = {side: _open_collected(what, extractors) or open_source(what, side=side) for side, what in given.items()}
     if chosen.labels is not None:
         sources = [_with_places(side, source, "--labels") for side, source in opened.items()]
-        opened = dict(zip(opened, labels_from_csv(sources, chosen.labels), strict=True))
+        opened = dict(zip(opened, labels_from_csv(sources, chosen.labels, list(opened)), strict=True))
     return {side: _cut(side, source, chosen, wanted) for side, source in opened.items()}
 
 

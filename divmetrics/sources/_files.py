@@ -14,6 +14,7 @@ import numpy as np
 from divmetrics.records.results import Skipped
 from divmetrics.sources._base import Kind, Source, UnreadableSample
 from divmetrics.sources._decode import decode
+from divmetrics.sources._layout import labels_of
 from divmetrics.sources._listing import Listing, sort_files
 
 UNREADABLE = b""
@@ -124,9 +125,9 @@ class ImageFiles(Source):
 def image_files(name: str, container: Container) -> ImageFiles:
     """The images of a container as a source. Raises SourceError where there are none.
 
-    First-level folders become labels if every image lies in one.
+    Folders become labels as `labels_of` says.
     """
-    found = sort_files(name, container.listing())
-    classed = all("/" in file for file in found.images)
-    labels = tuple(file.partition("/")[0] for file in found.images) if classed else None
+    listing = container.listing()
+    found = sort_files(name, listing)
+    labels = labels_of(name, found.images, listing.names, container.content)
     return ImageFiles(name, container, found.images, labels, found.skipped)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
 from divmetrics.errors import SourceError
+from divmetrics.sources._listing import image_suffixes, suffix_of
 
 
 def label_name(label: Any) -> str:
@@ -23,3 +25,9 @@ def check_label_shape(labels: Any) -> None:
         shape = (len(labels), *np.shape(inner)) if isinstance(inner, (list, tuple, np.ndarray, torch.Tensor)) else None
     if shape is not None and len(shape) > 1:
         raise SourceError(f"labels have shape {list(shape)}; wanted one a sample, [n]: labels[:, 0] of a column.")
+
+
+def are_file_names(labels: Sequence[str]) -> bool:
+    """Whether labels are the paths of the images, not their classes: all that are not empty end as image files do."""
+    suffixes = image_suffixes()
+    return any(labels) and all(suffix_of(label) in suffixes for label in labels if label)

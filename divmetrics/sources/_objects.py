@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from torch.utils.data import DataLoader, Dataset, IterableDataset
+from torch.utils.data import ConcatDataset, DataLoader, Dataset, IterableDataset, Subset
 
 from divmetrics.errors import SourceError
 from divmetrics.sources._arrays import as_numpy, is_float, open_array
 from divmetrics.sources._base import Kind, Source, Stream, UnreadableSample
 from divmetrics.sources._decode import pixels, reason
-from divmetrics.sources._labels import check_label_shape, label_name
+from divmetrics.sources._labels import are_file_names, check_label_shape, label_name
 from divmetrics.sources._pixels import as_image, check_image
 
 
@@ -212,17 +212,52 @@ def _checked(name: str, sample: np.ndarray, first: np.ndarray) -> np.ndarray:
 
 
 def _item_labels(items: Any) -> tuple[str, ...] | None:
-    """Class name of each item, from the attribute `targets` as in torchvision, else by reading items that are pairs."""
+    """Class name of each item; None where items have no classes, or are paired with the names of their files."""
+    found = _labels_at(items, range(len(items)))
+    return None if found is None or are_file_names(found) else found
+
+
+def _labels_at(items: Any, places: Sequence[int]) -> tuple[str, ...] | None:
+    """Class names of the items at `places`: a Subset and a ConcatDataset have those of what they are made of.
+
+    They come from the attribute `targets` with the names in `classes`, as in torchvision, else from items that are
+    pairs.
+    """
+    if isinstance(items, Subset):
+        return _labels_at(items.dataset, [int(items.indices[i]) for i in places])
+    if isinstance(items, ConcatDataset):
+        return _labels_of_parts(items, places)
     found = getattr(items, "targets", None)
-    if found is None and _split_label(items[0])[1] is not None:
-        found = [_label_at(items, i) for i in range(len(items))]
+    whole = found is not None
+    if found is None and places and _split_label(items[places[0]])[1] is not None:
+        found = [_label_at(items, i) for i in places]
     if _is_column(found) or (isinstance(found, (list, tuple)) and found and _is_column_of_one(found[0])):
         check_label_shape(found)
-    if found is None or len(found) != len(items) or not all(map(_is_label, found)):
+    if found is None or len(found) != (len(items) if whole else len(places)) or not all(map(_is_label, found)):
         return None
-    names = [label_name(label) for label in found]
-    classes = getattr(items, "classes", None)
-    return tuple(names) if classes is None else tuple(str(classes[int(name)]) for name in names)
+    names = _named([label_name(label) for label in found], getattr(items, "classes", None))
+    return tuple(names[i] for i in places) if whole else tuple(names)
+
+
+def _labels_of_parts(items: ConcatDataset[Any], places: Sequence[int]) -> tuple[str, ...] | None:
+    """Class names of items of several Datasets in a row; None where one of them has no classes."""
+    starts = [0, *items.cumulative_sizes]
+    names: dict[int, str] = {}
+    for part, start, end in zip(items.datasets, starts, starts[1:], strict=False):
+        own = [i for i in places if start <= i < end]
+        found = _labels_at(part, [i - start for i in own]) if own else ()
+        if found is None:
+            return None
+        names.update(zip(own, found, strict=True))
+    return tuple(names[i] for i in places)
+
+
+def _named(labels: Sequence[str], classes: Any) -> Sequence[str]:
+    """`labels`, class numbers by their names in `classes`, a list, where all have one."""
+    if not isinstance(classes, (list, tuple)):
+        return labels
+    by_number = {str(number): str(name) for number, name in enumerate(classes)}
+    return [by_number.get(label, label) for label in labels]
 
 
 def _label_at(items: Any, index: int) -> Any:

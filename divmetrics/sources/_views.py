@@ -156,48 +156,90 @@ def with_labels(source: Source, labels: Sequence[Any] | np.ndarray | torch.Tenso
     return View(source.name, source.kind, source, range(len(source)), tuple(map(label_name, labels)))
 
 
-def labels_from_csv(sources: Sequence[Source], file: str | os.PathLike[str]) -> list[Source]:
+def labels_from_csv(
+    sources: Sequence[Source], file: str | os.PathLike[str], sides: Sequence[str] | None = None
+) -> list[Source]:
     """Sources with the labels of a csv file.
 
     Args:
         sources: The sample sets that the file may label.
         file: A csv file with the columns `path` and `label`; paths are relative to the source, as `Source.path` gives
-            them.
+            them, or begin with the source as the user named it: `real/1.png`, `real.npy#3`. A column `side` (real,
+            fake, held_out) limits a line to one of them.
+        sides: What the sources are, in their order: `real`, `fake`, `held_out`.
 
     Returns:
-        The sources in their order; those of which the file names samples have its labels.
+        The sources in their order; those of which the file names samples have its labels. Where sources have paths in
+        common, the one whose samples are exactly those of the file has them alone.
 
     Raises:
-        SourceError: where a path belongs to no source, or only some samples of a source are labelled.
+        SourceError: where a path belongs to no source, only some samples of a source are labelled, or numbers of
+            samples may be those of several arrays.
     """
     table = _read_csv(Path(file))
-    paths = [[source.path(i) for i in range(len(source))] for source in sources]
+    names = [f"side {number}" for number in range(len(sources))] if sides is None else list(sides)
+    if unknown := sorted({side for side, _ in table} - {"", *names}):
+        raise SourceError(f"{file}: there is no side {unknown[0]!r} here; write {', '.join(names)}, or leave it empty.")
+    wide = [_Places(source, side) for source, side in zip(sources, names, strict=True)]
+    known = {key for places in wide for keys in places.keys for key in keys}
     skipped = {sample.path for source in sources for sample in source.skipped}
-    if unmatched := sorted(table.keys() - {path for own in paths for path in own} - skipped):
+    if unmatched := sorted(path for side, path in table if (side, path) not in known and path not in skipped):
         raise SourceError(
             f"{file}: {len(unmatched)} path(s) match no sample of {' or '.join(source.name for source in sources)}, "
-            f"{unmatched[0]!r} for one; write them relative to the source, like {paths[0][0]!r}."
+            f"{unmatched[0]!r} for one; write them relative to the source, like {wide[0].paths[0]!r}."
         )
+    owners = _owners(wide, table, file)
     return [
-        _with_labels_from(source, own, table, file) if table.keys() & set(own) else source
-        for source, own in zip(sources, paths, strict=True)
+        _with_labels_from(source, places, table, file) if places in owners else source
+        for source, places in zip(sources, wide, strict=True)
     ]
 
 
+class _Places:
+    """Under which side and path a csv file may name each sample of a source."""
+
+    def __init__(self, source: Source, side: str) -> None:
+        self.name = source.name
+        self.paths = [source.path(i) for i in range(len(source))]
+        whole = [source.name + path if path[:1] == "#" else posixpath.join(source.name, path) for path in self.paths]
+        full = [posixpath.normpath(path) for path in whole]
+        self.keys = [
+            [(side, path), (side, long), ("", long), ("", path)] for path, long in zip(self.paths, full, strict=True)
+        ]
+        """For each sample, what names it, the surest first."""
+
+
+def _owners(
+    wide: Sequence[_Places], table: Mapping[tuple[str, str], str], file: str | os.PathLike[str]
+) -> list[_Places]:
+    """The sources that a csv file speaks of. Raises SourceError where numbers of samples fit several arrays."""
+    own = [places for places in wide if any(key in table for keys in places.keys for key in keys[:-1])]
+    rest = {path for side, path in table if side == ""} - {keys[2][1] for places in own for keys in places.keys}
+    others = [places for places in wide if places not in own and rest & set(places.paths)]
+    exact = [places for places in others if set(places.paths) == rest]
+    if len(exact) > 1 and any(path.startswith("#") for path in rest):
+        raise SourceError(
+            f"{file}: {exact[0].paths[0]!r} may be a sample of {' or of '.join(places.name for places in exact)}; "
+            "add a column side that says real or fake."
+        )
+    return [*own, *(exact or others)]
+
+
 def _with_labels_from(
-    source: Source, paths: Sequence[str], table: Mapping[str, str], file: str | os.PathLike[str]
+    source: Source, places: _Places, table: Mapping[tuple[str, str], str], file: str | os.PathLike[str]
 ) -> Source:
-    """`source` with labels from `table`, which must name each of its `paths`."""
-    if unlabelled := [path for path in paths if not table.get(path)]:
+    """`source` with labels from `table`, which must name each of its samples."""
+    labels = [next((table[key] for key in keys if table.get(key)), "") for keys in places.keys]
+    if unlabelled := [path for path, label in zip(places.paths, labels, strict=True) if not label]:
         raise SourceError(
             f"{file}: {len(unlabelled)} sample(s) of {source.name} have no label, {unlabelled[0]!r} for one; add them."
         )
-    return with_labels(source, [table[path] for path in paths])
+    return with_labels(source, labels)
 
 
-def _read_csv(file: Path) -> dict[str, str]:
-    """Path -> label, from a csv file with the columns path and label."""
-    table: dict[str, str] = {}
+def _read_csv(file: Path) -> dict[tuple[str, str], str]:
+    """(side or empty, path) -> label, from a csv file with the columns path and label."""
+    table: dict[tuple[str, str], str] = {}
     try:
         with file.open(newline="", encoding="utf-8-sig") as lines:
             rows = csv.DictReader(lines)
@@ -205,9 +247,10 @@ def _read_csv(file: Path) -> dict[str, str]:
                 found = ", ".join(rows.fieldnames or ()) or "nothing"
                 raise SourceError(f"{file} begins with {found}; wanted a first line with the columns path,label.")
             for row in rows:
-                path, label = posixpath.normpath(row["path"] or ""), row["label"] or ""
-                if table.setdefault(path, label) != label:
-                    raise SourceError(f"{file}: {path!r} has two labels, {table[path]!r} and {label!r}; leave one.")
+                key = (row.get("side") or "").strip(), posixpath.normpath(row["path"] or "")
+                label = row["label"] or ""
+                if table.setdefault(key, label) != label:
+                    raise SourceError(f"{file}: {key[1]!r} has two labels, {table[key]!r} and {label!r}; leave one.")
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SourceError(f"cannot read the labels {file}: {getattr(error, 'strerror', None) or error}.") from None
     return table

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
+from torch.utils.data import ConcatDataset, DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 from torchvision.datasets import FakeData, ImageFolder
 from torchvision.transforms.functional import to_tensor
 
@@ -112,6 +112,41 @@ def test_torchvision_pairs_and_subsets():
     source = open_source(Subset(data, [2, 0]))
     assert source.labels == (str(int(data[2][1])), str(int(data[0][1])))
     assert source.read([1])[0].shape == (8, 8, 3)
+
+
+def test_parts_of_a_dataset_have_its_class_names_without_reading():
+    data = Plain([None] * 6)
+    data.targets, data.classes = CLASSES.tolist(), ["cat", "dog", "owl"]
+    whole = ("owl", "cat", "dog", "dog", "cat", "owl")
+    assert open_source(Subset(Named(data), [5, 1])).labels == ("owl", "cat")
+    assert open_source(Subset(Subset(Named(data), [5, 1, 2]), torch.tensor([2, 0]))).labels == ("dog", "owl")
+    joined = ConcatDataset([Named(data), Subset(Named(data), [3])])
+    assert open_source(joined).labels == (*whole, "dog")
+    assert open_source(Subset(joined, [6, 0])).labels == ("dog", "owl")
+    assert open_source(ConcatDataset([Named(data), TensorDataset(TENSORS)])).labels is None
+
+
+class Named(Plain):
+    """Images with the targets and classes of another Dataset."""
+
+    def __init__(self, data):
+        super().__init__(TENSORS)
+        self.targets, self.classes = data.targets, data.classes
+
+
+def test_targets_without_a_name_in_classes_stay_numbers():
+    data = Plain(TENSORS)
+    data.targets, data.classes = CLASSES.tolist(), ["cat", "dog"]
+    assert open_source(data).labels == ("2", "cat", "dog", "dog", "cat", "2")
+    data.targets = ["a", "b", "a", "b", "a", "b"]
+    assert open_source(data).labels == tuple("ababab")
+
+
+def test_paths_beside_the_images_are_no_classes():
+    pairs = [(image, f"set/{i}.PNG") for i, image in enumerate(TENSORS)]
+    assert open_source(Plain(pairs)).labels is None
+    assert len(open_source(Plain(pairs)).read([5])) == 1
+    assert open_source(Subset(Plain(pairs), [1, 2])).labels is None
 
 
 def test_lists_of_mixed_sizes_and_modes():

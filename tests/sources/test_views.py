@@ -146,3 +146,39 @@ def test_one_csv_labels_both_sides_or_only_the_one_it_speaks_of(folder, csv, tmp
     one = labels_from_csv([folder, other], csv("path,label\n#0,x\n#1,y\n"))
     assert one[0] is folder
     assert one[1].labels == ("x", "y")
+
+
+def arrays(n, m):
+    return [open_source(np.eye(n, 3)), open_source(np.eye(m, 3))]
+
+
+def lines(n, start="", column=""):
+    return "\n".join([f"{start}#{i},{'ab'[i % 2]}{column}" for i in range(n)]) + "\n"
+
+
+@pytest.mark.parametrize(("n", "m"), [(4, 6), (6, 4)])
+def test_numbers_of_samples_label_the_array_that_has_exactly_these(csv, n, m):
+    real, fake = arrays(n, m)
+    found = labels_from_csv([real, fake], csv("path,label\n" + lines(n)))
+    assert (found[0].labels, found[1]) == (tuple("abab"[:n] if n == 4 else "ababab"), fake)
+
+
+def test_numbers_that_fit_both_arrays_need_a_side(csv):
+    sides = ["real", "fake"]
+    with pytest.raises(SourceError, match=r"'#0' may be a sample of ndarray.* or of ndarray.*; add a column side"):
+        labels_from_csv(arrays(4, 4), csv("path,label\n" + lines(4)), sides)
+    found = labels_from_csv(arrays(4, 4), csv("path,label,side\n" + lines(4, column=",real")), sides)
+    assert [source.labels for source in found] == [tuple("abab"), None]
+    both = "path,label,side\n" + lines(4, column=",real") + "#0,x,fake\n#1,x,fake\n#2,x,fake\n#3,x,fake\n"
+    found = labels_from_csv(arrays(4, 4), csv(both), sides)
+    assert [source.labels for source in found] == [tuple("abab"), tuple("xxxx")]
+    with pytest.raises(SourceError, match="there is no side 'reals' here; write real, fake"):
+        labels_from_csv(arrays(4, 4), csv("path,label,side\n" + lines(4, column=",reals")), sides)
+
+
+def test_a_path_may_begin_with_its_source(build, gray, csv):
+    real, fake = (open_source(build({"1.png": gray(1), "2.png": gray(2)}, name)) for name in ("real", "fake"))
+    found = labels_from_csv([real, fake], csv(f"path,label\n{real.name}/1.png,cat\n{real.name}/./2.png,dog\n"))
+    assert (found[0].labels, found[1]) == (("cat", "dog"), fake)
+    found = labels_from_csv([real, fake], csv("path,label\n1.png,cat\n2.png,dog\n"))
+    assert [source.labels for source in found] == [("cat", "dog")] * 2, "one list of names for both"
