@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from divmetrics.errors import SourceError, UsageError
+from divmetrics.records.files import check_regular
 from divmetrics.sources._arrays import open_npy, open_npz
 from divmetrics.sources._base import Kind, Source, Stream, UnreadableSample
 from divmetrics.sources._decode import decode, strict
@@ -88,7 +89,8 @@ def open_source(what: Any, *, side: str = "samples") -> Source | Stream:
     try:
         return _open_path(os.fspath(what)) if isinstance(what, (str, os.PathLike)) else open_object(what)
     except OSError as error:
-        place = what if isinstance(what, (str, os.PathLike)) else f"the {type(what).__name__}"
+        given = what if isinstance(what, (str, os.PathLike)) else f"the {type(what).__name__}"
+        place = error.filename if isinstance(error.filename, str) else given
         raise SourceError(f"{side}: cannot read {place}: {(error.strerror or str(error)).lower()}.") from None
     except (SourceError, UsageError) as error:
         raise error.within(side) from None
@@ -106,6 +108,7 @@ def _open_path(text: str) -> Source | Stream:
         if scheme := re.match(r"[a-z][a-z0-9+.-]+:", text):  # two letters at least: C: is a drive
             raise UsageError(f"nothing here opens {scheme.group()!r} in {text!r}; give a file or a folder.")
         raise SourceError(f"there is no file or folder {text!r}; check the path.")
+    check_regular(path)
     if opener is None:
         raise SourceError(f"{text} is no folder and ends in none of {', '.join(READABLE)}; give one of these.")
     return opener(text)

@@ -19,8 +19,6 @@ from divmetrics.sources._listing import Listing, sort_files
 
 UNREADABLE = b""
 """In place of the hash of a file that cannot be read."""
-NO_FILE = "not a regular file"
-"""Why pipes, sockets and devices are skipped."""
 
 
 class Container(ABC):

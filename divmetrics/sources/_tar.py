@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from divmetrics.errors import SourceError
+from divmetrics.records.files import NO_FILE
 from divmetrics.sources._files import (
-    NO_FILE,
     Container,
     ImageFiles,
     follow_links,
@@ -25,6 +25,13 @@ from divmetrics.sources._files import (
 )
 from divmetrics.sources._listing import Listing, is_visible
 
+MOST_DECOMPRESSED = 2**30
+"""Bytes that a `.tar.gz` may hold."""
+_LONGEST_HEADER = 2**24
+"""Bytes of the header of a member at most; those of long names and other attributes have some hundreds."""
+_LONGEST_END = 2**24
+"""Bytes of zeros at the end of a tar at most; tar fills up to a multiple of 10 KiB, or of another blocking factor."""
+
 
 def open_tar(path: str) -> ImageFiles:
     """The images in a tar. Raises SourceError on a damaged or empty file.
@@ -32,15 +39,16 @@ def open_tar(path: str) -> ImageFiles:
     Labels: in the WebDataset layout the file `key.cls`, or the entry `label` or `cls` of `key.json`, names the class
     of `key.jpg`, if every image has one; otherwise first-level folders, as in a folder.
 
-    A `.tar.gz` has no random access: it is decompressed into memory, and again in each spawned worker process. Use a
-    plain `.tar` for large sets.
+    A `.tar.gz` has no random access: it is decompressed into memory, and again in each spawned worker process. It may
+    hold 1 GiB; use a plain `.tar` for large sets.
     """
     with Path(path).open("rb") as start:
         packed = start.read(2) == b"\x1f\x8b"
     tar = Tar(Path(path), packed, {})
     try:
-        with tar.open() as file, tarfile.open(fileobj=file, mode="r:") as archive:
+        with tar.open() as file, tarfile.open(fileobj=_Headers(file), mode="r:") as archive:  # type: ignore[call-overload]
             spans, lost = _members(archive)
+            _check_end(file, archive.offset)
             tar = replace(tar, spans=spans, lost=lost)
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise SourceError(f"{path} is damaged or no tar ({error}); make it again.") from None
@@ -79,11 +87,48 @@ class Tar(Container):
 
     @cached_property
     def _decompressed(self) -> bytes:
-        """Content of the `.tar.gz`, decompressed."""
-        return gzip.decompress(self.file.read_bytes())
+        """Content of the `.tar.gz`, decompressed. Raises SourceError beyond MOST_DECOMPRESSED."""
+        whole = io.BytesIO()
+        with gzip.open(self.file) as packed:
+            while block := packed.read(2**20):
+                whole.write(block)
+                if whole.tell() > MOST_DECOMPRESSED:
+                    raise SourceError(
+                        f"{self.file} holds more than {MOST_DECOMPRESSED / 2**30:g} GiB, which would have to lie in "
+                        "memory; decompress it: a plain .tar is read in place."
+                    )
+        return whole.getvalue()
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_decompressed"}
+
+
+class _Headers:
+    """The file of a tar as tarfile reads its headers: one header of many megabytes is refused."""
+
+    def __init__(self, file: io.BufferedIOBase) -> None:
+        self._file = file
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, size: int = -1) -> bytes:
+        if size > _LONGEST_HEADER:
+            raise tarfile.ReadError(f"a header of {size} bytes")
+        return self._file.read(size)
+
+
+def _check_end(file: io.BufferedIOBase, end: int) -> None:
+    """Raise tarfile.ReadError unless the tar ends at `end` as a tar has to: by blocks of zeros, and nothing after them.
+
+    tarfile takes a damaged header, and the end of a file that was cut between two members, for the end of the archive.
+    """
+    file.seek(end)
+    rest = file.read(_LONGEST_END + 1)
+    if len(rest) < tarfile.BLOCKSIZE:
+        raise tarfile.ReadError(f"it ends without an end mark, at byte {end}: cut off")
+    if rest[: tarfile.BLOCKSIZE].strip(b"\0"):
+        raise tarfile.ReadError(f"a damaged header at byte {end}")
+    if rest.strip(b"\0") or len(rest) > _LONGEST_END:
+        raise tarfile.ReadError(f"it goes on after its end mark at byte {end}: damaged, or several tars joined")
 
 
 def _members(archive: tarfile.TarFile) -> tuple[dict[str, tuple[int, int]], dict[str, str]]:

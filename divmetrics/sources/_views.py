@@ -16,6 +16,7 @@ import numpy as np
 import torch
 
 from divmetrics.errors import SourceError, TooFewSamples, UsageError
+from divmetrics.records.files import check_regular
 from divmetrics.records.results import Skipped
 from divmetrics.sources._base import Kind, Source
 from divmetrics.sources._labels import check_label_shape, label_name
@@ -241,6 +242,7 @@ def _read_csv(file: Path) -> dict[tuple[str, str], str]:
     """(side or empty, path) -> label, from a csv file with the columns path and label."""
     table: dict[tuple[str, str], str] = {}
     try:
+        check_regular(file)
         with file.open(newline="", encoding="utf-8-sig") as lines:
             rows = csv.DictReader(lines)
             if not {"path", "label"} <= set(rows.fieldnames or ()):

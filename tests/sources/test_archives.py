@@ -207,3 +207,111 @@ def test_spawned_workers_read_every_kind_of_source(build, gray, tmp_path):
         for source in sources:
             found = pool.map(source.read, [[index] for index in range(6)])
             assert [int(image[0, 0, 0]) for [image] in found] == list(range(6))
+
+
+@pytest.fixture
+def forty(build, gray):
+    return Path(build({f"{i:02}.png": gray(i) for i in range(40)}, "set.tar")).read_bytes()
+
+
+def reads_the_same_or_says_so(path, whole):
+    """Whether `path` gives the samples of `whole`, apart from those that are listed as skipped; else it is refused."""
+    try:
+        source = open_source(path)
+    except SourceError:
+        return True
+    return len(source) + len(source.skipped) >= whole
+
+
+def test_a_tar_with_a_flipped_bit_never_gives_fewer_samples(forty, tmp_path):
+    """Every byte of the header of the 11th member, and some bytes of others."""
+    flips = [(10 * 1024 + place, place % 8) for place in range(512)]
+    flips += [(i * 1024 + place, bit) for i in range(40) for place, bit in ((0, 1), (124, 0), (150, 2), (156, 1))]
+    for place, bit in flips:
+        damaged = bytearray(forty)
+        damaged[place] ^= 1 << bit
+        (tmp_path / "damaged.tar").write_bytes(damaged)
+        assert reads_the_same_or_says_so(tmp_path / "damaged.tar", 40), (place, bit)
+
+
+@pytest.mark.parametrize("members", [0, 1, 10, 39, 40])
+def test_a_tar_that_is_cut_between_members_is_refused(forty, tmp_path, members):
+    (tmp_path / "cut.tar").write_bytes(forty[: members * 1024])
+    with pytest.raises(SourceError, match=r"cut\.tar is damaged or no tar"):
+        open_source(tmp_path / "cut.tar")
+
+
+def test_a_tar_that_goes_on_after_its_end_is_refused(forty, tmp_path):
+    hole = forty[: 10 * 1024] + bytes(1024) + forty[11 * 1024 :]
+    for content in (forty + forty, hole, forty + bytes(2**24)):
+        (tmp_path / "joined.tar").write_bytes(content)
+        with pytest.raises(SourceError, match="it goes on after its end mark at byte"):
+            open_source(tmp_path / "joined.tar")
+
+
+def test_a_tar_with_one_block_of_zeros_or_many_at_its_end_is_read(forty, tmp_path):
+    for padding in (512, 1024, 10240, 2**20):
+        (tmp_path / "set.tar").write_bytes(forty[: 40 * 1024] + bytes(padding))
+        assert len(open_source(tmp_path / "set.tar")) == 40
+
+
+def test_a_header_of_gigabytes_is_refused(forty, tmp_path):
+    member = tarfile.TarInfo("pax")
+    member.type, member.size = tarfile.XHDTYPE, 2**33
+    with (tmp_path / "sparse.tar").open("wb") as file:
+        file.write(member.tobuf(tarfile.GNU_FORMAT))
+        file.truncate(2**34)
+    with pytest.raises(SourceError, match="a header of 8589934592 bytes"):
+        open_source(tmp_path / "sparse.tar")
+
+
+@pytest.mark.parametrize("bits", [1, pytest.param(8, marks=pytest.mark.slow)])
+def test_a_zip_with_a_flipped_bit_in_its_directory_never_gives_fewer_samples(build, gray, tmp_path, bits):
+    names = [f"{i}.png" for i in range(6)] + ["n.png", "photos", ".hidden.png"]
+    whole = Path(build({name: gray(3) for name in names}, "set.zip")).read_bytes()
+    for place in range(whole.index(b"PK\x01\x02"), len(whole)):
+        for bit in [6] if bits == 1 else range(8):  # the sixth makes a dot of n and a slash of o
+            damaged = bytearray(whole)
+            damaged[place] ^= 1 << bit
+            (tmp_path / "damaged.zip").write_bytes(damaged)
+            assert reads_the_same_or_says_so(tmp_path / "damaged.zip", 8), (place, bit)
+
+
+def test_joined_and_split_zips_are_refused(build, gray, tmp_path):
+    one, two = (Path(build({name: gray(1)}, f"{name}.zip")).read_bytes() for name in ("1.png", "2.png"))
+    (tmp_path / "joined.zip").write_bytes(one + two)
+    with pytest.raises(SourceError, match="several zips joined"):
+        open_source(tmp_path / "joined.zip")
+    part = bytearray(one)
+    part[-22 + 4] = 1
+    (tmp_path / "part.zip").write_bytes(part)
+    with pytest.raises(SourceError, match="one part of several"):
+        open_source(tmp_path / "part.zip")
+
+
+@pytest.mark.slow  # 4 seconds to write it
+def test_a_zip_with_a_comment_or_many_entries_is_read(tmp_path, gray):
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as file:
+        file.comment = b"a comment"
+        file.writestr("1.png", gray(1))
+        for i in range(2**16):
+            file.writestr(f"{i}.txt", b"")
+    assert open_source(tmp_path / "set.zip").files == ("1.png",)
+
+
+def test_a_member_twice_in_a_zip_is_listed(tmp_path, gray, values):
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as file:
+        file.writestr("1.png", gray(1))
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            file.writestr("1.png", gray(2))
+    source = open_source(tmp_path / "set.zip")
+    assert values(source) == [2]
+    assert [sample.reason for sample in source.skipped] == ["several times in the zip, of which the last is read"]
+
+
+def test_a_tar_gz_of_more_than_its_bound_is_refused(build, gray, monkeypatch):
+    path = build({"1.png": gray(1), "noise.txt": bytes(2**22)}, "set.tar.gz")
+    assert len(open_source(path)) == 1
+    monkeypatch.setattr("divmetrics.sources._tar.MOST_DECOMPRESSED", 2**21)
+    with pytest.raises(SourceError, match=r"holds more than .* GiB, which would have to lie in memory"):
+        open_source(path)

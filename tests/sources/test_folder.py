@@ -2,12 +2,15 @@
 
 import os
 import random
+import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import divmetrics as dm
 from divmetrics.errors import SourceError
 from divmetrics.sources import UnreadableSample, open_source
 from divmetrics.sources._files import Container, image_files
@@ -64,14 +67,77 @@ def test_a_hidden_folder_may_be_named(build, gray):
     assert len(open_source(build({"1.png": gray(1)}, ".real"))) == 1
 
 
-def test_links_are_followed_and_loops_end(build, gray, tmp_path):
+def test_links_are_followed_and_each_folder_is_read_once(build, gray, tmp_path):
     root = Path(build({"a/1.png": gray(1), "b/2.png": gray(2)}))
+    outside = Path(build({"3.png": gray(3), "deep/4.png": gray(4)}, "outside"))
     (root / "a" / "up").symlink_to(root)
-    (root / "a" / "to_b").symlink_to(root / "b")
-    (root / "b" / "to_a").symlink_to(root / "a")
+    (root / "a" / "out").symlink_to(outside)
+    (outside / "deep" / "back").symlink_to(root / "a")
+    assert open_source(root).files == ("a/1.png", "a/out/3.png", "a/out/deep/4.png", "b/2.png")
+
+
+def test_folders_that_link_to_each_other_are_not_walked_along_every_path(build, gray):
+    """13 folders with links to all others have 13! paths."""
+    root = Path(build({f"{i:02}/{i}.png": gray(i) for i in range(13)}))
+    for i in range(13):
+        for j in range(13):
+            if i != j:
+                (root / f"{i:02}" / f"to_{j:02}").symlink_to(root / f"{j:02}")
+    with pytest.warns(UserWarning, match=r"156 link\(s\), such as 00/to_01, lead to folders that are read already"):
+        source = open_source(root)
+    assert source.files == tuple(f"{i:02}/{i}.png" for i in range(13))
+
+
+def test_links_in_a_circle_are_unreadable_samples_or_listed(build, gray):
+    root = Path(build({"1.png": gray(1)}))
+    (root / "2.png").symlink_to(root / "3.png")
+    (root / "3.png").symlink_to(root / "2.png")
+    (root / "4").symlink_to(root / "4")
     source = open_source(root)
-    assert "a/to_b/2.png" in source.files
-    assert len(source) == 4  # a/1, a/to_b/2, b/2, b/to_a/1
+    assert source.files == ("1.png", "2.png", "3.png")
+    with pytest.raises(UnreadableSample, match=r"2\.png: too many levels of symbolic links"):
+        source.read([1])
+    assert [sample.path for sample in source.skipped] == ["4"]
+
+
+@pytest.fixture
+def deep(tmp_path, gray):
+    """An image in 1,200 folders below each other: deeper than calls nest, longer than paths may be."""
+    (tmp_path / "deep").mkdir()
+    folder = os.open(tmp_path / "deep", os.O_RDONLY)
+    for _ in range(1200):
+        os.mkdir("folder", dir_fd=folder)
+        inner = os.open("folder", os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = inner
+    with os.fdopen(os.open("1.png", os.O_WRONLY | os.O_CREAT, dir_fd=folder), "wb") as file:
+        file.write(gray(7))
+    os.close(folder)
+    yield tmp_path / "deep"
+    subprocess.run(["rm", "-rf", tmp_path / "deep"], check=True)  # noqa: S603, S607  Python's rmtree nests too deep
+
+
+def test_deeply_nested_folders_are_read(deep):
+    source = open_source(deep)
+    assert source.files == ("folder/" * 1200 + "1.png",)
+    assert source.read([0])[0][0, 0, 0] == 7
+    assert source.fingerprints([0])[0] != b""
+
+
+@pytest.mark.parametrize("name", ["set.npy", "set.npz", "set.zip", "set.tar", "set.tar.gz", "set.dms", "set.pt", "set"])
+def test_pipes_and_devices_are_refused_without_waiting(tmp_path, gray, name):
+    os.mkfifo(tmp_path / name)
+    (tmp_path / "link").mkdir()
+    (tmp_path / "link" / name).symlink_to("/dev/zero")
+    for path in (tmp_path / name, tmp_path / "link" / name):
+        with pytest.raises(SourceError, match=r"not a regular file|no file"):
+            dm.score(path, np.eye(3), metrics="fid")
+
+
+def test_a_pipe_as_labels_is_refused_without_waiting(build, gray, tmp_path):
+    os.mkfifo(tmp_path / "labels.csv")
+    with pytest.raises(SourceError, match=r"cannot read the labels .*: not a regular file"):
+        dm.sources.labels_from_csv([open_source(build({"1.png": gray(1)}))], tmp_path / "labels.csv")
 
 
 def test_a_link_to_nowhere_is_listed_as_unreadable(build, gray):
@@ -102,7 +168,7 @@ def test_unreadable_permission_is_a_clear_error(build, gray, monkeypatch):
     def denied(*args, **options):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_bytes", denied)  # chmod would not stop root, which continuous integration often is
+    monkeypatch.setattr(os, "open", denied)  # chmod would not stop root, which continuous integration often is
     with pytest.raises(UnreadableSample, match=r"1\.png: permission denied"):
         source.read([0])
     monkeypatch.setattr(os, "scandir", denied)
