@@ -13,10 +13,11 @@ from torch import Tensor
 
 from divmetrics.encoders._encoder import Encoder
 from divmetrics.extraction import loop
+from divmetrics.extraction.loading import Batch
 from divmetrics.extraction.store import PART, Cache, Part
 from divmetrics.records.extractor import Layer
 from divmetrics.records.results import Skipped
-from divmetrics.sources import Source
+from divmetrics.sources import Source, Traits
 
 ALWAYS_STORED: frozenset[Layer] = frozenset({"pooled", "logits"})
 """Layers that are stored even if this run does not need them: they are small, and the next run may."""
@@ -83,6 +84,7 @@ def run(
         tuple(skipped),
         "+".join(sorted(delivery.engines)) or "none",
         perf_counter() - begin,
+        Traits.joined(delivery.traits).with_files(source.file_hashes(delivery.read)),
     )
 
 
@@ -110,6 +112,8 @@ class _Delivery:
         """Positions of the samples that could be read, of the parts passed on so far."""
         self.skipped: list[tuple[int, str]] = []
         """Positions of the others, and why they could not be read."""
+        self.traits: list[Traits] = []
+        """Of the samples that could be read."""
         self.engines: set[str] = set()
 
     def missing(self) -> dict[tuple[str, ...], list[int]]:
@@ -152,6 +156,7 @@ class _Delivery:
         if encoder == next(iter(self._next)):  # all encoders read the same samples
             self.read += index.tolist()
             self.skipped += [(cut[offset], why) for offset, why in part.skipped.items()]
+            self.traits.append(part.traits)
         self.engines.add(part.engine)
         self._next[encoder] += 1
 
@@ -177,6 +182,7 @@ class _PartAssembler:
         self.rows: dict[tuple[str, int, Layer], list[Tensor]] = defaultdict(list)
         self.read: dict[int, list[int]] = defaultdict(list)
         self.skipped: dict[int, dict[int, str]] = defaultdict(dict)
+        self.traits: dict[int, list[Traits]] = defaultdict(list)
 
     def run(self, layers: Collection[Layer], settings: loop.ExtractionSettings) -> None:
         """Run the encoders on all samples; each part goes to `keep` as soon as it is complete."""
@@ -194,21 +200,23 @@ class _PartAssembler:
             self.rows[encoder, number, layer].append(rows[start:end])
             start = end
 
-    def _after(self, requested: Sequence[int], read: Sequence[int], skipped: Sequence[Skipped], engine: str) -> None:
-        reasons = iter(skipped)  # in the order of the positions that are missing from `read`
-        readable = set(read)
-        for place in requested:
+    def _after(self, batch: Batch, engine: str) -> None:
+        reasons = iter(batch.skipped)  # in the order of the positions that were not read
+        order = {place: at for at, place in enumerate(batch.places.tolist())}
+        for place in batch.requested:
             number, offset = self.part_of[place]
-            if place in readable:
+            if place in order:
                 self.read[number].append(offset)
+                self.traits[number].append(batch.traits.at([order[place]]))
             else:
                 self.skipped[number][offset] = next(reasons).reason
             if len(self.read[number]) + len(self.skipped[number]) == len(self.cuts[number]):
                 self._complete(number, engine)
 
     def _complete(self, number: int, engine: str) -> None:
+        traits = Traits.joined(self.traits.pop(number, ()))
         for encoder in self.encoders:
             named = {layer: self.rows.pop((encoder.name, number, layer), None) for layer in encoder.layers}
             rows = {layer: torch.cat(pieces) for layer, pieces in named.items() if pieces}
             places = torch.tensor(self.read[number], dtype=torch.int64)
-            self.keep(encoder.name, number, Part(rows, places, self.skipped[number], engine))
+            self.keep(encoder.name, number, Part(rows, places, self.skipped[number], engine, traits))

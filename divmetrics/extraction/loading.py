@@ -28,7 +28,17 @@ from divmetrics.errors import DivmetricsError, SourceError, Unavailable
 from divmetrics.extraction.device_images import sendable
 from divmetrics.records.foreign import foreign, is_foreign
 from divmetrics.records.results import Skipped
-from divmetrics.sources import Source, Stream, UnreadableSample, strict
+from divmetrics.sources import (
+    Look,
+    Source,
+    Stream,
+    Traits,
+    UnreadableSample,
+    content_of,
+    look_of_content,
+    look_of_pixels,
+    strict,
+)
 
 Prepare = Callable[[np.ndarray], Tensor]
 
@@ -62,6 +72,8 @@ class Batch(NamedTuple):
     skipped: Sequence[Skipped] = ()
     error: DivmetricsError | None = None
     """Raised by the source or by a preparer; it is to be raised again in the main process."""
+    traits: Traits = Traits()
+    """Of the samples at `places`."""
 
     def without(self, lost: Mapping[int, str]) -> Batch:
         """The batch without the samples that the device could not decode: position in the batch -> why."""
@@ -75,6 +87,7 @@ class Batch(NamedTuple):
             prepared={name: rows[kept] for name, rows in self.prepared.items()},
             paths=[self.paths[i] for i in kept],
             labels=[self.labels[i] for i in kept],
+            traits=self.traits.at(kept),
             skipped=[
                 Skipped(self.paths[place[at]], lost[place[at]]) if at in place else next(before)
                 for at in self.requested
@@ -165,7 +178,8 @@ def _from_stream(stream: Stream, preparation: Preparation, size: int) -> Iterato
         samples = {start + i: sample for i, (sample, _) in enumerate(chunk)}
         paths, labels = [f"#{place}" for place in samples], [label for _, label in chunk]
         with devices.one_thread():
-            batch = _batch(range(start, start + len(chunk)), samples, preparation, paths, labels)
+            looks = [look_of_pixels(sample) for sample in samples.values()]
+            batch = _batch(range(start, start + len(chunk)), samples, preparation, paths, labels, looks)
         yield batch
         start += len(chunk)
 
@@ -185,22 +199,23 @@ class _Reader(Dataset[Batch]):
 
     def _read(self, places: Sequence[int]) -> Batch:
         samples: dict[int, np.ndarray] = {}
-        skipped = []
+        looks, skipped = [], []
         for place in places:
             try:
-                samples[place] = self._one(place)
+                samples[place], look = self._one(place)
+                looks.append(look)
             except UnreadableSample as error:
                 skipped.append(Skipped(error.path, error.reason))
         labels = self.source.labels
         named = [None if labels is None else labels[place] for place in samples]
-        return _batch(places, samples, self.preparation, [self.source.path(place) for place in samples], named, skipped)
+        paths = [self.source.path(place) for place in samples]
+        return _batch(places, samples, self.preparation, paths, named, looks, skipped)
 
-    def _one(self, place: int) -> np.ndarray:
-        """An image uint8 `[h, w, 3]`, or the bytes of a JPEG file `[bytes]`."""
+    def _one(self, place: int) -> tuple[np.ndarray, Look]:
+        """An image uint8 `[h, w, 3]`, or the bytes of a JPEG file `[bytes]`, and its look."""
         if self.preparation.jpeg and (content := self.source.jpeg(place)) is not None and sendable(content):
-            return np.frombuffer(bytearray(content), np.uint8)
-        (sample,) = self.source.read([place])
-        return sample
+            return np.frombuffer(bytearray(content), np.uint8), look_of_content(content)
+        return self.source.inspect(place)
 
 
 def _batch(
@@ -209,6 +224,7 @@ def _batch(
     preparation: Preparation,
     paths: Sequence[str],
     labels: Sequence[str | None],
+    looks: Sequence[Look],
     skipped: Sequence[Skipped] = (),
 ) -> Batch:
     """`samples`, by position, prepared for each encoder. Raises SourceError if an encoder's samples differ in size."""
@@ -225,7 +241,9 @@ def _batch(
     pictures: Tensor | list[Tensor] = [torch.from_numpy(sample) for sample in samples.values()] if sent else []
     if pictures and len({picture.shape for picture in pictures}) == 1:
         pictures = torch.stack(list(pictures))  # one piece of shared memory, and one copy to the device
-    return Batch(requested, torch.tensor(list(samples), dtype=torch.int64), prepared, pictures, paths, labels, skipped)
+    places = torch.tensor(list(samples), dtype=torch.int64)
+    traits = Traits(tuple(map(content_of, samples.values())), tuple(looks))
+    return Batch(requested, places, prepared, pictures, paths, labels, skipped, traits=traits)
 
 
 def check_size(encoder: str, first: torch.Size, other: torch.Size) -> None:

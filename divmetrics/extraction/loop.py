@@ -28,13 +28,13 @@ from divmetrics.records.extractor import Layer
 from divmetrics.records.keywords import Help, OptionRecord
 from divmetrics.records.results import Skipped
 from divmetrics.records.run_options import RunOptions
-from divmetrics.sources import Source, Stream
+from divmetrics.sources import Source, Stream, Traits
 
 Add = Callable[[str, Layer, Tensor, Tensor], None]
 """Called with (encoder, layer, rows `[b, ...]` float32 on the device, positions `[b]` int64), in the source's order."""
 
-After = Callable[[Sequence[int], Sequence[int], Sequence[Skipped], str], None]
-"""Called for each batch with (positions requested, positions read, the samples skipped and why, engine)."""
+After = Callable[[loading.Batch, str], None]
+"""Called for each batch with it (positions requested and read, the samples skipped and why, traits) and the engine."""
 
 Features = Callable[[], dict[Layer, Tensor]]
 """Waits for a batch and returns its features `[b, ...]` by layer."""
@@ -145,6 +145,8 @@ class Extracted:
     engine: str
     """What ran the networks: `torch 2.9.1`, `openvino 2026.4.1`, several joined by `+`; `none` if nothing was read."""
     seconds: float
+    traits: Traits = field(default_factory=Traits)
+    """Of the samples that were read."""
 
     @property
     def images_per_second(self) -> float:
@@ -208,9 +210,7 @@ def run(
         del batches  # the workers end here, not when the traceback of an error is forgotten
         pipeline.stop()
     check_skipped(source, pipeline.skipped, len(pipeline.paths), settings.max_skipped, shared=own is not None)
-    labels = tuple(label for label in pipeline.labels if label is not None)
-    complete = labels if len(labels) == len(pipeline.paths) else None
-    return Extracted(tuple(pipeline.paths), complete, tuple(pipeline.skipped), pipeline.engine, perf_counter() - begin)
+    return pipeline.extracted(source, perf_counter() - begin)
 
 
 @dataclass
@@ -225,8 +225,19 @@ class _Pipeline:
     paths: list[str] = field(default_factory=list)
     labels: list[str | None] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+    traits: list[Traits] = field(default_factory=list)
     engine: str = "none"
     _begun: deque[tuple[loading.Batch, dict[str, Features]]] = field(default_factory=deque)
+
+    def extracted(self, source: Source | Stream, seconds: float) -> Extracted:
+        """What was found besides the features."""
+        labels = tuple(label for label in self.labels if label is not None)
+        complete = labels if len(labels) == len(self.paths) else None
+        traits = Traits.joined(self.traits)
+        if isinstance(source, Source):
+            traits = traits.with_files(source.file_hashes(self.places))
+        return Extracted(tuple(self.paths), complete, tuple(self.skipped), self.engine, seconds, traits)
 
     @property
     def all_cores_busy(self) -> bool:
@@ -260,9 +271,11 @@ class _Pipeline:
             self.paths += batch.paths
             self.labels += batch.labels
             self.skipped += batch.skipped
+            self.places += batch.places.tolist()
+            self.traits.append(batch.traits)
             if self.after is not None:
                 with devices.one_thread() if self.all_cores_busy else nullcontext():
-                    self.after(batch.requested, batch.places.tolist(), batch.skipped, self.engine)
+                    self.after(batch, self.engine)
             samples += len(batch.requested)
         return samples
 

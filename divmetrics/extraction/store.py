@@ -18,7 +18,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -28,6 +28,7 @@ from torch import Tensor
 from divmetrics.errors import UsageError
 from divmetrics.records.extractor import Layer
 from divmetrics.records.files import atomic
+from divmetrics.sources import Traits
 
 PART = 512
 """Number of samples in a part."""
@@ -35,7 +36,7 @@ LIMIT = 10 * 2**30
 """Default size limit in bytes; the environment variable `DIVMETRICS_CACHE_GB` overrides it."""
 ABANDONED = 3600.0
 """Age in seconds from which a temporary file is taken for the remains of a killed process."""
-_SCHEMA = "divmetrics.part/1"
+_SCHEMA = "divmetrics.part/2"
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class Part:
     skipped: Mapping[int, str]
     """Position in the part -> why the sample could not be read."""
     engine: str
+    traits: Traits = field(default_factory=Traits)
+    """Of the samples that could be read."""
 
 
 @dataclass(frozen=True)
@@ -113,10 +116,11 @@ class Cache:
             with safe_open(path, framework="pt") as file:
                 header = json.loads((file.metadata() or {})["header"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a mapping
+            traits = Traits.from_json(header["traits"])
             os.utime(path)
         except FileNotFoundError:
             return None
-        except (SafetensorError, OSError, KeyError, ValueError) as error:
+        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             path.unlink(missing_ok=True)
             warnings.warn(
                 f"the cached features {path.name[:8]} were damaged and are computed again ({error}).", stacklevel=2
@@ -124,7 +128,7 @@ class Cache:
             return None
         places = tensors.pop("places")
         skipped = {int(place): reason for place, reason in header["skipped"].items()}
-        return Part(tensors, places, skipped, header["engine"])
+        return Part(tensors, places, skipped, header["engine"], traits)
 
     def put(self, key: str, part: Part, encoder: str) -> bool:
         """Write a part; returns whether that worked. A full or read-only disk only warns, for the run can go on."""
@@ -132,6 +136,7 @@ class Cache:
             "encoder": encoder,
             "engine": part.engine,
             "skipped": {str(p): why for p, why in part.skipped.items()},
+            "traits": part.traits.to_json(),
         }
         path = self._path(key)
         tensors = {name: rows.cpu().contiguous() for name, rows in part.rows.items()} | {"places": part.places}

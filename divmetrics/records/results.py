@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from divmetrics.errors import UnknownName, UsageError
+from divmetrics.records.facts import Fact
 from divmetrics.records.files import write_text
 from divmetrics.records.json_reading import DamagedRecord, entries_of, parse_json, record_from
 from divmetrics.records.report_views import ReportViews
@@ -250,6 +251,8 @@ class Report(ReportViews):
     """The samples that were judged."""
     metrics: Mapping[str, Result]
     """Key `NAME@EXTRACTOR` -> result."""
+    facts: tuple[Fact, ...] = ()
+    """What is exactly so of the samples and decides what the numbers mean: copies, files of another nature."""
     modes: tuple[Mode, ...] = ()
     """Modes of the real samples with their shares on both sides."""
     verdict: Verdict | None = None
@@ -303,6 +306,7 @@ class Report(ReportViews):
             "verdict": None
             if self.verdict is None
             else {**vars(self.verdict), "findings": list(self.verdict.findings)},
+            "facts": [fact.to_json() for fact in self.facts],
             "modes": [vars(mode) for mode in self.modes],
             "meta": dict(self.meta),
         }

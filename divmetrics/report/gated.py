@@ -21,6 +21,7 @@ def gate_page(gated: GateResult) -> Page:
     facts += [("real", f"{printable(gated.report.real.source)}, n {gated.report.real.n}")]
     facts += [("rules", str(gated.rules.path))]
     facts += [("baseline", str(gated.rules.baseline_path))] if gated.rules.baseline_path else []
+    facts += [("fact", printable(fact.text)) for fact in gated.report.facts]
     columns = ("rule", "found", "interval", "judged", "expected", "status", "note")
     grid = Grid("", columns, tuple(map(_row, gated.outcomes))).without_empty_columns()
     notes = [f"warning: {text}" for text in gated.warnings]

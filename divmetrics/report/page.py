@@ -59,6 +59,7 @@ def report_page(report: Report, title: str = "divmetrics score") -> Page:
     facts = [("fake", _side(report.fake)), ("real", _side(report.real))]
     if report.held_out is not None:
         facts.append(("held out", _side(report.held_out)))
+    facts += [("fact", printable(fact.text)) for fact in report.facts]
     return Page(title, tuple(facts), _grids(report), _notes(report))
 
 

@@ -25,7 +25,7 @@ from divmetrics.errors import MissingLayer, SourceError, TooFewSamples
 from divmetrics.records.extractor import Layer
 from divmetrics.records.files import atomic
 from divmetrics.records.results import Side
-from divmetrics.sources import chosen_by_seed
+from divmetrics.sources import Traits, chosen_by_seed
 
 SCHEMA = "divmetrics.samples/1"
 S = TypeVar("S", bound=Summary)
@@ -83,6 +83,8 @@ class Collected:
     """Name of each sample in reports, in the order of the rows; empty where they have none."""
     labels: tuple[str, ...] | None = field(default=None, repr=False)
     """The class of each sample, in the order of the rows."""
+    traits: Traits = field(default_factory=Traits, repr=False, compare=False)
+    """Digest and look of each sample, in the order of the rows; empty where they are not known."""
 
     @property
     def layers(self) -> dict[str, set[Layer]]:
@@ -115,7 +117,13 @@ class Collected:
     def header(self) -> dict[str, Any]:
         """Everything but the summaries, as plain JSON."""
         encoders = {name: vars(info) for name, info in self.encoders.items()}
-        return {"side": self.side.to_json(), "encoders": encoders, "paths": self.paths, "labels": self.labels}
+        return {
+            "side": self.side.to_json(),
+            "encoders": encoders,
+            "paths": self.paths,
+            "labels": self.labels,
+            "traits": self.traits.to_json(),
+        }
 
     @classmethod
     def from_header(
@@ -128,6 +136,7 @@ class Collected:
             summaries={key: SUMMARIES[key[2]](**kept) for key, kept in parts.items()},
             paths=tuple(header["paths"]),
             labels=None if header["labels"] is None else tuple(header["labels"]),
+            traits=Traits.from_json(header["traits"]) if "traits" in header else Traits(),
         )
 
     def merge(self, other: Self) -> Self:
@@ -162,6 +171,7 @@ class Collected:
             summaries={key: self.summaries[key].merge(other.summaries[key]) for key in common},
             paths=self.paths + other.paths,
             labels=None if self.labels is None or other.labels is None else self.labels + other.labels,
+            traits=self.traits + other.traits if self.traits and other.traits else Traits(),
         )
 
     def _check_same_encoders(self, other: Self) -> None:
@@ -232,6 +242,7 @@ class Collected:
             summaries={key: _taken(summary, chosen) for key, summary in rows.items()},
             paths=tuple(self.paths[i] for i in chosen.tolist()) if self.paths else (),
             labels=labels,
+            traits=self.traits.at(chosen.tolist()) if self.traits else self.traits,
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:

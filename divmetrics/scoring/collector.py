@@ -24,7 +24,7 @@ from divmetrics.records.results import Side, Skipped
 from divmetrics.scoring.collected import Collected, EncoderInfo
 from divmetrics.scoring.plan import FEATURES
 from divmetrics.scoring.repeats import Watch, repeated
-from divmetrics.sources import Drawn, Source, Stream
+from divmetrics.sources import Drawn, Source, Stream, Traits, traits_of_rows
 
 CHUNK = 2048
 """Rows summarised at a time. Fixed, so that no number depends on the size of the batches."""
@@ -92,6 +92,7 @@ class Portion:
         self._labels: list[str] = []
         self._skipped: list[Skipped] = []
         self._no_samples: list[Skipped] = []
+        self._traits: list[Traits] = []
 
     @property
     def n(self) -> int:
@@ -128,6 +129,7 @@ class Portion:
             self._encoders[FEATURES] = EncoderInfo("", "none", "none")
             for rows, places, paths, labels in _rows_of(source, own):
                 add(FEATURES, "pooled", rows, places)
+                self._traits.append(traits_of_rows(rows.numpy()))
                 self._paths += paths
                 self._labels += labels
             return
@@ -147,6 +149,7 @@ class Portion:
         self._paths += extracted.paths
         self._labels += extracted.labels or ()
         self._skipped += extracted.skipped
+        self._traits.append(extracted.traits)
 
     def _keeps_sample(self, encoder: Encoder) -> bool:
         """Whether only a random sample of the encoder's outputs is kept, so that it need not see the other images."""
@@ -189,6 +192,7 @@ class Portion:
             summaries=summaries,
             paths=tuple(self._paths),
             labels=tuple(self._labels) if labelled else None,
+            traits=Traits.joined(self._traits),
         )
 
 

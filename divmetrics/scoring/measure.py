@@ -18,6 +18,7 @@ from divmetrics.records.metric import Measured
 from divmetrics.records.results import Report, Result, finite_or_none
 from divmetrics.records.signature import Signature, params_text
 from divmetrics.scoring.collected import Collected
+from divmetrics.scoring.facts import facts_of
 from divmetrics.scoring.per_sample import sample_columns, table_of_modes
 from divmetrics.scoring.plan import FEATURES, HELD_OUT, SIDES, Plan, Refused, Request, SideName, Task
 from divmetrics.scoring.task_inputs import TaskInputs
@@ -56,6 +57,7 @@ def measure(
         fake=fake.side,
         held_out=None if held_out is None else held_out.side,
         metrics=results,
+        facts=facts_of(sides.collected),
         modes=table_of_modes(tasks, sides, plan),
         meta={
             "seed": plan.seed,

@@ -16,6 +16,7 @@ from divmetrics.sources._decode import decode, strict
 from divmetrics.sources._folder import open_folder
 from divmetrics.sources._objects import open_object
 from divmetrics.sources._tar import open_tar
+from divmetrics.sources._traits import Look, Traits, content_of, look_of_content, look_of_pixels, traits_of_rows
 from divmetrics.sources._views import Drawn, chosen_by_seed, labels_from_csv, subset, with_labels
 from divmetrics.sources._zip import open_zip
 from divmetrics.sources._zoo import open_zoo
@@ -25,15 +26,21 @@ __all__ = [
     "OPENERS",
     "Drawn",
     "Kind",
+    "Look",
     "Source",
     "Stream",
+    "Traits",
     "UnreadableSample",
     "chosen_by_seed",
+    "content_of",
     "decode",
     "labels_from_csv",
+    "look_of_content",
+    "look_of_pixels",
     "open_source",
     "strict",
     "subset",
+    "traits_of_rows",
     "with_labels",
 ]
 

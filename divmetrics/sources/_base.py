@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from divmetrics.records.results import Skipped
+from divmetrics.sources._traits import Look, look_of_pixels
 
 Kind = Literal["image", "features"]
 """Kind of the samples: images, uint8 `[h, w, 3]`, or rows of features, float `[d]`."""
@@ -68,6 +69,11 @@ class Source(ABC):
             UnreadableSample: for a sample that cannot be decoded.
         """
 
+    def inspect(self, index: int) -> tuple[np.ndarray, Look]:
+        """One sample as `read` gives it, and what is known of its pixels and of its file. Raises UnreadableSample."""
+        (sample,) = self.read([index])
+        return sample, look_of_pixels(sample)
+
     def jpeg(self, index: int) -> bytes | None:  # noqa: ARG002
         """Undecoded content of the sample `index` if it is a JPEG file, else None. Raises UnreadableSample."""
         return None
@@ -78,6 +84,10 @@ class Source(ABC):
 
     def fingerprints(self, indices: Sequence[int]) -> list[bytes] | None:  # noqa: ARG002
         """A hash of the content of each of these samples, without its name; None where reading twice may differ."""
+        return None
+
+    def file_hashes(self, indices: Sequence[int]) -> list[bytes] | None:  # noqa: ARG002
+        """A hash of the file of each of these samples; None where they have no files of their own."""
         return None
 
     @abstractmethod

@@ -25,6 +25,7 @@ from divmetrics.errors import SourceError
 from divmetrics.sources._base import UnreadableSample
 from divmetrics.sources._listing import formats_of
 from divmetrics.sources._pixels import as_image, check_unit
+from divmetrics.sources._traits import Look, is_transparent, look_of_file, with_pixels
 
 _MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"BM", b"II*\0", b"MM\0*", b"GIF8")
 _MAX_PIXELS = 89_478_485  # Pillow's default, whatever the process has set; a quarter of a GiB as RGB
@@ -43,13 +44,20 @@ def decode(data: bytes, path: str) -> np.ndarray:
     Raises:
         UnreadableSample: where it cannot be decoded.
     """
+    return inspect(data, path)[0]
+
+
+def inspect(data: bytes, path: str) -> tuple[np.ndarray, Look]:
+    """An image as `decode` gives it, and its look. Raises UnreadableSample."""
     if not data:
         raise UnreadableSample(path, "empty file")
     try:
         with strict, Image.open(io.BytesIO(data), formats=formats_of(path)) as image:
             if image.width * image.height > _MAX_PIXELS:
                 raise Image.DecompressionBombError(f"{image.width * image.height} pixels")
-            return pixels(image)
+            file = look_of_file(image, data)
+            values = pixels(image)
+            return values, with_pixels(file, values, transparent=is_transparent(image))
     except UnidentifiedImageError:  # raised for a truncated header as well
         raise UnreadableSample(path, "truncated or damaged" if data.startswith(_MAGIC) else "not an image") from None
     except Exception as error:  # Pillow raises OSError, SyntaxError, struct.error, KeyError and more

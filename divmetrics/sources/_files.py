@@ -13,9 +13,10 @@ import numpy as np
 
 from divmetrics.records.results import Skipped
 from divmetrics.sources._base import Kind, Source, UnreadableSample
-from divmetrics.sources._decode import decode
+from divmetrics.sources._decode import decode, inspect
 from divmetrics.sources._layout import labels_of
 from divmetrics.sources._listing import Listing, sort_files
+from divmetrics.sources._traits import Look
 
 UNREADABLE = b""
 """In place of the hash of a file that cannot be read."""
@@ -86,6 +87,10 @@ class ImageFiles(Source):
         """As `Source.read`."""
         return [decode(self.container.content(self.files[i]), self.files[i]) for i in indices]
 
+    def inspect(self, index: int) -> tuple[np.ndarray, Look]:
+        """As `Source.inspect`."""
+        return inspect(self.container.content(self.files[index]), self.files[index])
+
     def jpeg(self, index: int) -> bytes | None:
         """As `Source.jpeg`."""
         content = self.container.content(self.files[index])
@@ -101,6 +106,10 @@ class ImageFiles(Source):
     def _hashes(self) -> dict[str, bytes]:
         """Relative name -> sha256 of the files hashed so far."""
         return {}
+
+    def file_hashes(self, indices: Sequence[int]) -> list[bytes]:
+        """As `Source.file_hashes`."""
+        return self.fingerprints(indices)
 
     def path(self, index: int) -> str:
         """Path of the file relative to the source."""

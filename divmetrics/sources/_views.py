@@ -20,6 +20,7 @@ from divmetrics.records.files import check_regular
 from divmetrics.records.results import Skipped
 from divmetrics.sources._base import Kind, Source
 from divmetrics.sources._labels import check_label_shape, label_name
+from divmetrics.sources._traits import Look
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +54,14 @@ class View(Source):
     def threadsafe(self) -> bool:  # type: ignore[override]
         """As `Source.threadsafe`."""
         return self.base.threadsafe
+
+    def inspect(self, index: int) -> tuple[np.ndarray, Look]:
+        """As `Source.inspect`."""
+        return self.base.inspect(self.indices[index])
+
+    def file_hashes(self, indices: Sequence[int]) -> list[bytes] | None:
+        """As `Source.file_hashes`."""
+        return self.base.file_hashes([self.indices[i] for i in indices])
 
     def jpeg(self, index: int) -> bytes | None:
         """As `Source.jpeg`."""

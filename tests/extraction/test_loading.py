@@ -20,7 +20,7 @@ from divmetrics.extraction import loading, loop
 from divmetrics.extraction.loading import Batch, Preparation
 from divmetrics.extraction.loop import ExtractionSettings
 from divmetrics.records.results import Skipped
-from divmetrics.sources import Source, UnreadableSample, open_source
+from divmetrics.sources import Look, Source, Traits, UnreadableSample, open_source
 
 WORK = Preparation({"small": Bicubic(8)})
 
@@ -201,6 +201,7 @@ def test_a_batch_without_the_samples_that_turned_out_unreadable() -> None:
         ["4", "6", "7"],
         ["a", "b", "c"],
         [Skipped("5", "empty file")],
+        traits=Traits((b"4", b"6", b"7"), (Look(4), Look(6), Look(7))),
     )
     assert batch.without({}) is batch
     less = batch.without({1: "truncated"})
@@ -208,6 +209,7 @@ def test_a_batch_without_the_samples_that_turned_out_unreadable() -> None:
     assert (less.paths, less.labels) == (["4", "7"], ["a", "c"])
     assert less.skipped == [Skipped("5", "empty file"), Skipped("6", "truncated")]
     assert torch.equal(less.prepared["e"], rows[[0, 2]])
+    assert less.traits == Traits((b"4", b"7"), (Look(4), Look(7)))
 
 
 def features(source: Source, spec: str, settings: ExtractionSettings) -> torch.Tensor:
