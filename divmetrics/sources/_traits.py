@@ -157,9 +157,12 @@ def look_of_file(image: Image.Image, content: bytes) -> Look:
 
 
 def look_of_content(content: bytes) -> Look:
-    """The look of the undecoded content of a file; without that of its pixels."""
-    with Image.open(io.BytesIO(content)) as image:
-        return look_of_file(image, content)
+    """The look of the undecoded content of a file; without that of its pixels, and empty where Pillow cannot read it."""
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            return look_of_file(image, content)
+    except Exception:  # Pillow raises many types on malformed files; whoever decodes it gives the reason
+        return Look()
 
 
 def is_transparent(image: Image.Image) -> bool:
