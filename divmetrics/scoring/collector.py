@@ -229,7 +229,8 @@ class Collector:
         while drawn is not None and (lost := wanted - (found.side.n or 0)) > 0:
             if (drawn := drawn.others(lost)) is not None:
                 found = found.merge(self._read(drawn, encoders, lenient))
-        self.put(replace(found, side=replace(found.side, source=source.name)))
+        skipped = tuple(dict.fromkeys(found.side.skipped))  # each draw lists the files that are no samples
+        self.put(replace(found, side=replace(found.side, source=source.name, skipped=skipped)))
         self.seconds += perf_counter() - begin
 
     def _read(

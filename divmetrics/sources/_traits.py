@@ -157,7 +157,7 @@ def look_of_file(image: Image.Image, content: bytes) -> Look:
 
 
 def look_of_content(content: bytes) -> Look:
-    """The look of the undecoded content of a file; without that of its pixels, and empty where Pillow cannot read it."""
+    """The look of the undecoded content of a file, without that of its pixels; empty where Pillow cannot read it."""
     try:
         with Image.open(io.BytesIO(content)) as image:
             return look_of_file(image, content)
