@@ -28,6 +28,8 @@ from divmetrics.records.results import Side
 from divmetrics.sources import Traits, chosen_by_seed
 
 SCHEMA = "divmetrics.samples/1"
+STORED = cast("Layer", "stored")
+"""Layer of a mean and covariance that came with the samples: `fid` compares it in place of their `pooled` features."""
 S = TypeVar("S", bound=Summary)
 
 
@@ -91,8 +93,14 @@ class Collected:
         """Extractor -> layers of which there are summaries."""
         layers: dict[str, set[Layer]] = {name: set() for name in self.encoders}
         for extractor, layer, _ in self.summaries:
-            layers[extractor].add(layer)
+            if layer != STORED:
+                layers[extractor].add(layer)
         return layers
+
+    @property
+    def stored(self) -> dict[tuple[str, Layer, str], Summary]:
+        """The mean and covariance that came with the samples, as in `summaries`."""
+        return {key: summary for key, summary in self.summaries.items() if key[1] == STORED}
 
     def get(self, extractor: str, layer: Layer, kind: type[S]) -> S:
         """One summary: as collected, or made from the rows where those were kept.
@@ -164,7 +172,7 @@ class Collected:
             filled = other if self.side.n == 0 else self
             return replace(filled, side=replace(filled.side, skipped=self.side.skipped + other.side.skipped))
         self._check_same_encoders(other)
-        common = sorted(self.summaries.keys() & other.summaries.keys())
+        common = sorted((self.summaries.keys() & other.summaries.keys()) - self.stored.keys())  # those are of one set
         return replace(
             self,
             side=_joined_sides(self.side, other.side, one_source=one_source),
@@ -195,7 +203,7 @@ class Collected:
     def only_rows(self) -> Self:
         """The same samples without the summaries that can be computed from the rows."""
         rows = {key: summary for key, summary in self.summaries.items() if isinstance(summary, Rows)}
-        return replace(self, summaries=rows)
+        return replace(self, summaries={**rows, **self.stored})
 
     def drawn(self, num: int, seed: int) -> Self:
         """A random subset, drawn without replacement.
@@ -227,7 +235,7 @@ class Collected:
             return self
         chosen = torch.from_numpy(chosen_by_seed(n, num, seed))
         rows = {key: summary for key, summary in self.summaries.items() if isinstance(summary, Rows)}
-        if lost := {key[:2] for key in self.summaries} - {key[:2] for key in rows}:
+        if lost := {key[:2] for key in self.summaries} - {key[:2] for key in (*rows, *self.stored)}:
             what = ", ".join(f"{layer} of {extractor}" for extractor, layer in sorted(lost))
             raise MissingLayer(
                 f"{self.side.source} holds no single rows ({what}), so {num} of its {n} samples cannot be drawn; "
@@ -239,7 +247,7 @@ class Collected:
         return replace(
             self,
             side=replace(self.side, n=num, digest=digest and f"sha256:{digest}", labels=counts),
-            summaries={key: _taken(summary, chosen) for key, summary in rows.items()},
+            summaries={**{key: _taken(summary, chosen) for key, summary in rows.items()}, **self.stored},
             paths=tuple(self.paths[i] for i in chosen.tolist()) if self.paths else (),
             labels=labels,
             traits=self.traits.at(chosen.tolist()) if self.traits else self.traits,

@@ -22,6 +22,7 @@ from divmetrics.extraction import cached, loop
 from divmetrics.records.extractor import Layer
 from divmetrics.records.results import Side, Skipped
 from divmetrics.scoring.collected import Collected, EncoderInfo
+from divmetrics.scoring.foreign_statistics import with_stored
 from divmetrics.scoring.plan import FEATURES
 from divmetrics.scoring.repeats import Watch, repeated
 from divmetrics.sources import Drawn, Source, Stream, Traits, traits_of_rows
@@ -230,7 +231,9 @@ class Collector:
             if (drawn := drawn.others(lost)) is not None:
                 found = found.merge(self._read(drawn, encoders, lenient))
         skipped = tuple(dict.fromkeys(found.side.skipped))  # each draw lists the files that are no samples
-        self.put(replace(found, side=replace(found.side, source=source.name, skipped=skipped)))
+        found = replace(found, side=replace(found.side, source=source.name, skipped=skipped))
+        stored = source.stored if isinstance(source, Source) else None
+        self.put(found if stored is None else with_stored(found, stored))
         self.seconds += perf_counter() - begin
 
     def _read(

@@ -172,9 +172,11 @@ def _result(
         value, extras = finite_or_none(found.value), to_plain_json({**found.extras, **uncertainty.extras})
         warnings = uncertainty.warnings if value is not None else (f"the value is {found.value}, not a finite number",)
     size = sides.equal_size(task) if isinstance(task, Task) else None
-    n = {side: size or sides[side].n for side in SIDES}
+    stored = sides.sides_with_stored(task) if isinstance(task, Task) else []
+    n = {side: None if side in stored else size or sides[side].n for side in SIDES}
     if size is not None and value is not None:
         warnings = (*warnings, _equal_size_note(sides, size))
+    warnings = (*warnings, *(f"{side}: the mean and covariance stored in {sides[side].source}" for side in stored))
     params = to_plain_json(request.params)
     info = sides.collected["fake"].encoders.get(extractor)
     named = info is not None and extractor != FEATURES
@@ -182,7 +184,7 @@ def _result(
     signature = Signature(
         metric=request.metric.name,
         extractor=f"{extractor}#{info.digest[:8]}" if info and named else extractor,
-        layer=task.layer if isinstance(task, Task) else "none",
+        layer="+".join([task.layer, *(f"stored-{side}" for side in stored)]) if isinstance(task, Task) else "none",
         preprocessing=info.preprocessing if info and named else "none",
         params=params_text(params),
         n="/".join([*(str(n[side] or "?") if side in request.sides else "-" for side in SIDES), *counted]),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
+from pathlib import Path
 from typing import Any, TypeVar
 
 from divmetrics.arrays import dist
@@ -22,6 +24,8 @@ from divmetrics.scoring.ranks import together
 from divmetrics.sources import Source, Stream, labels_from_csv, open_source, subset
 
 S = TypeVar("S", bound=str)
+_JOINT = re.compile(r"(?<=\.dms)\+", re.IGNORECASE)
+"""Between two `.dms` files that are merged: `a.dms+b.dms`."""
 Wanted = Callable[[SideName, int | None], int | None]
 """Side, number of its samples -> how many of them to draw, or None for all."""
 
@@ -158,7 +162,8 @@ def _open_collected(given: Any, extractors: Sequence[str]) -> Collected | None:
         return given
     if not isinstance(given, (str, os.PathLike)):
         return None
-    parts = os.fspath(given).split("+")
-    if not all(part.lower().endswith(".dms") for part in parts):
-        return read_statistics(os.fspath(given), extractors)
+    path = os.fspath(given)
+    if not path.lower().endswith(".dms"):
+        return read_statistics(path, extractors)
+    parts = [path] if Path(path).exists() else _JOINT.split(path)  # an existing file may be called a+b.dms
     return reduce(Collected.merge, [Collected.load(part) for part in parts])

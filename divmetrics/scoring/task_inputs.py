@@ -12,11 +12,11 @@ from torch import Tensor
 
 from divmetrics.arrays.memo import once
 from divmetrics.arrays.splits import HeldOutPool, OneSamplePool, Pool, TwoSamplePool
-from divmetrics.arrays.summaries import ClassTally, Labelled, Rows, Summary
+from divmetrics.arrays.summaries import ClassTally, Labelled, Moments, Rows, Summary
 from divmetrics.errors import MissingLayer
 from divmetrics.records.extractor import Layer
 from divmetrics.records.results import Side
-from divmetrics.scoring.collected import Collected
+from divmetrics.scoring.collected import STORED, Collected
 from divmetrics.scoring.plan import HELD_OUT, LABELS, SideName, Task
 
 
@@ -50,6 +50,8 @@ class TaskInputs:
         kind: type[Summary] = need.summary
         if task.extractor == LABELS:
             return once((self,), ("tally", side), lambda: self._tally(side))
+        if (stored := self._stored(task, side)) is not None:
+            return stored
         if (size := self.equal_size(task)) is not None:
             rows = self._rows(task, side, size)
             return rows if isinstance(rows, kind) else kind.of(rows.features, rows.index)
@@ -57,6 +59,16 @@ class TaskInputs:
             return self._rows(task, side, None)
         found: Summary = self.collected[side].get(task.extractor, task.layer, kind)
         return found
+
+    def sides_with_stored(self, task: Task) -> list[SideName]:
+        """The sides on which `task` reads the mean and covariance that came with the samples."""
+        return [side for side in task.request.sides if self._stored(task, side) is not None]
+
+    def _stored(self, task: Task, side: SideName) -> Summary | None:
+        need = task.request.need(side)
+        if need is None or need.summary is not Moments or task.layer != "pooled":
+            return None
+        return self.collected[side].stored.get((task.extractor, STORED, Moments.__name__))
 
     def equal_size(self, task: Task) -> int | None:
         """Number of samples that `task` reads of each side; None where it reads all of them."""
@@ -76,10 +88,13 @@ class TaskInputs:
             kind.by_class,
             self.equal_size(task),
             task.request.sides,
+            tuple(self.sides_with_stored(task)),
         )
         return once((self,), key, lambda: self._pool(task))
 
     def _pool(self, task: Task) -> Pool | None:
+        if self.sides_with_stored(task):
+            return None
         try:
             parts = {side: self._samples(task, side) for side in task.request.sides}
         except MissingLayer:

@@ -10,11 +10,12 @@ from typing import Any
 
 from divmetrics.errors import SourceError, UsageError
 from divmetrics.records.files import check_regular
-from divmetrics.sources._arrays import open_npy, open_npz
+from divmetrics.sources._array_files import open_named_arrays, open_npy, statistics_file
 from divmetrics.sources._base import Kind, Source, Stream, UnreadableSample
 from divmetrics.sources._decode import decode, strict
 from divmetrics.sources._folder import open_folder
 from divmetrics.sources._objects import open_object
+from divmetrics.sources._statistics import Statistics
 from divmetrics.sources._tar import open_tar
 from divmetrics.sources._traits import Look, Traits, content_of, look_of_content, look_of_pixels, traits_of_rows
 from divmetrics.sources._views import Drawn, chosen_by_seed, labels_from_csv, subset, with_labels
@@ -28,6 +29,7 @@ __all__ = [
     "Kind",
     "Look",
     "Source",
+    "Statistics",
     "Stream",
     "Traits",
     "UnreadableSample",
@@ -38,6 +40,7 @@ __all__ = [
     "look_of_content",
     "look_of_pixels",
     "open_source",
+    "statistics_file",
     "strict",
     "subset",
     "traits_of_rows",
@@ -59,7 +62,9 @@ OPENERS: dict[str, Callable[[str], Source | Stream]] = {
     ".tar.gz": open_tar,
     ".tgz": open_tar,
     ".npy": open_npy,
-    ".npz": open_npz,
+    ".npz": open_named_arrays,
+    ".pt": open_named_arrays,
+    ".pth": open_named_arrays,
     ".pkl": _refuse_pickle,  # the format of NVlabs' reference statistics
     ".pickle": _refuse_pickle,
 }
@@ -72,10 +77,10 @@ def open_source(what: Any, *, side: str = "samples") -> Source | Stream:
     """Open a set of samples given by a path or as a Python object. Files are listed, not decoded.
 
     Args:
-        what: Path of a folder (searched recursively), `.zip`, `.tar`, `.tar.gz`, `.npy` or `.npz`; `zoo:NAME`; an array
-            or tensor of images (`[n, h, w, c]`, `[n, c, h, w]` or `[n, h, w]`, uint8 or floats in [0, 1]) or features
-            (`[n, d]`, float); a list, a torch Dataset or DataLoader, or any iterable of samples or batches. A `Source`
-            or a `Stream` is returned unchanged.
+        what: Path of a folder (searched recursively), `.zip`, `.tar`, `.tar.gz`, `.npy`, `.npz` or `.pt`; `zoo:NAME`;
+            an array or tensor of images (`[n, h, w, c]`, `[n, c, h, w]` or `[n, h, w]`, uint8 or floats in [0, 1]) or
+            features (`[n, d]`, float); a list, a torch Dataset or DataLoader, or any iterable of samples or batches.
+            A `Source` or a `Stream` is returned unchanged.
         side: What error messages call the samples.
 
     Returns:

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
-import zlib
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.lib.format import open_memmap
-from numpy.lib.npyio import NpzFile
 
 from divmetrics.errors import SourceError
 from divmetrics.sources._base import Kind, Source
 from divmetrics.sources._pixels import as_image, check_image
-
-_STATISTICS = {"mu", "sigma", "mu_s", "sigma_s"}  # names of the moments in files of pytorch-fid, clean-fid and ADM
+from divmetrics.sources._statistics import Statistics
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,8 +25,7 @@ class Array(Source):
     kind: Kind
     rows: np.ndarray
     labels: tuple[str, ...] | None = None
-    file: Path | None = None
-    """The `.npy` file that `rows` is mapped from; worker processes map it again instead of receiving a copy."""
+    stored: Statistics | None = None
     threadsafe = True
 
     def __len__(self) -> int:
@@ -69,17 +61,19 @@ class Array(Source):
         return f"sha256:{whole.hexdigest()}"
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ if self.file is None else {**self.__dict__, "rows": None}
+        """Rows that are mapped from a file travel as the place in it, since worker processes can map it again."""
+        rows = self.rows
+        if not isinstance(rows, np.memmap) or rows.filename is None:
+            return self.__dict__
+        order = "C" if rows.flags.c_contiguous else "F"
+        return {**self.__dict__, "rows": (rows.filename, rows.dtype, "r", rows.offset, rows.shape, order)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        if state["file"] is not None:
-            state["rows"] = open_memmap(state["file"], mode="r")
-        self.__dict__.update(state)
+        rows = state["rows"]
+        self.__dict__.update({**state, "rows": np.memmap(*rows) if isinstance(rows, tuple) else rows})
 
 
-def open_array(
-    value: np.ndarray | torch.Tensor, name: str, labels: tuple[str, ...] | None = None, file: Path | None = None
-) -> Array:
+def open_array(value: np.ndarray | torch.Tensor, name: str, labels: tuple[str, ...] | None = None) -> Array:
     """An array or tensor as a source. Raises SourceError where its shape or type fits neither images nor features.
 
     Three axes are grey images `[n, h, w]`, unless they may be one image with channels: that is refused.
@@ -101,7 +95,7 @@ def open_array(
             f"{name} is [n, d] of {rows.dtype}, which may be features or flattened images; "
             "give features as float32, images as uint8 [n, h, w, c]."
         )
-    return Array(name, "image" if rows.ndim > 2 else "features", rows, labels, file)
+    return Array(name, "image" if rows.ndim > 2 else "features", rows, labels)
 
 
 def _check_not_one_image(name: str, shape: tuple[int, ...]) -> None:
@@ -124,57 +118,3 @@ def as_numpy(value: np.ndarray | torch.Tensor) -> np.ndarray:
 def is_float(value: np.ndarray | torch.Tensor) -> bool:
     """Whether the values are floats of any width."""
     return value.is_floating_point() if isinstance(value, torch.Tensor) else np.issubdtype(value.dtype, np.floating)
-
-
-def open_npy(path: str) -> Array:
-    """The samples in a `.npy` file, memory-mapped. Raises SourceError where there are none."""
-    with _numpy_file(path):
-        return open_array(open_memmap(path, mode="r"), path, file=Path(path))
-
-
-def open_npz(path: str) -> Array:
-    """The samples in a `.npz` file. Raises SourceError where there are none.
-
-    Samples are the array `images`, `features` or `arr_0`, or the only one in the file. Classes are the array `labels`,
-    or `arr_1` beside `arr_0`, as in the sample files of ADM.
-    """
-    with _numpy_file(path), Path(path).open("rb") as file, NpzFile(file, allow_pickle=False) as arrays:
-        key = _samples_key(path, arrays.files)
-        label_key = "arr_1" if key == "arr_0" and "arr_1" in arrays.files else "labels"
-        rows = arrays[key]
-        labels = _labels(f"{path}: {label_key}", arrays[label_key], len(rows)) if label_key in arrays.files else None
-        return open_array(rows, path, labels)
-
-
-@contextmanager
-def _numpy_file(path: str) -> Iterator[None]:
-    """Turn what numpy raises on a damaged file, or one with pickles, into SourceError."""
-    try:
-        yield
-    except (ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise SourceError(
-            f"{path} holds no plain array ({error}); write numbers with numpy.save or numpy.savez."
-        ) from None
-
-
-def _samples_key(path: str, keys: Sequence[str]) -> str:
-    """Name of the array that holds the samples."""
-    candidates = [key for key in keys if key not in _STATISTICS | {"labels"}]
-    if not candidates and {"mu", "sigma"} <= set(keys):
-        raise SourceError(f"{path} holds statistics (mu, sigma), no samples; give the images or features behind them.")
-    for key in ("images", "features", "arr_0"):
-        if key in candidates:
-            return key
-    if len(candidates) != 1:
-        found = ", ".join(keys) or "nothing"
-        raise SourceError(f"{path} holds {found}; wanted one array, or samples called images, features or arr_0.")
-    return candidates[0]
-
-
-def _labels(place: str, labels: np.ndarray, n: int) -> tuple[str, ...]:
-    """`labels` as class names, one for each of `n` samples; `place` is what messages call them."""
-    if labels.shape != (n,) or labels.dtype.kind not in "iuU":
-        raise SourceError(
-            f"{place} is {labels.dtype} {list(labels.shape)}; wanted one whole number or name for each of {n} samples."
-        )
-    return tuple(str(label) for label in labels.tolist())

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from divmetrics.records.results import Skipped
+from divmetrics.sources._statistics import Statistics
 from divmetrics.sources._traits import Look, look_of_pixels
 
 Kind = Literal["image", "features"]
@@ -43,6 +44,8 @@ class Source(ABC):
     """Class name of each sample; None where there are no classes."""
     skipped: Sequence[Skipped] = ()
     """Files that were found and are no samples that can be read, with the reasons; they have no index."""
+    stored: Statistics | None = None
+    """Mean and covariance of features that came with the samples: what FID compares in place of the samples."""
     threadsafe: bool = False
     """Whether several threads may read at once; else several processes do."""
 

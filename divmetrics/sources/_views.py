@@ -20,6 +20,7 @@ from divmetrics.records.files import check_regular
 from divmetrics.records.results import Skipped
 from divmetrics.sources._base import Kind, Source
 from divmetrics.sources._labels import check_label_shape, label_name
+from divmetrics.sources._statistics import Statistics
 from divmetrics.sources._traits import Look
 
 
@@ -44,6 +45,11 @@ class View(Source):
     def skipped(self) -> Sequence[Skipped]:  # type: ignore[override]
         """As `Source.skipped`."""
         return self.base.skipped
+
+    @property
+    def stored(self) -> Statistics | None:  # type: ignore[override]
+        """As `Source.stored`."""
+        return self.base.stored
 
     @property
     def found(self) -> int:

@@ -1,6 +1,8 @@
 """Arrays in memory and in files: layouts, types, labels, digests, and what is refused."""
 
+import io
 import pickle
+import zipfile
 
 import numpy as np
 import pytest
@@ -243,3 +245,43 @@ def test_damaged_and_object_files_are_clear_errors(save, tmp_path):
             damaged.write_bytes(content)
             with pytest.raises(SourceError, match="no plain array"):
                 open_source(damaged)
+
+
+def test_samples_and_labels_in_a_pt_file(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (5, 3, 4, 4)).astype(np.uint8)
+    torch.save(torch.from_numpy(images), tmp_path / "images.pt")
+    torch.save({"features": torch.ones(5, 7), "labels": torch.arange(5)}, tmp_path / "features.pth")
+    torch.save({"layer1.weight": torch.ones(2), "layer1.bias": torch.ones(2)}, tmp_path / "weights.pt")
+    np.testing.assert_array_equal(open_source(tmp_path / "images.pt").read([4])[0], images[4].transpose(1, 2, 0))
+    source = open_source(tmp_path / "features.pth")
+    assert (source.kind, len(source), source.labels) == ("features", 5, ("0", "1", "2", "3", "4"))
+    with pytest.raises(SourceError, match=r"holds layer1\.weight, layer1\.bias; wanted one array"):
+        open_source(tmp_path / "weights.pt")
+
+
+def test_a_large_npz_is_mapped_where_it_is_stored_and_refused_where_it_is_compressed(tmp_path, monkeypatch):
+    images = np.random.default_rng(0).integers(0, 256, (50, 8, 8, 3)).astype(np.uint8)
+    np.savez(tmp_path / "stored.npz", a=np.zeros(3), arr_0=images, arr_1=np.arange(50))
+    np.savez_compressed(tmp_path / "packed.npz", arr_0=images)
+    whole = open_source(tmp_path / "stored.npz")
+    monkeypatch.setattr("divmetrics.sources._array_files.MOST_LOADED", 2000)
+    mapped = open_source(tmp_path / "stored.npz")
+    assert isinstance(mapped.rows, np.memmap)
+    np.testing.assert_array_equal(mapped.rows, images)
+    assert mapped.digest() == whole.digest()
+    copy = pickle.loads(pickle.dumps(mapped))  # noqa: S301
+    np.testing.assert_array_equal(copy.rows, images)
+    assert len(pickle.dumps(mapped)) < 2000
+    with pytest.raises(SourceError, match=r"arr_0 takes .* GiB when it is decompressed; write it with numpy\.savez"):
+        open_source(tmp_path / "packed.npz")
+
+
+def test_a_compressed_array_of_terabytes_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "bomb.npz", "w", zipfile.ZIP_DEFLATED) as file:
+        header = io.BytesIO()
+        np.lib.format.write_array_header_1_0(
+            header, {"descr": "|u1", "fortran_order": False, "shape": (2**20, 2**10, 2**10, 3)}
+        )
+        file.writestr("arr_0.npy", header.getvalue() + bytes(2**20))
+    with pytest.raises(SourceError, match=r"takes 3072\.0 GiB when it is decompressed"):
+        open_source(tmp_path / "bomb.npz")
