@@ -34,6 +34,7 @@ def run(
     add: loop.Add,
     settings: loop.ExtractionSettings,
     own: range | None = None,
+    more: bool = False,
 ) -> loop.Extracted:
     """Extract features as `loop.run` does, reading from `settings.store` what earlier runs have computed.
 
@@ -48,6 +49,7 @@ def run(
         add: Receives the features, part by part.
         settings: Device, batch size, workers and the cache.
         own: Positions in the source that this process is responsible for; None means all.
+        more: Whether other sources follow, in unknown number.
 
     Returns:
         Paths, labels and skipped samples of the positions `own`.
@@ -60,7 +62,7 @@ def run(
     places = range(len(source)) if own is None else own
     contents = source.fingerprints(places) if cache is not None and encoders else None
     if cache is None or contents is None:
-        return loop.run(source, encoders, layers=layers, add=add, settings=settings, own=own)
+        return loop.run(source, encoders, layers=layers, add=add, settings=settings, own=own, more=more)
     cuts = [places[start : start + PART] for start in range(0, len(places), PART)]
     keys = {
         (encoder.name, number): cache.key(contents[number * PART : (number + 1) * PART], *_described(encoder, layers))

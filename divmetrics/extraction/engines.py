@@ -34,6 +34,9 @@ Wait = Callable[[], tuple[Tensor, ...]]
 
 COMPILE_FROM = 100
 """Number of samples from which a network is compiled: that takes 1 to 2 s, and saves 20 ms a sample on 2 cores."""
+UNKNOWN = sys.maxsize
+"""In place of a number of samples that nobody knows: those of a stream, or of a `Meter` that is given batches. It is
+compiled for, since all samples of a side should be seen by one engine."""
 PIECE = 2
 """Batch size of a compiled network: fixed sizes are 5 % faster, and activations of two samples stay in the cache."""
 STREAMS = 8

@@ -21,7 +21,7 @@ from divmetrics.encoders._encoder import Encoder
 from divmetrics.errors import SourceError, Unavailable, UsageError
 from divmetrics.extraction import loading
 from divmetrics.extraction.device_images import check_decoder, on_device
-from divmetrics.extraction.engines import Network, exact_float32, fast_type, naming_lack_of_memory
+from divmetrics.extraction.engines import UNKNOWN, Network, exact_float32, fast_type, naming_lack_of_memory
 from divmetrics.extraction.loading import naming_dead_workers
 from divmetrics.extraction.store import Cache
 from divmetrics.records.extractor import Layer
@@ -163,6 +163,7 @@ def run(
     settings: ExtractionSettings | None = None,
     own: Sequence[int] | None = None,
     after: After | None = None,
+    more: bool = False,
 ) -> Extracted:
     """Run all `encoders` on the samples of `source` and pass their features to `add`, batch by batch.
 
@@ -174,6 +175,7 @@ def run(
         settings: Device, batch size, workers and so on; the defaults if None.
         own: Positions in the source that this rank is responsible for; None means all.
         after: Called for each batch after all its features have been passed on.
+        more: Whether other sources follow, in unknown number, as the batches of a `Meter` do.
 
     Returns:
         Paths, labels and skipped samples, in order, and what ran the networks.
@@ -193,7 +195,8 @@ def run(
     )
     pinned = settings.torch_device.type == "cuda"
     batches = loading.batches(source, places, preparation, settings.samples_at_once(), workers, pinned=pinned)
-    n = len(source) if isinstance(source, Source) else 0  # so that ranks and resumed runs choose the same engine
+    # by all samples, so that ranks and resumed runs choose the same engine
+    n = len(source) if isinstance(source, Source) and not more else UNKNOWN
     networks = [Network(encoder, settings.torch_device, n, settings.precision) for encoder in encoders]
     pipeline = _Pipeline(networks, preparation, layers, add, after)
     try:

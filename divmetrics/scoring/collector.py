@@ -108,8 +108,11 @@ class Portion:
         *,
         first: int,
         own: range | None = None,
+        more: bool = False,
     ) -> None:
         """Take in the samples of `source` (only the places `own`, if given), numbered from `first` on.
+
+        `more` says that it is one of many batches.
 
         Raises SourceError before a sample is read if too many files of the source are no samples.
         """
@@ -140,12 +143,14 @@ class Portion:
         if not all(encoder.known for encoder in encoders):  # what decides their features has no key in a cache
             settings = replace(settings, store=None)
         if isinstance(source, Source):
-            extracted = cached.run(source, every, layers=layers, add=add, settings=settings, own=own)
+            extracted = cached.run(source, every, layers=layers, add=add, settings=settings, own=own, more=more)
             self._take_sample(source, few, add, settings, first, own)
         else:
             extracted = loop.run(source, every, layers=layers, add=add, settings=settings)
         for encoder in encoders:
-            info = EncoderInfo(encoder.digest, encoder.preprocessing, extracted.engine, encoder.protocol)
+            before = self._encoders.get(encoder.name)
+            engine = extracted.engine if before is None else _both(before.engine, extracted.engine)
+            info = EncoderInfo(encoder.digest, encoder.preprocessing, engine, encoder.protocol)
             self._encoders[encoder.name] = info
         self._paths += extracted.paths
         self._labels += extracted.labels or ()
@@ -215,7 +220,7 @@ class Collector:
         """Take in a batch that this rank alone has."""
         begin = perf_counter()
         watched = self._watch.on(source) if world()[1] > 1 else source
-        self._batches.take(watched, encoders, settings, first=first_of_rank() + self._batches.n)
+        self._batches.take(watched, encoders, settings, first=first_of_rank() + self._batches.n, more=True)
         self.seconds += perf_counter() - begin
 
     def take(self, source: Source | Stream, encoders: Sequence[Encoder], settings: loop.ExtractionSettings) -> None:
@@ -277,6 +282,11 @@ class Collector:
         if world()[1] > 1 and (text := repeated(gather(watch.digests))) and text != self._told:
             self._told = text
             warnings.warn(f"{self.side}: {text}", stacklevel=2)
+
+
+def _both(first: str, second: str) -> str:
+    """The names of two engines as one, each part of it once."""
+    return "+".join(sorted({*first.split("+"), *second.split("+")} - {"none"})) or "none"
 
 
 def _of_all_ranks(portion: Portion) -> Collected:

@@ -1,3 +1,4 @@
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,8 @@ import torch
 import divmetrics as dm
 from divmetrics.arrays.summaries import Moments, Rows
 from divmetrics.errors import FeatureError, SourceError, UsageError
+from divmetrics.extraction import loop
+from divmetrics.extraction.engines import UNKNOWN
 from divmetrics.scoring.collector import CHUNK, ChunkedSummaries
 from divmetrics.sources import open_source, with_labels
 
@@ -119,8 +122,10 @@ def test_tensor_labels_are_class_numbers_and_intra_fid_names_its_classes() -> No
         strict.add("fake", FAKE[:4], labels=torch.zeros(4, 1, dtype=torch.int64))
 
 
-def test_autocast_of_the_caller_changes_no_bit() -> None:
-    """A Meter inside the autocast of a training loop, in batches that are too small to be compiled."""
+@pytest.mark.parametrize("expected", [1, UNKNOWN])
+def test_autocast_of_the_caller_changes_no_bit(expected: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Meter inside the autocast of a training loop, its network run by torch, or compiled."""
+    monkeypatch.setattr(loop, "UNKNOWN", expected)
     images = torch.rand(2, 24, 3, 40, 40, generator=torch.Generator().manual_seed(0))
 
     def measured() -> tuple[torch.Tensor, dict[str, float | None]]:
@@ -137,6 +142,17 @@ def test_autocast_of_the_caller_changes_no_bit() -> None:
         assert torch.is_autocast_enabled("cpu")
     assert torch.equal(found, rows)
     assert found_values == values
+
+
+@pytest.mark.skipif(find_spec("openvino") is None, reason="nothing else compiles")
+def test_small_batches_and_streams_use_the_compiled_network() -> None:
+    images = torch.rand(6, 3, 40, 40, generator=torch.Generator().manual_seed(0))
+    meter = dm.Meter("fid", ci_level=0, null=False)
+    for batch in images.split(2):
+        meter.add("real", batch)
+    meter.take("fake", open_source(iter(images.split(2))))
+    engines = {meter.collected(side).encoders["efficientnet-lite0"].engine for side in ("real", "fake")}
+    assert {engine.partition(" ")[0] for engine in engines} == {"openvino"}, "all samples by one engine"
 
 
 def test_wrong_use_is_told() -> None:
