@@ -35,7 +35,9 @@ from divmetrics.scoring.measure import measure
 from divmetrics.scoring.plan import Plan
 
 MODES = 5
-WORLDS = ("shift", "dropped", "shrunken")
+WORLDS = ("shift", "dropped", "shrunken", "unequal", "heavy", "flat")
+SHARES = {"real": (0.5, 0.2, 0.15, 0.1, 0.05), "fake": (0.7, 0.2, 0.07, 0.02, 0.01)}
+"""Weights of the modes in the world `unequal`, where the fakes have too few of the rare ones."""
 ALIKE = "alike"
 TAILS = (0.01, 0.05)
 Case = tuple[str, int, int]
@@ -54,9 +56,16 @@ def draw(world: str, side: str, n: int, d: int, rng: np.random.Generator) -> tup
     fake = side == "fake"
     modes = rng.integers(0, MODES - (fake and world == "dropped"), n)
     rows = rng.normal(size=(n, d))
+    if world == "unequal":
+        modes = rng.choice(MODES, n, p=SHARES["fake" if fake else "real"])
+    if world == "heavy":  # Student's t of 5 degrees of freedom: third moments of squares do not exist
+        rows /= np.sqrt(rng.chisquare(5, (n, 1)) / 5)
+    if world == "flat":  # rows on three axes, with a thousandth of the variance off them
+        rows[:, 3:] *= 0.03
+        middle = 6 * np.eye(MODES, d) * (np.arange(d) < 3) if d > MODES else middle
     if fake and world == "shrunken":
         rows[modes == 0] *= 0.3
-    if fake and world == "shift":
+    if fake and world in ("shift", "heavy", "flat"):
         rows += 1 / np.sqrt(d)
     return (middle[modes] + rows).astype(np.float32), modes
 

@@ -22,6 +22,8 @@ from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 from divmetrics.arrays.devices import SharedSetting
+from divmetrics.arrays.skewness import spread_of
+from divmetrics.records.metric import Spread
 
 EPS = float(np.finfo(np.float64).eps)
 ACCURACY = 1e-10
@@ -228,6 +230,10 @@ class InfluenceFunction:
     def variance(self) -> float:
         """Sampling variance of the entropy."""
         return self.variance_of(self.values)
+
+    def spread_of(self, values: np.ndarray) -> Spread:
+        """Sampling variance with these `values` `[n]` of the influence function, and its shape."""
+        return spread_of(self.variance_of(values), [values])
 
     def variance_of(self, values: np.ndarray) -> float:
         """Sampling variance with these `values` `[n]` of the influence function.

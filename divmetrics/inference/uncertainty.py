@@ -20,16 +20,19 @@ import numpy as np
 
 from divmetrics.arrays.distributions import NORMAL, Distribution, pearson3, student
 from divmetrics.arrays.share_intervals import wilson
+from divmetrics.arrays.skewness import skewed_ends
 from divmetrics.arrays.splits import OneSamplePool, Pool
 from divmetrics.errors import DivmetricsError
 from divmetrics.inference.replicates import Counts, MetricReplicates, Replicates, SharedSplits, counts_of, draw
-from divmetrics.records.metric import Metric, Null
+from divmetrics.records.metric import Metric, Null, Spread
 from divmetrics.records.results import NullBand, finite_or_none
 
 LEVEL_WITHOUT_INTERVALS = 0.95
 """Level of the null band where no intervals were asked for, so that no level was given."""
 FEWEST_FOR_QUANTILES = 50
 """Permutations from which on the band consists of their own quantiles; with fewer it rests on Student's t."""
+HEAVY_TAIL = 0.15
+"""Share of one sample in the variance from which a result says so: of 240 normal squares the largest has about 0.05."""
 HALF_SAMPLES_FOR_BIAS = 6
 """Half-samples that suffice for a bias, where the interval needs none."""
 DISTANCE_SKEWNESS = 1.0
@@ -68,6 +71,7 @@ class Analytic:
     ci: tuple[float, float] | None = None
     method: str | None = None
     null: Null | None = None
+    warnings: tuple[str, ...] = ()
 
 
 def uncertainties_of(
@@ -125,9 +129,9 @@ def _analytic(estimate: Estimate, pool: Pool, level: float, null: bool) -> Analy
         return Analytic(null=band)
     if own is not None and (ends := own.function(pool, level, **options)) is not None:
         return Analytic(ends, own.method, band)
-    if variance is not None and (squared := variance.function(pool, **options)) is not None:
-        ends = _interval(estimate.value, squared**0.5, variance.freedom, metric, pool, level)
-        return Analytic(ends, variance.method, band)
+    if variance is not None and (spread := variance.spread(pool, **options)) is not None:
+        ends = _interval(estimate.value, spread, variance.freedom, metric, pool, level)
+        return Analytic(ends, variance.method, band, _of_tails(spread))
     return Analytic(null=band)
 
 
@@ -156,11 +160,11 @@ def _from_replicates(
         band = _permutation_band(value, permutations, metric, level or LEVEL_WITHOUT_INTERVALS)
     if ci is None and len(half_samples) > 1:
         error = float(half_samples.std(ddof=1)) * _half_sample_factor(pool)
-        ci = _interval(value, error, len(half_samples) - 1, metric, pool, level)
+        ci = _interval(value, Spread(error**2), len(half_samples) - 1, metric, pool, level)
         method = f"{len(half_samples)} half-samples"
     shown = ci is not None or band is not None
     warnings = (spec.caveat,) if spec.caveat is not None and shown else ()
-    return Uncertainty(ci, method, band, _bias(value, half_samples, band, spec.bias), warnings)
+    return Uncertainty(ci, method, band, _bias(value, half_samples, band, spec.bias), warnings + analytic.warnings)
 
 
 def _half_sample_factor(pool: Pool) -> float:
@@ -172,29 +176,40 @@ def _half_sample_factor(pool: Pool) -> float:
     return float(np.sqrt(half / (pool.m - half)))
 
 
+def _of_tails(spread: Spread) -> tuple[str, ...]:
+    """A warning where the samples have so heavy a tail that the interval rests on one of them."""
+    if spread.largest < HEAVY_TAIL:
+        return ()
+    share = f"{100 * spread.largest:.0f} %"
+    return (f"one sample accounts for {share} of the variance, and with tails as heavy the interval may be too narrow",)
+
+
 def _interval(
-    value: float, error: float, freedom: float, metric: Metric, pool: Pool, level: float
+    value: float, spread: Spread, freedom: float, metric: Metric, pool: Pool, level: float
 ) -> tuple[float, float]:
-    """Ends of the interval: Wilson's for a share, else `value` and Student's t, cut at what is possible."""
+    """Ends of the interval: Wilson's for a share, else those of a skewed value, cut at what is possible."""
     low, high = metric.range
     if metric.uncertainty.most is not None:
         high = max(value, min(high, metric.uncertainty.most(pool)))
-    quantile = float(student(freedom).ppf((1 + level) / 2))
     if (low, high) == (0, 1):
-        return _wilson(value, error, quantile, pool)
-    return max(low, float(value - quantile * error)), min(high, float(value + quantile * error))
+        quantile = float(student(min(freedom, spread.freedom)).ppf((1 + level) / 2))
+        return _wilson(value, spread.variance**0.5, quantile, pool)
+    ends = skewed_ends(value, spread, level, freedom)
+    return max(low, float(ends[0])), min(high, float(ends[1]))
 
 
 def _wilson(share: float, error: float, quantile: float, pool: Pool) -> tuple[float, float]:
     """Wilson's score interval for as many independent samples as the standard error `error` stands for.
 
     At 0 and at 1 the estimated error is 0 and a symmetric interval empty, though an event of probability 3/n is easily
-    missed in n samples: there the size of the smaller side is taken.
+    missed in n samples: there the size of the smaller side is taken, and the error where it is known to be larger, as
+    that of a share of few bins is.
     """
     variance = share * (1 - share)
     if variance > 0 and error > 0:
         return wilson(share, variance / error**2, quantile)
-    return wilson(share, min(n for n in (pool.n, pool.m) if n), quantile)
+    low, high = wilson(share, min(n for n in (pool.n, pool.m) if n), quantile)
+    return max(0.0, min(low, share - quantile * error)), min(1.0, max(high, share + quantile * error))
 
 
 def _permutation_band(value: float, permutations: np.ndarray, metric: Metric, level: float) -> NullBand:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Any, Literal
 
@@ -96,6 +96,45 @@ class About:
 
 
 @dataclass(frozen=True)
+class Spread:
+    """Sampling variance of a metric, and the shape of its sampling distribution: what a `Variance` may return.
+
+    To second order the value is truth + error (Z + curvature (Z² - 1)), where error is its standard error and Z a mean
+    of independent terms of this `skewness`. `arrays/skewness.py` makes intervals of it.
+
+    Example:
+        >>> Spread(4.0).exponential(10.0)  # of exp(x), from the spread of x
+        Spread(variance=400.0, skewness=0.0, curvature=1.0, freedom=inf, largest=0.0)
+    """
+
+    variance: float
+    """Sampling variance."""
+    skewness: float = 0.0
+    """Skewness of the value to first order, that of the mean of its influence function."""
+    curvature: float = 0.0
+    """Coefficient of the second-order term, in standard errors."""
+    freedom: float = inf
+    """Degrees of freedom of the estimate of the variance."""
+    largest: float = 0.0
+    """Share of the variance that is due to a single sample."""
+
+    def plus(self, variance: float) -> Spread:
+        """With the variance of something independent and symmetric in addition."""
+        total = self.variance + variance
+        kept = (self.variance / total) ** 0.5 if total > 0 else 1.0
+        return replace(self, variance=total, skewness=self.skewness * kept**3, curvature=self.curvature * kept**3)
+
+    def times(self, factor: float) -> Spread:
+        """Of the value in another unit."""
+        return replace(self, variance=self.variance * factor**2)
+
+    def exponential(self, value: float) -> Spread:
+        """Of the exponential, `value`, of what this is the spread of."""
+        error = self.variance**0.5
+        return replace(self, variance=self.variance * value**2, curvature=self.curvature + error / 2)
+
+
+@dataclass(frozen=True)
 class Variance:
     """An estimate of the sampling variance of a metric, where there is a better one than that of half-samples.
 
@@ -108,10 +147,21 @@ class Variance:
 
     method: str
     """As reports name it: `influence function`, `delete-one jackknife`, `closed form`."""
-    function: Callable[..., float | None]
-    """`(pool, **options)` -> variance due to sampling all sides; None where the estimate is not valid for them."""
+    function: Callable[..., float | Spread | None]
+    """`(pool, **options)` -> variance due to sampling all sides, with the shape of the distribution where it is known;
+    None where the estimate is not valid for them."""
     freedom: float = inf
     """Degrees of freedom of the estimate, for Student's t."""
+
+    def spread(self, pool: Any, **options: Any) -> Spread | None:
+        """Variance and shape of the sampling distribution for these samples."""
+        found = self.function(pool, **options)
+        return found if found is None or isinstance(found, Spread) else Spread(found)
+
+    def __call__(self, pool: Any, **options: Any) -> float | None:
+        """The variance alone."""
+        found = self.spread(pool, **options)
+        return None if found is None else found.variance
 
 
 @dataclass(frozen=True)

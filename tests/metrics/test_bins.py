@@ -56,7 +56,7 @@ def test_the_variance_of_ndb_is_that_of_independent_tests(alpha: float) -> None:
     shift = np.sqrt(np.maximum(z_of(*counts(real, fake, 20)) ** 2 - 1, 0))
     power = norm.sf(norm.isf(alpha / 2) - shift) + norm.cdf(-norm.isf(alpha / 2) - shift)
     pool, options = TwoSamplePool(Rows.from_array(real), Rows.from_array(fake)), {"bins": 20, "alpha": alpha, "seed": 0}
-    found = ndb.uncertainty.variance.function(pool, **options)
+    found = ndb.uncertainty.variance(pool, **options)
     assert found == pytest.approx((power * (1 - power)).sum() / 20**2)
 
 
@@ -71,7 +71,7 @@ def test_the_variance_of_mode_js_is_of_counts_and_of_borders(bins: int) -> None:
     counting = max(first - second, second)
     halves = bin_counts_by_halves(pool, bins, 0)
     borders = np.var([jensenshannon(r / 300, f / 300) ** 2 for r, f in zip(*halves, strict=True)], ddof=1)
-    found = mode_js.uncertainty.variance.function(pool, bins=bins, seed=0)
+    found = mode_js.uncertainty.variance(pool, bins=bins, seed=0)
     assert found == pytest.approx(counting + max(borders - counting / 2, 0))
 
 
@@ -162,7 +162,7 @@ def test_the_standard_error_is_that_of_fresh_draws(metric: Metric, kept: int) ->
     for seed in range(60):
         pool = TwoSamplePool(*(Rows.from_array(side) for side in pair(300, kept, seed)))
         values.append(metric(pool.real, pool.fake, bins=16))
-        errors.append((metric.uncertainty.variance.function(pool, **options) or 0.0) ** 0.5)
+        errors.append((metric.uncertainty.variance(pool, **options) or 0.0) ** 0.5)
     assert 0.75 < np.mean(errors) / np.std(values) < 1.6
 
 

@@ -137,5 +137,5 @@ def test_the_standard_error_is_the_spread_over_fresh_draws(shift: float, most: f
     for seed in range(150):
         pool = pool_of(gaussians(200, 8, shift, seed))
         values.append(metric(pool.real, pool.fake))
-        errors.append(metric.uncertainty.variance.function(pool, **metric.resolve({})) ** 0.5)
+        errors.append(metric.uncertainty.variance(pool, **metric.resolve({})) ** 0.5)
     assert 0.85 < np.mean(errors) / np.std(values, ddof=1) < most

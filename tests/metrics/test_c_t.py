@@ -77,7 +77,7 @@ def test_copies_are_far_below_zero_and_fakes_off_the_data_far_above() -> None:
 def test_where_all_distances_are_equal_nothing_is_said() -> None:
     ones = np.ones((40, 3))
     assert METRIC(ones, ones, ones, cells=1) == 0
-    assert METRIC.uncertainty.variance.function(pool_of((ones, ones, ones)), **METRIC.resolve({"cells": 1})) is None
+    assert METRIC.uncertainty.variance(pool_of((ones, ones, ones)), **METRIC.resolve({"cells": 1})) is None
 
 
 def test_options_move_the_value() -> None:
@@ -115,7 +115,7 @@ def test_interval_over_fresh_draws_of_fakes_and_held_out_reals(kind: str) -> Non
         _, fake, held_out = gaussians(200, 8, seed)
         sides = train, change(fake), held_out
         values.append(METRIC(*sides))
-        variances.append(METRIC.uncertainty.variance.function(pool_of(sides), **METRIC.resolve({})))
+        variances.append(METRIC.uncertainty.variance(pool_of(sides), **METRIC.resolve({})))
     assert 0.82 < np.sqrt(np.mean(variances)) / np.std(values, ddof=1) < 1.25
 
 
@@ -141,7 +141,7 @@ def test_the_variance_is_a_jackknife_by_deletion() -> None:
     rng = np.random.default_rng(7)
     train, fake, held_out = (rng.normal(size=(n, 3)).round(1) for n in (60, 25, 35))
     options = METRIC.resolve({"cells": 2, "smallest": 4})
-    found = METRIC.uncertainty.variance.function(pool_of((train, fake, held_out)), **options)
+    found = METRIC.uncertainty.variance(pool_of((train, fake, held_out)), **options)
     without_fake = [METRIC(train, np.delete(fake, i, 0), held_out, **options) for i in range(25)]
     without_held_out = [METRIC(train, fake, np.delete(held_out, i, 0), **options) for i in range(35)]
     expected = 24 * np.var(without_fake) + 34 * np.var(without_held_out)

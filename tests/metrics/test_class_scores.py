@@ -97,7 +97,7 @@ def test_the_standard_error_is_that_of_fresh_draws(metric: Metric, options: dict
             else OneSamplePool(Rows.from_array(fake))
         )
         values.append(metric(*([real] if metric.real else []), fake, **options))
-        errors.append(metric.uncertainty.variance.function(pool, **options) ** 0.5)
+        errors.append(metric.uncertainty.variance(pool, **options) ** 0.5)
     assert 0.8 < np.mean(errors) / np.std(values) < 1.3
 
 
@@ -110,9 +110,7 @@ def test_a_class_of_which_the_largest_probabilities_decide(metric: Metric, optio
         real, fake = (rng.integers(0, classes, 300) for classes in (4, 3))
         sides = [torch.from_numpy(20 * np.eye(4)[c] + rng.normal(scale=4, size=(300, 4))) for c in (real, fake)]
         values.append(metric(*sides, **options))
-        errors.append(
-            metric.uncertainty.variance.function(TwoSamplePool(*map(Rows.from_array, sides)), **options) ** 0.5
-        )
+        errors.append(metric.uncertainty.variance(TwoSamplePool(*map(Rows.from_array, sides)), **options) ** 0.5)
     spread = np.std(np.log(values) if metric is mode_score else values)
     errors = np.array(errors) / (np.array(values) if metric is mode_score else 1)
     assert 0.75 < np.mean(errors) / spread < 1.4
@@ -138,7 +136,7 @@ def test_the_variance_of_the_inception_score_by_hand(splits: int) -> None:
     options = {"splits": splits, "shuffle": True, "seed": 0}
     first = rel_entr(P, P.mean(0)).sum(1).var(ddof=1) / 200
     second = second_order(P, P.mean(0)) / 200**2
-    found = inception_score.uncertainty.variance.function(OneSamplePool(Rows.from_array(FAKES)), **options)
+    found = inception_score.uncertainty.variance(OneSamplePool(Rows.from_array(FAKES)), **options)
     assert found == pytest.approx(inception_score(FAKES, **options) ** 2 * (first - 2 * second + splits * second))
 
 
@@ -150,8 +148,8 @@ def test_the_variances_of_both_scores_by_hand() -> None:
     gains = rel_entr(P, p).sum(1) + P @ (q / p)
     expected = gains.var(ddof=1) / 200 + of_reals - curvature / 300**2
     value = mode_score(REALS, FAKES, divergence="real_to_fake")
-    found = mode_score.uncertainty.variance.function(pool, divergence="real_to_fake")
+    found = mode_score.uncertainty.variance(pool, divergence="real_to_fake")
     assert found == pytest.approx(value**2 * expected)
     gains = -(P * np.log(P)).sum(1) - P @ (q / p)
     expected = gains.var(ddof=1) / 200 + of_reals - curvature * (1 / 300 + 1 / 200) ** 2
-    assert am_score.uncertainty.variance.function(pool) == pytest.approx(expected)
+    assert am_score.uncertainty.variance(pool) == pytest.approx(expected)

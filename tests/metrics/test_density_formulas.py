@@ -133,7 +133,7 @@ def test_probabilistic_variance_is_a_jackknife_and_a_mean(
     n = len(sides[support])
     inside = both.inside(side).numpy()
     expected = (n - 1) / n * np.square(changes - changes.mean()).sum() + inside.var(ddof=1) / len(inside)
-    found = metric.uncertainty.variance.function(pooled(sides), **given)
+    found = metric.uncertainty.variance(pooled(sides), **given)
     assert found == pytest.approx(expected, rel=1e-9)
 
 
@@ -145,7 +145,7 @@ def test_copies_in_a_support_are_left_out_one_at_a_time() -> None:
     left_out = jackknife((twice, fake), 0, **given)
     inside = metric.measure(twice, fake, **given).fake["p_inside"].numpy()
     expected = 79 / 80 * np.square(left_out - left_out.mean()).sum() + inside.var(ddof=1) / 45
-    found = metric.uncertainty.variance.function(pooled((twice, fake)), **given)
+    found = metric.uncertainty.variance(pooled((twice, fake)), **given)
     assert found == pytest.approx(expected, rel=0.15)  # first order in the radius
 
 
@@ -187,7 +187,7 @@ def test_blocks_of_any_size_give_the_same(name: str, monkeypatch: pytest.MonkeyP
         pool, options = pooled(drawn()), metric.resolve({})
         values = metric.uncertainty.resample(pool, splits, **options).tolist()
         if metric.uncertainty.variance is not None:
-            values.append(metric.uncertainty.variance.function(pool, **options))
+            values.append(metric.uncertainty.variance(pool, **options))
         return [*values, metric(pool.real, pool.fake)]
 
     whole = found()

@@ -170,7 +170,7 @@ def test_the_variance_of_the_share_by_hand(spread: float, threshold: float | Non
     counting = min(np.var(loss, ddof=1) * 300, grouped - grouped**2 / (sizes**2).sum())
     slope = ((distance <= reals[4]).any(1).sum() - share) / 4 if threshold is None else 0
     pool = TwoSamplePool(Rows.from_array(real), Rows.from_array(fake))
-    found = duplicates.uncertainty.variance.function(pool, threshold=threshold)
+    found = duplicates.uncertainty.variance(pool, threshold=threshold)
     assert found == pytest.approx((max(counting, 4) + slope**2) / 300**2)
 
 
@@ -219,7 +219,7 @@ def test_the_standard_error_is_that_of_fresh_draws(metric: Metric, count: int) -
         pool = TwoSamplePool(Rows.from_array(rng.normal(size=(400, 16))), Rows.from_array(atoms(count, 400, 16, rng)))
         values.append(metric(pool.real, pool.fake))
         if metric is duplicates:
-            errors.append(metric.uncertainty.variance.function(pool, threshold=None) ** 0.5)
+            errors.append(metric.uncertainty.variance(pool, threshold=None) ** 0.5)
         else:
             errors.append(metric.uncertainty.interval.function(pool, 0.95, threshold=None))
     if metric is duplicates:

@@ -122,7 +122,7 @@ def test_standard_errors_on_and_off_the_null(scale: float) -> None:
     found = []
     for seed in range(40):
         pool = split_pool(200, 150, 8, seed, scale)
-        variance = fid.uncertainty.variance.function(pool)
+        variance = fid.uncertainty.variance(pool)
         found.append((fid(pool.real.features, pool.fake.features), variance**0.5))
     values, estimated = np.array(found).T
     assert 0.75 < np.sqrt(np.mean(estimated**2)) / values.std(ddof=1) < 1.35  # 40 draws know an sd to 11 %
@@ -150,7 +150,7 @@ def test_influence_is_the_derivative() -> None:
 
 
 def test_too_few_rows_for_the_interval() -> None:
-    assert fid.uncertainty.variance.function(split_pool(40, 40, 30)) is None
+    assert fid.uncertainty.variance(split_pool(40, 40, 30)) is None
     singular = split_pool(60, 60, 4)
     flat = Rows.from_array(np.zeros((60, 4)))
-    assert fid.uncertainty.variance.function(TwoSamplePool(flat, singular.fake)) is None
+    assert fid.uncertainty.variance(TwoSamplePool(flat, singular.fake)) is None

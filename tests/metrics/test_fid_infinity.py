@@ -85,7 +85,7 @@ def test_standard_errors(scale: float) -> None:
     found = []
     for seed in range(40):
         pool = pooled(*drawn(200, 150, 6, seed, scale))
-        variance = infinity.uncertainty.variance.function(pool, **infinity.resolve({}))
+        variance = infinity.uncertainty.variance(pool, **infinity.resolve({}))
         found.append((infinity(pool.real, pool.fake), variance**0.5))
     values, estimated = np.array(found).T
     assert 0.75 < np.sqrt(np.mean(estimated**2)) / values.std(ddof=1) < 1.35  # 40 draws know an sd to 11 %
@@ -99,4 +99,4 @@ def test_bad_input_is_one_sentence() -> None:
         infinity(real, fake, shuffles=0)
     with pytest.raises(TooFewSamples, match="at least 4 rows per side, got 20 and 3"):
         infinity(real, fake[:3])
-    assert infinity.uncertainty.variance.function(pooled(*drawn(20, 20, 30)), **infinity.resolve({})) is None
+    assert infinity.uncertainty.variance(pooled(*drawn(20, 20, 30)), **infinity.resolve({})) is None

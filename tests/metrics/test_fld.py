@@ -104,7 +104,7 @@ def test_the_variance_has_parts_of_samples_and_of_centres() -> None:
     found = _Likelihoods(nll, (0.1, 0.3), torch.zeros(2), 4)
     assert found.variance == pytest.approx(25**2 * (7 / 3 + 0.4))
     sets = pool(world(6, 60))
-    variance, null = FLD.uncertainty.variance.function(sets, seed=0), FLD.uncertainty.null(sets, seed=0)
+    variance, null = FLD.uncertainty.variance(sets, seed=0), FLD.uncertainty.null(sets, seed=0)
     assert null.sd == pytest.approx(variance**0.5)
 
 
@@ -114,7 +114,7 @@ def test_the_null_and_the_interval_fit_fresh_draws() -> None:
     draws = [world(seed, 400) for seed in range(40)]
     spread = np.std([FLD(*draw, **options) for draw in draws], ddof=1)
     nulls = [FLD.uncertainty.null(pool(draw), **options) for draw in draws[:10]]
-    errors = [FLD.uncertainty.variance.function(pool(draw), **options) ** 0.5 for draw in draws[:10]]
+    errors = [FLD.uncertainty.variance(pool(draw), **options) ** 0.5 for draw in draws[:10]]
     assert all(null.mean == 0 for null in nulls)
     assert 0.8 < np.mean([null.sd for null in nulls]) / spread < 1.8
     assert 0.8 < np.mean(errors) / spread < 1.8

@@ -1,5 +1,6 @@
 """Variances and intervals of the Frechet family, number by number: the formulas written out, not only within bounds."""
 
+from dataclasses import replace
 from importlib import import_module
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from scipy.linalg import sqrtm
 from scipy.stats import norm
 
+from divmetrics.arrays.skewness import skewed_ends
 from divmetrics.arrays.splits import FAKE, REAL, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Labelled, Rows
 from divmetrics.metrics.moments import _frechet as frechet
@@ -78,7 +80,34 @@ def test_variance_off_the_null_is_the_first_order_less_the_second() -> None:
     first, second = first_order(influence_of(real, fake)), second_order(real, fake)
     assert first - second > 2 * second  # the lower bound does not decide here
     assert frechet.variance(pool.real, pool.fake) == pytest.approx(first - second, rel=1e-8)
-    assert fid.uncertainty.variance.function(pool) == pytest.approx(first - second, rel=1e-8)
+    assert fid.uncertainty.variance(pool) == pytest.approx(first - second, rel=1e-8)
+
+
+def test_shape_of_the_distance_follows_the_influence_of_each_sample() -> None:
+    pool = pool_of(60, 45, 4, **FAR)
+    (at_real, at_fake), found = influence_of(*arrays(pool)), frechet.spread(pool.real, pool.fake)
+    first = first_order((at_real, at_fake))
+    third = (at_real**3).mean() / 60**2 + (at_fake**3).mean() / 45**2
+    linear = 1 - second_order(*arrays(pool)) / found.variance
+    assert found.skewness == pytest.approx(linear * third / first**1.5, rel=0.05)  # variances with n here, n - 1 there
+    assert found.largest == pytest.approx(max((at_real**2).max() / 60**2, (at_fake**2).max() / 45**2) / first, rel=0.05)
+
+
+def test_curvature_of_the_distance_is_that_of_its_root_where_only_a_mean_moves() -> None:
+    """(m + e)² is 2 m e + e²; 1 d, equal variances, far apart: error / (4 value)."""
+    rng = np.random.default_rng(0)
+    pool = TwoSamplePool(*(Rows.from_array(rng.normal(gap, 1, (4000, 1))) for gap in (0.0, 3.0)))
+    found = frechet.spread(pool.real, pool.fake)
+    assert found.curvature == pytest.approx(found.variance**0.5 / 4 / 9, rel=0.05)
+    same = frechet.spread(pool.real, Rows.from_array(pool.real.features.numpy()[::-1].copy()))
+    assert (same.skewness, same.curvature) == (0.0, 0.0), "at 0 there is no direction in which it is curved"
+
+
+def test_mean_and_variance_of_the_distance_of_two_samples_of_one_gaussian() -> None:
+    """White in d dimensions: d (d + 5) / 4 (1/n + 1/m)."""
+    mean, variance = frechet.null_moments(torch.eye(6, dtype=torch.float64), 500, 250)
+    assert mean == pytest.approx(6 * 11 / 4 * (1 / 500 + 1 / 250))
+    assert variance == frechet.null_variance(torch.eye(6, dtype=torch.float64), 500, 250)
 
 
 def test_variance_on_the_null_is_at_least_the_second_order() -> None:
@@ -123,7 +152,7 @@ def test_the_line_of_fid_infinity_and_its_noise(m: int, points: int, shuffles: i
     assert found.value == pytest.approx(full - slope / m, rel=1e-8)
     assert found.extras == pytest.approx({"fid": full, "slope": slope, "noise": noise**0.5}, rel=1e-6)
     if m == 40:
-        variance = infinity.uncertainty.variance.function(pool, **options)
+        variance = infinity.uncertainty.variance(pool, **options)
         assert variance == pytest.approx(variance_of(real, fake) + noise, rel=1e-6)
 
 
@@ -155,7 +184,7 @@ def test_variance_of_intra_fid_is_that_of_a_mean_of_independent_classes() -> Non
         labels = np.repeat(np.arange(3), [len(part) for part in rows])
         sides.append(Labelled.from_array((np.concatenate(rows), labels)))
     expected = sum(variance_of(*arrays(part)) for part in parts) / 9
-    found = intra.uncertainty.variance.function(TwoSamplePool(*sides), **intra.resolve({}))
+    found = intra.uncertainty.variance(TwoSamplePool(*sides), **intra.resolve({}))
     assert found == pytest.approx(expected, rel=1e-8)
 
 
@@ -173,12 +202,13 @@ def test_interval_of_mifid_by_its_formula(regime: str, level: float) -> None:
     mean = distances.mean()
     error = 1.2 * distances.std(ddof=1) / 45**0.5
     tau = {"below": mean + 10 * error, "above": mean - 10 * error, "between": mean + 0.3 * error}[regime]
-    reach = norm.ppf((1 + level) / 2)
-    plain = value + reach * variance**0.5 * np.array([-1, 1])
+    reach, shape = norm.ppf((1 + level) / 2), frechet.spread(pool.real, pool.fake)
+    assert shape.variance == pytest.approx(variance)
+    plain = np.array(skewed_ends(value, shape, level))
     at_real, at_fake = influence_of(real, fake)
     of_ratio = first_order((at_real / mean, at_fake / mean - value / mean**2 * (distances - mean)))
     second = variance - first_order((at_real, at_fake))
-    ratio = value / mean + reach * (of_ratio + second / mean**2) ** 0.5 * np.array([-1, 1])
+    ratio = np.array(skewed_ends(value / mean, replace(shape, variance=of_ratio + second / mean**2), level))
     below = norm.cdf((tau - mean) / error + reach * np.array([-1, 1]))
     expected = {"below": ratio, "above": plain, "between": plain + below * (ratio - plain)}[regime]
     found = mifid.uncertainty.interval.function(pool, level, tau=tau)

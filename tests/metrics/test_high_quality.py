@@ -135,7 +135,7 @@ def test_the_variance_is_binomial_and_that_of_refitted_modes() -> None:
     share = high_quality(pool.real, pool.fake, **options)
     expected = share * (1 - share) / 120 + np.var(shares, ddof=1)
     assert np.var(shares) > 0.2 * expected
-    assert high_quality.uncertainty.variance.function(pool, **options) == pytest.approx(expected)
+    assert high_quality.uncertainty.variance(pool, **options) == pytest.approx(expected)
 
 
 def test_the_null_keeps_its_level() -> None:
@@ -160,7 +160,7 @@ def test_the_standard_error_is_that_of_fresh_draws(junk: float) -> None:
         fake[rng.random(300) < junk] *= 2
         pool = TwoSamplePool(Rows.from_array(real), Rows.from_array(fake))
         values.append(high_quality(real, fake, count=6))
-        errors.append(high_quality.uncertainty.variance.function(pool, **high_quality.resolve({"count": 6})) ** 0.5)
+        errors.append(high_quality.uncertainty.variance(pool, **high_quality.resolve({"count": 6})) ** 0.5)
     assert 0.75 < np.mean(errors) / np.std(values) < 1.4
 
 

@@ -91,9 +91,7 @@ def test_standard_errors(scale: float) -> None:
     found = []
     for seed in range(30):
         real, fake = drawn(300, seed=seed), drawn(300, seed=seed + 100, scale=scale)
-        found.append(
-            (intra(real, fake), intra.uncertainty.variance.function(pooled(real, fake), **intra.resolve({})) ** 0.5)
-        )
+        found.append((intra(real, fake), intra.uncertainty.variance(pooled(real, fake), **intra.resolve({})) ** 0.5))
     values, estimated = np.array(found).T
     assert 0.7 < np.sqrt(np.mean(estimated**2)) / values.std(ddof=1) < 1.45  # 30 draws know an sd to 13 %
 
@@ -107,4 +105,4 @@ def test_bad_input_is_one_sentence() -> None:
     with pytest.raises(FeatureError, match="4 columns on one side and 3"):
         intra(real, (fake[0][:, :3], fake[1]))
     small = pooled(only(real, np.arange(15)), only(fake, np.arange(15)))
-    assert intra.uncertainty.variance.function(small, **intra.resolve({})) is None
+    assert intra.uncertainty.variance(small, **intra.resolve({})) is None

@@ -29,7 +29,7 @@ def pooled(real: np.ndarray, fake: np.ndarray) -> TwoSamplePool:
 def variance(name: str, sides: TaskInputs, **given: Any) -> float:
     metric = METRICS[name]
     pool = OneSamplePool(Rows.from_array(sides[1])) if metric.real is None else pooled(*sides)
-    return metric.uncertainty.variance.function(pool, **metric.resolve(given))
+    return metric.uncertainty.variance(pool, **metric.resolve(given))
 
 
 def polynomial(left: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -305,7 +305,7 @@ def measure_all(metric: Metric, pool: Pool) -> None:
     value_on(metric, pool)
     uncertainty, options = metric.uncertainty, metric.resolve({})
     if uncertainty.variance is not None:
-        uncertainty.variance.function(pool, **options)
+        uncertainty.variance(pool, **options)
     if uncertainty.interval is not None:
         uncertainty.interval.function(pool, 0.95, **options)
     if uncertainty.null is not None:
@@ -332,7 +332,7 @@ def test_what_is_remembered_keeps_no_sample_set_alive(metric: Metric) -> None:
 
 @pytest.mark.parametrize("metric", [m for m in METRICS if m.uncertainty.variance is not None], ids=lambda m: m.name)
 def test_a_variance_is_positive_or_declined(metric: Metric) -> None:
-    found = metric.uncertainty.variance.function(pool_of(metric), **metric.resolve({}))
+    found = metric.uncertainty.variance(pool_of(metric), **metric.resolve({}))
     assert found is None or found > 0
 
 

@@ -135,7 +135,7 @@ def errors(metric: Metric, shift: float, **given: Any) -> tuple[np.ndarray, np.n
     for seed in range(40):
         real, fake = gaussians(150, 8, shift, seed)
         pool = TwoSamplePool(Rows.from_array(real), Rows.from_array(fake[:100]))
-        variance = metric.uncertainty.variance.function(pool, **metric.resolve(given))
+        variance = metric.uncertainty.variance(pool, **metric.resolve(given))
         found.append((metric(pool.real, pool.fake, **given), variance**0.5))
     values, estimated = np.array(found).T
     return values, estimated
@@ -158,7 +158,7 @@ def test_null_of_subsets_is_as_wide_as_their_means_are() -> None:
 
 def test_few_rows_have_no_variance() -> None:
     pool = TwoSamplePool(*(Rows.from_array(side[:3]) for side in gaussians()))
-    assert mmd.uncertainty.variance.function(pool, **mmd.resolve({})) is None
+    assert mmd.uncertainty.variance(pool, **mmd.resolve({})) is None
 
 
 def test_bad_input_is_one_sentence() -> None:

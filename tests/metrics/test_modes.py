@@ -144,7 +144,7 @@ def test_the_standard_error_is_that_of_fresh_draws(metric: Metric, world: str) -
         rng = np.random.default_rng(seed)
         real, fake = (rng.choice(len(shares), 300, p=shares) for shares in SHARES[world])
         values.append(metric(real, fake))
-        variance = metric.uncertainty.variance.function(pool_of(real, fake), **metric.resolve({}))
+        variance = metric.uncertainty.variance(pool_of(real, fake), **metric.resolve({}))
         errors.append((variance or 0.0) ** 0.5)
     if metric is modes_found and world != "many":
         assert np.std(values) < 0.1
@@ -154,7 +154,7 @@ def test_the_standard_error_is_that_of_fresh_draws(metric: Metric, world: str) -
 
 
 def variance_of(metric: Metric, real: np.ndarray, fake: np.ndarray, **options: int) -> float | None:
-    return metric.uncertainty.variance.function(pool_of(real, fake), **metric.resolve(options))
+    return metric.uncertainty.variance(pool_of(real, fake), **metric.resolve(options))
 
 
 def spread_of(values: np.ndarray, shares: np.ndarray) -> float:

@@ -159,18 +159,18 @@ def test_the_variance_sums_over_pairs_that_share_an_image() -> None:
 
 def test_eight_images_are_enough_for_a_variance() -> None:
     images = Sample.from_array(noise(8, 0.0, side=161))
-    assert METRIC.uncertainty.variance.function(OneSamplePool(images), pairs=4, border="valid", seed=0) < 0.25
+    assert METRIC.uncertainty.variance(OneSamplePool(images), pairs=4, border="valid", seed=0) < 0.25
 
 
 def test_variance_is_that_of_the_pairs_compared() -> None:
     images = Sample.from_array(noise(9, 0.0, side=161))
-    found = METRIC.uncertainty.variance.function(OneSamplePool(images), pairs=6, border="valid", seed=3)
+    found = METRIC.uncertainty.variance(OneSamplePool(images), pairs=6, border="valid", seed=3)
     assert 0 < found == pair_similarities(images, 6, 3, "valid").variance < 0.01
 
 
 def test_of_a_handful_nothing_is_known() -> None:
     pool = OneSamplePool(Sample.from_array(noise(4, 0.5)))
-    assert METRIC.uncertainty.variance.function(pool, **METRIC.resolve({})) == 0.25
+    assert METRIC.uncertainty.variance(pool, **METRIC.resolve({})) == 0.25
 
 
 def test_bad_input_is_one_sentence() -> None:

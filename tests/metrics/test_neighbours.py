@@ -256,7 +256,7 @@ def test_standard_errors_are_the_spread_over_fresh_draws() -> None:
                 variances[name].append(((high - low) / (2 * 1.96)) ** 2)
             else:
                 assert metric.uncertainty.variance is not None
-                variances[name].append(metric.uncertainty.variance.function(pool, **metric.resolve({})) or 0.0)
+                variances[name].append(metric.uncertainty.variance(pool, **metric.resolve({})) or 0.0)
     ratios = {name: float(np.sqrt(np.mean(variances[name])) / np.std(values[name], ddof=1)) for name in CHANCE}
     assert all(0.7 < ratio < 1.45 for ratio in ratios.values()), ratios
 

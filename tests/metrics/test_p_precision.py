@@ -111,7 +111,7 @@ def test_the_standard_error_is_the_spread_over_fresh_draws(name: str) -> None:
         real, fake = gaussians(300, 16, seed)
         pool = pool_of((real, 0.8 * fake + 0.1))
         values.append(metric(pool.real, pool.fake))
-        errors.append(metric.uncertainty.variance.function(pool, **metric.resolve({})) ** 0.5)
+        errors.append(metric.uncertainty.variance(pool, **metric.resolve({})) ** 0.5)
     assert 0.8 < np.mean(errors) / np.std(values, ddof=1) < 1.35
 
 
@@ -121,5 +121,5 @@ def test_a_jackknife_written_out() -> None:
     left_out = [by_formula(fake, np.delete(real, i, 0)).mean() for i in range(60)]
     jackknife = 59 / 60 * np.square(left_out - np.mean(left_out)).sum()
     metric = METRICS["p_precision"]
-    found = metric.uncertainty.variance.function(pool_of((real, fake)), **metric.resolve({}))
+    found = metric.uncertainty.variance(pool_of((real, fake)), **metric.resolve({}))
     assert found == pytest.approx(jackknife + by_formula(fake, real).var(ddof=1) / 60, rel=0.02)

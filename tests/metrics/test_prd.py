@@ -54,9 +54,9 @@ def test_the_variance_adds_that_of_the_clusterings(monkeypatch: pytest.MonkeyPat
     pool = TwoSamplePool(Rows.from_array(mixture(10, 150, 0)), Rows.from_array(mixture(7, 150, 1)))
     monkeypatch.setattr(prd, "disjoint_halves_variance", lambda *_: 1e-5)
     single = [F8(pool.real, pool.fake, runs=1, seed=seed) for seed in (5, 6, 7)]
-    found = F8.uncertainty.variance.function(pool, **F8.resolve({"runs": 3, "seed": 5}))
+    found = F8.uncertainty.variance(pool, **F8.resolve({"runs": 3, "seed": 5}))
     assert found == pytest.approx(1e-5 + np.var(single, ddof=1) / 3, rel=1e-9)
-    assert F8.uncertainty.variance.function(pool, **F8.resolve({"runs": 1})) == 1e-5
+    assert F8.uncertainty.variance(pool, **F8.resolve({"runs": 1})) == 1e-5
 
 
 def test_dropped_modes_cost_recall_and_invented_ones_precision() -> None:

@@ -112,7 +112,7 @@ def test_interval_over_fresh_draws(to: str, kind: str) -> None:
         real, fake = smooth(seed), smooth(1000 + seed, spread=0.014 if kind == "shrunken" else 0.02)
         sides = real, fake + (0.02 if kind == "shift" else 0)
         values.append(METRIC(*sides, to=to))
-        variances.append(METRIC.uncertainty.variance.function(pool_of(sides), to=to))
+        variances.append(METRIC.uncertainty.variance(pool_of(sides), to=to))
     assert 0.82 < np.sqrt(np.mean(variances)) / np.std(values, ddof=1) < 1.3
 
 
@@ -138,7 +138,7 @@ def test_the_variance_is_that_of_deletions_of_one_and_of_two(to: str, among: tup
     low, high = np.quantile(nearest, [0.5 - reach, 0.5 + reach])
     density = 2 * reach / np.log10(high / low)
     expected = 100 * max(first - second / 2, first / 4) / (m * density) ** 2
-    assert METRIC.uncertainty.variance.function(pool_of((real, fake)), to=to) == pytest.approx(expected, rel=1e-4)
+    assert METRIC.uncertainty.variance(pool_of((real, fake)), to=to) == pytest.approx(expected, rel=1e-4)
 
 
 def test_null_p_values_are_level() -> None:
@@ -154,8 +154,8 @@ def test_null_p_values_are_level() -> None:
 
 def test_where_all_are_copies_there_is_no_variance() -> None:
     real, _ = digits(40)
-    assert METRIC.uncertainty.variance.function(pool_of((real, real)), to="any") is None
-    assert METRIC.uncertainty.variance.function(pool_of((real, real[:5])), to="any") is None
+    assert METRIC.uncertainty.variance(pool_of((real, real)), to="any") is None
+    assert METRIC.uncertainty.variance(pool_of((real, real[:5])), to="any") is None
 
 
 def test_bad_input_is_one_sentence() -> None:

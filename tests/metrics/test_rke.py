@@ -95,7 +95,7 @@ def estimated(name: str, seed: int, **given: Any) -> tuple[float, float]:
     if name != "rke":
         pool = TwoSamplePool(Rows.from_array(real), Rows.from_array(fake))
     value = metric(fake, **given) if name == "rke" else metric(real, fake, **given)
-    return value, metric.uncertainty.variance.function(pool, **metric.resolve(given)) ** 0.5
+    return value, metric.uncertainty.variance(pool, **metric.resolve(given)) ** 0.5
 
 
 @pytest.mark.parametrize("given", [{}, {"sigma": 1.5}], ids=str)
@@ -114,8 +114,8 @@ def test_bad_input_is_one_sentence() -> None:
     with pytest.raises(FeatureError, match="2 columns on one side and 1"):
         ratio(rows, rows[:, :1])
     few = TwoSamplePool(Rows.from_array(rows[:3]), Rows.from_array(rows[:3]))
-    assert rke.uncertainty.variance.function(OneSamplePool(few.fake), sigma=None) is None
-    assert ratio.uncertainty.variance.function(few, sigma=None) is None
+    assert rke.uncertainty.variance(OneSamplePool(few.fake), sigma=None) is None
+    assert ratio.uncertainty.variance(few, sigma=None) is None
 
 
 def test_the_reals_beside_it_are_measured_at_the_bandwidth_of_the_fakes() -> None:

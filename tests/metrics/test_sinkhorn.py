@@ -174,5 +174,5 @@ def test_the_variance_is_that_of_fresh_draws(kind: str) -> None:
         of = TwoSamplePool(Rows.from_array(real), Rows.from_array(fake))
         values.append(sinkhorn(of.real, of.fake))
         if seed < 5:
-            errors.append(sinkhorn.uncertainty.variance.function(of, **options) ** 0.5)
+            errors.append(sinkhorn.uncertainty.variance(of, **options) ** 0.5)
     assert 0.75 < np.mean(errors) / np.std(values, ddof=1) < 1.35

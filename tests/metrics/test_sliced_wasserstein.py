@@ -82,5 +82,5 @@ def test_the_variance_is_that_of_fresh_draws(p: float) -> None:
         pool = TwoSamplePool(Rows.from_array(real), Rows.from_array(fake))
         values.append(sliced_wasserstein(pool.real, pool.fake, **options))
         if seed < 10:
-            errors.append(sliced_wasserstein.uncertainty.variance.function(pool, **options) ** 0.5)
+            errors.append(sliced_wasserstein.uncertainty.variance(pool, **options) ** 0.5)
     assert 0.75 < np.mean(errors) / np.std(values, ddof=1) < 1.3

@@ -65,7 +65,7 @@ def test_the_standard_error_is_that_of_fresh_draws() -> None:
         sides = [torch.from_numpy(zipf(300, rng)) for _ in range(2)]
         pool = TwoSamplePool(*(Rows(side, torch.arange(300)) for side in sides))
         values.append(unseen_mass(*sides))
-        errors.append(unseen_mass.uncertainty.variance.function(pool) ** 0.5)
+        errors.append(unseen_mass.uncertainty.variance(pool) ** 0.5)
     assert 0.85 < np.mean(errors) / np.std(values) < 1.2
     permuted = unseen_mass.uncertainty.resample(pool, Splits.permutations(300, 300, 199, 0))
     assert np.mean(permuted) == pytest.approx(np.mean(values), abs=0.03)
@@ -80,6 +80,6 @@ def test_the_variance_by_hand() -> None:
     counts = np.array([5, 1, 1, 0, 2, 1])
     pool = TwoSamplePool(*(Rows(torch.from_numpy(labels(*counts)), torch.arange(10)) for _ in range(2)))
     singletons = 3 - (counts**2 * np.exp(-2.0 * counts)).sum() - (3 - 2 * 1) ** 2 / 10
-    assert unseen_mass.uncertainty.variance.function(pool) == pytest.approx(singletons / 100)
+    assert unseen_mass.uncertainty.variance(pool) == pytest.approx(singletons / 100)
     alike = TwoSamplePool(*(Rows(torch.zeros(10, dtype=torch.int64), torch.arange(10)) for _ in range(2)))
-    assert unseen_mass.uncertainty.variance.function(alike) == pytest.approx(1 / 100), "at least that of one singleton"
+    assert unseen_mass.uncertainty.variance(alike) == pytest.approx(1 / 100), "at least that of one singleton"

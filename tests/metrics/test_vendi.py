@@ -77,7 +77,7 @@ def test_standard_errors(order: float) -> None:
     for seed in range(40):
         rng = np.random.RandomState(seed)
         rows = rng.randn(300, 6) * np.array([3, 2, 1, 1, 0.5, 0.5]) + rng.randint(2, size=(300, 1))
-        variance = vendi.uncertainty.variance.function(OneSamplePool(Rows.from_array(rows)), order=order)
+        variance = vendi.uncertainty.variance(OneSamplePool(Rows.from_array(rows)), order=order)
         found.append((vendi(rows, order=order), variance**0.5))
     values, estimated = np.array(found).T
     assert 0.75 < np.sqrt(np.mean(estimated**2)) / values.std(ddof=1) < 1.35  # 40 draws know an sd to 11 %
@@ -85,6 +85,6 @@ def test_standard_errors(order: float) -> None:
 
 def test_no_variance_of_a_rank_or_of_nothing_but_directions() -> None:
     rows = OneSamplePool(Rows.from_array(DIGITS))
-    assert vendi.uncertainty.variance.function(rows, order=0) is None
+    assert vendi.uncertainty.variance(rows, order=0) is None
     apart = OneSamplePool(Rows.from_array(np.random.RandomState(0).randn(100, 64)))
-    assert vendi.uncertainty.variance.function(apart, order=1) is None
+    assert vendi.uncertainty.variance(apart, order=1) is None

@@ -93,7 +93,7 @@ def test_standard_errors(given: dict[str, Any], offset: float) -> None:
     found = []
     for seed in range(40):
         real, fake = modes(10, 200, 6, seed), modes(7, 200, 6, seed + 500, 0.8, 5.0 + offset)
-        variance = ratio.uncertainty.variance.function(pooled(real, fake), **ratio.resolve(given))
+        variance = ratio.uncertainty.variance(pooled(real, fake), **ratio.resolve(given))
         found.append((ratio(real, fake, **given), variance**0.5))
     values, estimated = np.array(found).T
     assert 0.75 < np.sqrt(np.mean(estimated**2)) / values.std(ddof=1) < 1.35  # 40 draws know an sd to 11 %
@@ -109,5 +109,5 @@ def test_bad_input_is_one_sentence() -> None:
         ratio(real, 0 * fake, kernel="cosine")
     with pytest.raises(FeatureError, match="16 columns on one side and 15"):
         ratio(real, fake[:, 1:])
-    assert ratio.uncertainty.variance.function(pooled(real, fake), order=0, kernel="anchored") is None
-    assert ratio.uncertainty.variance.function(pooled(real[:20], fake[:20]), order=1, kernel="anchored") is None
+    assert ratio.uncertainty.variance(pooled(real, fake), order=0, kernel="anchored") is None
+    assert ratio.uncertainty.variance(pooled(real[:20], fake[:20]), order=1, kernel="anchored") is None

@@ -79,7 +79,7 @@ def test_the_variance_is_that_of_fresh_draws(name: str, kind: str) -> None:
     metric, pools = METRICS[name], draws(kind, 40)
     spread = np.std([metric(pool.real, pool.fake) for pool in pools], ddof=1)
     assert metric.uncertainty.variance is not None
-    errors = [metric.uncertainty.variance.function(pool) ** 0.5 for pool in pools[:5]]
+    errors = [metric.uncertainty.variance(pool) ** 0.5 for pool in pools[:5]]
     assert 0.75 < np.mean(errors) / spread < 1.35
 
 
@@ -87,5 +87,5 @@ def test_the_variance_is_that_of_fresh_draws(name: str, kind: str) -> None:
 def test_copies_have_no_variance_of_their_own(name: str) -> None:
     uncertainty = METRICS[name].uncertainty
     assert uncertainty.variance is not None
-    assert uncertainty.variance.function(TwoSamplePool(Rows.from_array(REAL), Rows.from_array(REAL.copy()))) is None
+    assert uncertainty.variance(TwoSamplePool(Rows.from_array(REAL), Rows.from_array(REAL.copy()))) is None
     assert uncertainty.bias == "null"

@@ -39,7 +39,7 @@ from divmetrics.arrays.pairs._kernel_sums import (
     kernel_sums_within,
     median_distance,
 )
-from divmetrics.arrays.pairs._mmd import draw_subsets, mmd2, mmd2_of_subsets, mmd2_on_splits, mmd2_variance
+from divmetrics.arrays.pairs._mmd import draw_subsets, mmd2, mmd2_of_subsets, mmd2_on_splits, mmd2_spread, mmd2_variance
 from divmetrics.arrays.pairs._neighbour_lists import NeighbourLists, greatest_depth, needed_depths, neighbour_lists
 from divmetrics.arrays.pairs._neighbour_pass import (
     NearestSample,
@@ -58,6 +58,7 @@ from divmetrics.arrays.pairs._renyi_entropy import (
     effective_number,
     effective_number_on_splits,
     kernel_bandwidth,
+    log_effective_number_spread,
     log_effective_number_variance,
 )
 from divmetrics.arrays.pairs._split_results import BallCountsOnSplits, mean_on_splits
@@ -95,6 +96,7 @@ __all__ = [
     "kernel_bandwidth",
     "kernel_sums_on_splits",
     "kernel_sums_within",
+    "log_effective_number_spread",
     "log_effective_number_variance",
     "lower_bounds",
     "mean_cosine_distance_on_splits",
@@ -104,6 +106,7 @@ __all__ = [
     "mmd2",
     "mmd2_of_subsets",
     "mmd2_on_splits",
+    "mmd2_spread",
     "mmd2_variance",
     "nearest_cosine_distances",
     "nearest_neighbours_on_splits",

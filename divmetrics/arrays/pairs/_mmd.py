@@ -18,8 +18,10 @@ from divmetrics.arrays.pairs._kernel_sums import (
     kernel_matrix,
     kernel_sums,
 )
+from divmetrics.arrays.skewness import curvature_of_square, spread_of
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import TooFewSamples, UsageError
+from divmetrics.records.metric import Spread
 
 Subset = tuple[Tensor, Tensor]
 """Row numbers of a subset of the real samples and of a subset of the fake samples, int64 `[size]` each."""
@@ -80,13 +82,14 @@ def mmd2_on_splits(sums: KernelSumsOnSplits, *, unbiased: bool = True) -> Tensor
     return 2 * sums.real / (n * (n - 1)) + 2 * sums.fake / (m * (m - 1)) - 2 * between
 
 
-def mmd2_variance(real: Rows, fake: Rows, kernel: Kernel, size: int | None = None) -> float | None:
-    """Sampling variance of `mmd2` over draws of both sides, by Hoeffding's decomposition of the U-statistic.
+def mmd2_spread(real: Rows, fake: Rows, kernel: Kernel, size: int | None = None) -> Spread | None:
+    """Sampling variance of `mmd2` over draws of both sides with its shape, by Hoeffding's decomposition.
 
     Single samples contribute 4 s²/n on each side, s² the variance over samples of their mean kernel with their own
     side less that with the other; this dominates where the distributions differ. Pairs contribute the mean square of
     the doubly centred kernel, which is all there is where the distributions are equal. 4 s²/n counts it twice, so it is
-    subtracted once (the jackknife does not, and is twice too wide there). For the lower limit see `FLOOR`.
+    subtracted once (the jackknife does not, and is twice too wide there). For the lower limit see `FLOOR`. The value is
+    a squared distance in the space of the kernel, and curved like one.
 
     Args:
         real: Real samples `[n, d]`.
@@ -95,7 +98,7 @@ def mmd2_variance(real: Rows, fake: Rows, kernel: Kernel, size: int | None = Non
         size: Sample size on both sides that the variance is for (default None: those given).
 
     Returns:
-        The variance; None below four samples a side.
+        The spread; None below four samples a side.
     """
     n, m = real.n, fake.n
     if min(n, m) < 4:
@@ -109,7 +112,21 @@ def mmd2_variance(real: Rows, fake: Rows, kernel: Kernel, size: int | None = Non
     single_fake = float(fake_score.var()) - in_fake / (m - 1) - between / n
     n, m = size or n, size or m
     pairs = 2 * in_real / (n * (n - 1)) + 2 * in_fake / (m * (m - 1)) + 4 * between / (n * m)
-    return max(FLOOR * pairs, 4 * single_real / n + 4 * single_fake / m + pairs)
+    single = 4 * single_real / n + 4 * single_fake / m
+    variance = max(FLOOR * pairs, single + pairs)
+    if variance <= 0:
+        return Spread(0.0)
+    linear = min(1.0, max(0.0, single / variance))
+    value = own_real.total / (real.n * (real.n - 1)) + own_fake.total / (fake.n * (fake.n - 1))
+    value -= 2 * cross.total / (real.n * fake.n)
+    influence = [2 * score.cpu().numpy() for score in (real_score, fake_score)]
+    return spread_of(variance, influence, curvature=curvature_of_square(value, variance, linear), linear=linear)
+
+
+def mmd2_variance(real: Rows, fake: Rows, kernel: Kernel, size: int | None = None) -> float | None:
+    """The variance of `mmd2_spread`."""
+    found = mmd2_spread(real, fake, kernel, size)
+    return None if found is None else found.variance
 
 
 def centred_square(sums: KernelSums, n: int) -> float:

@@ -9,9 +9,11 @@ from torch import Tensor
 from divmetrics.arrays.linalg import float64
 from divmetrics.arrays.pairs._kernel_sums import GaussianKernel, kernel_sums_on_splits, kernel_sums_within
 from divmetrics.arrays.pairs._mmd import centred_square
+from divmetrics.arrays.skewness import spread_of
 from divmetrics.arrays.splits import Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import UsageError
+from divmetrics.records.metric import Spread
 
 STEP = 0.02
 """Relative step of the numerical derivative with respect to the bandwidth."""
@@ -79,8 +81,8 @@ def effective_number_on_splits(whole: Rows, sigma: float, splits: Splits) -> tup
     return sums.n**2 / (sums.n + 2 * sums.real), sums.m**2 / (sums.m + 2 * sums.fake)
 
 
-def log_effective_number_variance(rows: Rows, sigma: float, *, own: bool = False) -> float | None:
-    """Sampling variance of the logarithm of `effective_number`, by U-statistic theory.
+def log_effective_number_spread(rows: Rows, sigma: float, *, own: bool = False) -> Spread | None:
+    """Sampling variance of the logarithm of `effective_number` with its shape, by U-statistic theory.
 
     4 s²/n with s² the variance over samples of their mean k², less the contribution of pairs, which 4 s²/n counts
     twice; see `mmd2_variance`.
@@ -91,7 +93,7 @@ def log_effective_number_variance(rows: Rows, sigma: float, *, own: bool = False
         own: Whether `sigma` was computed from these rows by `kernel_bandwidth` and varies with them (default False).
 
     Returns:
-        The variance; None below four rows.
+        The spread; None below four rows.
     """
     n = rows.n
     if n < 4:
@@ -104,7 +106,15 @@ def log_effective_number_variance(rows: Rows, sigma: float, *, own: bool = False
         squares = _squares_from_mean(rows)
         influence -= (ends[0] - ends[1]) / (2 * STEP) * squares / (2 * float(squares.mean()))
     pairs = 2 * centred_square(sums, n) / (n * (n - 1)) / mean**2
-    return max(pairs, float(influence.var()) / n - pairs)
+    variance = max(pairs, float(influence.var()) / n - pairs)
+    # -2 ln of the length of the mean embedding, whose square mean k² is: error / 4 in the least favourable direction
+    return spread_of(variance, [-influence.cpu().numpy()], curvature=sqrt(variance) / 4)
+
+
+def log_effective_number_variance(rows: Rows, sigma: float, *, own: bool = False) -> float | None:
+    """The variance of `log_effective_number_spread`."""
+    found = log_effective_number_spread(rows, sigma, own=own)
+    return None if found is None else found.variance
 
 
 def _squared(sigma: float) -> GaussianKernel:

@@ -7,18 +7,19 @@ from math import log
 import numpy as np
 
 from divmetrics.arrays.class_counts import corrected_variance, jensen_shannon, shares, variance_of_mean
+from divmetrics.arrays.skewness import curvature_of_square, spread_of
 from divmetrics.arrays.splits import Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.metrics.clusters._bins import bin_counts, bin_counts_by_halves, bin_counts_on_splits
-from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
+from divmetrics.records.metric import About, Laws, Measured, Spread, UncertaintySpec, Variance, metric
 
 
 def _resample(pool: Pool, splits: Splits, *, bins: int, seed: int) -> np.ndarray:
     return jensen_shannon(*bin_counts_on_splits(pool, splits, bins, seed))
 
 
-def _variance(pool: TwoSamplePool, *, bins: int, seed: int) -> float:
-    """Sampling variance of the counts plus that of the bin borders: other real samples may split a tight mode in two.
+def _variance(pool: TwoSamplePool, *, bins: int, seed: int) -> Spread:
+    """Spread of the counts, plus the variance of the bin borders: other real samples may split a tight mode in two.
 
     The variance over other bins includes about half of the counting variance, because samples are counted differently.
     """
@@ -27,9 +28,14 @@ def _variance(pool: TwoSamplePool, *, bins: int, seed: int) -> float:
     middle = (p + q) / 2
     slopes = [np.log(side / middle, out=np.zeros_like(p), where=side > 0) / 2 for side in (q, p)]
     first = variance_of_mean(slopes[0], real_counts) + variance_of_mean(slopes[1], fake_counts)
-    counting = corrected_variance(first, (len(p) - 1) / 32 * (1 / pool.n + 1 / pool.m) ** 2)
+    level = (len(p) - 1) / 32 * (1 / pool.n + 1 / pool.m) ** 2
+    counting = corrected_variance(first, level)
     borders = float(jensen_shannon(*bin_counts_by_halves(pool, bins, seed)).var(ddof=1))
-    return counting + max(borders - counting / 2, 0)
+    influence = [np.repeat(slopes[0], real_counts), np.repeat(slopes[1], fake_counts)]
+    linear = min(1.0, max(0.0, (first - 2 * level) / counting)) if counting > 0 else 0.0
+    excess = float(jensen_shannon(real_counts, fake_counts)) - (len(p) - 1) / 8 * (1 / pool.n + 1 / pool.m)
+    of_counts = spread_of(counting, influence, curvature=curvature_of_square(excess, counting, linear), linear=linear)
+    return of_counts.plus(max(borders - counting / 2, 0))
 
 
 @metric(
@@ -41,7 +47,7 @@ def _variance(pool: TwoSamplePool, *, bins: int, seed: int) -> float:
     cite="Richardson and Weiss 2018, arXiv:1805.12462; Lin 1991, doi:10.1109/18.61115",
     minimum=lambda _: 2,
     uncertainty=UncertaintySpec(
-        variance=Variance("influence function and refitted bins", _variance),
+        variance=Variance("influence function with skewness, and refitted bins", _variance),
         resample=_resample,
         replicate_cost="recomputed",
     ),

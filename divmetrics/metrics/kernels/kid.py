@@ -11,11 +11,11 @@ from divmetrics.arrays.pairs import (
     mmd2,
     mmd2_of_subsets,
     mmd2_on_splits,
-    mmd2_variance,
+    mmd2_spread,
 )
 from divmetrics.arrays.splits import Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
-from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
+from divmetrics.records.metric import About, Laws, Measured, Spread, UncertaintySpec, Variance, metric
 
 
 def _kernel(rows: Rows, options: dict[str, Any]) -> PolynomialKernel:
@@ -23,12 +23,14 @@ def _kernel(rows: Rows, options: dict[str, Any]) -> PolynomialKernel:
     return PolynomialKernel(options["degree"], 1 / rows.d if gamma is None else gamma, options["coef0"])
 
 
-def _variance(pool: TwoSamplePool, **options: Any) -> float | None:
-    """Variance of the U-statistic; with `subsets`, plus that of their mean about the U-statistic."""
+def _variance(pool: TwoSamplePool, **options: Any) -> Spread | None:
+    """Spread of the U-statistic; with `subsets`, plus that of their mean about the U-statistic."""
     kernel, subsets, size = _kernel(pool.fake, options), options["subsets"], options["subset_size"]
-    of_all = mmd2_variance(pool.real, pool.fake, kernel)
-    of_one = mmd2_variance(pool.real, pool.fake, kernel, size) if subsets else None
-    return of_all if of_all is None or of_one is None else of_all + max(0.0, of_one - of_all) / subsets
+    of_all = mmd2_spread(pool.real, pool.fake, kernel)
+    of_one = mmd2_spread(pool.real, pool.fake, kernel, size) if subsets else None
+    if of_all is None or of_one is None:
+        return of_all
+    return of_all.plus(max(0.0, of_one.variance - of_all.variance) / subsets)
 
 
 def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
@@ -60,7 +62,7 @@ def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
     protocols={
         "inception-2015": {"degree": 3, "gamma": None, "coef0": 1.0, "subsets": 100, "subset_size": 1000},
     },
-    uncertainty=UncertaintySpec(variance=Variance("U-statistic theory", _variance), resample=_resample),
+    uncertainty=UncertaintySpec(variance=Variance("U-statistic theory with skewness", _variance), resample=_resample),
     about=About(
         formula=r"\frac{\sum_{i \ne j} k(x_i, x_j)}{n(n-1)} + \frac{\sum_{i \ne j} k(y_i, y_j)}{m(m-1)} "
         r"- \frac{2}{nm} \sum_{ij} k(x_i, y_j), \quad k(x, y) = (x \cdot y / d + 1)^3",

@@ -14,12 +14,12 @@ from divmetrics.arrays.pairs import (
     median_distance,
     mmd2,
     mmd2_on_splits,
-    mmd2_variance,
+    mmd2_spread,
 )
 from divmetrics.arrays.splits import Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import FeatureError, UsageError
-from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
+from divmetrics.records.metric import About, Laws, Measured, Spread, UncertaintySpec, Variance, metric
 
 
 def _unit(rows: Rows) -> Rows:
@@ -45,10 +45,10 @@ def _prepared(real: Rows, fake: Rows, options: dict[str, Any]) -> tuple[Rows, Ro
     return real, fake, _kernel(real, fake, options["sigma"])
 
 
-def _variance(pool: TwoSamplePool, **options: Any) -> float | None:
-    """Variance of the U-statistic at the bandwidth in use, whose own error is of smaller order."""
-    variance = mmd2_variance(*_prepared(pool.real, pool.fake, options))
-    return None if variance is None else variance * options["scale"] ** 2
+def _variance(pool: TwoSamplePool, **options: Any) -> Spread | None:
+    """Spread of the U-statistic at the bandwidth in use, whose own error is of smaller order."""
+    spread = mmd2_spread(*_prepared(pool.real, pool.fake, options))
+    return None if spread is None else spread.times(options["scale"])
 
 
 def _resample(pool: TwoSamplePool, splits: Splits, **options: Any) -> Tensor:
@@ -69,7 +69,7 @@ def _resample(pool: TwoSamplePool, splits: Splits, **options: Any) -> Tensor:
     cite="Gretton 2012, JMLR 13; Jayasumana 2024 (CMMD), arXiv:2401.09603",
     minimum=lambda options: 2 if options["unbiased"] else 1,
     protocols={"cmmd-2024": {"sigma": 10.0, "normalise": True, "unbiased": False, "scale": 1000.0}},
-    uncertainty=UncertaintySpec(variance=Variance("U-statistic theory", _variance), resample=_resample),
+    uncertainty=UncertaintySpec(variance=Variance("U-statistic theory with skewness", _variance), resample=_resample),
     about=About(
         formula=r"\frac{\sum_{i \ne j} k(x_i, x_j)}{n(n-1)} + \frac{\sum_{i \ne j} k(y_i, y_j)}{m(m-1)} "
         r"- \frac{2}{nm} \sum_{ij} k(x_i, y_j), \quad k(x, y) = e^{-|x - y|^2 / 2\sigma^2}",

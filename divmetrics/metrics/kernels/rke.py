@@ -5,16 +5,16 @@ from __future__ import annotations
 from math import inf
 from typing import Any
 
-from divmetrics.arrays.pairs import effective_number, kernel_bandwidth, log_effective_number_variance
+from divmetrics.arrays.pairs import effective_number, kernel_bandwidth, log_effective_number_spread
 from divmetrics.arrays.splits import Pool
 from divmetrics.arrays.summaries import Rows
-from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
+from divmetrics.records.metric import About, Laws, Measured, Spread, UncertaintySpec, Variance, metric
 
 
-def _variance(pool: Pool, **options: Any) -> float | None:
+def _variance(pool: Pool, **options: Any) -> Spread | None:
     sigma = kernel_bandwidth(pool.fake, options["sigma"])
-    variance_of_log = log_effective_number_variance(pool.fake, sigma, own=options["sigma"] is None)
-    return None if variance_of_log is None else variance_of_log * effective_number(pool.fake, sigma) ** 2
+    of_log = log_effective_number_spread(pool.fake, sigma, own=options["sigma"] is None)
+    return None if of_log is None else of_log.exponential(effective_number(pool.fake, sigma))
 
 
 @metric(
@@ -27,7 +27,7 @@ def _variance(pool: Pool, **options: Any) -> float | None:
     minimum=lambda _: 1,
     equal_n=True,
     shared_options=("sigma",),
-    uncertainty=UncertaintySpec(variance=Variance("U-statistic theory", _variance)),
+    uncertainty=UncertaintySpec(variance=Variance("U-statistic theory with skewness", _variance)),
     about=About(
         formula=r"1 \Big/ \frac{1}{n^2} \sum_{ij} k(y_i, y_j)^2, \quad k(x, y) = e^{-|x - y|^2 / 2\sigma^2}",
         sees="Dropped and thinned modes that lie farther apart than sigma; near-duplicates.",

@@ -11,19 +11,21 @@ from divmetrics.arrays.pairs import (
     effective_number,
     effective_number_on_splits,
     kernel_bandwidth,
-    log_effective_number_variance,
+    log_effective_number_spread,
 )
+from divmetrics.arrays.skewness import difference_spread
 from divmetrics.arrays.splits import Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows, same_width
-from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
+from divmetrics.records.metric import About, Laws, Measured, Spread, UncertaintySpec, Variance, metric
 
 
-def _variance(pool: TwoSamplePool, **options: Any) -> float | None:
+def _variance(pool: TwoSamplePool, **options: Any) -> Spread | None:
     sigma = kernel_bandwidth(pool.real, options["sigma"])
-    of_real, of_fake = log_effective_number_variance(pool.real, sigma), log_effective_number_variance(pool.fake, sigma)
+    of_real, of_fake = (log_effective_number_spread(side, sigma) for side in (pool.real, pool.fake))
     if of_real is None or of_fake is None:
         return None
-    return (of_real + of_fake) * (effective_number(pool.fake, sigma) / effective_number(pool.real, sigma)) ** 2
+    ratio = effective_number(pool.fake, sigma) / effective_number(pool.real, sigma)
+    return difference_spread(of_fake, of_real).exponential(ratio)
 
 
 def _resample(pool: TwoSamplePool, splits: Splits, **options: Any) -> Tensor:
@@ -41,7 +43,7 @@ def _resample(pool: TwoSamplePool, splits: Splits, **options: Any) -> Tensor:
     cite="Jalali 2023, arXiv:2301.11780",
     minimum=lambda _: 1,
     equal_n=True,
-    uncertainty=UncertaintySpec(variance=Variance("U-statistic theory", _variance), resample=_resample),
+    uncertainty=UncertaintySpec(variance=Variance("U-statistic theory with skewness", _variance), resample=_resample),
     about=About(
         formula=r"\sum_{ij} k(x_i, x_j)^2 \Big/ \sum_{ij} k(y_i, y_j)^2, \quad k(x, y) = e^{-|x - y|^2 / 2\sigma^2}",
         sees="Dropped modes, shrunken modes, duplicates: everything that brings fake samples nearer to each other "

@@ -10,16 +10,18 @@ from divmetrics.arrays.linalg import entropy_influence, float64, spectral_entrop
 from divmetrics.arrays.splits import Pool
 from divmetrics.arrays.summaries import UnitGram
 from divmetrics.errors import UsageError
-from divmetrics.records.metric import About, Laws, UncertaintySpec, Variance, metric
+from divmetrics.records.metric import About, Laws, Spread, UncertaintySpec, Variance, metric
 
 ENOUGH = 8
 """Samples, in units of the score, from which its influence function holds; below, many have their own direction."""
 
 
-def _variance(pool: Pool, *, order: float) -> float | None:
+def _variance(pool: Pool, *, order: float) -> Spread | None:
     influence = entropy_influence(torch.nn.functional.normalize(float64(pool.fake.features), dim=1), order)
     value = _score(UnitGram.of(pool.fake.features, pool.fake.index), order)
-    return None if influence is None or pool.m < ENOUGH * value else influence.variance * value**2
+    if influence is None or pool.m < ENOUGH * value:
+        return None
+    return influence.spread_of(influence.values).exponential(value)
 
 
 def _score(fake: UnitGram, order: float) -> float:
@@ -34,7 +36,7 @@ def _score(fake: UnitGram, order: float) -> float:
     cite="Friedman and Dieng 2023, arXiv:2210.02410; Pasarkar and Dieng 2024, arXiv:2310.12952",
     minimum=lambda _: 1,
     equal_n=True,
-    uncertainty=UncertaintySpec(variance=Variance("influence function", _variance)),
+    uncertainty=UncertaintySpec(variance=Variance("influence function with skewness", _variance)),
     about=About(
         formula=r"\exp\left(-\sum_i \lambda_i \ln \lambda_i\right), \quad \lambda = \mathrm{eig}(K / n), "
         r"\quad K_{ij} = \cos(y_i, y_j)",

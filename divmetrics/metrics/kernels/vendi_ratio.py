@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from divmetrics.arrays.linalg import InfluenceFunction, each, entropy_influence, float64, gram, spectral_entropy
+from divmetrics.arrays.skewness import mean_spread
 from divmetrics.arrays.splits import Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import FeatureError, UsageError
-from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
+from divmetrics.records.metric import About, Laws, Measured, Spread, UncertaintySpec, Variance, metric
 
 KernelName = Literal["anchored", "cosine"]
 CONSTANT = 0.5
@@ -52,8 +53,8 @@ def _kernel_rows(real: Tensor, fake: Tensor, kernel: KernelName) -> tuple[_Kerne
     return units[0], units[1]
 
 
-def _variance(pool: TwoSamplePool, *, order: float, kernel: KernelName) -> float | None:
-    """Variance by the influence function of the log ratio; real samples also act on both scores by centre and scale."""
+def _variance(pool: TwoSamplePool, *, order: float, kernel: KernelName) -> Spread | None:
+    """Spread by the influence function of the log ratio; real samples also act on both scores by centre and scale."""
     real, fake = _kernel_rows(pool.real.features, pool.fake.features, kernel)
     influence = entropy_influence(real.units, order), entropy_influence(fake.units, order)
     scores = real.score(order), fake.score(order)
@@ -65,8 +66,8 @@ def _variance(pool: TwoSamplePool, *, order: float, kernel: KernelName) -> float
         by_centre, by_scale = of_fake[0] - of_real[0], of_fake[1] - of_real[1]
         rows = (real.units * real.lengths[:, None])[:, :-1].cpu().numpy()  # centred, of root mean square length 1
         by_real += rows @ by_centre + by_scale * (np.square(rows).sum(1) - 1) / 2
-    variance = influence[0].variance_of(by_real) + influence[1].variance
-    return variance * (scores[1] / scores[0]) ** 2
+    logs = [influence[0].spread_of(by_real), influence[1].spread_of(influence[1].values)]
+    return mean_spread(logs).times(2.0).exponential(scores[1] / scores[0])
 
 
 def _anchor_slopes(side: _KernelRows, influence: InfluenceFunction) -> tuple[np.ndarray, float]:
@@ -100,7 +101,9 @@ def _resample(pool: Pool, splits: Splits, *, order: float, kernel: KernelName) -
     minimum=lambda _: 1,
     equal_n=True,
     uncertainty=UncertaintySpec(
-        variance=Variance("influence function", _variance), resample=_resample, replicate_cost="decomposed_repeatedly"
+        variance=Variance("influence function with skewness", _variance),
+        resample=_resample,
+        replicate_cost="decomposed_repeatedly",
     ),
     about=About(
         formula=r"\mathrm{VS}(Y) / \mathrm{VS}(X), \quad k(x, y) = \cos(\phi(x), \phi(y)), "

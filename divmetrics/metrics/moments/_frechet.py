@@ -1,4 +1,4 @@
-"""Squared Frechet distance of Gaussian fits: its two terms, influence function, variance, and values on splits."""
+"""Squared Frechet distance of Gaussian fits: its two terms, influence function, spread, and values on splits."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ from torch import Tensor
 
 from divmetrics.arrays.linalg import ACCURACY, bures, bures_of_factors, each, eigenvalues, float64, gram, threads_for
 from divmetrics.arrays.memo import growing, once
+from divmetrics.arrays.skewness import MOST_CURVED, curvature_of_square, spread_of
 from divmetrics.arrays.splits import ABSENT, Pool, Splits
 from divmetrics.arrays.summaries import Moments, Rows, same_width
 from divmetrics.errors import TooFewSamples
+from divmetrics.records.metric import Spread
 
 InfluenceFunction = tuple[np.ndarray, np.ndarray]
 """Its values at the real samples `[n]` and at the fake samples `[m]`, each with mean 0."""
+METHOD = "influence function with skewness"
+"""Name of the method of intervals in reports."""
 LEAST_SAMPLES = 1.5
 """Samples per side, in units of d, from which the influence function holds: below, covariances are nearly singular."""
 DRAW_ACCURACY = 1e-3
@@ -93,23 +97,51 @@ def _influence(real: Rows, fake: Rows) -> InfluenceFunction | None:
     return at_real - at_real.mean(), at_fake - at_fake.mean()
 
 
-def variance(real: Rows, fake: Rows) -> float | None:
-    """Sampling variance of the squared distance, both sides random; None where `influence` is None.
+def spread(real: Rows, fake: Rows) -> Spread | None:
+    """Sampling variance of the squared distance, both sides random, with its shape; None where `influence` is None.
 
     For different distributions the first-order term, from the influence function, dominates. For equal ones it vanishes
     in truth, and its plug-in estimate measures twice the second-order term instead; that term, known from
-    `null_variance`, is therefore subtracted once, and it is a lower bound.
+    `null_moments`, is therefore subtracted once, and it is a lower bound.
     """
     values = influence(real, fake)
     if values is None:
         return None
-    first_order = float(values[0].var(ddof=1) / real.n + values[1].var(ddof=1) / fake.n)
-    second_order = null_variance((fit(real).covariance + fit(fake).covariance) / 2, real.n, fake.n)
-    return max(second_order, first_order - second_order)
+    first = float(values[0].var(ddof=1) / real.n + values[1].var(ddof=1) / fake.n)
+    bias, second = null_moments((fit(real).covariance + fit(fake).covariance) / 2, real.n, fake.n)
+    variance = max(second, first - second)
+    if variance <= 0:
+        return Spread(0.0)
+    linear = min(1.0, max(0.0, (first - 2 * second) / variance))
+    curvature = curvature_of_square(distance(fit(real), fit(fake)) - bias, variance, linear)
+    of_mean = min(MOST_CURVED, _mean_curvature(real, fake, values, first))
+    return spread_of(variance, values, curvature=max(curvature, of_mean), linear=linear)
+
+
+def variance(real: Rows, fake: Rows) -> float | None:
+    """The variance of `spread`."""
+    found = spread(real, fake)
+    return None if found is None else found.variance
+
+
+def _mean_curvature(real: Rows, fake: Rows, values: InfluenceFunction, first: float) -> float:
+    """Curvature of |m_r - m_f|² in the direction in which the distance varies most, less what noise adds to it."""
+    shift, noise = torch.zeros(real.d, dtype=torch.float64), 0.0
+    for side, own, sign in zip((real, fake), values, (1.0, -1.0), strict=True):
+        weights = torch.from_numpy(own / side.n**2)
+        rows = float64(side.features).cpu() - fit(side).mean.cpu()
+        shift += sign * (weights @ rows)
+        noise += float(weights.square() @ rows.square().sum(1))
+    return max(0.0, float(shift @ shift) - noise) / float(first**1.5)
 
 
 def null_variance(covariance: Tensor, n: int, m: int) -> float:
-    """Variance of the squared distance between n and m samples of one Gaussian, to second order in 1/n + 1/m.
+    """The variance of `null_moments`."""
+    return null_moments(covariance, n, m)[1]
+
+
+def null_moments(covariance: Tensor, n: int, m: int) -> tuple[float, float]:
+    """Mean and variance of the squared distance between n and m samples of one Gaussian, to lowest order in 1/n + 1/m.
 
     Both terms are weighted sums of chi-squares. With l the eigenvalues of the covariance and e its estimation error in
     the eigenbasis, the second term is the sum of e_ij² / (2 (l_i + l_j)).
@@ -117,8 +149,9 @@ def null_variance(covariance: Tensor, n: int, m: int) -> float:
     spectrum = np.maximum(eigenvalues(covariance), 0)
     sums = spectrum[:, None] + spectrum
     mixed = np.divide(np.outer(spectrum, spectrum), sums, out=np.zeros_like(sums), where=sums > 0)
+    mean = 1.25 * spectrum.sum() + mixed.sum() / 2
     total = 2 * np.square(spectrum).sum() + np.square(spectrum).sum() / 4 + np.square(mixed).sum()
-    return float((1 / n + 1 / m) ** 2 * total)
+    return float((1 / n + 1 / m) * mean), float((1 / n + 1 / m) ** 2 * total)
 
 
 def on_splits(pool: Pool, splits: Splits) -> Tensor:

@@ -9,11 +9,11 @@ from torch import Tensor
 from divmetrics.arrays.splits import Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Moments
 from divmetrics.metrics.moments import _frechet as frechet
-from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
+from divmetrics.records.metric import About, Laws, Measured, Spread, UncertaintySpec, Variance, metric
 
 
-def _variance(pool: TwoSamplePool, **_: Any) -> float | None:
-    return frechet.variance(pool.real, pool.fake)
+def _variance(pool: TwoSamplePool, **_: Any) -> Spread | None:
+    return frechet.spread(pool.real, pool.fake)
 
 
 def _resample(pool: Pool, splits: Splits, **_: Any) -> Tensor:
@@ -31,7 +31,7 @@ def _resample(pool: Pool, splits: Splits, **_: Any) -> Tensor:
     presets=("quick", "default"),
     protocols={"inception-2015": {}},
     uncertainty=UncertaintySpec(
-        variance=Variance("influence function", _variance), resample=_resample, replicate_cost="decomposed", bias="1/n"
+        variance=Variance(frechet.METHOD, _variance), resample=_resample, replicate_cost="decomposed", bias="1/n"
     ),
     about=About(
         formula=r"|\mu_r - \mu_f|^2 + \mathrm{tr}\left(\Sigma_r + \Sigma_f - 2(\Sigma_r \Sigma_f)^{1/2}\right)",

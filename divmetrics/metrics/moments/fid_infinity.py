@@ -17,7 +17,7 @@ from divmetrics.arrays.splits import Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import TooFewSamples, UsageError
 from divmetrics.metrics.moments import _frechet as frechet
-from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
+from divmetrics.records.metric import About, Laws, Measured, Spread, UncertaintySpec, Variance, metric
 
 WIDE = 64
 """Up to this many columns each draw of the null repeats the whole extrapolation; above, it takes three subsets of the
@@ -81,10 +81,10 @@ def _whole(real: Rows, fake: Rows, options: dict[str, Any]) -> _Line:
     return once((real, fake), ("fid_infinity line", *sorted(options.items())), make)
 
 
-def _variance(pool: TwoSamplePool, **options: Any) -> float | None:
+def _variance(pool: TwoSamplePool, **options: Any) -> Spread | None:
     """Variance of FID, whose influence function it shares, plus that from the random choice of subsets."""
-    of_fid = frechet.variance(pool.real, pool.fake)
-    return None if of_fid is None else of_fid + _whole(pool.real, pool.fake, options).noise
+    of_fid = frechet.spread(pool.real, pool.fake)
+    return None if of_fid is None else of_fid.plus(_whole(pool.real, pool.fake, options).noise)
 
 
 def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
@@ -110,7 +110,7 @@ def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
     cite="Chong and Forsyth 2020, arXiv:1911.07023",
     minimum=lambda _: 4,
     uncertainty=UncertaintySpec(
-        variance=Variance("influence function", _variance), resample=_resample, replicate_cost="decomposed_repeatedly"
+        variance=Variance(frechet.METHOD, _variance), resample=_resample, replicate_cost="decomposed_repeatedly"
     ),
     about=About(
         formula=r"\mathrm{FID}_m - \frac{1}{m} \frac{\sum_i \mathrm{FID}_{m_i} - \mathrm{FID}_m}{\sum_i 1/m_i - 1/m}",

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from divmetrics.arrays.linalg import each
+from divmetrics.arrays.skewness import mean_spread
 from divmetrics.arrays.splits import Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Labelled, same_width
 from divmetrics.errors import MeasureError, TooFewSamples, UsageError
 from divmetrics.metrics.moments import _frechet as frechet
-from divmetrics.records.metric import About, Laws, Measured, UncertaintySpec, Variance, metric
+from divmetrics.records.metric import About, Laws, Measured, Spread, UncertaintySpec, Variance, metric
 
 
 def _classes(real: Labelled, fake: Labelled, options: dict[str, Any]) -> tuple[list[int], list[int]]:
@@ -54,18 +55,18 @@ def _values(real: Labelled, fake: Labelled, classes: list[int]) -> np.ndarray:
     return each(within, len(classes))
 
 
-def _variance(pool: TwoSamplePool, **options: Any) -> float | None:
-    """Variance of the mean over independent classes; None where a class has too few samples for its own."""
+def _variance(pool: TwoSamplePool, **options: Any) -> Spread | None:
+    """Spread of the mean over independent classes; None where a class has too few samples for its own."""
     assert isinstance(pool.real, Labelled)  # noqa: S101  declared so
     assert isinstance(pool.fake, Labelled)  # noqa: S101
     classes, _ = _classes(pool.real, pool.fake, options)
-    total = 0.0
+    found = []
     for number in classes:
-        of_class = frechet.variance(_of_class(pool.real, number), _of_class(pool.fake, number))
+        of_class = frechet.spread(_of_class(pool.real, number), _of_class(pool.fake, number))
         if of_class is None:
             return None
-        total += of_class
-    return total / len(classes) ** 2
+        found.append(of_class)
+    return mean_spread(found)
 
 
 def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
@@ -93,7 +94,7 @@ def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
     cite="Miyato and Koyama 2018, arXiv:1802.05637",
     minimum=lambda options: int(options["min_count"]),
     uncertainty=UncertaintySpec(
-        variance=Variance("influence function", _variance), resample=_resample, replicate_cost="recomputed", bias="1/n"
+        variance=Variance(frechet.METHOD, _variance), resample=_resample, replicate_cost="recomputed", bias="1/n"
     ),
     about=About(
         formula=r"\frac{1}{K} \sum_c \mathrm{FID}(X_c, Y_c)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf
 from typing import Any
 
@@ -11,6 +12,7 @@ from scipy.special import ndtr, ndtri
 from torch import Tensor
 
 from divmetrics.arrays.pairs import mean_cosine_distance_on_splits, nearest_cosine_distances
+from divmetrics.arrays.skewness import skewed_ends
 from divmetrics.arrays.splits import Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import UsageError
@@ -41,22 +43,22 @@ def _interval(pool: TwoSamplePool, level: float, *, tau: float) -> tuple[float, 
     of their mean, weighted by the probability of each; the lower end takes the least, the upper end the greatest
     probability of being below tau.
     """
-    fid_variance, influence = frechet.variance(pool.real, pool.fake), frechet.influence(pool.real, pool.fake)
-    if fid_variance is None or influence is None:
+    fid_spread, influence = frechet.spread(pool.real, pool.fake), frechet.influence(pool.real, pool.fake)
+    if fid_spread is None or influence is None:
         return None
     angles = nearest_cosine_distances(pool.real, pool.fake).cpu().numpy()
     mean, error = float(angles.mean()), REAL_SIDE_FACTOR * float(angles.std(ddof=1)) / pool.m**0.5
     fid, n, m = _fid(pool.real, pool.fake), pool.n, pool.m
     reach = float(ndtri((1 + level) / 2))
-    ends = np.array([fid - reach * fid_variance**0.5, fid + reach * fid_variance**0.5])
+    ends = np.array(skewed_ends(fid, fid_spread, level))
     below_tau = ndtr((tau - mean) / max(error, TINY) + np.array([-reach, reach]))
     if below_tau[1] > NEGLIGIBLE:
         first_order = float(influence[0].var(ddof=1) / n + influence[1].var(ddof=1) / m)
         at_real = influence[0] / (mean + TINY)
         at_fake = influence[1] / (mean + TINY) - fid / (mean + TINY) ** 2 * (angles - mean)
         of_ratio = float(at_real.var(ddof=1) / n + at_fake.var(ddof=1) / m)
-        spread = max(0.0, of_ratio + (fid_variance - first_order) / (mean + TINY) ** 2) ** 0.5
-        ratio_ends = fid / (mean + TINY) + reach * spread * np.array([-1, 1])
+        variance = max(0.0, of_ratio + (fid_spread.variance - first_order) / (mean + TINY) ** 2)
+        ratio_ends = np.array(skewed_ends(fid / (mean + TINY), replace(fid_spread, variance=variance), level))
         ends = ratio_ends if below_tau[0] > 1 - NEGLIGIBLE else ends + below_tau * (ratio_ends - ends)
     value = fid / (mean + TINY) if mean < tau else fid
     return max(0.0, min(float(ends[0]), value)), max(float(ends[1]), value)
@@ -77,7 +79,7 @@ def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
     cite="Bai 2021, arXiv:2106.03062",
     protocols={"inception-2015": {"tau": 0.1}},
     uncertainty=UncertaintySpec(
-        interval=Interval("influence function", _interval), resample=_resample, replicate_cost="decomposed"
+        interval=Interval(frechet.METHOD, _interval), resample=_resample, replicate_cost="decomposed"
     ),
     about=About(
         formula=r"\mathrm{FID} / \bar m \text{ if } \bar m < \tau \text{ else FID}, \quad "

@@ -206,7 +206,7 @@ def test_all_that_is_asked_of_a_pool_is_one_product(monkeypatch: pytest.MonkeyPa
             assert low < high
         else:
             assert metric.uncertainty.variance is not None
-            assert metric.uncertainty.variance.function(pool, **metric.resolve({})) > 0
+            assert metric.uncertainty.variance(pool, **metric.resolve({})) > 0
     assert len(made) == 1
 
 
