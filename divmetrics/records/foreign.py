@@ -6,7 +6,7 @@ import dis
 import re
 import sysconfig
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -27,7 +27,9 @@ _FRAME = re.compile(r'File "(?P<file>.+)", line (?P<line>\d+), in (?P<function>\
 
 
 @contextmanager
-def foreign(what: str, way_out: str = "mend it there") -> Iterator[None]:
+def foreign(
+    what: str, way_out: str = "mend it there", passing: Callable[[BaseException], bool] = lambda _: False
+) -> Iterator[None]:
     """Turn whatever the block raises into ForeignError. For blocks that call code of users, and nothing else.
 
     `sys.exit` and other exceptions that would end the process are turned, too: a gate must not pass because a module
@@ -36,6 +38,7 @@ def foreign(what: str, way_out: str = "mend it there") -> Iterator[None]:
     Args:
         what: Who is called, as the beginning of a sentence: `the network python:mine:net`.
         way_out: What to do about it, as the end of the sentence.
+        passing: Tells errors that are to go through as they are.
 
     Raises:
         ForeignError: The block raised; the traceback is among the notes of the error.
@@ -52,7 +55,7 @@ def foreign(what: str, way_out: str = "mend it there") -> Iterator[None]:
     except (DivmetricsError, GeneratorExit):
         raise
     except BaseException as error:
-        if is_lack_of_memory(error) or _is_interrupt(error):
+        if is_lack_of_memory(error) or _is_interrupt(error) or passing(error):
             raise
         raise foreign_error(what, error, way_out) from None
 

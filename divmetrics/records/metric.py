@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Any, Literal
 
-from divmetrics.errors import UsageError
+from divmetrics.errors import DivmetricsError, UnknownName, UsageError
 from divmetrics.records.extractor import Layer
 from divmetrics.records.part import Part, range_text, undeclared
 from divmetrics.records.registry import Registry, declares
@@ -347,22 +347,39 @@ class Metric(Part):
         """Compute the value with its per-sample columns and extras.
 
         Args:
-            *sides: `[n, d]` arrays, tensors or summaries, as many as the metric reads: `real, fake`, or `fake`.
+            *sides: `[n, d]` arrays, tensors, data frames or summaries, as many as the metric reads: `real, fake`, or
+                `fake`; they may also be named, `fid(fake=x, real=y)`.
             **options: Options of the metric; left out, their defaults.
 
         Raises:
             UnknownName: There is no such option.
             UsageError: An option is of the wrong type, or the number of sides is wrong.
-            FeatureError: Features are not finite, or the widths of the sides differ.
+            FeatureError: Features are no numbers or not finite, or the widths of the sides differ.
             TooFewSamples: A side has fewer samples than the metric needs.
         """
         needs = self.needs
-        if len(sides) != len(needs):
+        given = dict(zip(needs, sides, strict=False))
+        named = {name: options.pop(name) for name in needs if name in options and name not in self.options}
+        twice = given.keys() & named.keys()
+        unknown = next((name for name in options if name not in self.options), None)
+        if unknown is not None and len(given) + len(named) < len(needs):
+            raise UnknownName.of(f"argument of {self.name}", unknown, [*needs, *self.options])
+        if len(sides) > len(needs) or twice or len(given) + len(named) < len(needs):
             wanted = " and ".join(needs) if len(needs) > 1 else "fake only"
-            raise UsageError(f"{self.name} takes {wanted}, got {len(sides)} arguments.")
-        summaries = [need.summarise(side) for need, side in zip(needs.values(), sides, strict=True)]
+            count = len(sides) + len(named)
+            got = f"{min(twice)} twice" if twice else f"{count} argument{'s' * (count != 1)}"
+            raise UsageError(f"{self.name} takes {wanted}, got {got}.")
+        given.update(named)
+        summaries = [self._summarised(side, need, given[side]) for side, need in needs.items()]
         found = self.function(*summaries, **self.resolve(options))
         return found if isinstance(found, Measured) else Measured(float(found))
+
+    def _summarised(self, side: str, need: Need, value: Any) -> Any:
+        """What the metric reads of a side. Errors name the metric and the side."""
+        try:
+            return need.summarise(value)
+        except DivmetricsError as error:
+            raise error.within(f"{self.name}: {side}") from None
 
 
 METRICS: Registry[Metric] = Registry("metric", "divmetrics.metrics")

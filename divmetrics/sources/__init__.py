@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from divmetrics.errors import SourceError, UsageError
+from divmetrics.errors import DivmetricsError, SourceError, UsageError
 from divmetrics.records.files import check_regular
 from divmetrics.sources._array_files import open_named_arrays, open_npy, statistics_file
 from divmetrics.sources._base import Kind, Source, Stream, UnreadableSample
@@ -79,8 +79,9 @@ def open_source(what: Any, *, side: str = "samples") -> Source | Stream:
     Args:
         what: Path of a folder (searched recursively), `.zip`, `.tar`, `.tar.gz`, `.npy`, `.npz` or `.pt`; `zoo:NAME`;
             an array or tensor of images (`[n, h, w, c]`, `[n, c, h, w]` or `[n, h, w]`, uint8 or floats in [0, 1]) or
-            features (`[n, d]`, float); a list, a torch Dataset or DataLoader, or any iterable of samples or batches.
-            A `Source` or a `Stream` is returned unchanged.
+            features (`[n, d]`, float), or what holds one (a data frame, nested lists, `__array__`); a list, a dict of
+            columns, a Dataset of torch or Hugging Face, a DataLoader, or any iterable of samples or batches. A
+            `Source` or a `Stream` is returned unchanged.
         side: What error messages call the samples.
 
     Returns:
@@ -104,7 +105,7 @@ def open_source(what: Any, *, side: str = "samples") -> Source | Stream:
         given = what if isinstance(what, (str, os.PathLike)) else f"the {type(what).__name__}"
         place = error.filename if isinstance(error.filename, str) else given
         raise SourceError(f"{side}: cannot read {place}: {(error.strerror or str(error)).lower()}.") from None
-    except (SourceError, UsageError) as error:
+    except DivmetricsError as error:
         raise error.within(side) from None
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from divmetrics.errors import SourceError
+from divmetrics.arrays.array_likes import as_array
+from divmetrics.errors import FeatureError, SourceError
 from divmetrics.sources._base import Kind, Source
 from divmetrics.sources._pixels import as_image, check_image
 from divmetrics.sources._statistics import Statistics
@@ -107,12 +108,15 @@ def _check_not_one_image(name: str, shape: tuple[int, ...]) -> None:
         )
 
 
-def as_numpy(value: np.ndarray | torch.Tensor) -> np.ndarray:
-    """The values as a numpy array; bfloat16, which numpy lacks, becomes float32."""
-    if isinstance(value, np.ndarray):
-        return value
-    value = value.detach().cpu()
-    return (value.float() if value.dtype == torch.bfloat16 else value).numpy()
+def as_numpy(value: Any) -> np.ndarray:
+    """The values as a numpy array; bfloat16, which numpy lacks, becomes float32. Raises SourceError for no numbers."""
+    if isinstance(value, np.memmap) and value.dtype.kind in "fiub" and value.dtype.itemsize <= 8:
+        return value  # stays mapped from its file
+    try:
+        found = as_array(value)
+    except FeatureError as error:
+        raise SourceError(str(error)) from None
+    return found if isinstance(found, np.ndarray) else found.cpu().numpy()
 
 
 def is_float(value: np.ndarray | torch.Tensor) -> bool:

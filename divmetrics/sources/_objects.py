@@ -1,23 +1,38 @@
-"""Python objects as sources: lists, torch Datasets, DataLoaders, iterables of samples or batches."""
+"""Python objects as sources: lists, torch Datasets, DataLoaders, data frames, iterables of samples or batches."""
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from PIL import Image
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, IterableDataset, Subset
 
+from divmetrics.arrays.array_likes import is_array_like
 from divmetrics.errors import SourceError
-from divmetrics.sources._arrays import as_numpy, is_float, open_array
+from divmetrics.records.foreign import foreign
+from divmetrics.sources._arrays import as_numpy, open_array
 from divmetrics.sources._base import Kind, Source, Stream, UnreadableSample
-from divmetrics.sources._decode import pixels, reason
+from divmetrics.sources._decode import reason
+from divmetrics.sources._items import (
+    LABELS,
+    are_labels,
+    as_sample,
+    class_names,
+    is_batch,
+    is_column,
+    is_column_of_one,
+    is_label,
+    is_number,
+    kind_of,
+    split,
+)
 from divmetrics.sources._labels import are_file_names, check_label_shape, label_name
-from divmetrics.sources._pixels import as_image, check_image
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +56,7 @@ class Items(Source):
     def _read(self, index: int) -> np.ndarray:
         """The sample `index`, decoded."""
         try:
-            sample = _sample(_split_label(self.items[index])[0])
+            sample = as_sample(split(_item(self.items, index, self.name))[0], self.path(index))
         except OSError as error:  # raised by Pillow, in the Dataset or here
             raise UnreadableSample(self.path(index), reason(error)) from None
         return _checked(self.name, sample, self.first)
@@ -72,138 +87,168 @@ def open_object(value: Any) -> Source | Stream:
     """A Python object as a source. Raises SourceError where it holds no samples.
 
     A list, a tuple or a map-style Dataset of samples is read by index; a DataLoader, an IterableDataset, a list of
-    batches and any other iterable are read once, in order. The number of axes tells what an element of an iterable is:
-    4 axes are a batch of images, 3 an image, 2 a batch of features if float and a grey image if uint8, 1 a row of
-    features. The elements of a batching DataLoader are batches, so that 3 axes are grey images `[b, h, w]`.
+    batches and any other iterable are read once, in order. Items may be samples, tuples that begin with one, or have
+    names, as those of Hugging Face; a dict or a data frame holds columns. The number of axes tells what an element of
+    an iterable is: 4 axes are a batch of images, 3 an image, 2 a batch of features if float and a grey image if uint8,
+    1 a row of features. The elements of a batching DataLoader are batches, so that 3 axes are grey images `[b, h, w]`.
     """
     name = type(value).__name__
-    rows, labels = _split_label(value)
-    if isinstance(rows, (np.ndarray, torch.Tensor)) and (rows is value or _are_labels(labels)):
-        names = None if labels is None else tuple(_class_names(labels, len(rows)))
-        return open_array(rows, f"{type(rows).__name__}{list(rows.shape)}", names)
     if isinstance(value, Image.Image):
         raise SourceError(f"got one {name}; wanted a set of samples: give a list of images.")
+    if hasattr(value, "columns") and hasattr(value, "to_numpy"):
+        return _open_frame(value, name)
+    if _is_nested(value):
+        return open_array(as_numpy(value), name)
+    rows, labels = split(value) if isinstance(value, Mapping) or _is_pair(value) else (value, None)
+    if is_array_like(rows) and (labels is None or are_labels(labels)):
+        return _open_array(rows, labels)
+    if isinstance(value, Mapping) or (isinstance(rows, (list, tuple)) and are_labels(labels)):
+        return _open_column(rows, labels, name)
     if isinstance(value, (list, tuple, Dataset)) and not isinstance(value, IterableDataset):
         return _open_items(value, name)
-    if isinstance(value, (Mapping, bytes)) or not isinstance(value, Iterable):
+    if isinstance(value, (str, bytes, bytearray)) or not isinstance(value, Iterable):
         raise SourceError(f"got a {name}; wanted a path, an array, a tensor, a Dataset, a DataLoader or an iterable.")
+    if hasattr(value, "column_names") and hasattr(value, "__len__"):  # of the library datasets
+        return _open_items(value, name)
     return _open_stream(value, name, batched=isinstance(value, DataLoader) and value.batch_sampler is not None)
+
+
+def _open_array(rows: Any, labels: Any) -> Source | Stream:
+    """An array with labels, or None; one of objects or text is a list of images, of rows or of paths."""
+    if getattr(rows, "ndim", 0) == 1 and getattr(getattr(rows, "dtype", None), "kind", "") in ("O", "U"):
+        return _open_column(np.asarray(rows).tolist(), labels, type(rows).__name__)
+    values = as_numpy(rows)
+    names = None if labels is None else tuple(class_names(labels, len(values)))
+    return open_array(values, f"{type(rows).__name__}{list(values.shape)}", names)
+
+
+def _open_column(items: Any, labels: Any, name: str) -> Source | Stream:
+    """A list of samples with their labels, or None."""
+    if labels is None:
+        return open_object(items)
+    return _open_items(list(zip(items, class_names(labels, len(items)), strict=True)), name)
+
+
+def _is_pair(value: Any) -> bool:
+    """Whether `value` is (samples, one class for each of them)."""
+    return isinstance(value, (list, tuple)) and len(value) == 2 and (are_labels(value[1]) or is_column(value[1]))
+
+
+def _is_nested(value: Any) -> bool:
+    """Whether `value` is a list of lists of numbers, that is features."""
+    first = value[0] if isinstance(value, (list, tuple)) and value else None
+    return isinstance(first, (list, tuple)) and len(first) > 0 and all(map(is_number, first))
+
+
+def _open_frame(frame: Any, name: str) -> Source | Stream:
+    """A data frame: columns of features, or one column of images, rows or paths; its classes are called `label`."""
+    with foreign(f"the {name}"):
+        columns = {str(column): np.asarray(frame[column]) for column in frame.columns}
+    labels = next((columns.pop(column) for column in [*columns] if column.lower() in LABELS and len(columns) > 1), None)
+    named = None if labels is None else class_names(labels.tolist(), len(labels))
+    if len(columns) == 1:
+        ((_, only),) = columns.items()
+        if only.dtype.kind in "OU":
+            return _open_column([Path(item) if isinstance(item, str) else item for item in only.tolist()], named, name)
+    if texts := [column for column, values in columns.items() if values.dtype.kind in "OUSM"]:
+        raise SourceError(
+            f"the {name} has columns that hold no features, {', '.join(map(repr, texts[:3]))}; give those that do, "
+            "x[[...]], or one column of paths; classes are read from a column called label."
+        )
+    rows = np.stack([as_numpy(values).astype(np.float64) for values in columns.values()], axis=1)
+    return open_array(rows, f"{name}{list(rows.shape)}", None if named is None else tuple(named))
+
+
+def _item(items: Any, index: int, name: str) -> Any:
+    """One item. Raises ForeignError, naming the place, for what the code of a Dataset raises, OSError for Pillow's."""
+    try:
+        with foreign(f"item {index} of the {name}", passing=_by_pillow):
+            return items[index]
+    except OSError:
+        raise
+    except Exception as error:
+        if _by_pillow(error):
+            raise UnreadableSample(f"#{index}", reason(error)) from None
+        raise
+
+
+def _by_pillow(error: BaseException) -> bool:
+    """Whether an error says that an image cannot be read: Pillow raises SyntaxError, ValueError and more for it."""
+    if isinstance(error, OSError):
+        return True
+    frames = traceback.extract_tb(error.__traceback__)
+    return isinstance(error, Exception) and bool(frames) and "/PIL/" in frames[-1].filename.replace("\\", "/")
 
 
 def _open_items(items: Any, name: str) -> Source | Stream:
     """A list, a tuple or a map-style Dataset as a source, or as a stream where its items are batches."""
-    if len(items) == 0:
+    with foreign(f"len() of the {name}"):
+        length = len(items)
+    if length == 0:
         raise SourceError(f"the {name} is empty; wanted at least one sample.")
-    value = _split_label(items[0])[0]
-    if _is_batch(value):
-        return _open_stream((items[i] for i in range(len(items))), name, batched=False)
-    first = _sample(value)
-    return Items(name, _kind(first), items, first, _item_labels(items))
+    value, place = _first_readable(items, length, name)
+    if is_batch(value):
+        return _open_stream((_item(items, i, name) for i in range(length)), name, batched=False)
+    first = as_sample(value, f"#{place}")
+    return Items(name, kind_of(first), items, first, _item_labels(items))
+
+
+def _first_readable(items: Any, length: int, name: str) -> tuple[Any, int]:
+    """The first item that is no damaged image, without its label, and its place."""
+    why = ""
+    for place in range(length):
+        try:
+            value = split(_item(items, place, name))[0]
+            if not is_batch(value):
+                as_sample(value, f"#{place}")
+            return value, place
+        except OSError as error:
+            why = why or f"#{place}: {error.strerror or reason(error)}"
+        except UnreadableSample as error:
+            why = why or str(error)
+    raise SourceError(f"no item of the {name} can be read: {why}.")
 
 
 def _open_stream(elements: Iterable[Any], name: str, *, batched: bool) -> IterableStream:
     """An iterable as a stream; `batched` says that every element is a batch."""
-    samples = chain.from_iterable(_samples_of(element, batched) for element in elements)
+    samples = chain.from_iterable(_samples_of(element, batched) for element in _each(elements, name))
     head = next(samples, None)
     if head is None:
         raise SourceError(f"the {name} gives no samples; wanted at least one.")
-    return IterableStream(name, _kind(head[0]), chain([head], samples), head[0])
+    return IterableStream(name, kind_of(head[0]), chain([head], samples), head[0])
+
+
+def _each(elements: Iterable[Any], name: str) -> Iterator[Any]:
+    """The elements of an iterable. What its code raises is a ForeignError that names the place."""
+    with foreign(f"the {name}"):
+        iterator = iter(elements)
+    while True:
+        with foreign(f"the {name}"):
+            try:
+                element = next(iterator)
+            except StopIteration:
+                return
+        yield element
 
 
 def _samples_of(element: Any, batched: bool) -> Iterator[tuple[np.ndarray, str | None]]:
     """(sample, label or None) for all samples of one element of an iterable."""
-    values, labels = _split_label(element)
+    values, labels = split(element)
     if isinstance(values, list) or (isinstance(values, tuple) and labels is not None):
-        pairs = [_split_label(value) for value in values]
-    elif _is_batch(values) or (batched and isinstance(values, (np.ndarray, torch.Tensor))):
-        pairs = [(row, None) for row in as_numpy(values)]
+        pairs = [split(value) for value in values]
+    elif is_array_like(values) and (is_batch(rows := as_numpy(values)) or batched):
+        pairs = [(row, None) for row in rows]
     else:
         pairs = [(values, None)]
     if labels is not None:
-        pairs = list(zip([value for value, _ in pairs], _class_names(labels, len(pairs)), strict=True))
+        pairs = list(zip([value for value, _ in pairs], class_names(labels, len(pairs)), strict=True))
     for value, label in pairs:
-        yield _sample(value), None if label is None else label_name(label)
-
-
-def _split_label(item: Any) -> tuple[Any, Any]:
-    """(samples, labels) of an item that is such a pair, else (item, None).
-
-    A tuple or list of one, which TensorDataset and its DataLoader put around a single tensor, is unwrapped.
-    """
-    if isinstance(item, (list, tuple)) and len(item) == 1 and (isinstance(item, tuple) or _is_batch(item[0])):
-        return item[0], None
-    if isinstance(item, (list, tuple)) and len(item) == 2 and (_is_label(item[1]) or _are_labels(item[1])):
-        return item[0], item[1]
-    if isinstance(item, (list, tuple)) and len(item) == 2 and _is_column(item[1]):
-        check_label_shape(item[1])
-    return item, None
-
-
-def _is_column(value: Any) -> bool:
-    """Whether `value` is a column of whole numbers `[n, 1]`: labels with an axis too many."""
-    is_array = isinstance(value, (np.ndarray, torch.Tensor))
-    return is_array and value.ndim == 2 and value.shape[1] == 1 and not is_float(value)
-
-
-def _is_column_of_one(value: Any) -> bool:
-    """Whether `value` is one whole number as an array `[1]`, the label of one item with an axis too many."""
-    return isinstance(value, (np.ndarray, torch.Tensor)) and tuple(value.shape) == (1,) and not is_float(value)
-
-
-def _class_names(labels: Any, n: int) -> list[str]:
-    """`labels`, one for all samples or one for each, as `n` class names."""
-    if _is_label(labels):
-        return [label_name(labels)] * n
-    if len(labels) != n:
-        raise SourceError(f"{n} samples come with {len(labels)} labels; give one label a sample.")
-    return [label_name(label) for label in labels]
-
-
-def _is_label(value: Any) -> bool:
-    """Whether `value` is a class label: an integer or a name."""
-    if isinstance(value, (np.ndarray, torch.Tensor)):
-        return value.ndim == 0 and not is_float(value)
-    return isinstance(value, (int, str, np.integer))
-
-
-def _are_labels(value: Any) -> bool:
-    """Whether `value` is a sequence of class labels."""
-    if isinstance(value, (np.ndarray, torch.Tensor)):
-        return value.ndim == 1 and len(value) > 0 and _is_label(value[0])
-    return isinstance(value, (list, tuple)) and len(value) > 0 and all(map(_is_label, value))
-
-
-def _is_batch(value: Any) -> bool:
-    """Whether `value` is a batch: images on 4 axes, features on 2, or a list."""
-    if isinstance(value, (np.ndarray, torch.Tensor)):
-        return value.ndim == 4 or (value.ndim == 2 and is_float(value))
-    return isinstance(value, list)
-
-
-def _sample(value: Any) -> np.ndarray:
-    """One sample: a row of features `[d]` unchanged, an image as uint8 `[h, w, 3]`."""
-    if isinstance(value, Image.Image):
-        return pixels(value)
-    if not isinstance(value, (np.ndarray, torch.Tensor)):
-        raise SourceError(
-            f"an item is a {type(value).__name__}; wanted an image (PIL, array or tensor), a row of features, "
-            "or a pair of one and its label."
-        )
-    values = as_numpy(value)
-    if values.ndim == 1 and is_float(values):
-        return np.array(values)
-    check_image(values, values.shape)
-    return as_image(values)
-
-
-def _kind(sample: np.ndarray) -> Kind:
-    """Kind of one sample."""
-    return "features" if sample.ndim == 1 else "image"
+        yield as_sample(value, "an image"), None if label is None else label_name(label)
 
 
 def _checked(name: str, sample: np.ndarray, first: np.ndarray) -> np.ndarray:
     """`sample`, if it matches `first`: both images, of any size, or rows of one width. Raises SourceError."""
-    if _kind(sample) != _kind(first) or (sample.ndim == 1 and sample.shape != first.shape):
+    if kind_of(sample) != kind_of(first) or (sample.ndim == 1 and sample.shape != first.shape):
         raise SourceError(
             f"the {name} mixes samples of shape {list(first.shape)} and {list(sample.shape)}; "
             "wanted images only, or rows of one width only."
@@ -227,16 +272,31 @@ def _labels_at(items: Any, places: Sequence[int]) -> tuple[str, ...] | None:
         return _labels_at(items.dataset, [int(items.indices[i]) for i in places])
     if isinstance(items, ConcatDataset):
         return _labels_of_parts(items, places)
-    found = getattr(items, "targets", None)
+    found, classes = _column_of_classes(items)
     whole = found is not None
-    if found is None and places and _split_label(items[places[0]])[1] is not None:
+    if found is None and places and _label_at(items, places[0]) is not None:
         found = [_label_at(items, i) for i in places]
-    if _is_column(found) or (isinstance(found, (list, tuple)) and found and _is_column_of_one(found[0])):
+    if is_column(found) or (isinstance(found, (list, tuple)) and found and is_column_of_one(found[0])):
         check_label_shape(found)
-    if found is None or len(found) != (len(items) if whole else len(places)) or not all(map(_is_label, found)):
+    if found is None or len(found) != (len(items) if whole else len(places)) or not all(map(is_label, found)):
         return None
-    names = _named([label_name(label) for label in found], getattr(items, "classes", None))
+    names = _named([label_name(label) for label in found], classes)
     return tuple(names[i] for i in places) if whole else tuple(names)
+
+
+def _column_of_classes(items: Any) -> tuple[Any, Any]:
+    """The class of each item and the names of the classes, each None where the object does not have it.
+
+    In torchvision these are the attributes `targets` and `classes`; a table of Hugging Face has a column.
+    """
+    with foreign(f"the {type(items).__name__}"):
+        if (columns := getattr(items, "column_names", None)) is None:
+            return getattr(items, "targets", None), getattr(items, "classes", None)
+        label = next((column for column in columns if str(column).lower() in LABELS), None)
+        if label is None:
+            return None, None
+        kinds = getattr(items, "features", None) or {}
+        return list(items[label]), getattr(kinds.get(label), "names", None)
 
 
 def _labels_of_parts(items: ConcatDataset[Any], places: Sequence[int]) -> tuple[str, ...] | None:
@@ -263,6 +323,6 @@ def _named(labels: Sequence[str], classes: Any) -> Sequence[str]:
 def _label_at(items: Any, index: int) -> Any:
     """Label of one item; empty where it cannot be read, since it will be skipped."""
     try:
-        return _split_label(items[index])[1]
-    except OSError:
+        return split(_item(items, index, type(items).__name__))[1]
+    except (OSError, UnreadableSample):
         return ""

@@ -25,14 +25,29 @@ def check_image(values: np.ndarray, shape: tuple[int, ...]) -> None:
         raise SourceError(f"images of type {values.dtype}; wanted uint8, or floats in [0, 1]: convert them first.")
 
 
+OVERSHOOT = 1 / 512
+"""How far floats may lie beyond [0, 1], as arithmetic leaves them: less than half a grey level, which rounds off."""
+
+
 def check_unit(values: np.ndarray) -> None:
-    """Raise SourceError unless all `values` lie in [0, 1]."""
+    """Raise SourceError unless all `values` lie in [0, 1], with a tolerance below half a grey level."""
     low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
-    if not (low >= 0 and high <= 1):  # negated, so that NaN is refused
-        raise SourceError(
-            f"float images must lie in [0, 1], these run from {low:g} to {high:g}: map [-1, 1] with (x + 1) / 2 or "
-            "0..255 with x / 255, and clip what overshoots; or give uint8."
-        )
+    if low > -OVERSHOOT and high < 1 + OVERSHOOT:
+        return
+    if not (np.isfinite(low) and np.isfinite(high)):
+        raise SourceError("float images must lie in [0, 1], these hold NaN or Inf; repair or drop them.")
+    raise SourceError(f"float images must lie in [0, 1], these run from {low:.6g} to {high:.6g}{_way_out(low, high)}.")
+
+
+def _way_out(low: float, high: float) -> str:
+    """What a range beyond [0, 1] looks like, and what to do about it."""
+    if -1 - OVERSHOOT < low < -0.1 and high < 1 + OVERSHOOT:
+        return ", as of [-1, 1]: give (x + 1) / 2, or uint8"
+    if low > -OVERSHOOT and 1.5 < high < 256:
+        return ", as of 0..255: give x / 255, or uint8"
+    if low > -0.5 and high < 1.5:
+        return ": clip what overshoots, x.clip(0, 1), or give uint8"
+    return ": undo their normalisation, x * std + mean, or give uint8"
 
 
 def as_image(values: np.ndarray) -> np.ndarray:

@@ -32,7 +32,7 @@ class ClassTally(Summary):
             raise FeatureError(
                 f"shape [{len(rows)}, 1] is logits of one class; give labels as [{len(rows)}], or logits [n, classes]."
             )
-        return super().from_array(rows)
+        return cls.of(rows, torch.arange(len(rows)))
 
     @classmethod
     def of(cls, rows: Tensor, index: Tensor) -> Self:  # noqa: ARG003

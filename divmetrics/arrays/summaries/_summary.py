@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from divmetrics.arrays.array_likes import as_array
 from divmetrics.errors import FeatureError, UsageError
 from divmetrics.records.extractor import Layer
 from divmetrics.records.metric import Need
@@ -87,10 +88,14 @@ class Summary(ABC):
             The summary, rows numbered in their order.
 
         Raises:
-            FeatureError: NaN or Inf, no rows or no columns.
-            UsageError: The array does not hold numbers.
+            FeatureError: NaN or Inf, no rows or no columns, or no numbers.
         """
         rows = as_rows(array)
+        if rows.ndim < 2:
+            raise FeatureError(
+                f"features have shape [{len(rows)}]; wanted [n, d]: give x[:, None] for {len(rows)} samples of one "
+                "number, x[None] for one sample."
+            )
         return cls.of(rows, torch.arange(len(rows)))
 
 
@@ -105,16 +110,15 @@ def as_rows(array: Any) -> Tensor:
         labels `[n]`, which stay integers.
 
     Raises:
-        FeatureError: NaN or Inf, no rows or no columns.
-        UsageError: The array does not hold numbers.
+        FeatureError: NaN or Inf, no rows or no columns, or no numbers.
     """
-    if isinstance(array, Tensor):
-        rows = array.detach()
+    found = as_array(array)
+    if isinstance(found, np.ndarray):
+        if found.dtype.kind == "u" and found.dtype.itemsize > 1:  # torch lacks arithmetic on them
+            found = found.astype(np.float64 if found.ndim > 1 else np.int64)
+        rows = torch.from_numpy(np.require(found, requirements=["C", "W"]))  # a copy where it is mapped read-only
     else:
-        values = np.asarray(array)
-        if values.dtype.kind not in "fiub":
-            raise UsageError(f"features must be numbers, got an array of {values.dtype}.")
-        rows = torch.from_numpy(np.ascontiguousarray(values))
+        rows = found
     if rows.ndim == 0 or 0 in rows.shape:
         raise FeatureError(f"features have shape {tuple(rows.shape)}; at least one row and one column are needed.")
     if rows.ndim > 1 and not rows.is_floating_point():
