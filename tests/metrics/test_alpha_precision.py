@@ -19,20 +19,20 @@ def gaussians(n: int = 200, d: int = 6) -> TaskInputs:
 
 
 def by_formula(real: np.ndarray, fake: np.ndarray, levels: int = 30) -> tuple[float, float]:
-    """Alaa 2022, section 4, with the mean as the centre, sample by sample."""
+    """Alaa 2022 by the authors' code, with the mean as the centre, sample by sample; copies of a real are no others."""
     shares = np.linspace(0, 1, levels)
     centre = real.mean(0)
     within = np.quantile([np.linalg.norm(x - centre) for x in real], shares)
     precision = [np.mean([np.linalg.norm(y - centre) <= reach for y in fake]) for reach in within]
     centre = fake.mean(0)
-    within = np.quantile([np.linalg.norm(y - centre) for y in fake], shares)
-    recall = np.zeros(levels)
-    for i, x in enumerate(real):
-        to_fakes = np.linalg.norm(fake - x, axis=1)
-        to_reals = np.delete(np.linalg.norm(real - x, axis=1), i)
-        if to_fakes.min() <= to_reals.min():
-            recall += np.linalg.norm(fake[to_fakes.argmin()] - centre) <= within
-    return tuple(1 - 2 * np.mean(np.abs(curve - shares)) for curve in (precision, recall / len(real)))
+    nearest, covered = [], []
+    for x in real:
+        to_fakes, to_reals = (np.linalg.norm(side - x, axis=1) for side in (fake, real))
+        nearest.append(np.linalg.norm(fake[to_fakes.argmin()] - centre))
+        covered.append(to_fakes.min() <= to_reals[to_reals > 0].min())
+    recall = [np.mean(np.array(covered) & (nearest <= reach)) for reach in np.quantile(nearest, shares)]
+    step = shares[1] - shares[0]
+    return tuple(max(0.0, 1 - 2 * np.abs(curve - shares).sum() * step) for curve in (precision, recall))
 
 
 WORLDS = {
@@ -42,6 +42,7 @@ WORLDS = {
     "shrunken": (gaussians()[0], 0.5 * gaussians()[1]),
     "other sizes": (gaussians()[0], gaussians()[1][:90]),
     "copies among fakes": (gaussians()[0], np.repeat(gaussians()[1][:20], 10, 0)),
+    "copies among reals": (np.concatenate([gaussians()[0][:150], gaussians()[0][:50]]), gaussians()[1]),
     "some reals copied": (gaussians()[0], np.concatenate([gaussians()[0][:50], gaussians()[1][:150]])),
     "wide": gaussians(100, 200),
 }

@@ -11,9 +11,11 @@ from scipy.spatial.distance import cdist, pdist
 from scipy.special import digamma
 from scipy.stats import poisson
 
+from divmetrics.arrays.pairs import UniqueRows
 from divmetrics.arrays.splits import FAKE, REAL, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
+from divmetrics.metrics.copies._close_pairs import close_pairs
 from divmetrics.metrics.copies._near_duplicates import NearDuplicates, near_duplicates
 from divmetrics.metrics.copies.birthday_support import (
     ARRIVALS,
@@ -53,7 +55,7 @@ WORLDS = {
 def test_brute_force_over_all_pairs(world: str, threshold: float | None) -> None:
     real, fake = (side.astype(float) for side in WORLDS[world])
     distance = cdist(fake, fake)
-    limit = pdist(real).min() if threshold is None else threshold
+    limit = pdist(np.unique(real, axis=0)).min() if threshold is None else threshold
     close = (distance <= limit * (1 + 1e-12)) & ~np.eye(len(fake), dtype=bool)
     found = duplicates.measure(*WORLDS[world], threshold=threshold)
     assert found.value == pytest.approx(close.any(1).mean())
@@ -119,6 +121,47 @@ def test_no_pair_is_no_number_but_a_bound() -> None:
     }
     assert duplicates(real, 5 * real) == 0
     assert birthday(real, np.zeros((10, 2))) == 1
+
+
+COPIES = {
+    "one real twice": lambda real: np.concatenate([real[:1], real[:-1]]),
+    "one real nearly twice": lambda real: np.concatenate([real[:1] + 1e-7, real[:-1]]),
+    "a tenth twice": lambda real: np.concatenate([real[:40], real[:-40]]),
+    "a tenth nearly twice": lambda real: np.concatenate([real[:40] * (1 + 1e-5), real[:-40]]),
+    "some four times": lambda real: np.concatenate([real[:20]] * 3 + [real[:-60]]),
+    "every one nearly twice": lambda real: np.concatenate([real[:200] * (1 + 1e-6), real[:200]]),
+}
+"""Real sets with copies, which a threshold at the closest pair of reals would fall to."""
+
+
+@pytest.mark.parametrize("kind", COPIES)
+@pytest.mark.parametrize("d", [2, 8, 160])
+def test_copies_among_the_reals_do_not_hide_those_among_the_fakes(kind: str, d: int) -> None:
+    real, _ = gaussians(400, d)
+    rng = np.random.default_rng(1)
+    fake = rng.normal(size=(20, d))[rng.integers(0, 20, 400)] + 1e-7 * rng.normal(size=(400, d))
+    with_copies = COPIES[kind](real)
+    assert duplicates(with_copies, fake) == 1
+    assert birthday(with_copies, fake) == pytest.approx(20, rel=0.15)
+    assert duplicates(with_copies, rng.normal(size=(400, d))) < 0.05
+    pool = TwoSamplePool(Rows.from_array(with_copies), Rows.from_array(rng.normal(size=(400, d))))
+    found = duplicates.uncertainty.resample(pool, Splits.permutations(400, 400, 5, 0), threshold=None)
+    assert not found.isnan().any()
+    assert found[0] < 0.3  # as many as the copies that are among the fakes now
+
+
+def test_no_pair_of_an_ordinary_set_is_called_a_copy() -> None:
+    """Not in few or many columns, nor in a mode a hundred times tighter than the rest."""
+    rng = np.random.default_rng(0)
+    tight = np.concatenate([rng.normal(size=(380, 8)), 3 + 0.01 * rng.normal(size=(20, 8))])
+    for rows in (rng.random((400, 1)), *(gaussians(400, d)[0] for d in (2, 8, 64, 300)), tight):
+        points = UniqueRows.of(torch.from_numpy(rows))
+        assert close_pairs(points, 50).copies.sum() == 0
+
+
+def test_reals_that_are_all_equal_leave_exact_copies() -> None:
+    assert duplicates.measure(np.ones((9, 2)), gaussians(20, 2)[1]).extras["threshold"] == 0
+    assert duplicates(np.ones((9, 2)), np.repeat(gaussians(5, 2)[1], 2, 0)) == 1
 
 
 @BOTH

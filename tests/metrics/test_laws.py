@@ -222,6 +222,28 @@ def test_translation_far_from_the_origin_changes_nothing(metric: Metric) -> None
         assert found == pytest.approx(value, rel=2e-6, abs=1e-9), f"{metric.name} of {name}"
 
 
+def repetitive(metric: Metric, seed: int) -> World:
+    """Fakes that repeat a tenth of themselves nearly: what metrics of copies and of diversity must see."""
+    world, rng = healthy(metric, seed), np.random.default_rng(seed)
+    n = len(world["fake"].rows)
+    rows = world["fake"].rows[rng.integers(0, n // 10, n)]
+    return world | {"fake": Set.of(rows + 1e-6 * rng.normal(size=rows.shape))}
+
+
+@pytest.mark.parametrize(
+    "metric", [m for m in METRICS if m.real and m.fake.layers[0] != "pixels"], ids=lambda m: m.name
+)
+def test_one_real_sample_that_occurs_twice_does_not_decide(metric: Metric) -> None:
+    """Not more than fresh samples change the value: no metric rests on the closest pair of real samples."""
+    values = [value_of(metric, repetitive(metric, seed)) for seed in range(4)]
+    world = repetitive(metric, 0)
+    for shift in (0.0, 1e-9):
+        rows = world["real"].rows.copy()
+        rows[2] = rows[0] + shift  # of one class
+        found = value_of(metric, world | {"real": Set(rows, world["real"].classes)})
+        assert abs(found - values[0]) <= 0.05 * abs(values[0]) + 2 * float(np.std(values)), metric.name
+
+
 @pytest.mark.parametrize("metric", list(METRICS), ids=lambda m: m.name)
 def test_intervals_and_null_bands_take_sides_of_different_precision(metric: Metric) -> None:
     if metric.fake.summary is not ClassTally:

@@ -268,3 +268,13 @@ def test_re_splits_show_the_null() -> None:
     assert metric.uncertainty.resample is not None
     found = metric.uncertainty.resample(pool, Splits.permutations(400, 400, 60, 0), **metric.resolve({}))
     assert float(found.mean()) == pytest.approx(0.9692, abs=0.005)
+
+
+@pytest.mark.parametrize("name", ["authenticity", "beta_recall"])
+def test_reals_that_all_occur_twice_are_the_reals(name: str) -> None:
+    """Their nearest other sample would be their copy, and any fake sample farther away than that."""
+    rng = np.random.default_rng(0)
+    real, fake = rng.normal(size=(200, 8)), rng.normal(size=(200, 8))
+    fake[:50] = real[:50] + 1e-6
+    assert 0.1 < METRICS[name](real, fake) < 0.9
+    assert METRICS[name](np.repeat(real, 2, 0), fake) == pytest.approx(METRICS[name](real, fake), rel=0.02)

@@ -58,7 +58,7 @@ class NearestOnSplits:
     side: np.ndarray  # [B, N] uint8, the splits: ABSENT, REAL or FAKE
     index: np.ndarray  # [B, N] int32, number of the nearest sample of the other side
     other: np.ndarray  # [B, N] float32, its squared distance in units of the lists, inf where it is not listed
-    own: np.ndarray  # [B, N] float32, squared distance of the nearest other sample of the same side
+    own: np.ndarray  # [B, N] float32, squared distance of the nearest sample of the same side that is not equal to it
 
 
 def nearest_neighbours_on_splits(pool: Pool, splits: Splits) -> NearestOnSplits:
@@ -80,21 +80,29 @@ def nearest_neighbours_on_splits(pool: Pool, splits: Splits) -> NearestOnSplits:
         for wanted in (REAL, FAKE):
             for of, squared in ((wanted, own), (REAL + FAKE - wanted, other)):
                 rows = np.flatnonzero(row == of)
-                first, squared[b, rows] = _first_listed(lists, padded, rows, wanted)
+                first, squared[b, rows] = _first_listed(lists, padded, rows, wanted, different=of == wanted)
                 if of != wanted:
                     index[b, rows] = first
+                else:  # lists full of copies say no more than how far they reach
+                    complete = np.where(np.isinf(lists.reach[rows]), 0, lists.reach[rows]).max(1)
+                    own[b, rows] = np.where(np.isinf(own[b, rows]), complete, own[b, rows])
     return NearestOnSplits(side, index, other, own)
 
 
 def _first_listed(
-    lists: NeighbourLists, side: np.ndarray, rows: np.ndarray, wanted: int
+    lists: NeighbourLists, side: np.ndarray, rows: np.ndarray, wanted: int, *, different: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Number and squared distance `[r]` of the first sample of side `wanted` in the lists of `rows`; 0, inf if none."""
+    """Number and squared distance `[r]` of the first sample of side `wanted` in the lists of `rows`; 0, inf if none.
+
+    With `different`, samples equal to that whose list it is are passed over.
+    """
     index, squared = np.zeros(len(rows), np.int32), np.full(len(rows), np.inf, np.float32)
     left, width = np.arange(len(rows)), COLUMNS // 4
     while len(left):
         listed = lists.index[rows[left], :width]
         matches = side.take(listed) == wanted
+        if different:
+            matches &= lists.squared[rows[left], :width] > 0
         at = matches.argmax(1)
         hit = matches[np.arange(len(left)), at]
         index[left[hit]] = listed[hit, at[hit]]

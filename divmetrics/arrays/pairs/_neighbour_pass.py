@@ -158,6 +158,31 @@ def ball_radii(side: Rows, k: int) -> Tensor:
     return squared[points.place, 0].sqrt()
 
 
+def distance_to_different(side: Rows) -> Tensor:
+    """Distance of each sample to the nearest sample of the same set that is not equal to it.
+
+    Args:
+        side: Samples `[n, d]`, n > 1.
+
+    Returns:
+        `[n]` float64, in feature units; 0 where all samples are equal.
+
+    Example:
+        >>> from divmetrics.arrays.summaries import Rows
+        >>> distance_to_different(Rows.from_array([[0.0], [0.0], [5.0]])).tolist()
+        [5.0, 5.0, 5.0]
+    """
+    points, squared = _squared_radii(side, [1])
+    distinct = len(points.rows)
+    if distinct == 1 or distinct == side.n:
+        return squared[points.place, 0].sqrt()
+
+    def make() -> Tensor:
+        return squared_ball_radii(points.once_each, [1])[points.place, 0].sqrt()
+
+    return once((side,), "distance to different", make)
+
+
 def neighbour_pass(real: Rows, fake: Rows, options: Sequence[Mapping[str, Any]]) -> None:
     """The `shared_pass` of the nearest-neighbour metrics: one pass for every `k` and `ties` among their options.
 

@@ -45,3 +45,9 @@ class UniqueRows:
         n, device = len(self.place), self.place.device
         absent = torch.full((len(self.rows),), n, dtype=torch.int64, device=device)
         return absent.scatter_reduce(0, self.place, torch.arange(n, device=device), "amin")
+
+    @property
+    def once_each(self) -> UniqueRows:
+        """The set that holds each unique row once."""
+        every = torch.arange(len(self.rows), device=self.rows.device)
+        return UniqueRows(self.rows, torch.ones_like(every), every)

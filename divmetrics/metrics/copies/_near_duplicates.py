@@ -1,12 +1,13 @@
-"""Near-duplicates: pairs of fake samples that are no farther apart than the closest pair of real samples.
+"""Near-duplicates: pairs of fake samples that are no farther apart than the closest pair of different real samples.
 
-The threshold is the distance of the closest pair of real samples, one pair in n (n - 1) / 2. A faithful generator has
-about as many pairs within it, a collapsed one many more. Comparisons are exact, as in `divmetrics.arrays.pairs`.
+The threshold is the distance of the closest pair of real samples, one pair in n (n - 1) / 2, that are not copies of one
+another (`_close_pairs.py`). A faithful generator has about as many pairs within it, a collapsed one many more.
+Comparisons are exact, as in `divmetrics.arrays.pairs`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf, log
 
@@ -17,21 +18,15 @@ from scipy.special import digamma
 from torch import Tensor
 
 from divmetrics.arrays.memo import once
-from divmetrics.arrays.pairs import (
-    BoundedMatrix,
-    Pairs,
-    UniqueRows,
-    blocks,
-    ieee_products,
-    lower_bounds,
-    squared_distances,
-)
+from divmetrics.arrays.pairs import Pairs, UniqueRows, ieee_products
 from divmetrics.arrays.splits import FAKE, REAL, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows, same_width
 from divmetrics.errors import TooFewSamples, UsageError
+from divmetrics.metrics.copies._close_pairs import ClosePairs, close_pairs, upper_blocks
 
 KEPT_PAIRS = 512
-"""Closest pairs of a pool kept for splits. At n = m, none of them is a real pair with probability 1e-60."""
+"""Closest pairs of different samples of a pool kept for splits. At n = m, none is a real pair with probability 1e-60.
+Whether a pair is a copy is told within the pool."""
 RANK, LAST_RANK = 5, 50
 """Ranks of real pairs. The uncertainty of the threshold is estimated from the number of fake pairs between the closest
 and the 5th closest real pair, and from how it grows with the distance from the 5th to the 50th."""
@@ -64,7 +59,7 @@ class NearDuplicates:
 
 
 def near_duplicates(real: Rows, fake: Rows, threshold: float | None) -> NearDuplicates:
-    """Near-duplicates among the fake samples, within `threshold` or, if None, the distance of the closest real pair.
+    """Near-duplicates among the fake samples, within `threshold` or, if None, that of the closest different reals.
 
     Memoised. Raises TooFewSamples below two rows a side, UsageError for a negative threshold.
     """
@@ -84,15 +79,16 @@ def near_duplicates(real: Rows, fake: Rows, threshold: float | None) -> NearDupl
 def _squared_thresholds(real: Rows, rank: int, last_rank: int) -> list[float]:
     """Squared distances of the closest real pair, of the pair of `rank`, at LOWER_SHARE pairs, and of `last_rank`.
 
+    Copies among the real samples are left out.
+
     Close pairs grow as a power of the distance, which is estimated between the two ranks; the third distance is where
     LOWER_SHARE real pairs are expected by that power.
     """
     points = UniqueRows.of(real.features)
-    closest = once((real,), ("closest pairs", last_rank), lambda: _closest_pairs(points, last_rank))
-    identical = (
-        int((points.copies * (points.copies - 1)).sum()) // 2
-    )  # pairs at distance 0, which unique rows leave out
-    ordered = [0.0] * min(identical, last_rank) + closest[2].tolist()
+    closest = once((real,), ("close pairs", last_rank), lambda: close_pairs(points, last_rank))
+    ordered = closest.squared[~closest.copies].tolist()
+    if not ordered:  # all reals are equal, or too many copies of one another to go beyond them
+        ordered = [closest.edge if closest.edge < inf else 0.0]
     first, middle, last = (ordered[min(place, len(ordered)) - 1] for place in (1, rank, last_rank))
     lower = first * LOWER_SHARE ** (log(last / middle) / _log_growth(rank, last_rank)) if middle > 0 else 0.0
     return [first, middle, lower, last]
@@ -113,60 +109,6 @@ def _growth(degrees: Tensor) -> float:
     return min(1.0, max(0.0, log((more + 0.5) / (fewer + 0.5)) / log_growth))
 
 
-def _upper_blocks(pairs: Pairs, matrix: BoundedMatrix) -> Iterator[tuple[slice, slice, Tensor]]:
-    """Lower bounds of squared distances of all pairs i < j, block by block; inf elsewhere."""
-    for rows in blocks(len(pairs.left)):
-        for columns in blocks(len(pairs.left)):
-            if rows.start <= columns.start:
-                yield rows, columns, _strict_upper(rows, columns, lower_bounds(matrix, matrix, rows, columns))
-
-
-def _strict_upper(rows: slice, columns: slice, low: Tensor) -> Tensor:
-    """`low` with inf on and below the diagonal, where the block is on the diagonal."""
-    return low.masked_fill_(torch.ones_like(low, dtype=torch.bool).tril(), inf) if rows == columns else low
-
-
-def _closest_pairs(points: UniqueRows, keep: int) -> tuple[Tensor, Tensor, Tensor, float]:
-    """The `keep` closest pairs of unique rows: i, j, squared distances ascending, and the radius of completeness.
-
-    Every pair whose squared distance is below the radius is included; it is inf where there are no more pairs.
-    """
-    pairs, device = Pairs(points.rows, points.rows), points.rows.device
-    i = j = torch.empty(0, dtype=torch.int64, device=device)
-    squared, edge = torch.empty(0, dtype=torch.float64, device=device), inf
-    with ieee_products(device):
-        for rows, columns, low in _upper_blocks(pairs, pairs.float32[0]):
-            at, to = _candidates(pairs, rows, columns, low, edge, keep)
-            if not len(at):
-                continue
-            i, j = torch.cat([i, at + rows.start]), torch.cat([j, to + columns.start])
-            fresh = squared_distances(points.rows, points.rows, i[len(squared) :], j[len(squared) :])
-            squared = torch.cat([squared, fresh])
-            if len(squared) > keep:
-                kept = squared.topk(keep, largest=False).indices
-                i, j, squared = i[kept], j[kept], squared[kept]
-                edge = float(squared.max())
-    order = torch.argsort(squared, stable=True)
-    return i[order], j[order], squared[order], edge
-
-
-def _candidates(
-    pairs: Pairs, rows: slice, columns: slice, low: Tensor, edge: float, keep: int
-) -> tuple[Tensor, Tensor]:
-    """Places in a block of all pairs that may be among the `keep` closest and below the squared distance `edge`."""
-    for matrix in (pairs.float32[0], pairs.float64[0]):
-        if low.dtype != matrix.rows.dtype:
-            low = _strict_upper(rows, columns, lower_bounds(matrix, matrix, rows, columns))
-        at, to = (low < edge).nonzero(as_tuple=True)
-        if len(at) > 4 * keep:
-            high = low.double() + matrix.error_bound[rows][:, None] + matrix.error_bound[columns]
-            edge = min(edge, float(high.flatten().topk(keep, largest=False).values.max()))
-            at, to = (low <= edge).nonzero(as_tuple=True)
-        if len(at) <= 4 * keep:
-            break
-    return at, to
-
-
 def _pairs_within(points: UniqueRows, limits: Sequence[float]) -> NearDuplicates:
     """Near-duplicates of `points` at the first of the squared `limits`, degrees at all; the last is the largest."""
     pairs, device, u = Pairs(points.rows, points.rows), points.rows.device, len(points.rows)
@@ -175,7 +117,7 @@ def _pairs_within(points: UniqueRows, limits: Sequence[float]) -> NearDuplicates
     partner = torch.zeros(u, dtype=torch.int64, device=device)
     group = np.arange(u)
     with ieee_products(device):
-        for rows, columns, low in _upper_blocks(pairs, pairs.float32[0]):
+        for rows, columns, low in upper_blocks(pairs, pairs.float32[0]):
             i, j = (low <= bounds[-1]).nonzero(as_tuple=True)
             if not len(i):
                 continue
@@ -218,46 +160,33 @@ def _merge_groups(group: np.ndarray, i: Tensor, j: Tensor) -> np.ndarray:
     return np.asarray(scipy.sparse.csgraph.connected_components(graph, directed=False)[1][group])
 
 
-@dataclass(frozen=True, eq=False)
-class _PooledPairs:
-    """The closest pairs of the unique rows of a pool."""
-
-    place: Tensor  # [n + m] unique row of each sample
-    i: Tensor  # [pairs]
-    j: Tensor  # [pairs]
-    squared: Tensor  # [pairs] float64, ascending
-    edge: float  # every pair below this squared distance is included
-
-
 def near_duplicates_on_splits(pool: TwoSamplePool, splits: Splits, threshold: float | None) -> tuple[Tensor, Tensor]:
     """Near-duplicate pairs among the fake samples of each split, and samples in such a pair, float64 `[B]` each.
 
     NaN where the kept closest pairs of the pool do not determine them.
     """
 
-    def make() -> _PooledPairs:
+    def make() -> tuple[Tensor, ClosePairs]:
         points = UniqueRows.of(pool.features())
         share = (pool.n + pool.m) / max(pool.n, 1)
-        found = _closest_pairs(points, int(KEPT_PAIRS * max(1.0, share**2 / 4)))
-        return _PooledPairs(points.place.cpu(), found[0].cpu(), found[1].cpu(), found[2].cpu(), found[3])
+        return points.place.cpu(), close_pairs(points, int(KEPT_PAIRS * max(1.0, share**2 / 4)))
 
-    closest = once((pool.real, pool.fake), "closest pairs of the pool", make)
-    values = [_on_split(closest, side, threshold) for side in splits.side.cpu()]
+    place, closest = once((pool.real, pool.fake), "closest pairs of the pool", make)
+    values = [_on_split(place, closest, side, threshold) for side in splits.side.cpu()]
     counts = torch.tensor(values, dtype=torch.float64).reshape(-1, 2)
     return counts[:, 0], counts[:, 1]
 
 
-def _on_split(closest: _PooledPairs, side: Tensor, threshold: float | None) -> tuple[float, float]:
-    """Near-duplicate pairs and samples of one split; `side` is `[n + m]`."""
-    rows = int(closest.place.max()) + 1
-    real_copies, fake_copies = (torch.bincount(closest.place[side == which], minlength=rows) for which in (REAL, FAKE))
+def _on_split(place: Tensor, closest: ClosePairs, side: Tensor, threshold: float | None) -> tuple[float, float]:
+    """Near-duplicate pairs and samples of one split; `side` is `[n + m]`, `place` `[n + m]` the row of each sample."""
+    rows = int(place.max()) + 1
+    real_copies, fake_copies = (torch.bincount(place[side == which], minlength=rows) for which in (REAL, FAKE))
     if threshold is not None:
         limit = threshold**2
-    elif bool((real_copies > 1).any()):
-        limit = 0.0
     else:
-        real_pairs = (real_copies[closest.i] * real_copies[closest.j] > 0).nonzero()[:, 0]
-        limit = float(closest.squared[real_pairs[0]]) if len(real_pairs) else inf
+        different = (real_copies[closest.i] * real_copies[closest.j] > 0) & ~closest.copies
+        first = different.nonzero()[:, 0]
+        limit = float(closest.squared[first[0]]) if len(first) else 0.0 if closest.edge == inf else inf
     if limit > 0 and not limit < closest.edge:
         return float("nan"), float("nan")
     inside = closest.squared <= limit

@@ -85,7 +85,8 @@ def _mean_inverse(rates: np.ndarray) -> float:
     minimum=lambda _: 2,
     uncertainty=UncertaintySpec(interval=Interval("exact, of a Poisson number", _interval), resample=_resample),
     about=About(
-        formula=r"\frac{m(m-1)}{2\, \#\{i < j : \|y_i - y_j\| \le t\}},\quad t = \min_{i<j} \|x_i - x_j\|",
+        formula=r"\frac{m(m-1)}{2\, \#\{i < j : \|y_i - y_j\| \le t\}},"
+        r"\quad t = \min_{x_i \not\approx x_j} \|x_i - x_j\|",
         sees="Repeated samples: few fixed outputs, or modes shrunk to points.",
         blind="Missing modes, if the remaining samples are diverse.",
         bias="Limited to about m^2/2 outputs: beyond that no pair is found, and only a lower bound is reported.",
@@ -97,13 +98,14 @@ def birthday_support(real: Rows, fake: Rows, *, threshold: float | None = None) 
 
     Arora and Zhang 2017: if there are N outputs, a pair of samples coincides with probability 1/N, so N is estimated by
     m (m - 1) / 2 divided by the number of near-duplicate pairs. It is infinite, and reported as no value, where there
-    is no such pair.
+    is no such pair. Near-duplicates are no farther apart than the closest pair of real samples that are not copies of
+    one another, as in `duplicate_fraction`.
 
     Args:
         real: Features of the real samples, `[n, d]`.
         fake: Features of the generated samples, `[m, d]`.
         threshold: Distance up to which two samples are near-duplicates, >= 0, in feature units; None (the default) for
-            the distance of the closest pair of real samples.
+            the distance of the closest pair of real samples that are not copies of one another.
 
     Returns:
         The estimate. Extras: `pairs`, the number of near-duplicate pairs; `threshold`; `at_least`, a lower bound at

@@ -45,7 +45,8 @@ def _variance(pool: TwoSamplePool, *, threshold: float | None) -> float:
     minimum=lambda _: 2,
     uncertainty=UncertaintySpec(variance=Variance("jackknife and compound Poisson", _variance), resample=_resample),
     about=About(
-        formula=r"\frac1m \#\{i : \exists j \ne i : \|y_i - y_j\| \le t\},\quad t = \min_{i<j} \|x_i - x_j\|",
+        formula=r"\frac1m \#\{i : \exists j \ne i : \|y_i - y_j\| \le t\},"
+        r"\quad t = \min_{x_i \not\approx x_j} \|x_i - x_j\|",
         sees="Repeated samples, and which they are.",
         blind="Missing modes, if the remaining samples are diverse; copies of training samples that occur once.",
         bias="Grows with m: of the same few outputs, more occur twice in a larger sample. Compare at equal sizes.",
@@ -56,13 +57,15 @@ def _variance(pool: TwoSamplePool, *, threshold: float | None) -> float:
 def duplicate_fraction(real: Rows, fake: Rows, *, threshold: float | None = None) -> Measured:
     """Share of fake samples that have a near-duplicate among the fake samples; in [0, 1], lower is better.
 
-    After Arora and Zhang 2017. Near-duplicates are no farther apart than the closest pair of real samples.
+    After Arora and Zhang 2017. Near-duplicates are no farther apart than the closest pair of real samples. Copies among
+    the reals do not count there: equal rows, and pairs so near, compared with the 10th neighbours of both, that sets
+    without copies hold one with a probability of 1 %.
 
     Args:
         real: Features of the real samples, `[n, d]`.
         fake: Features of the generated samples, `[m, d]`.
         threshold: Distance up to which two samples are near-duplicates, >= 0, in feature units; None (the default) for
-            the distance of the closest pair of real samples.
+            the distance of the closest pair of real samples that are not copies of one another.
 
     Returns:
         The share. Per fake sample: `duplicate_group`, the number of its connected group of near-duplicates, None

@@ -12,12 +12,14 @@ import torch
 from torch import Tensor
 
 from divmetrics.arrays.linalg import float64
-from divmetrics.arrays.pairs import UniqueRows, check_enough_rows, nearest_rows, squared_ball_radii, squared_distances
+from divmetrics.arrays.pairs import blocks, check_enough_rows, distance_to_different, nearest_rows, squared_distances
 from divmetrics.arrays.splits import FAKE, REAL, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import UsageError
 from divmetrics.metrics.densities._pooled_distances import PooledDistances, SplitCounts, pooled_distances
 
+CANDIDATES = 4
+"""Nearest rows by a matrix product, the exactly nearest of which is taken."""
 NEAREST = 24
 """Neighbours kept of each row of a pool; with probability 1e-7 none of them is in a random half."""
 
@@ -35,8 +37,13 @@ def curve(own: Tensor, others: Tensor, levels: int) -> np.ndarray:
 
 
 def integrated(shares: np.ndarray) -> float:
-    """1 - 2 mean |share - q| of a curve over q: 1 on the diagonal, 0 where all shares are 0 or all are 1."""
-    return float(1 - 2 * np.abs(shares - np.linspace(0, 1, len(shares))).mean())
+    """1 - 2 times the integral of |share - q| over q, as the authors' code sums it: every level has the step's width.
+
+    1 on the diagonal. Where all shares are 0, that sum gives -1 / (levels - 1), for the integral 1/2 takes a step more;
+    that is the least possible, and 0 here.
+    """
+    levels = len(shares)
+    return max(0.0, float(1 - 2 * np.abs(shares - np.linspace(0, 1, levels)).sum() / (levels - 1)))
 
 
 def ten_points(shares: np.ndarray) -> list[list[float]]:
@@ -50,13 +57,21 @@ def distances_from_mean(rows: Tensor, of: Tensor) -> Tensor:
     return (float64(rows) - float64(of).mean(0)).square().sum(1).sqrt()
 
 
+def recall_curve(covered: Tensor, of_nearest: Tensor, levels: int) -> np.ndarray:
+    """R(beta): share of real samples that are `covered` and whose nearest fake lies in the ball of beta, `[levels]`.
+
+    `of_nearest` `[n]` are distances of the nearest fakes from the mean of the fakes. As in the authors' code the ball
+    of beta holds a share beta of these nearest fakes, one for each real sample, not of all fakes as in the paper.
+    """
+    return curve(of_nearest, torch.where(covered, of_nearest, torch.inf), levels)
+
+
 def covered_by_nearest(real: Rows, fake: Rows) -> tuple[Tensor, Tensor]:
-    """Whether each real sample has a fake one as near as its nearest other real one `[n]`; the nearest fake `[n]`."""
+    """Whether each real sample has a fake one as near as the nearest different real `[n]`; the nearest fake `[n]`."""
     check_enough_rows(1, real.n, max(fake.n, 2))
-    points = UniqueRows.of(real.features)
-    own = squared_ball_radii(points, [1])[points.place, 0]
+    own = distance_to_different(real)
     squared, place = nearest_rows(real.features, fake.features)
-    return squared <= own, place
+    return squared.sqrt() <= own, place
 
 
 def alpha_precision_on_splits(pool: TwoSamplePool, splits: Splits, levels: int) -> Tensor:
@@ -81,14 +96,16 @@ def beta_recall_on_splits(pool: TwoSamplePool, splits: Splits, levels: int) -> T
     for real, fake, distance in zip(parts.real.T, parts.fake.T, distances.T, strict=True):
         members = real.nonzero()[:, 0]
         to_fake, nearest_fake = _first(fake[index[members]] > 0, squared[members], index[members])
-        others = real[index[members]] - (index[members] == members[:, None]).to(real.dtype)  # not the sample itself
-        to_real, _ = _first(others > 0, squared[members], index[members])
-        for slot in (to_fake.isinf() & to_real.isinf()).nonzero()[:, 0].tolist():  # none of its neighbours takes part
-            to_fake[slot], nearest_fake[slot] = _nearest_member(rows, members[slot], fake)
-            to_real[slot], _ = _nearest_member(rows, members[slot], real)
-        covered = (to_fake <= to_real) & to_fake.isfinite()
-        of_covering = torch.where(covered, distance[nearest_fake], torch.inf).repeat_interleave(real[members].long())
-        values.append(integrated(curve(distance.repeat_interleave(fake.long()), of_covering, levels)))
+        others = (real[index[members]] > 0) & (index[members] != members[:, None])  # neither itself nor its copies
+        to_real, _ = _first(others, squared[members], index[members])
+        for found, at, counts in ((to_fake, nearest_fake, fake), (to_real, None, real)):
+            slots = found.isinf().nonzero()[:, 0]  # none of its listed neighbours is on that side
+            found[slots], places = _nearest_members(parts.distances, members[slots], counts)
+            if at is not None:
+                at[slots] = places
+        own = real[members].long()
+        of_nearest = distance[nearest_fake].repeat_interleave(own)
+        values.append(integrated(recall_curve((to_fake <= to_real).repeat_interleave(own), of_nearest, levels)))
     return torch.tensor(values, dtype=torch.float64)
 
 
@@ -119,11 +136,21 @@ def _first(mask: Tensor, squared: Tensor, index: Tensor) -> tuple[Tensor, Tensor
     return distance, index.gather(1, slot)[:, 0]
 
 
-def _nearest_member(rows: Tensor, place: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
-    """Squared distance and place of the nearest other row with positive `counts` `[u]`; inf where there is none."""
+def _nearest_members(distances: PooledDistances, places: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+    """Squared distance and place of the nearest other row with positive `counts` `[u]` of each of `places` `[s]`.
+
+    0 and the row itself where there is no other, as in `distance_to_different`.
+    """
+    squared, nearest = torch.zeros(len(places), dtype=torch.float64, device=places.device), places.clone()
     members = counts.nonzero()[:, 0]
-    members = members[members != place]
-    if not len(members):
-        return rows.new_tensor(torch.inf, dtype=torch.float64), place
-    squared = squared_distances(rows, rows, place.expand(len(members)), members)
-    return squared.min(), members[squared.argmin()]
+    for part in blocks(len(places)):
+        block = distances.of_rows(places[part])[:, members]
+        block = block.masked_fill(places[part][:, None] == members, torch.inf)
+        few = members[block.topk(min(CANDIDATES, len(members)), largest=False).indices]  # [s, C]
+        own = places[part][:, None].expand_as(few)
+        exact = squared_distances(distances.rows, distances.rows, own.flatten(), few.flatten()).view(few.shape)
+        best = exact.masked_fill(few == own, torch.inf).min(1)
+        found = best.values.isfinite()
+        squared[part] = torch.where(found, best.values, 0.0)
+        nearest[part] = torch.where(found, few.gather(1, best.indices[:, None])[:, 0], nearest[part])
+    return squared, nearest

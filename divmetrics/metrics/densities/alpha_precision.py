@@ -22,7 +22,7 @@ def _resample(pool: TwoSamplePool, splits: Splits, *, levels: int) -> Tensor:
     cite="Alaa 2022, arXiv:2102.08921",
     uncertainty=UncertaintySpec(resample=_resample),
     about=About(
-        formula=r"1-\frac2L\sum_{\alpha}\Bigl|\tfrac1m\sum_j 1[|y_j-\bar x|\le q_\alpha(|x-\bar x|)]-\alpha\Bigr|",
+        formula=r"1-\frac2{L-1}\sum_{\alpha}\Bigl|\tfrac1m\sum_j 1[|y_j-\bar x|\le q_\alpha(|x-\bar x|)]-\alpha\Bigr|",
         sees="Fake samples too far out, and fake samples too near the mean of the real ones: a curve above the "
         "diagonal costs as much as one below.",
         blind="Where on a sphere around the mean the fake samples lie: dropped modes that leave the distances alike.",
@@ -34,9 +34,9 @@ def alpha_precision(real: Rows, fake: Rows, *, levels: int = 30) -> Measured:
     """Agreement of the shares of fake and of real samples inside balls around the mean of the real ones; in [0, 1],
     higher is better.
 
-    P(alpha) is the share of fake samples in the ball that holds a share alpha of the real ones; the value is 1 - 2 mean
-    |P(alpha) - alpha| over equally spaced values of alpha from 0 to 1. Alaa 2022, section 4. The centre is the mean of
-    the real samples, where the original learns one with a one-class network.
+    P(alpha) is the share of fake samples in the ball that holds a share alpha of the real ones; the value is 1 - 2
+    times the integral of |P(alpha) - alpha|, at least 0. Alaa 2022, section 4; as in the authors' code the integral is
+    the sum over the levels times the step between them. The authors may put a one-class network in front.
 
     Args:
         real: Real samples: `[n, d]` array, tensor or `Rows`.
@@ -53,9 +53,9 @@ def alpha_precision(real: Rows, fake: Rows, *, levels: int = 30) -> Measured:
 
     Example:
         >>> import divmetrics as dm
-        >>> real, fake = [[-1.0], [1.0]], [[0.0], [2.0]]  # P is 1/2 at alpha = 0, 1/2 and 1
-        >>> round(dm.metrics.alpha_precision(real, fake, levels=3), 4)  # 1 - 2 (1/2 + 0 + 1/2) / 3
-        0.3333
+        >>> real, fake = [[-2.0], [-1.0], [1.0], [2.0]], [[0.0], [1.2], [1.5], [3.0]]  # the balls reach to 1, 1.5, 2
+        >>> round(dm.metrics.alpha_precision(real, fake, levels=3), 4)  # P is 1/4, 3/4, 3/4
+        0.25
     """
     same_width(real.d, fake.d)
     of_real, of_fake = (balls.distances_from_mean(side.features, real.features) for side in (real, fake))

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from divmetrics.arrays.pairs import (
-    ball_radii,
+    distance_to_different,
     mean_on_splits,
     nearest_neighbours_on_splits,
     nearest_of_other_side,
@@ -39,9 +39,10 @@ def _resample(pool: Pool, splits: Splits) -> Tensor:
         sees="Fake samples that copy real ones, exactly or nearly.",
         blind="Quality and diversity: noise far from all real samples is authentic. A tight cluster of fake samples "
         "shares one nearest real sample, which decides for all of them.",
-        bias="Equal distributions score about one half in few dimensions and less in many, where the nearest real "
-        "sample is one that is near to all; the null band shows what they reach. It falls as real samples are added, "
-        "since the nearest of them is then nearer.",
+        bias="Equal distributions score .34 in 1 dimension, .58 in 8, .82 in 64 and .87 in 1,000 (Gaussian, 1,000 "
+        "samples a side): in many dimensions the nearest real sample is one near the centre, whose own nearest is "
+        "nearer still. The null band shows what they reach. It falls as real samples are added, since the nearest of "
+        "them is then nearer.",
         cost="O(nmd) time, in blocks, in one pass that all nearest-neighbour metrics share; the neighbour lists for "
         "interval and null take at most 268 MB.",
     ),
@@ -51,8 +52,9 @@ def authenticity(real: Rows, fake: Rows) -> Measured:
     is better.
 
     Copies of real samples give 0. A fake sample is authentic if its distance to the nearest real sample exceeds the
-    distance from there to the nearest other real sample. Alaa 2022; the authors' code looks the nearest real sample up
-    by the index of the fake one, which is corrected here.
+    distance from there to the nearest other real sample, copies of it left out, beside which all fake samples would be
+    authentic. Alaa 2022; the authors' code looks the nearest real sample up by the index of the fake one, which is
+    corrected here.
 
     Args:
         real: Real samples, best the training data: `[n, d]` array, tensor or `Rows`, n >= 2.
@@ -72,5 +74,5 @@ def authenticity(real: Rows, fake: Rows) -> Measured:
         0.5
     """
     _, nearest = nearest_of_other_side(real, fake)
-    authentic = (ball_radii(real, 1)[nearest.index] < nearest.distance).cpu()
+    authentic = (distance_to_different(real)[nearest.index] < nearest.distance).cpu()
     return Measured(authentic.double().mean().item(), fake={"authentic": authentic})

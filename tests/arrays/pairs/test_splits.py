@@ -15,6 +15,7 @@ from divmetrics.arrays.pairs import (
     ball_counts_on_splits,
     ball_radii,
     capped_balls_within,
+    distance_to_different,
     half_sample_variance,
     nearest_neighbours_on_splits,
     nearest_of_other_side,
@@ -127,7 +128,7 @@ def test_nearest_ones_are_those_of_the_parts(pool: Pool) -> None:
         scale = ball_counts_on_splits(pool, splits, 3, "open").scale
         for part, own, nearest in zip(parts, (real, fake), nearest_of_other_side(real, fake), strict=True):
             np.testing.assert_allclose(np.sqrt(found.other[b, part] * scale), nearest.distance, rtol=1e-3)
-            np.testing.assert_allclose(np.sqrt(found.own[b, part] * scale), ball_radii(own, 1), rtol=1e-3)
+            np.testing.assert_allclose(np.sqrt(found.own[b, part] * scale), distance_to_different(own), rtol=1e-3)
 
 
 def test_realism_on_splits_is_that_of_the_parts(pool: Pool) -> None:
