@@ -13,9 +13,11 @@ import torch
 from scipy.special import ndtri, rel_entr, xlogy
 from torch import Tensor
 
+from divmetrics.arrays.confusion import Predicted, true_counts
 from divmetrics.arrays.linalg import float64
 from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import ClassTally, Rows
+from divmetrics.errors import FeatureError
 
 FEW, TAILS = 0.04, 400
 """Squared relative error of a mean probability above which its logarithm is not nearly linear; draws of its tail."""
@@ -36,6 +38,15 @@ def labels_of(rows: Rows) -> Tensor:
     return (features if features.ndim == 1 else features.argmax(1)).long().cpu()
 
 
+def check_classes(columns: int) -> None:
+    """Raise FeatureError where logits have one column, whose largest is always the same."""
+    if columns < 2:
+        raise FeatureError(
+            "the logits have one column, so they tell no classes apart; a column for each class is wanted, two for a "
+            "classifier that says yes or no."
+        )
+
+
 def both_counts(real: ClassTally, fake: ClassTally) -> tuple[np.ndarray, np.ndarray]:
     """Class counts of both sides over the same classes.
 
@@ -44,7 +55,7 @@ def both_counts(real: ClassTally, fake: ClassTally) -> tuple[np.ndarray, np.ndar
         fake: Class counts of the fake samples.
 
     Returns:
-        Counts `[classes]` int64 of the real and of the fake samples.
+        Counts `[classes]` of the real and of the fake samples.
 
     Example:
         >>> real, fake = ClassTally.from_array([0, 0]), ClassTally.from_array([0, 1])
@@ -56,11 +67,19 @@ def both_counts(real: ClassTally, fake: ClassTally) -> tuple[np.ndarray, np.ndar
 
 
 def pool_counts(pool: TwoSamplePool) -> tuple[np.ndarray, np.ndarray]:
-    """Class counts of the two sides of a pool of labels or logits, over the same classes; as `both_counts`."""
+    """Class counts of the two sides of a pool of labels or logits, over the same classes; as `both_counts`.
+
+    Counts of a classifier are corrected for its errors, and scaled to the independent observations that they are worth.
+    """
     labels = [labels_of(pool.real), labels_of(pool.fake)]
     width = int(max(part.max() for part in labels)) + 1
+    known = pool.fake if isinstance(pool.fake, Predicted) else None
+    width = width if known is None else len(known.confusion)
     reals, fakes = (torch.bincount(part, minlength=width).numpy() for part in labels)
-    return reals, fakes
+    if known is None:
+        return reals, fakes
+    reals, fakes = true_counts(reals, fakes, known.confusion)
+    return reals, fakes * known.weight
 
 
 def counts_on_splits(pool: Pool, splits: Splits) -> tuple[np.ndarray, np.ndarray]:
@@ -71,9 +90,12 @@ def counts_on_splits(pool: Pool, splits: Splits) -> tuple[np.ndarray, np.ndarray
         splits: B assignments of them to the two sides.
 
     Returns:
-        Counts `[B, classes]` int64 of the real and of the fake samples.
+        Counts `[B, classes]` of the real and of the fake samples, those of a classifier corrected for its errors.
     """
     labels = labels_of(pool.whole)
+    if isinstance(pool.fake, Predicted):
+        counts = label_counts_on_splits(labels, len(pool.fake.confusion), splits)
+        return true_counts(*counts, pool.fake.confusion)
     return label_counts_on_splits(labels, int(labels.max()) + 1, splits)
 
 
@@ -143,7 +165,8 @@ def corrected_variance(first: float, level: float) -> float:
 
 
 def log_predictions(rows: Rows) -> Tensor:
-    """Log-probabilities log p(c | x) `[n, classes]` float64 of logits `[n, classes]`."""
+    """Log-probabilities log p(c | x) `[n, classes]` float64 of logits `[n, classes]`, of two classes or more."""
+    check_classes(rows.features.shape[1])
     return float64(rows.features).log_softmax(1)
 
 

@@ -13,20 +13,19 @@ import scipy
 
 from divmetrics.arrays.class_counts import both_counts
 from divmetrics.arrays.clustering import clusters
+from divmetrics.arrays.confusion import confusion_rates, corrected_counts, leaks, there
+from divmetrics.arrays.confusion import true_counts as without_absent
 from divmetrics.arrays.summaries import ClassTally, Rows, same_width
-from divmetrics.errors import UsageError
 from divmetrics.records.results import Mode
 
 ALPHA = 0.01
 """Family-wise false-alarm rate of the states `missing` and `thinned`."""
 EXEMPLARS = 5
 """Real samples shown of a cluster."""
-STEPS = 5000
-"""EM iterations at most; it stops where no count moves by a thousandth of a sample."""
 
 
 def mode_table(
-    real: ClassTally, fake: ClassTally, names: Sequence[str] | None, confusion: Any = None
+    real: ClassTally, fake: ClassTally, names: Sequence[str] | None, confusion: Any = None, *, estimated: bool = False
 ) -> tuple[Mode, ...]:
     """One `Mode` for each class of the real samples, in the order of the classes.
 
@@ -40,6 +39,7 @@ def mode_table(
         confusion: Confusion matrix of the classifier `[classes, classes]`, row = true class, column = predicted class,
             counts or shares. With it the shares are those of the true classes, and tests and states allow for samples
             of other classes that were classified as this one.
+        estimated: Whether `confusion` holds counts of a finite sample, so that the rates of its errors are uncertain.
 
     Returns:
         A `Mode` for each class that real samples have.
@@ -55,7 +55,7 @@ def mode_table(
     """
     real_counts, fake_counts = both_counts(real, fake)
     if confusion is not None:
-        return _corrected_table(real_counts, fake_counts, names, confusion)
+        return _corrected_table(real_counts, fake_counts, names, confusion, 2.0 if estimated else 0.0)
     p = _fisher_p(real_counts, fake_counts, np.ones(len(real_counts)))
     return _table(real_counts, fake_counts, p, fake_counts > 0, names, "class", False)
 
@@ -92,72 +92,33 @@ def cluster_table(real: Rows, fake: Rows, count: int | None, seed: int) -> tuple
     return tuple((mode, tuple(real.index[exemplars[mode.id]].tolist())) for mode in modes)
 
 
-def corrected_counts(counts: np.ndarray, confusion: Any) -> np.ndarray:
-    """How many samples are truly of each class, from the counts that an imperfect classifier gave.
-
-    The maximum-likelihood shares under "predicted = true x confusion", by EM (Richardson and Lucy).
-
-    Args:
-        counts: Samples predicted to be of each class `[classes]`.
-        confusion: `[classes, classes]`, row k how often class k is predicted to be each class, in counts or shares.
-
-    Returns:
-        Samples `[classes]` float64, with the same sum.
-
-    Raises:
-        UsageError: `confusion` does not fit.
-
-    Example:
-        >>> corrected_counts(np.array([90, 10]), [[0.9, 0.1], [0.0, 1.0]]).round().tolist()
-        [100.0, 0.0]
-    """
-    rates = _rates(confusion, len(counts))
-    total = float(counts.sum())
-    share = (np.asarray(counts, float) + 0.5) / (total + len(counts) / 2)  # EM never leaves 0, so none starts there
-    for _ in range(STEPS):
-        predicted = share @ rates
-        ratio = np.divide(counts, predicted, out=np.zeros_like(predicted), where=predicted > 0)
-        next_share = share * (rates @ ratio) / total
-        moved = float(np.abs(next_share - share).max())
-        share = next_share
-        if moved * total < 1e-3:
-            break
-    return share * total
-
-
-def _rates(confusion: Any, classes: int) -> np.ndarray:
-    """`confusion` as shares `[classes, classes]`, each row summing to 1."""
-    rates = np.asarray(confusion, float)
-    if rates.ndim != 2 or rates.shape[0] != rates.shape[1] or len(rates) < classes:
-        raise UsageError(f"the confusion matrix has shape {rates.shape}; {classes} x {classes} classes are needed.")
-    sums = rates.sum(1, keepdims=True)
-    if not np.isfinite(rates).all() or (rates < 0).any() or (sums <= 0).any():
-        raise UsageError("the confusion matrix needs a positive sum in each row and no negative entry.")
-    return np.asarray(rates / sums)
-
-
 def _corrected_table(
-    real_counts: np.ndarray, fake_counts: np.ndarray, names: Sequence[str] | None, confusion: Any
+    real_counts: np.ndarray, fake_counts: np.ndarray, names: Sequence[str] | None, confusion: Any, sds: float
 ) -> tuple[Mode, ...]:
-    """The table for predicted counts `[classes]`, corrected by the classifier's confusion matrix."""
+    """The table for predicted counts `[classes]`, corrected by the classifier's confusion matrix.
+
+    `sds` standard errors of the errors' rates are allowed for where a class is called missing.
+    """
     width = len(np.asarray(confusion))
     if width < len(real_counts):
-        _rates(confusion, len(real_counts))  # raises, and says what does not fit
+        confusion_rates(confusion, len(real_counts))  # raises, and says what does not fit
     real_counts, fake_counts = (np.pad(side, (0, width - len(side))) for side in (real_counts, fake_counts))
-    rates, n, m = _rates(confusion, width), real_counts.sum(), fake_counts.sum()
-    true_counts = corrected_counts(real_counts, confusion), corrected_counts(fake_counts, confusion)
+    rates, n, m = confusion_rates(confusion, width), real_counts.sum(), fake_counts.sum()
+    if sds:
+        true_counts = without_absent(real_counts, fake_counts, confusion)
+    else:
+        true_counts = corrected_counts(real_counts, confusion), corrected_counts(fake_counts, confusion)
     hit_rate = np.diagonal(rates)
-    # Share of all samples that are classified as each class and are of another one
-    leaks = [np.clip(side / side.sum() @ rates - side / side.sum() * hit_rate, 0, 1) for side in true_counts]
+    leaking = [leaks(side / side.sum(), rates) for side in true_counts]
     # Under "no rarer than among the real samples" both sides have one share of the class, estimated from both together
-    excess = real_counts + fake_counts - n * leaks[0] - m * leaks[1]
+    excess = real_counts + fake_counts - n * leaking[0] - m * leaking[1]
     common = np.clip(excess / ((n + m) * np.maximum(hit_rate, 1e-12)), 0, 1)
-    expected = [np.clip(common * hit_rate + leak, 1e-12, 1 - 1e-12) for leak in leaks]
+    expected = [np.clip(common * hit_rate + leak, 1e-12, 1 - 1e-12) for leak in leaking]
     odds = expected[1] / (1 - expected[1]) * (1 - expected[0]) / expected[0]
-    there = scipy.stats.binom.sf(fake_counts - 1, m, leaks[1]) <= ALPHA / width  # more than what leaks in
+    found = there(fake_counts, leaks(true_counts[1] / m, confusion, sds=sds), ALPHA / width)
     listed = np.where(true_counts[0] >= 0.5, real_counts, 0)
     p = _fisher_p(real_counts, fake_counts, odds)
-    return _table(listed, fake_counts, p, there, names, "class", True, true_counts)
+    return _table(listed, fake_counts, p, found, names, "class", True, true_counts)
 
 
 def _fisher_p(real_counts: np.ndarray, fake_counts: np.ndarray, odds: np.ndarray) -> np.ndarray:
@@ -177,7 +138,7 @@ def _table(
     real_counts: np.ndarray,
     fake_counts: np.ndarray,
     p: np.ndarray,
-    there: np.ndarray,
+    found: np.ndarray,
     names: Sequence[str] | None,
     kind: str,
     corrected: bool,
@@ -185,7 +146,7 @@ def _table(
 ) -> tuple[Mode, ...]:
     """A `Mode` for each class with real samples; shares are those of `true_counts` where the counts are corrected.
 
-    `there` `[classes]` says whether fakes have the class at all.
+    `found` `[classes]` says whether fakes have the class at all.
     """
     classes = np.flatnonzero(real_counts)
     rejected = _holm(p[classes])
@@ -197,7 +158,7 @@ def _table(
             real_share=float(real_share[c]),
             fake_share=float(fake_share[c]),
             p=float(p[c]),
-            state=_state(bool(there[c]), bool(rejected[place])),
+            state=_state(bool(found[c]), bool(rejected[place])),
             corrected=corrected,
         )
         for place, c in enumerate(classes)

@@ -15,8 +15,9 @@ from divmetrics.records.options import parse_query
 from divmetrics.records.part import Part, undeclared
 from divmetrics.records.registry import Registry, declares
 
-Layer = Literal["pooled", "spatial", "logits", "labels", "pixels"]
-"""What a metric can read of a sample: features, a map of features, class scores, the class, the image itself."""
+Layer = Literal["pooled", "spatial", "logits", "labels", "classes", "pixels"]
+"""What a metric can read of a sample: features, a map of features, class scores, its class, the class that the nearest
+real samples give it, the image itself."""
 LAYERS: tuple[Layer, ...] = typing.get_args(Layer)
 
 

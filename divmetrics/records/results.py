@@ -172,12 +172,16 @@ class Side:
     """Class name -> number of samples, where the layout gives classes."""
     skipped: tuple[Skipped, ...] = ()
     """Samples that could not be read."""
+    labelled: int = 0
+    """Samples with a class where others have none, so that `labels` is None."""
 
     def to_json(self) -> dict[str, Any]:
         """The entry `real` or `fake` of a report."""
         labels = dict(self.labels) if self.labels is not None else None
         skipped = [vars(sample) for sample in self.skipped]
-        return {"source": self.source, "n": self.n, "digest": self.digest, "labels": labels, "skipped": skipped}
+        partly = {"labelled": self.labelled} if self.labelled else {}
+        given = {"source": self.source, "n": self.n, "digest": self.digest, "labels": labels}
+        return {**given, "skipped": skipped, **partly}
 
     @classmethod
     def from_json(cls, entry: Mapping[str, Any]) -> Self:

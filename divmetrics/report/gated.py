@@ -24,7 +24,7 @@ def gate_page(gated: GateResult) -> Page:
     facts += [("fact", printable(fact.text)) for fact in gated.report.facts]
     columns = ("rule", "found", "interval", "judged", "expected", "status", "note")
     grid = Grid("", columns, tuple(map(_row, gated.outcomes))).without_empty_columns()
-    notes = [f"warning: {text}" for text in gated.warnings]
+    notes = [f"warning: {printable(text)}" for text in gated.warnings]
     return Page(f"gate {'passed' if gated.passed else 'failed'}", tuple(facts), (grid,), (*notes, *_signatures(gated)))
 
 

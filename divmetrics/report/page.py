@@ -193,6 +193,7 @@ def _notes(report: Report) -> tuple[str, ...]:
     """The closing notes of a page."""
     notes = (
         *_warnings(report),
+        *_classes(report),
         *_verdict(report),
         *_missing_modes(report),
         *_skipped(report),
@@ -206,6 +207,13 @@ def _warnings(report: Report) -> Iterator[str]:
     for mark, text in enumerate(_all_warnings(report), start=1):
         names = [_metric_name(key, result) for key, result in report.metrics.items() if text in _warning_texts(result)]
         yield f"[{mark}] {', '.join(names)}: {text}"
+
+
+def _classes(report: Report) -> Iterator[str]:
+    """Where the classes come from, where that needs saying."""
+    about = report.meta.get("classes")
+    if isinstance(about, dict) and about.get("text"):
+        yield printable(str(about["text"]))
 
 
 def _verdict(report: Report) -> Iterator[str]:

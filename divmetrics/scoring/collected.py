@@ -333,9 +333,11 @@ def _joined_sides(first: Side, second: Side, *, one_source: bool) -> Side:
         source, digest = first.source, first.digest
     elif first.digest and second.digest:
         digest = "sha256:" + hashlib.sha256(f"{first.digest}+{second.digest}".encode()).hexdigest()
-    labels = None
-    if first.labels is not None and second.labels is not None:
+    labels, labelled = None, 0
+    if first.labels is None or second.labels is None:
+        labelled = sum(sum((side.labels or {}).values()) or side.labelled for side in (first, second))
+    else:
         names = sorted({*first.labels, *second.labels})
         labels = {name: first.labels.get(name, 0) + second.labels.get(name, 0) for name in names}
     n = None if first.n is None or second.n is None else first.n + second.n
-    return Side(source, n, digest, labels, first.skipped + second.skipped)
+    return Side(source, n, digest, labels, first.skipped + second.skipped, labelled)

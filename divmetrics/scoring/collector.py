@@ -193,7 +193,14 @@ class Portion:
             for summary in chunks.summaries()
         }
         return Collected(
-            side=Side(self.source, n, self.digest, counts, (*self._no_samples, *self._skipped)),
+            side=Side(
+                source=self.source,
+                n=n,
+                digest=self.digest,
+                labels=counts,
+                skipped=(*self._no_samples, *self._skipped),
+                labelled=0 if labelled else len(self._labels),
+            ),
             encoders=dict(self._encoders),
             summaries=summaries,
             paths=tuple(self._paths),

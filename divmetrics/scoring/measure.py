@@ -11,12 +11,13 @@ from typing import Any
 
 from divmetrics._version import __version__
 from divmetrics.arrays.devices import no_autocast
-from divmetrics.errors import DivmetricsError, SourceError
+from divmetrics.errors import DivmetricsError, MissingLayer, SourceError
 from divmetrics.inference.replicates import Replicates
 from divmetrics.inference.uncertainty import Estimate, Uncertainty, uncertainties_of
 from divmetrics.records.metric import Measured
 from divmetrics.records.results import Report, Result, finite_or_none
 from divmetrics.records.signature import Signature, params_text
+from divmetrics.scoring.classes import RULE
 from divmetrics.scoring.collected import Collected
 from divmetrics.scoring.facts import facts_of
 from divmetrics.scoring.per_sample import sample_columns, table_of_modes
@@ -36,7 +37,7 @@ def measure(
     sides = TaskInputs(given if held_out is None else {**given, HELD_OUT: held_out}, plan.seed)
     for other in sides.collected.values():
         _check_same_encoders(real, other)
-    bound = plan.bind(sides.inventory(), sides.sizes())
+    bound = plan.bind(sides.inventory(), sides.sizes(), sides.classes)
     tasks = [outcome for outcome in bound if isinstance(outcome, Task)]
     begin = perf_counter()
     shared_seconds = _run_shared_passes(tasks, sides)
@@ -49,6 +50,7 @@ def measure(
         if isinstance(outcome, Refused)
         else _result(outcome, sides, plan, *found[outcome.key], uncertainties.get(outcome.key, Uncertainty()))
         for outcome in bound
+        if not (isinstance(outcome, Task) and _left_out(outcome, found[outcome.key][0]))
     }
     return Report(
         version=__version__,
@@ -62,6 +64,7 @@ def measure(
         meta={
             "seed": plan.seed,
             **_provenance(fake),
+            **_about_classes(tasks, sides),
             **meta,
             "seconds": {**meta.get("seconds", {}), **spent},
             "versions": versions(),
@@ -84,6 +87,29 @@ def _check_same_encoders(real: Collected, other: Collected) -> None:
                 f"{real.side.source} and {other.side.source} were made by different versions of {name} ({difference}); "
                 "extract both again with the same one."
             )
+
+
+def _left_out(task: Task, outcome: Outcome) -> bool:
+    """Whether a preset goes without this metric: its classes turned out not to be recognisable."""
+    return task.request.optional and task.layer == "classes" and isinstance(outcome, MissingLayer)
+
+
+def _about_classes(tasks: Sequence[Task], sides: TaskInputs) -> dict[str, Any]:
+    """The entry `classes` of `meta`: where classes come from, and what users must know; none where all is plain."""
+    source = sides.classes
+    texts = [source.text]
+    named = dict.fromkeys(task.extractor for task in tasks if task.layer in ("classes", "pooled"))
+    entry: dict[str, Any] = {"from": source.kind}
+    for extractor in named if source.kind == "nearest" else ():
+        try:
+            found = sides.classified(extractor)
+        except MissingLayer as error:
+            texts.append(f"{extractor}: {error}")
+            continue
+        texts.append(found.text(extractor))
+        entry.setdefault("accuracy", {})[extractor] = round(found.found.accuracy, 4)
+    text = " ".join(filter(None, texts))
+    return {"classes": {**entry, "text": text}} if text else {}
 
 
 def _provenance(collected: Collected) -> dict[str, Any]:
@@ -177,14 +203,18 @@ def _result(
     if size is not None and value is not None:
         warnings = (*warnings, _equal_size_note(sides, size))
     warnings = (*warnings, *(f"{side}: the mean and covariance stored in {sides[side].source}" for side in stored))
+    if isinstance(task, Task) and task.layer == "logits" and "labels" in request.metric.fake.layers:
+        warnings = (*warnings, f"counts the classes that {extractor} knows, as the samples have none of their own")
     params = to_plain_json(request.params)
+    if isinstance(task, Task) and task.layer == "classes":
+        params = {**params, "classes": RULE}
     info = sides.collected["fake"].encoders.get(extractor)
     named = info is not None and extractor != FEATURES
     counted = [str(sides[side].n or "?") for side in request.sides if side in sides.collected and side not in SIDES]
     signature = Signature(
         metric=request.metric.name,
         extractor=f"{extractor}#{info.digest[:8]}" if info and named else extractor,
-        layer="+".join([task.layer, *(f"stored-{side}" for side in stored)]) if isinstance(task, Task) else "none",
+        layer="+".join([task.features, *(f"stored-{side}" for side in stored)]) if isinstance(task, Task) else "none",
         preprocessing=info.preprocessing if info and named else "none",
         params=params_text(params),
         n="/".join([*(str(n[side] or "?") if side in request.sides else "-" for side in SIDES), *counted]),

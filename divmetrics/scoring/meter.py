@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -23,6 +24,7 @@ from divmetrics.records.keywords import method_called_with, options_of
 from divmetrics.records.results import Report
 from divmetrics.records.run_options import LoadRequest, MeterRequest, PlanRequest, Questions
 from divmetrics.scoring import collected as store
+from divmetrics.scoring.classes import class_source
 from divmetrics.scoring.collected import Collected
 from divmetrics.scoring.collector import Collector
 from divmetrics.scoring.measure import measure
@@ -178,7 +180,8 @@ class Meter:
         if len(set(kinds.values())) > 1:
             held = " and ".join(f"{side} holds {kind}" for side, kind in kinds.items())
             raise SourceError(f"{held}; give the same kind on both sides.")
-        self.plan.bind(inventories, sizes)
+        labels = [_class_counts(sources.get(side)) for side in SIDES]
+        self.plan.bind(inventories, sizes, class_source(*labels) if set(SIDES) <= sources.keys() else None)
 
     def merge(self, other: Meter) -> None:
         """Add all samples of another meter, after those that are there.
@@ -330,6 +333,13 @@ class Meter:
                 f"choose one for {source.kind}s: divmetrics list extractors."
             )
         return self._encoder(spec).layers if spec.arguments else spec.extractor.provides
+
+
+def _class_counts(source: Source | Collected | None) -> Mapping[str, int] | None:
+    """Class name -> number of samples of one side; None where it has no classes."""
+    if isinstance(source, Collected):
+        return source.side.labels
+    return None if source is None or source.labels is None else Counter(source.labels)
 
 
 def _identity(side: SideName, source: Source | Stream | Collected) -> dict[str, Any]:

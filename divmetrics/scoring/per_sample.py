@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, cast
 
@@ -15,7 +16,7 @@ from divmetrics.errors import DivmetricsError, MissingLayer
 from divmetrics.inference.mode_table import cluster_table, mode_table
 from divmetrics.records.metric import METRICS, Measured
 from divmetrics.records.results import Mode
-from divmetrics.scoring.plan import LABELS, SIDES, Plan, SideName, Task
+from divmetrics.scoring.plan import SIDES, Plan, SideName, Task
 from divmetrics.scoring.task_inputs import TaskInputs, inventory
 
 Columns = dict[SideName, dict[str, Sequence[Any]]]
@@ -41,24 +42,35 @@ def sample_columns(tasks: Sequence[Task], found: Mapping[str, Any], sides: TaskI
 def table_of_modes(tasks: Sequence[Task], sides: TaskInputs, plan: Plan) -> tuple[Mode, ...]:
     """The table of modes: the classes of the samples, else clusters of the real samples, else a classifier's classes.
 
-    Clustering takes time, so it is done only where modes were requested by number, by metric or by a preset. A
-    classifier with a known confusion matrix is preferred to clusters.
+    Where the real samples alone have classes, they classify the fakes. Clustering takes time, so it is done only where
+    modes were requested by number, by metric or by a preset. A classifier with a known confusion
+    matrix is preferred to clusters.
     """
     counted = [task for task in tasks if task.request.metric.fake.summary is ClassTally and task.request.metric.real]
-    labelled = [task for task in counted if task.extractor == LABELS]
-    if labelled and plan.questions.modes is None:
-        return _class_table(labelled[0], sides, plan)
-    by_classes = plan.questions.confusion is not None and counted
     wanted = plan.questions.modes is not None or counted or not all(task.request.explicit for task in tasks)
-    if wanted and not by_classes and (extractor := _pooled_extractor(sides)) is not None:
+    if plan.questions.modes is None and sides.classes.kind == "labels":
+        real, fake = (sides.label_tally(side) for side in SIDES)
+        return mode_table(real, fake, sides.class_names, plan.questions.confusion)
+    if plan.questions.modes is None and sides.classes.kind == "nearest" and wanted:
+        with suppress(MissingLayer):  # the metrics say so
+            return _nearest_table(counted, sides)
+    by_network = plan.questions.confusion is not None and counted
+    if wanted and not by_network and (extractor := _pooled_extractor(sides)) is not None:
         return _cluster_table(extractor, sides, plan)
-    return _class_table(counted[0], sides, plan) if counted else ()
+    if not counted or counted[0].layer != "logits":
+        return ()
+    real, fake = (cast("ClassTally", sides.summary(counted[0], side)) for side in SIDES)
+    return mode_table(real, fake, None, plan.questions.confusion)
 
 
-def _class_table(task: Task, sides: TaskInputs, plan: Plan) -> tuple[Mode, ...]:
-    """One mode for each class that `task` counts."""
-    real, fake = (cast("ClassTally", sides.summary(task, side)) for side in SIDES)
-    return mode_table(real, fake, sides.class_names if task.extractor == LABELS else None, plan.questions.confusion)
+def _nearest_table(counted: Sequence[Task], sides: TaskInputs) -> tuple[Mode, ...]:
+    """One mode for each class of the real samples, which classify the fakes. Raises MissingLayer where they cannot."""
+    extractor = counted[0].extractor if counted else _pooled_extractor(sides)
+    if extractor is None:
+        raise MissingLayer("no features were kept on both sides.")
+    found = sides.classified(extractor)
+    real, fake = (ClassTally(torch.from_numpy(counts)) for counts in found.predicted_counts())
+    return mode_table(real, fake, found.names, found.found.confusion, estimated=True)
 
 
 def _cluster_table(extractor: str, sides: TaskInputs, plan: Plan) -> tuple[Mode, ...]:

@@ -15,6 +15,7 @@ from divmetrics.records.extractor import Layer, Spec
 from divmetrics.records.keywords import method_called_with
 from divmetrics.records.metric import METRICS, Metric, Need
 from divmetrics.records.run_options import ExtractorOptions, PlanRequest, Questions
+from divmetrics.scoring.classes import ClassSource
 
 SideName = Literal["real", "fake", "held_out"]
 SIDES: tuple[SideName, SideName] = ("real", "fake")
@@ -69,6 +70,11 @@ class Task:
     request: Request
     extractor: str
     layer: Layer
+
+    @property
+    def features(self) -> Layer:
+        """The layer that the extractor gives for it."""
+        return "pooled" if self.layer == "classes" else self.layer
 
     @property
     def key(self) -> str:
@@ -149,6 +155,8 @@ class Plan:
                 continue
             for layer in need.layers:
                 found.setdefault(layer, set()).update(_kept_summaries(need, rows_too=self.uncertain))
+            if "classes" in need.layers:
+                found.setdefault("pooled", set()).add(Rows)
         if extractor not in self.companions and (self.questions.samples or self.questions.modes is not None):
             found.setdefault("pooled", set()).add(Rows)
         return found
@@ -158,21 +166,30 @@ class Plan:
         spec = request.companion
         return spec.name if spec is not None and spec.name in self.companions else None
 
-    def bind(self, inventory: Inventory, sizes: Mapping[SideName, int | None]) -> list[Task | Refused]:
+    def bind(
+        self, inventory: Inventory, sizes: Mapping[SideName, int | None], classes: ClassSource | None = None
+    ) -> list[Task | Refused]:
         """For each request and extractor, in their order, the task, or the reason why there is none.
 
-        A size may be None, unknown. Raises MissingLayer or TooFewSamples where a metric was named explicitly, or where
+        A size may be None, unknown. `classes` says where classes come from; None goes by the sides that have labels.
+        Raises MissingLayer or TooFewSamples where a metric was named explicitly, or where
         nothing is left to compute.
         """
         for side, n in sizes.items():
             if n is not None and n < 2:
                 raise TooFewSamples(f"{side} has {n} sample{'s' * (n != 1)}; a set needs at least 2 to be measured.")
+        source = classes or _by_labels(inventory)
+        if source.kind == "nearest" and self.questions.confusion is not None:
+            raise UsageError(
+                "the confusion matrix is that of the classifier that gave the samples their classes, and the generated "
+                "ones have none; leave it out, or give classes with --labels."
+            )
         tasks: dict[str, Task | Refused] = {}
         left_out: list[DivmetricsError] = []
         for request in self.requests:
             for extractor in self._extractors_for(request, inventory):
                 spec = self.extractors.get(extractor) or self.companions.get(extractor)
-                bound = _bind_one(request, extractor, spec, inventory, sizes)
+                bound = _bind_one(request, extractor, spec, inventory, sizes, source)
                 if isinstance(bound, Refused) and request.explicit:
                     raise bound.reason
                 if isinstance(bound, Refused) and request.optional and isinstance(bound.reason, MissingLayer):
@@ -263,11 +280,12 @@ def _bind_one(
     spec: Spec | None,
     inventory: Inventory,
     sizes: Mapping[SideName, int | None],
+    source: ClassSource,
 ) -> Task | Refused:
     try:
         _check_sizes(request, sizes)
         _check_resize(request, spec)
-        return _on_first_layer(request, extractor, inventory)
+        return _on_first_layer(request, extractor, inventory, source)
     except DivmetricsError as reason:
         return Refused(request, extractor, reason)
 
@@ -276,28 +294,47 @@ def _by_class(request: Request) -> bool:
     return any(need.summary.by_class for need in request.metric.needs.values())
 
 
-def _on_first_layer(request: Request, extractor: str, inventory: Inventory) -> Task:
+def _by_labels(inventory: Inventory) -> ClassSource:
+    """Where classes come from, by the sides that have labels."""
+    real, fake = (LABELS in inventory[side] for side in SIDES)
+    if real and fake:
+        return ClassSource("labels")
+    return ClassSource("nearest" if real else "none" if fake else "network")
+
+
+def _on_first_layer(request: Request, extractor: str, inventory: Inventory, source: ClassSource) -> Task:
     """The task on the first layer that both sides have. Labels come from the samples, other layers from extractors."""
     if HELD_OUT in request.sides and HELD_OUT not in inventory:
         raise MissingLayer(
             f"{request.name} needs real samples that the generator was not trained on; give them with --held-out."
         )
-    if _by_class(request) and not all(LABELS in inventory[side] for side in request.sides):
+    if _by_class(request) and source.kind != "labels":
         raise MissingLayer(
             f"{request.name} is computed class by class; put the samples of both sides into class folders, "
-            "or give their classes with --labels."
+            f"or give their classes with --labels.{' ' * bool(source.text)}{source.text}"
         )
-    for layer in request.metric.fake.layers:
-        owner = LABELS if layer == "labels" else extractor
-        if all(layer in inventory[side].get(owner, ()) for side in request.sides):
-            return Task(request, owner, layer)
-    wanted = " or ".join(request.metric.fake.layers)
+    for layer in _readable(request, source):
+        task = Task(request, LABELS if layer == "labels" else extractor, layer)
+        if all(task.features in inventory[side].get(task.extractor, ()) for side in request.sides):
+            return task
+    if source.text and "labels" in request.metric.fake.layers:
+        raise MissingLayer(f"{request.name} counts classes. {source.text}")
+    wanted = " or ".join(layer for layer in request.metric.fake.layers if layer != "classes")
     there = ", ".join(sorted(inventory["fake"][extractor]))
     classes = ", or put the samples of both sides into class folders to have labels" * ("labels" in wanted)
     raise MissingLayer(
         f"{request.name} reads {wanted}, and {extractor} gives {there or 'nothing'}; "
         f"choose an extractor that gives it{classes}."
     )
+
+
+def _readable(request: Request, source: ClassSource) -> list[Layer]:
+    """The layers that `request` may read. A metric of classes has one meaning for given sides, that of `source`."""
+    layers = request.metric.fake.layers
+    if "labels" not in layers:
+        return list(layers)
+    other = {"labels": source.kind == "labels", "classes": source.kind == "nearest"}
+    return [layer for layer in layers if other.get(layer, source.kind == "network")]
 
 
 def _check_resize(request: Request, spec: Spec | None) -> None:

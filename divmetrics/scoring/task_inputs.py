@@ -10,14 +10,16 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from divmetrics.arrays.class_counts import check_classes
 from divmetrics.arrays.memo import once
 from divmetrics.arrays.splits import HeldOutPool, OneSamplePool, Pool, TwoSamplePool
 from divmetrics.arrays.summaries import ClassTally, Labelled, Moments, Rows, Summary
 from divmetrics.errors import MissingLayer
 from divmetrics.records.extractor import Layer
 from divmetrics.records.results import Side
+from divmetrics.scoring.classes import Classified, ClassSource, class_source_of
 from divmetrics.scoring.collected import STORED, Collected
-from divmetrics.scoring.plan import HELD_OUT, LABELS, SideName, Task
+from divmetrics.scoring.plan import HELD_OUT, LABELS, SIDES, SideName, Task
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +41,24 @@ class TaskInputs:
         return {side: collected.side.n for side, collected in self.collected.items()}
 
     @cached_property
+    def classes(self) -> ClassSource:
+        """Where the classes of both sides come from."""
+        return class_source_of(*(self.collected[side].side for side in SIDES))
+
+    def classified(self, extractor: str) -> Classified:
+        """The samples of both sides in the classes of the real ones, by the features of `extractor`.
+
+        Raises:
+            MissingLayer: The features were not kept, or do not tell the classes apart.
+        """
+
+        def make() -> Classified:
+            real, fake = (self.collected[side].get(extractor, "pooled", Rows).features for side in SIDES)
+            return Classified.of(real, self.collected["real"].labels or (), fake)
+
+        return once((self,), ("classified", extractor), make)
+
+    @cached_property
     def class_names(self) -> list[str]:
         """The classes of all sides, sorted, so that a class number means the same on each of them."""
         return sorted({name for collected in self.collected.values() for name in collected.side.labels or {}})
@@ -49,7 +69,9 @@ class TaskInputs:
         assert need is not None  # noqa: S101  a task reads the sides that the plan bound it to
         kind: type[Summary] = need.summary
         if task.extractor == LABELS:
-            return once((self,), ("tally", side), lambda: self._tally(side))
+            return self.label_tally(side)
+        if task.layer == "classes":
+            return self.classified(task.extractor).tallies()[side]
         if (stored := self._stored(task, side)) is not None:
             return stored
         if (size := self.equal_size(task)) is not None:
@@ -58,6 +80,8 @@ class TaskInputs:
         if kind.by_class:
             return self._rows(task, side, None)
         found: Summary = self.collected[side].get(task.extractor, task.layer, kind)
+        if isinstance(found, ClassTally):
+            check_classes(len(found.counts))
         return found
 
     def sides_with_stored(self, task: Task) -> list[SideName]:
@@ -111,6 +135,8 @@ class TaskInputs:
         assert need is not None  # noqa: S101
         if task.extractor == LABELS:
             return once((self,), ("classes", side), lambda: _as_rows(self._classes(side)))
+        if task.layer == "classes":
+            return self.classified(task.extractor).rows(side)
         if need.summary is ClassTally:
             layer = (task.extractor, task.layer, side)
             return once((self,), ("argmax", *layer), lambda: _as_rows(self._rows(task, side, None).features.argmax(1)))
@@ -138,9 +164,13 @@ class TaskInputs:
         number = {name: place for place, name in enumerate(self.class_names)}
         return torch.tensor([number[name] for name in self.collected[side].labels or ()], dtype=torch.int64)
 
+    def label_tally(self, side: SideName) -> ClassTally:
+        """Class counts of one side by its labels."""
+        return once((self,), ("tally", side), lambda: self._tally(side))
+
     def _tally(self, side: SideName) -> ClassTally:
         labels = self.collected[side].side.labels or {}
-        return ClassTally(torch.tensor([labels.get(name, 0) for name in self.class_names]))
+        return ClassTally(torch.tensor([labels.get(name, 0) for name in self.class_names]), self.class_names)
 
 
 def inventory(collected: Collected) -> dict[str, Iterable[Layer]]:

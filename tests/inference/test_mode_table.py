@@ -7,10 +7,11 @@ import pytest
 import torch
 from scipy.stats import fisher_exact, hypergeom, nchypergeom_fisher
 
+from divmetrics.arrays.confusion import corrected_counts
 from divmetrics.arrays.summaries import ClassTally, Rows
 from divmetrics.errors import FeatureError, UsageError
 from divmetrics.inference import mode_table as module
-from divmetrics.inference.mode_table import _holm, cluster_table, corrected_counts, mode_table
+from divmetrics.inference.mode_table import _holm, cluster_table, mode_table
 from divmetrics.records.results import Mode
 
 NAMED = ("missing", "thinned")

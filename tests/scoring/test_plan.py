@@ -104,9 +104,15 @@ def test_labels_are_preferred_and_asked_once_for_several_extractors() -> None:
     assert keys(bound, Task) == ["modes_found@labels", "fid@a", "fid@b"]
 
 
-def test_labels_on_one_side_only_fall_back_to_logits() -> None:
+def test_where_only_real_samples_have_labels_their_classes_are_counted_and_never_logits() -> None:
     one = {"real": {**IMAGES["real"], "labels": ["labels"]}, "fake": IMAGES["fake"]}
-    assert keys(Plan.of("modes_found", "pixels").bind(one, ENOUGH), Task) == ["modes_found@net"]
+    (task,) = Plan.of("modes_found", "pixels").bind(one, ENOUGH)
+    assert (task.key, task.layer, task.features) == ("modes_found@net", "classes", "pooled")
+    other = {"real": IMAGES["real"], "fake": {**IMAGES["fake"], "labels": ["labels"]}}
+    with pytest.raises(MissingLayer, match="modes_found reads labels or logits"):
+        Plan.of("modes_found", "pixels").bind(other, ENOUGH)
+    (task,) = Plan.of("modes_found", "pixels").bind(IMAGES, ENOUGH)
+    assert task.layer == "logits"
 
 
 def test_too_few_samples_say_how_many_and_the_way_out() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -16,7 +17,8 @@ from divmetrics.errors import FeatureError
 class ClassTally(Summary):
     """Number of samples in each class, `counts` `[classes]` int64: from integer labels `[n]` or logits `[n, classes]`.
 
-    Logits count as the class of the largest. Trailing classes without samples may be absent.
+    Counts that were corrected for the errors of a classifier are float64. Logits count as the class
+    of the largest. Trailing classes without samples may be absent.
 
     Example:
         >>> ClassTally.from_array([0, 2, 2]).counts.tolist()
@@ -24,6 +26,8 @@ class ClassTally(Summary):
     """
 
     counts: Tensor
+    names: Sequence[str] = ()
+    """Name of each class; empty where classes have numbers only."""
 
     @classmethod
     def from_array(cls, array: Any) -> Self:
@@ -44,12 +48,12 @@ class ClassTally(Summary):
 
     def merge(self, other: Self) -> Self:
         width = max(len(self.counts), len(other.counts))
-        return type(self)(self.padded(width) + other.padded(width))
+        return type(self)(self.padded(width) + other.padded(width), self.names)
 
     def padded(self, width: int) -> Tensor:
-        """The counts with zeros appended up to `width` classes, int64 `[width]`."""
+        """The counts with zeros appended up to `width` classes, `[width]`."""
         return torch.nn.functional.pad(self.counts, (0, width - len(self.counts)))
 
     @property
     def n(self) -> int:
-        return int(self.counts.sum())
+        return round(float(self.counts.sum()))

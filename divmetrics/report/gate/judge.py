@@ -129,7 +129,16 @@ def judge(report: Report, rules: Rules, drawn: Mapping[str, str] | None = None) 
         *_apply_verdict_rule(report, rules),
         *(_apply_rule(rule, report, rules, warnings) for rule in rules.rules),
     ]
+    if any(report.metrics[outcome.metric].metric in ABOUT_MODES for outcome in outcomes if outcome.metric != "verdict"):
+        warnings += _about_classes(report)
     return GateResult(report, rules, tuple(outcomes), tuple(dict.fromkeys(warnings)))
+
+
+def _about_classes(report: Report) -> Iterator[str]:
+    """Where the classes come from that rules judge, where that needs saying."""
+    about = report.meta.get("classes")
+    if isinstance(about, dict) and isinstance(about.get("text"), str) and about["text"]:
+        yield about["text"]
 
 
 def _reference_warning(report: Report, rules: Rules) -> Iterator[str]:
@@ -184,11 +193,14 @@ def _missing_modes(report: Report, result: Result) -> Iterator[str]:
     if result.metric not in ABOUT_MODES:
         return
     names = [mode.name for mode in report.modes if mode.state in ("missing", "unseen")]
-    numbers = result.extras.get("missing")
-    if numbers is not None:  # the modes of the report may be clusters, with numbers of their own
+    absent = result.extras.get("missing")
+    if absent is not None:  # the modes of the report may be clusters, with numbers of their own
         by_number = {mode.id: mode.name for mode in report.modes if not mode.exemplars}
         same = len(report.modes) == result.extras.get("modes_total")
-        names = [by_number.get(number, f"class {number}") if same else f"class {number}" for number in numbers]
+        names = [
+            which if isinstance(which, str) else by_number.get(which, f"class {which}") if same else f"class {which}"
+            for which in absent
+        ]
     if names:
         more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
         yield f"missing modes: {', '.join(names[:NAMED])}{more}"
