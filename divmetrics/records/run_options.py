@@ -148,7 +148,8 @@ class SampleOptions(OptionRecord):
 
 
 SOURCE = (
-    "a folder, .zip, .tar, .npy, .npz or .dms file (several .dms joined by +), an array or tensor of images "
+    "a folder, .zip, .tar, .npy, .npz, .pt or .dms file (several .dms joined by +), a pattern such as 'real/*.png', a "
+    "list of paths, an array or tensor of images "
     "[n, h, w, c] or of features [n, d], a torch Dataset or DataLoader, or an iterable of batches"
 )
 

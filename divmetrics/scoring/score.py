@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from pathlib import Path
@@ -148,12 +149,17 @@ def _cut(
         return source if num is None else _with_places(side, source, "--num")
     there = source.side.n if isinstance(source, Collected) else len(source)
     if num is not None and there is None:
-        raise UsageError(f"{side}: --num needs samples that can be chosen, not statistics of them.")
+        warnings.warn(f"{side}: {_name(source)} is a mean and covariance, of which --num draws nothing.", stacklevel=2)
+        return source
     if there is not None and (most := wanted(side, there)) is not None:
         num = most if num is None else min(num, most)
     if num is None:
         return source
     return source.drawn(num, chosen.seed) if isinstance(source, Collected) else subset(source, num, chosen.seed)
+
+
+def _name(source: Source | Collected) -> str:
+    return source.side.source if isinstance(source, Collected) else source.name
 
 
 def _open_collected(given: Any, extractors: Sequence[str]) -> Collected | None:

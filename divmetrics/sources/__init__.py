@@ -15,6 +15,7 @@ from divmetrics.sources._base import Kind, Source, Stream, UnreadableSample
 from divmetrics.sources._decode import decode, strict
 from divmetrics.sources._folder import open_folder
 from divmetrics.sources._objects import open_object
+from divmetrics.sources._paths import as_paths, is_pattern, open_paths, open_pattern
 from divmetrics.sources._statistics import Statistics
 from divmetrics.sources._tar import open_tar
 from divmetrics.sources._traits import Look, Traits, content_of, look_of_content, look_of_pixels, traits_of_rows
@@ -77,8 +78,9 @@ def open_source(what: Any, *, side: str = "samples") -> Source | Stream:
     """Open a set of samples given by a path or as a Python object. Files are listed, not decoded.
 
     Args:
-        what: Path of a folder (searched recursively), `.zip`, `.tar`, `.tar.gz`, `.npy`, `.npz` or `.pt`; `zoo:NAME`;
-            an array or tensor of images (`[n, h, w, c]`, `[n, c, h, w]` or `[n, h, w]`, uint8 or floats in [0, 1]) or
+        what: Path of a folder (searched recursively), `.zip`, `.tar`, `.tar.gz`, `.npy`, `.npz` or `.pt`; a pattern
+            such as `real/*.png`; `zoo:NAME`; a list or an iterator of paths of images, or of pairs (path, label); an
+            array or tensor of images (`[n, h, w, c]`, `[n, c, h, w]` or `[n, h, w]`, uint8 or floats in [0, 1]) or
             features (`[n, d]`, float), or what holds one (a data frame, nested lists, `__array__`); a list, a dict of
             columns, a Dataset of torch or Hugging Face, a DataLoader, or any iterable of samples or batches. A
             `Source` or a `Stream` is returned unchanged.
@@ -100,7 +102,12 @@ def open_source(what: Any, *, side: str = "samples") -> Source | Stream:
     if isinstance(what, (Source, Stream)):
         return what
     try:
-        return _open_path(os.fspath(what)) if isinstance(what, (str, os.PathLike)) else open_object(what)
+        if isinstance(what, (str, os.PathLike)):
+            return _open_path(os.fspath(what))
+        listed = as_paths(what)
+        if isinstance(listed, tuple):
+            return open_paths(*listed)
+        return open_object(what) if listed is None else open_object(listed, type(what).__name__)
     except OSError as error:
         given = what if isinstance(what, (str, os.PathLike)) else f"the {type(what).__name__}"
         place = error.filename if isinstance(error.filename, str) else given
@@ -120,6 +127,9 @@ def _open_path(text: str) -> Source | Stream:
     if not path.exists():
         if scheme := re.match(r"[a-z][a-z0-9+.-]+:", text):  # two letters at least: C: is a drive
             raise UsageError(f"nothing here opens {scheme.group()!r} in {text!r}; give a file or a folder.")
+        if is_pattern(text):
+            found = open_pattern(text)
+            return _open_path(found) if isinstance(found, str) else found
         raise SourceError(f"there is no file or folder {text!r}; check the path.")
     check_regular(path)
     if opener is None:

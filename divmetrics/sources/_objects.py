@@ -83,8 +83,8 @@ class IterableStream(Stream):
             yield _checked(self.name, sample, self.first), label
 
 
-def open_object(value: Any) -> Source | Stream:
-    """A Python object as a source. Raises SourceError where it holds no samples.
+def open_object(value: Any, name: str | None = None) -> Source | Stream:
+    """A Python object as a source, called `name` or by its type. Raises SourceError where it holds no samples.
 
     A list, a tuple or a map-style Dataset of samples is read by index; a DataLoader, an IterableDataset, a list of
     batches and any other iterable are read once, in order. Items may be samples, tuples that begin with one, or have
@@ -92,7 +92,7 @@ def open_object(value: Any) -> Source | Stream:
     an iterable is: 4 axes are a batch of images, 3 an image, 2 a batch of features if float and a grey image if uint8,
     1 a row of features. The elements of a batching DataLoader are batches, so that 3 axes are grey images `[b, h, w]`.
     """
-    name = type(value).__name__
+    name = name or type(value).__name__
     if isinstance(value, Image.Image):
         raise SourceError(f"got one {name}; wanted a set of samples: give a list of images.")
     if hasattr(value, "columns") and hasattr(value, "to_numpy"):

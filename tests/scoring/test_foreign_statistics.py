@@ -192,3 +192,10 @@ def test_a_dms_file_may_have_a_plus_in_its_name(folder: Path, tmp_path: Path) ->
     assert dm.score(tmp_path / "a.dms+b.dms", folder, **run).real.n == 40
     with pytest.raises(SourceError, match=r"there is no file .*gone\+ema\.dms"):
         dm.score(tmp_path / "gone+ema.dms", folder, **run)
+
+
+@pytest.mark.filterwarnings("ignore:.*does not say which network")
+def test_num_draws_the_side_that_has_samples(folder: Path, statistics: Path) -> None:
+    with pytest.warns(UserWarning, match=r"real: .*real\.npz is a mean and covariance, of which --num draws nothing"):
+        report = dm.score(statistics, folder, extractor="pixels", metrics="fid", num=30)
+    assert (report.real.n, report.fake.n) == (None, 30)
