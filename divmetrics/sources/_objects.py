@@ -33,6 +33,7 @@ from divmetrics.sources._items import (
     split,
 )
 from divmetrics.sources._labels import are_file_names, check_label_shape, label_name
+from divmetrics.sources._paths import as_paths, open_paths
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,10 +124,11 @@ def _open_array(rows: Any, labels: Any) -> Source | Stream:
 
 
 def _open_column(items: Any, labels: Any, name: str) -> Source | Stream:
-    """A list of samples with their labels, or None."""
-    if labels is None:
-        return open_object(items)
-    return _open_items(list(zip(items, class_names(labels, len(items)), strict=True)), name)
+    """A list of samples or of paths with their labels, or None."""
+    pairs = items if labels is None else list(zip(items, class_names(labels, len(items)), strict=True))
+    if isinstance(listed := as_paths(pairs), tuple):
+        return open_paths(*listed)
+    return open_object(items) if labels is None else _open_items(pairs, name)
 
 
 def _is_pair(value: Any) -> bool:
