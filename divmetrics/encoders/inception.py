@@ -7,7 +7,7 @@ one network behind three ways to resize an image, for published numbers depend o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -19,10 +19,12 @@ from torch.nn import functional
 
 from divmetrics.encoders import weights as store
 from divmetrics.encoders._encoder import Encoder
+from divmetrics.encoders._loaded import file_versions
 from divmetrics.encoders._preparing import bicubic
 from divmetrics.encoders._resizing import channels_first, resize, tf1_bilinear
 from divmetrics.encoders._state_dicts import load_into, read_state, state_digest
-from divmetrics.records.extractor import extractor
+from divmetrics.errors import Unavailable
+from divmetrics.records.extractor import Layer, extractor
 
 SIZE = 299
 Depth = Literal["64", "192", "768", "2048", "spatial"]
@@ -175,7 +177,7 @@ class Inception(nn.Module):
     `mixed_6/conv`, which is Mixed_6d. The logits are without bias, as the Inception Score is published.
     """
 
-    def __init__(self, depth: Depth) -> None:
+    def __init__(self, depth: Depth, *, classifier: bool = True) -> None:
         super().__init__()
         self.depth = depth
         self.Conv2d_1a_3x3 = _Convolution(3, Conv("", 32, 3, stride=2, padded=False))
@@ -185,10 +187,10 @@ class Inception(nn.Module):
         self.Conv2d_4a_3x3 = _Convolution(80, Conv("", 192, 3, padded=False))
         for name, (channels, branches) in BLOCKS.items():
             self.add_module(name, _Block(channels, branches))
-        self.fc = nn.Linear(2048, 1008)
+        self.fc = nn.Linear(2048, 1008) if classifier else None
 
-    def forward(self, batch: Tensor) -> tuple[Tensor, Tensor]:
-        """Features at `depth`, and logits."""
+    def forward(self, batch: Tensor) -> tuple[Tensor, ...]:
+        """Features at `depth`, and logits where there is a classifier."""
         found: dict[str, Tensor] = {}
         rows = self.Conv2d_2b_3x3(self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(batch)))
         found["64"] = rows = functional.max_pool2d(rows, 3, stride=2)  # [b, 64, 73, 73]
@@ -198,10 +200,10 @@ class Inception(nn.Module):
             found[name] = rows = self.get_submodule(name)(rows)
         found["768"] = found["Mixed_6e"]  # [b, 768, 17, 17]
         found["2048"] = rows  # [b, 2048, 8, 8]
-        logits = rows.mean((2, 3)) @ self.fc.weight.T
+        logits = () if self.fc is None else (rows.mean((2, 3)) @ self.fc.weight.T,)
         if self.depth == "spatial":
-            return found["Mixed_6d"][:, :7].flatten(1), logits
-        return found[self.depth].mean((2, 3)), logits
+            return found["Mixed_6d"][:, :7].flatten(1), *logits
+        return found[self.depth].mean((2, 3)), *logits
 
 
 @dataclass(frozen=True)
@@ -251,7 +253,25 @@ class PytorchFid:
         return 2 * (resize(images, SIZE, "bilinear", antialias=False) / 255) - 1
 
 
-@extractor("inception", modality="image", provides=("pooled", "logits"), cite=CITE)
+def fetched(**_: object) -> Hashable:
+    """The present contents of the weights on this machine, which an encoder without `weights=` is made of."""
+    here = store.WEIGHTS["inception"].here
+    return file_versions([] if here is None else [here])
+
+
+def lacking(*, layer: Depth = "2048", weights: str | None = None, seed: int = 0) -> Mapping[Layer, str]:  # noqa: ARG001
+    """Layers that the weights on this machine do not give, and why."""
+    published = store.WEIGHTS["inception"]
+    if weights is not None or published.package is None or published.here != published.package.path:
+        return {}
+    reason = (
+        f"the weights here come from the package {published.package.requirement}, which holds no classifier; "
+        "divmetrics weights fetch inception gets those that have one"
+    )
+    return {"logits": reason}
+
+
+@extractor("inception", modality="image", provides=("pooled", "logits"), cite=CITE, content=fetched, lacks=lacking)
 def inception(*, layer: Depth = "2048", weights: str | None = None, seed: int = 0) -> Encoder:
     """Inception v3 of 2015 as in the original FID, KID and IS: images at 299 x 299 by TensorFlow 1's bilinear resize.
 
@@ -276,7 +296,12 @@ def inception(*, layer: Depth = "2048", weights: str | None = None, seed: int = 
 
 
 @extractor(
-    "inception-clean", modality="image", provides=("pooled", "logits"), cite=f"{CITE}; Parmar 2022, arXiv:2104.11222"
+    "inception-clean",
+    modality="image",
+    provides=("pooled", "logits"),
+    cite=f"{CITE}; Parmar 2022, arXiv:2104.11222",
+    content=fetched,
+    lacks=lacking,
 )
 def inception_clean(*, layer: Depth = "2048", weights: str | None = None, seed: int = 0) -> Encoder:
     """Inception v3 of 2015 behind an antialiased bicubic resize without rounding, as in clean-fid; else as `inception`.
@@ -292,7 +317,9 @@ def inception_clean(*, layer: Depth = "2048", weights: str | None = None, seed: 
     return _encoder(Clean(), layer, weights, seed)
 
 
-@extractor("inception-pytorch-fid", modality="image", provides=("pooled", "logits"), cite=CITE)
+@extractor(
+    "inception-pytorch-fid", modality="image", provides=("pooled", "logits"), cite=CITE, content=fetched, lacks=lacking
+)
 def inception_pytorch_fid(*, layer: Depth = "2048", weights: str | None = None, seed: int = 0) -> Encoder:
     """Inception v3 of 2015 behind torch's bilinear resize, scaled by 2x - 1, as in pytorch-fid; else as `inception`.
 
@@ -308,29 +335,48 @@ def inception_pytorch_fid(*, layer: Depth = "2048", weights: str | None = None, 
 
 
 def _encoder(prepare: TensorFlow | Clean | PytorchFid, layer: Depth, weights: str | None, seed: int) -> Encoder:
-    with torch.device("meta"):  # so that torch's global generator is not used
-        network = Inception(layer)
     published = store.WEIGHTS["inception"]
+    state: Mapping[str, Tensor] = {}
+    if weights != "random":
+        path = Path(weights) if weights else store.find(published)
+        state, digest, original = _read(path, published, given=weights is not None)
+    classifier = not state or any(name.startswith("fc.") for name in state)
+    with torch.device("meta"):  # so that torch's global generator is not used
+        network = Inception(layer, classifier=classifier)
     if weights == "random":
         empty = {name: torch.empty(tensor.shape, dtype=tensor.dtype) for name, tensor in network.state_dict().items()}
         network.load_state_dict(empty, assign=True)  # to_empty does the same, and imports sympy for it
         _initialise(network, seed)
-        digest = state_digest(network.state_dict())
+        digest, original = state_digest(network.state_dict()), False
     else:
-        path = Path(weights) if weights else store.find(published)
-        state, digest = read_state(path, None if weights else published.sha256)
         load_into(network, state, str(path), "Inception of 2015")
     network.eval().requires_grad_(False)
-    original = digest == published.sha256 and layer == "2048" and isinstance(prepare, TensorFlow)
+    original = original and layer == "2048" and isinstance(prepare, TensorFlow)
     return Encoder(
         "inception",
         digest,
         prepare.name,
-        ("pooled", "logits"),
+        ("pooled", "logits") if classifier else ("pooled",),
         prepare,
         lambda: network,
         protocol="inception-2015" if original else None,
     )
+
+
+def _read(path: Path, published: store.Weights, *, given: bool) -> tuple[Mapping[str, Tensor], str, bool]:
+    """A state dict, its digest, and whether it holds the published numbers.
+
+    Those out of a package are known by their numbers, for their file is our own. Raises Unavailable where a file that
+    was fetched is damaged.
+    """
+    package = published.package
+    ours = not given and package is not None and path == package.path
+    state, digest = read_state(path, None if given or ours else published.sha256)
+    if package is not None and path.suffix == ".safetensors" and (numbers := state_digest(state)) == package.digest:
+        return state, numbers, True
+    if ours:
+        raise Unavailable(f"the weights {path} are damaged; divmetrics weights fetch inception --from-package again.")
+    return state, digest, digest == published.sha256
 
 
 def _initialise(network: nn.Module, seed: int) -> None:

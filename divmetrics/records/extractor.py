@@ -41,12 +41,18 @@ class Extractor(Part):
     """Where the network is described."""
     content: Callable[..., Hashable] | None = None
     """Called as `function` is: what the encoder depends on besides its options and the files that they name."""
+    lacks: Callable[..., Mapping[Layer, str]] | None = None
+    """Called as `function` is: layer of `provides` that the weights on this machine do not give -> why."""
 
     @property
     def argument(self) -> str | None:
         """Placeholder of a family's argument: `MODEL` for `timm:MODEL`; None where there is no argument."""
         kinds = inspect.signature(self.function).parameters.values()
         return next((p.name.upper() for p in kinds if p.kind is not p.KEYWORD_ONLY), None)
+
+    def lacking(self, arguments: Sequence[str], options: Mapping[str, Any]) -> Mapping[Layer, str]:
+        """Layers that are missing with these options on this machine -> why."""
+        return {} if self.lacks is None else self.lacks(*arguments, **options)
 
     @property
     def facts(self) -> Mapping[str, str]:
@@ -261,6 +267,7 @@ Args:
     provides: Layers that it gives: `pooled`, `spatial`, `logits`, `pixels`.
     cite: Where the network is described.
     content: Called as the function is; what the encoder depends on besides its options and the files that they name.
+    lacks: Called as the function is; which of the layers the weights on this machine do not give, and why.
 
 Raises:
     UsageError: The name is taken.

@@ -332,7 +332,10 @@ class Meter:
                 f"{source.name} holds {source.kind}s, and the extractor {spec.name} reads {spec.extractor.modality}; "
                 f"choose one for {source.kind}s: divmetrics list extractors."
             )
-        return self._encoder(spec).layers if spec.arguments else spec.extractor.provides
+        if spec.arguments:
+            return self._encoder(spec).layers
+        absent = spec.extractor.lacking(spec.arguments, spec.options)
+        return tuple(layer for layer in spec.extractor.provides if layer not in absent)
 
 
 def _class_counts(source: Source | Collected | None) -> Mapping[str, int] | None:

@@ -285,7 +285,7 @@ def _bind_one(
     try:
         _check_sizes(request, sizes)
         _check_resize(request, spec)
-        return _on_first_layer(request, extractor, inventory, source)
+        return _on_first_layer(request, extractor, spec, inventory, source)
     except DivmetricsError as reason:
         return Refused(request, extractor, reason)
 
@@ -302,7 +302,9 @@ def _by_labels(inventory: Inventory) -> ClassSource:
     return ClassSource("nearest" if real else "none" if fake else "network")
 
 
-def _on_first_layer(request: Request, extractor: str, inventory: Inventory, source: ClassSource) -> Task:
+def _on_first_layer(
+    request: Request, extractor: str, spec: Spec | None, inventory: Inventory, source: ClassSource
+) -> Task:
     """The task on the first layer that both sides have. Labels come from the samples, other layers from extractors."""
     if HELD_OUT in request.sides and HELD_OUT not in inventory:
         raise MissingLayer(
@@ -317,6 +319,9 @@ def _on_first_layer(request: Request, extractor: str, inventory: Inventory, sour
         task = Task(request, LABELS if layer == "labels" else extractor, layer)
         if all(task.features in inventory[side].get(task.extractor, ()) for side in request.sides):
             return task
+    absent = {} if spec is None else spec.extractor.lacking(spec.arguments, spec.options)
+    if reason := next((absent[layer] for layer in request.metric.fake.layers if layer in absent), ""):
+        raise MissingLayer(f"{request.name} cannot be had: {reason}.")
     if source.text and "labels" in request.metric.fake.layers:
         raise MissingLayer(f"{request.name} counts classes. {source.text}")
     wanted = " or ".join(layer for layer in request.metric.fake.layers if layer != "classes")
