@@ -16,7 +16,8 @@ def cache() -> None:
     """Features are cached on disk, so that no network processes the same images twice.
 
     The folder is DIVMETRICS_CACHE, or where this system keeps caches. It holds at most DIVMETRICS_CACHE_GB gigabytes
-    (10); the least recently used parts are removed first.
+    (10); the least recently used files are removed first. It is marked by a CACHEDIR.TAG, and no other
+    files are touched.
     """
 
 
@@ -27,7 +28,7 @@ folder_option = click.option("--cache", "folder", metavar="DIR", help="Folder of
 @folder_option
 @debug_option
 def list_entries(folder: str | None) -> None:
-    """Show the cache by extractor: parts of up to 512 samples, size, last use."""
+    """Show the cache by extractor: samples, files of up to 512 of them, size, last use."""
     from divmetrics.extraction.store import Cache
 
     found = Cache.at(folder)
@@ -38,7 +39,8 @@ def list_entries(folder: str | None) -> None:
     for encoder, entries in sorted(groups.items()):
         used = datetime.fromtimestamp(max(entry.used for entry in entries)).strftime("%Y-%m-%d %H:%M")
         size = sum(entry.bytes for entry in entries) / 2**20
-        say(f"{encoder}: {len(entries)} parts, {size:.1f} MiB, last used {used}\n")
+        samples = sum(entry.samples for entry in entries)
+        say(f"{encoder}: {samples} samples in {len(entries)} files, {size:.1f} MiB, last used {used}\n")
 
 
 @cache.command("clear", short_help="Empty the cache.")
@@ -48,4 +50,4 @@ def clear(folder: str | None) -> None:
     """Empty the cache; the next run computes the features again."""
     from divmetrics.extraction.store import Cache
 
-    say(f"{Cache.at(folder).clear()} parts removed.\n")
+    say(f"{Cache.at(folder).clear()} files removed.\n")

@@ -1,29 +1,25 @@
-"""Feature extraction with a cache: encoders run only on the parts of a source whose features are not stored yet."""
+"""Feature extraction with a cache: encoders run only on the samples whose features are not stored yet."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
-from itertools import groupby
 from time import perf_counter
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from divmetrics.encoders._encoder import Encoder
 from divmetrics.extraction import loop
+from divmetrics.extraction.known import KnownFeatures, keys_of
 from divmetrics.extraction.loading import Batch
-from divmetrics.extraction.store import PART, Cache, Part
+from divmetrics.extraction.segments import KEY
+from divmetrics.extraction.store import PART, Cache
 from divmetrics.records.extractor import Layer
 from divmetrics.records.results import Skipped
 from divmetrics.sources import Source, Traits
-
-ALWAYS_STORED: frozenset[Layer] = frozenset({"pooled", "logits"})
-"""Layers that are stored even if this run does not need them: they are small, and the next run may."""
-
-PartName = tuple[str, int]
-"""Name of the encoder and number of the part in the source."""
 
 
 def run(
@@ -38,15 +34,15 @@ def run(
 ) -> loop.Extracted:
     """Extract features as `loop.run` does, reading from `settings.store` what earlier runs have computed.
 
-    A part is stored and passed to `add` as soon as it is complete, so an interrupted run continues after its last part,
-    and only a few parts are in memory at a time. Each encoder's rows arrive in the order of the source, whichever of
-    them come from the cache, so no sum depends on what was cached.
+    Features are stored and passed to `add` while the others are computed, so an interrupted run continues where it was,
+    and only a few of them are in memory at a time. Rows arrive in the order of the source, whichever of them come from
+    the cache, so no sum depends on what was cached.
 
     Args:
         source: Samples whose contents can be hashed; others are extracted without the cache.
         encoders: Networks to run.
         layers: Layers to pass on.
-        add: Receives the features, part by part.
+        add: Receives the features, up to 512 samples at a time.
         settings: Device, batch size, workers and the cache.
         own: Positions in the source that this process is responsible for; None means all.
         more: Whether other sources follow, in unknown number.
@@ -60,25 +56,21 @@ def run(
     """
     begin, cache = perf_counter(), settings.store
     places = range(len(source)) if own is None else own
-    contents = source.fingerprints(places) if cache is not None and encoders else None
-    if cache is None or contents is None:
+    hashes = source.fingerprints(places) if cache is not None and encoders else None
+    if cache is None or hashes is None:
         return loop.run(source, encoders, layers=layers, add=add, settings=settings, own=own, more=more)
-    cuts = [places[start : start + PART] for start in range(0, len(places), PART)]
-    keys = {
-        (encoder.name, number): cache.key(contents[number * PART : (number + 1) * PART], *_described(encoder, layers))
-        for encoder in encoders
-        for number in range(len(cuts))
-    }
-    delivery = _Delivery(cache, keys, cuts, encoders, layers, add)
+    delivery = _Delivery(cache, keys_of(hashes), places, encoders, layers, add)
+    del hashes
     delivery.advance()
-    while missing := delivery.missing():
-        for group, numbers in missing.items():
-            chosen = [encoder for encoder in encoders if encoder.name in group]
-            _PartAssembler(source, chosen, {number: cuts[number] for number in numbers}, delivery.keep).run(
-                layers, settings
-            )
-    cache.trim()
-    skipped = [Skipped(source.path(place), why) for place, why in delivery.skipped]
+    try:
+        while missing := delivery.missing():
+            for group, samples in missing.items():
+                chosen = [encoder for encoder in encoders if encoder.name in group]
+                _compute(source, chosen, [places[sample] for sample in samples], delivery, settings)
+    finally:
+        delivery.flush()
+    _tidy(cache, delivery)
+    skipped = [Skipped(source.path(places[sample]), why) for sample, why in sorted(delivery.skipped.items())]
     loop.check_skipped(source, skipped, len(delivery.read), settings.max_skipped, shared=own is not None)
     return loop.Extracted(
         tuple(source.path(place) for place in delivery.read),
@@ -90,135 +82,137 @@ def run(
     )
 
 
-class _Delivery:
-    """Passes parts to `add`, for each encoder in the order of the source, from the cache or as they are completed.
+def _compute(
+    source: Source,
+    encoders: Sequence[Encoder],
+    places: Sequence[int],
+    delivery: _Delivery,
+    settings: loop.ExtractionSettings,
+) -> None:
+    """One pass in which some encoders see the samples that they lack."""
+    wanted = {layer for encoder in encoders for layer in delivery.known[encoder.name].stored}
+    computed: dict[str, dict[Layer, Tensor]] = defaultdict(dict)
 
-    A part that is completed before its turn is read back from the cache later; it stays in memory only if it could not
-    be written.
+    def add(encoder: str, layer: Layer, rows: Tensor, _index: Tensor) -> None:
+        computed[encoder][layer] = rows
+
+    def after(batch: Batch, engine: str) -> None:
+        delivery.take(batch, computed, engine)
+        computed.clear()
+
+    # the share of skipped samples is judged over the whole source, those from the cache included
+    lenient = replace(settings, max_skipped=1.0)
+    loop.run(source, encoders, layers=wanted, add=add, settings=lenient, own=places, after=after)
+
+
+def _tidy(cache: Cache, delivery: _Delivery) -> None:
+    for known in delivery.known.values():
+        if known.wrote:
+            cache.join_small(known.folder)
+    cache.trim()
+
+
+class _Delivery:
+    """Passes features on in the order of the source, all encoders at once, as they are found or computed.
+
+    Samples are numbered from 0 in the order of `places`, the positions in the source that this process reads.
     """
 
     def __init__(
         self,
         cache: Cache,
-        keys: Mapping[PartName, str],
-        cuts: Sequence[Sequence[int]],
+        keys: np.ndarray,
+        places: range,
         encoders: Sequence[Encoder],
         layers: Collection[Layer],
         add: loop.Add,
     ) -> None:
-        self._cache, self._keys, self._cuts, self._layers, self._add = cache, keys, cuts, layers, add
-        self._next = {encoder.name: 0 for encoder in encoders}
-        self._absent = {name for name, key in keys.items() if not cache.has(key)}
-        self._unwritten: dict[PartName, Part] = {}
+        self.known = {encoder.name: KnownFeatures(cache, encoder, layers, keys) for encoder in encoders}
+        self._keys, self._places, self._add, self._next = keys, places, add, 0
+        self._equal = _equal_samples(keys)
+        self._unreadable: set[bytes] = set()
         self.read: list[int] = []
-        """Positions of the samples that could be read, of the parts passed on so far."""
-        self.skipped: list[tuple[int, str]] = []
-        """Positions of the others, and why they could not be read."""
+        """Positions in the source of the samples passed on so far."""
+        self.skipped: dict[int, str] = {}
+        """Numbers of the samples that could not be read, and why."""
         self.traits: list[Traits] = []
-        """Of the samples that could be read."""
+        """Of the samples passed on."""
         self.engines: set[str] = set()
 
     def missing(self) -> dict[tuple[str, ...], list[int]]:
-        """Names of encoders -> numbers of the parts that exactly these lack, so that each sample is decoded once."""
+        """Names of encoders -> samples that exactly these lack: each is decoded once, and of equal ones the first."""
+        absent = {name: known.absent() for name, known in self.known.items()}
         groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
-        for number in range(len(self._cuts)):
-            if absent := tuple(encoder for encoder in self._next if (encoder, number) in self._absent):
-                groups[absent].append(number)
+        seen: set[bytes] = set()
+        candidates = np.flatnonzero(np.logical_or.reduce(list(absent.values())))
+        for sample in candidates[candidates >= self._next].tolist():
+            key = bytes(self._keys[sample])
+            if sample in self.skipped or key in seen:
+                continue
+            if key in self._equal and key not in self._unreadable:
+                seen.add(key)
+            groups[tuple(name for name in absent if absent[name][sample])].append(sample)
         return groups
 
-    def keep(self, encoder: str, number: int, part: Part) -> None:
-        """Store a completed part; pass it on, and those stored after it, if it is the next in order."""
-        self._absent.discard((encoder, number))
-        written = self._cache.put(self._keys[encoder, number], part, encoder)
-        if number == self._next[encoder]:
-            self._pass_on(encoder, part)  # not read back: the rows stay on their device
-            self._advance(encoder)
-        elif not written:
-            self._unwritten[encoder, number] = part
+    def take(self, batch: Batch, computed: dict[str, dict[Layer, Tensor]], engine: str) -> None:
+        """Keep what was computed of a batch, and pass on what has become complete."""
+        first = self._places[0]
+        read = [place - first for place in batch.places.tolist()]
+        reasons = iter(batch.skipped)  # in the order of the positions that were not read
+        for sample in sorted({place - first for place in batch.requested}.difference(read)):
+            self.skipped[sample] = next(reasons).reason
+            self._unreadable.add(bytes(self._keys[sample]))
+        if read:
+            pairs = [self._key_and_samples(sample, one) for sample, one in zip(read, batch.hashes, strict=True)]
+            for name, rows in computed.items():
+                keys, samples = [key for key, _ in pairs], [equal for _, equal in pairs]
+                self.known[name].take(samples, keys, rows, batch.traits, engine)
+        self.advance()
+
+    def _key_and_samples(self, sample: int, decoded: bytes | None) -> tuple[bytes, np.ndarray]:
+        """Key of a sample, by the content that was decoded, and the numbers of all samples equal to it."""
+        key = bytes(self._keys[sample])
+        whole = key.ljust(KEY, b"\0") if key else b""  # numpy drops zeros at the end
+        if decoded is None or decoded[:KEY] == whole:
+            return whole, self._equal.get(key, np.array([sample]))
+        return decoded[:KEY], np.array([sample])  # the file has changed since it was hashed
 
     def advance(self) -> None:
-        """Pass on, for each encoder, all stored parts up to the first missing one."""
-        for encoder in self._next:
-            self._advance(encoder)
+        """Pass on all samples up to the first one that is not complete."""
+        while self._next < len(self._places):
+            block = np.arange(self._next, min(self._next + PART, len(self._places)))
+            block = block[[sample not in self.skipped for sample in block.tolist()]] if self.skipped else block
+            if any(known.lacks(block) for known in self.known.values()):
+                return
+            if len(block) and not self._pass_on(block):
+                return
+            self._next = min(self._next + PART, len(self._places))
 
-    def _advance(self, encoder: str) -> None:
-        while (number := self._next[encoder]) < len(self._cuts) and (encoder, number) not in self._absent:
-            part = self._unwritten.pop((encoder, number), None) or self._cache.get(self._keys[encoder, number])
-            if part is None:  # damaged, or removed by another process
-                self._absent.add((encoder, number))
-            else:
-                self._pass_on(encoder, part)
+    def _pass_on(self, samples: np.ndarray) -> bool:
+        """Pass the features of some samples on; returns whether none of them was lost meanwhile."""
+        found = {name: known.fetch(samples) for name, known in self.known.items()}
+        fetched = {name: rows for name, rows in found.items() if rows is not None}
+        if len(fetched) < len(found):
+            return False
+        places = [self._places[sample] for sample in samples.tolist()]
+        for name, part in fetched.items():
+            for layer, rows in part.rows.items():
+                self._add(name, layer, rows, torch.tensor(places))
+            self.engines |= part.engines
+            self.known[name].passed_on(samples)
+        self.read += places
+        self.traits.append(next(iter(fetched.values())).traits)
+        return True
 
-    def _pass_on(self, encoder: str, part: Part) -> None:
-        cut = self._cuts[self._next[encoder]]
-        index = torch.tensor(cut)[part.places]
-        for layer, rows in part.rows.items():
-            if layer in self._layers:
-                self._add(encoder, layer, rows, index)
-        if encoder == next(iter(self._next)):  # all encoders read the same samples
-            self.read += index.tolist()
-            self.skipped += [(cut[offset], why) for offset, why in part.skipped.items()]
-            self.traits.append(part.traits)
-        self.engines.add(part.engine)
-        self._next[encoder] += 1
-
-
-def _described(encoder: Encoder, layers: Collection[Layer]) -> tuple[str, list[Layer]]:
-    """Everything that a part depends on besides its samples: the encoder with its weights, and the layers."""
-    features = f"{encoder.name}#{encoder.digest}|{encoder.preprocessing}"
-    return features, _stored_layers(encoder, layers)
-
-
-def _stored_layers(encoder: Encoder, layers: Collection[Layer]) -> list[Layer]:
-    return [layer for layer in encoder.layers if layer in layers or layer in ALWAYS_STORED]
+    def flush(self) -> None:
+        """Write what is not written yet."""
+        for known in self.known.values():
+            known.flush()
 
 
-class _PartAssembler:
-    """Assembles parts from the batches of one pass in which a group of encoders sees their samples."""
-
-    def __init__(
-        self, source: Source, encoders: Sequence[Encoder], cuts: Mapping[int, Sequence[int]], keep: Callable[..., None]
-    ) -> None:
-        self.source, self.encoders, self.cuts, self.keep = source, encoders, cuts, keep
-        self.part_of = {place: (number, offset) for number, cut in cuts.items() for offset, place in enumerate(cut)}
-        self.rows: dict[tuple[str, int, Layer], list[Tensor]] = defaultdict(list)
-        self.read: dict[int, list[int]] = defaultdict(list)
-        self.skipped: dict[int, dict[int, str]] = defaultdict(dict)
-        self.traits: dict[int, list[Traits]] = defaultdict(list)
-
-    def run(self, layers: Collection[Layer], settings: loop.ExtractionSettings) -> None:
-        """Run the encoders on all samples; each part goes to `keep` as soon as it is complete."""
-        wanted = {layer for encoder in self.encoders for layer in _stored_layers(encoder, layers)}
-        places = [place for cut in self.cuts.values() for place in cut]
-        lenient = replace(settings, max_skipped=1.0)  # the share is judged over the whole source, cached parts included
-        loop.run(
-            self.source, self.encoders, layers=wanted, add=self._add, settings=lenient, own=places, after=self._after
-        )
-
-    def _add(self, encoder: str, layer: Layer, rows: Tensor, index: Tensor) -> None:
-        start = 0
-        for number, places in groupby(self.part_of[place][0] for place in index.tolist()):  # ascending
-            end = start + len(list(places))
-            self.rows[encoder, number, layer].append(rows[start:end])
-            start = end
-
-    def _after(self, batch: Batch, engine: str) -> None:
-        reasons = iter(batch.skipped)  # in the order of the positions that were not read
-        order = {place: at for at, place in enumerate(batch.places.tolist())}
-        for place in batch.requested:
-            number, offset = self.part_of[place]
-            if place in order:
-                self.read[number].append(offset)
-                self.traits[number].append(batch.traits.at([order[place]]))
-            else:
-                self.skipped[number][offset] = next(reasons).reason
-            if len(self.read[number]) + len(self.skipped[number]) == len(self.cuts[number]):
-                self._complete(number, engine)
-
-    def _complete(self, number: int, engine: str) -> None:
-        traits = Traits.joined(self.traits.pop(number, ()))
-        for encoder in self.encoders:
-            named = {layer: self.rows.pop((encoder.name, number, layer), None) for layer in encoder.layers}
-            rows = {layer: torch.cat(pieces) for layer, pieces in named.items() if pieces}
-            places = torch.tensor(self.read[number], dtype=torch.int64)
-            self.keep(encoder.name, number, Part(rows, places, self.skipped[number], engine, traits))
+def _equal_samples(keys: np.ndarray) -> dict[bytes, np.ndarray]:
+    """Key -> the samples that have it, where there are several."""
+    order = np.argsort(keys, kind="stable")
+    ends = np.flatnonzero(np.append(keys[order][1:] != keys[order][:-1], True)) + 1 if len(keys) else np.array([], int)
+    groups = zip(np.append(0, ends[:-1]).tolist(), ends.tolist(), strict=True) if len(keys) else ()
+    return {bytes(keys[order[a]]): order[a:b] for a, b in groups if b - a > 1 and keys[order[a]]}

@@ -7,6 +7,7 @@ of the floats.
 
 from __future__ import annotations
 
+import hashlib
 import signal
 import sys
 import warnings
@@ -58,6 +59,8 @@ class Preparation:
     """Names of the encoders whose images are prepared on the device."""
     jpeg: bool = False
     """Whether JPEG files are sent undecoded, to be decoded on the device; all encoders are `on_device` then."""
+    hashes: bool = False
+    """Whether the content that is decoded is hashed."""
 
 
 class Batch(NamedTuple):
@@ -74,6 +77,8 @@ class Batch(NamedTuple):
     """Raised by the source or by a preparer; it is to be raised again in the main process."""
     traits: Traits = Traits()
     """Of the samples at `places`."""
+    hashes: Sequence[bytes | None] = ()
+    """Fingerprints of what was decoded at `places`, where they were asked for; None where it cannot have changed."""
 
     def without(self, lost: Mapping[int, str]) -> Batch:
         """The batch without the samples that the device could not decode: position in the batch -> why."""
@@ -88,6 +93,7 @@ class Batch(NamedTuple):
             paths=[self.paths[i] for i in kept],
             labels=[self.labels[i] for i in kept],
             traits=self.traits.at(kept),
+            hashes=[self.hashes[i] for i in kept] if self.hashes else (),
             skipped=[
                 Skipped(self.paths[place[at]], lost[place[at]]) if at in place else next(before)
                 for at in self.requested
@@ -199,23 +205,25 @@ class _Reader(Dataset[Batch]):
 
     def _read(self, places: Sequence[int]) -> Batch:
         samples: dict[int, np.ndarray] = {}
-        looks, skipped = [], []
+        looks, hashes, skipped = [], [], []
         for place in places:
             try:
-                samples[place], look = self._one(place)
+                samples[place], look, content = self._one(place)
                 looks.append(look)
+                hashes.append(content)
             except UnreadableSample as error:
                 skipped.append(Skipped(error.path, error.reason))
         labels = self.source.labels
         named = [None if labels is None else labels[place] for place in samples]
         paths = [self.source.path(place) for place in samples]
-        return _batch(places, samples, self.preparation, paths, named, looks, skipped)
+        return _batch(places, samples, self.preparation, paths, named, looks, skipped)._replace(hashes=hashes)
 
-    def _one(self, place: int) -> tuple[np.ndarray, Look]:
-        """An image uint8 `[h, w, 3]`, or the bytes of a JPEG file `[bytes]`, and its look."""
+    def _one(self, place: int) -> tuple[np.ndarray, Look, bytes | None]:
+        """An image uint8 `[h, w, 3]`, or the bytes of a JPEG file `[bytes]`, its look, and the hash of its content."""
         if self.preparation.jpeg and (content := self.source.jpeg(place)) is not None and sendable(content):
-            return np.frombuffer(bytearray(content), np.uint8), look_of_content(content)
-        return self.source.inspect(place)
+            fingerprint = hashlib.sha256(content).digest() if self.preparation.hashes else None
+            return np.frombuffer(bytearray(content), np.uint8), look_of_content(content), fingerprint
+        return self.source.inspect_hashed(place) if self.preparation.hashes else (*self.source.inspect(place), None)
 
 
 def _batch(

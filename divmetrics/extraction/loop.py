@@ -187,7 +187,7 @@ def run(
     """
     begin, settings = perf_counter(), settings or ExtractionSettings()
     places = (range(len(source)) if own is None else own) if isinstance(source, Source) else None
-    preparation = settings.preparation(encoders)
+    preparation = replace(settings.preparation(encoders), hashes=after is not None)
     workers = (
         settings.threads()
         if isinstance(source, Source) and source.threadsafe

@@ -1,71 +1,70 @@
-"""Cache of features on disk, addressed by the contents of the samples.
+"""Cache of features on disk, addressed by the content of each sample.
 
-Features are stored in parts of 512 samples. The key of a part is a hash of the contents of its samples, the weights and
-preprocessing of the encoder, and the layers; names and locations of files do not enter. So a changed or added file
-invalidates its own part only, an interrupted extraction continues after its last part, and runs, metrics and processes
-share all features.
+A folder for each encoder holds segments (`segments.py`), in which features stand beside the keys of their samples. The
+keys of all its segments are read when a run starts, so any selection of the samples, in any order and under any names,
+finds what earlier runs have computed. There is no index beside the segments that could disagree with them. A segment is
+written whole or not at all, an interrupted run loses at most one, and small ones are joined.
 
-A part is one safetensors file, written atomically; reading it executes no code. Two processes that write the same part
-write the same bytes. Above the size limit the least recently used parts are removed.
+Only files of our own naming are touched, in folders that our CACHEDIR.TAG marks; segments of other users are read,
+never removed. Above the size limit the least recently used segments are removed.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
+import re
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
+import numpy as np
+import torch
 
 from divmetrics.errors import UsageError
-from divmetrics.records.extractor import Layer
-from divmetrics.records.files import atomic
+from divmetrics.extraction.segments import SCHEMA, DamagedSegment, Head, content_of, head_of, read_rows, verify
+from divmetrics.records.files import atomic, open_regular
 from divmetrics.sources import Traits
 
 PART = 512
-"""Number of samples in a part."""
+"""Number of samples in a segment at most."""
+SMALL, MANY = PART // 2, 8
+"""Segments of fewer samples are joined when there are so many of them: those of runs that added a few images."""
 LIMIT = 10 * 2**30
 """Default size limit in bytes; the environment variable `DIVMETRICS_CACHE_GB` overrides it."""
 ABANDONED = 3600.0
 """Age in seconds from which a temporary file is taken for the remains of a killed process."""
-_SCHEMA = "divmetrics.part/2"
-
-
-@dataclass(frozen=True)
-class Part:
-    """Features of up to 512 samples by one encoder."""
-
-    rows: Mapping[Layer, Tensor]  # layer -> [m, ...] float32, the samples that could be read
-    places: Tensor  # [m] int64, their positions in the part
-    skipped: Mapping[int, str]
-    """Position in the part -> why the sample could not be read."""
-    engine: str
-    traits: Traits = field(default_factory=Traits)
-    """Of the samples that could be read."""
+TAG = "CACHEDIR.TAG"
+MARK = (
+    "Signature: 8a477f597d28d172789f06886806bc55\n"
+    "# Features cached by divmetrics. It removes files here by itself; all of them can be computed again.\n"
+    "# Programs that back up files leave this folder out: https://bford.info/cachedir/\n"
+)
+BESIDE = "divmetrics-features"
+"""Folder of the cache inside one that holds other things."""
+_FOLDER = re.compile("[0-9a-f]{32}")
+_SEGMENT = re.compile(r"[0-9a-f]{32}\.safetensors")
+_TEMPORARY = re.compile(r"\.[0-9a-f]{32}\.safetensors\.[A-Za-z0-9_]{8}")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One file of the cache, as `divmetrics cache ls` shows it."""
+    """One segment of the cache, as `divmetrics cache ls` shows it."""
 
     path: Path
     bytes: int
     used: float
     """When it was last read or written, seconds since 1970."""
     encoder: str
+    samples: int
 
 
 @dataclass(frozen=True)
 class Cache:
-    """A folder of parts. Missing folders are created when the first part is written."""
+    """A folder of segments. Missing folders are created when the first one is written."""
 
     root: Path
     limit: int
@@ -77,11 +76,14 @@ class Cache:
 
     @classmethod
     def at(cls, folder: str | os.PathLike[str] | None = None) -> Cache:
-        """The cache in `folder`, by default in `DIVMETRICS_CACHE` or where this system keeps caches."""
+        """The cache in `folder`, by default in `DIVMETRICS_CACHE` or where this system keeps caches.
+
+        In a folder that holds other things it is the folder `divmetrics-features` inside.
+        """
         gigabytes = os.environ.get("DIVMETRICS_CACHE_GB")
         try:
             limit = LIMIT if gigabytes is None else int(float(gigabytes) * 2**30)
-        except ValueError:
+        except (ValueError, OverflowError):
             raise UsageError(f"DIVMETRICS_CACHE_GB is {gigabytes!r}, wanted a number of gigabytes.") from None
         chosen = folder or os.environ.get("DIVMETRICS_CACHE")
         if chosen is None:
@@ -90,108 +92,200 @@ class Cache:
             chosen = user_cache_path("divmetrics") / "features"
         if Path(chosen).exists() and not Path(chosen).is_dir():
             raise UsageError(f"the cache {chosen} is a file; name a folder.")
-        return cls(Path(chosen), limit)
+        return cls(Path(chosen) if _is_free(Path(chosen)) else Path(chosen) / BESIDE, limit)
 
-    def key(self, contents: Sequence[bytes], encoder: str, layers: Sequence[Layer]) -> str:
-        """Name of the part with these samples.
+    def folder(self, features: str) -> Path:
+        """The folder of the segments of one encoder; `features` is all that its numbers depend on but the samples."""
+        return self.root / hashlib.sha256(f"{SCHEMA}|{features}".encode()).hexdigest()[:32]
 
-        Args:
-            contents: Hash of each sample, in order.
-            encoder: Everything that the features depend on besides the samples.
-            layers: Layers that the part holds, in any order.
-        """
-        whole = hashlib.sha256(f"{_SCHEMA}|{encoder}|{'+'.join(sorted(layers))}|".encode())
-        for content in contents:
-            whole.update(hashlib.sha256(content).digest())
-        return whole.hexdigest()
+    def heads(self, folder: Path) -> list[Head]:
+        """What the segments in the folder of an encoder hold. Damaged ones are removed with a warning."""
+        found = []
+        for file in _own_files(folder, _SEGMENT):
+            path = Path(file.path)
+            try:
+                found.append(head_of(path))
+            except DamagedSegment as error:
+                self.remove_damaged(path, error)
+            except OSError:
+                continue  # removed by another process, or of another user
+        return found
 
-    def has(self, key: str) -> bool:
-        """Whether there is a part of that name; `get` may still find it damaged or removed."""
-        return self._path(key).is_file()
-
-    def get(self, key: str) -> Part | None:
-        """The part of that name, or None. A damaged file is removed with a warning."""
-        path = self._path(key)
+    def verified(self, path: Path) -> Traits | None:
+        """The traits of the samples in a segment, of which every byte is right; else None. It counts as used now."""
         try:
-            with safe_open(path, framework="pt") as file:
-                header = json.loads((file.metadata() or {})["header"])
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a mapping
-            traits = Traits.from_json(header["traits"])
-            os.utime(path)
+            traits = verify(path)
         except FileNotFoundError:
+            return None  # removed by another process
+        except DamagedSegment as error:
+            self.remove_damaged(path, error)
             return None
-        except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-            path.unlink(missing_ok=True)
+        except OSError as error:  # of the disk or the network, not of the content
             warnings.warn(
-                f"the cached features {path.name[:8]} were damaged and are computed again ({error}).", stacklevel=2
+                f"the cached features {path.stem[:8]} cannot be read and are computed again ({error.strerror}).",
+                stacklevel=2,
             )
             return None
-        places = tensors.pop("places")
-        skipped = {int(place): reason for place, reason in header["skipped"].items()}
-        return Part(tensors, places, skipped, header["engine"], traits)
+        with suppress(OSError):  # of another user, or on a disk that is read only
+            os.utime(path)
+        return traits
 
-    def put(self, key: str, part: Part, encoder: str) -> bool:
-        """Write a part; returns whether that worked. A full or read-only disk only warns, for the run can go on."""
-        header = {
-            "encoder": encoder,
-            "engine": part.engine,
-            "skipped": {str(p): why for p, why in part.skipped.items()},
-            "traits": part.traits.to_json(),
-        }
-        path = self._path(key)
-        tensors = {name: rows.cpu().contiguous() for name, rows in part.rows.items()} | {"places": part.places}
+    def remove_damaged(self, path: Path, error: DamagedSegment) -> None:
+        """Warn of a damaged segment, and remove it."""
+        warnings.warn(
+            f"the cached features {path.stem[:8]} were damaged and are computed again ({error}).", stacklevel=2
+        )
+        with suppress(OSError):
+            path.unlink()
+
+    def put(self, folder: Path, name: str, content: bytes) -> Path | None:
+        """Write a segment; None where that fails. A full or read-only disk only warns, for the run can go on."""
+        path = folder / f"{name}.safetensors"
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
+            self._mark()
             with atomic(path) as temporary:
-                save_file(tensors, temporary, metadata={"header": json.dumps(header)})
-            return True
-        except (OSError, SafetensorError, UsageError) as error:
+                temporary.write_bytes(content)
+        except (OSError, UsageError) as error:
+            reason = getattr(error, "strerror", None) or str(error).rstrip(".")
             warnings.warn(
-                f"features cannot be cached in {self.root} ({error}); --no-cache silences this.", stacklevel=2
+                f"features cannot be cached in {self.root} ({reason}); --no-cache silences this.", stacklevel=2
             )
+            return None
+        return path
+
+    def join_small(self, folder: Path) -> None:
+        """Join the small segments in the folder of an encoder, where there are many."""
+        mine = [head for head in self.heads(folder) if len(head.keys) < SMALL and _is_mine(head.path)]
+        alike: dict[tuple[frozenset[str], str, str], list[Head]] = {}
+        for head in sorted(mine, key=lambda head: len(head.keys)):
+            alike.setdefault((head.layers, head.encoder, head.engine), []).append(head)
+        for heads in alike.values():
+            while len(heads) >= MANY:
+                group = [heads.pop(0)]
+                while heads and sum(len(head.keys) for head in group) + len(heads[0].keys) <= PART:
+                    group.append(heads.pop(0))
+                if not self._joined(folder, group):
+                    return
+
+    def _joined(self, folder: Path, group: list[Head]) -> bool:
+        """Write the segments of a group as one, and remove them; returns whether that worked."""
+        parts = [(head, traits) for head in group if (traits := self.verified(head.path)) is not None]
+        if len(parts) < 2:
             return False
+        try:
+            layers = sorted(group[0].layers)
+            pieces = [read_rows(head.path, layers, np.arange(len(head.keys))) for head, _ in parts]
+        except OSError:
+            return False
+        rows = {layer: torch.cat([piece[layer] for piece in pieces]) for layer in layers}
+        keys = [key.ljust(16, b"\0") for head, _ in parts for key in head.keys.tolist()]
+        traits = Traits.joined(traits for _, traits in parts)
+        name, content = content_of(keys, rows, group[0].encoder, group[0].engine, traits)
+        if self.put(folder, name, content) is None:
+            return False
+        for head, _ in parts:
+            if head.path.stem != name:
+                with suppress(OSError):
+                    head.path.unlink()
+        return True
 
     def entries(self) -> Iterator[Entry]:
-        """All parts, the least recently used first."""
+        """All segments, the least recently used first."""
         found = []
-        for path in self.root.glob("??/*.safetensors"):
-            try:
-                with safe_open(path, framework="pt") as file:
-                    encoder = json.loads((file.metadata() or {})["header"])["encoder"]
-                found.append(Entry(path, path.stat().st_size, path.stat().st_mtime, encoder))
-            except FileNotFoundError:
-                continue  # another process cleared it
-            except (SafetensorError, OSError, KeyError, ValueError):
-                with suppress(FileNotFoundError):
-                    found.append(Entry(path, path.stat().st_size, 0.0, "damaged"))
+        for file in self._segments():
+            path = Path(file.path)
+            with suppress(OSError):  # another process removed it
+                stat = file.stat(follow_symlinks=False)
+                try:
+                    head = head_of(path)
+                    found.append(Entry(path, stat.st_size, stat.st_mtime, head.encoder, len(head.keys)))
+                except DamagedSegment:
+                    found.append(Entry(path, stat.st_size, 0.0, "damaged", 0))
         return iter(sorted(found, key=lambda entry: entry.used))
 
     def trim(self) -> int:
-        """Remove the least recently used parts above the limit, and remains of killed runs; returns how many parts."""
-        for leftover in self.root.glob("??/.*"):
-            with suppress(FileNotFoundError):  # its owner has put it into its place
-                if leftover.stat().st_mtime < time.time() - ABANDONED:
-                    leftover.unlink()
-        sizes = {}
-        for path in self.root.glob("??/*.safetensors"):
-            try:
-                stat = path.stat()
-            except FileNotFoundError:
-                continue
-            sizes[path] = (stat.st_mtime, stat.st_size)
-        total = sum(size for _, size in sizes.values())
-        removed = 0
-        for path, (_, size) in sorted(sizes.items(), key=lambda item: item[1]):
-            if total <= self.limit:
-                break
-            path.unlink(missing_ok=True)
-            total -= size
-            removed += 1
-        return removed
+        """Remove this user's least recently used segments above the limit, and remains of killed runs; returns how many
+        segments."""
+        for leftover in self._files(_TEMPORARY):
+            with suppress(OSError):  # its owner has put it into its place
+                if leftover.stat(follow_symlinks=False).st_mtime < time.time() - ABANDONED and _is_mine(leftover):
+                    os.unlink(leftover.path)  # noqa: PTH108
+        return self._shrink(self.limit, only_mine=True)
 
     def clear(self) -> int:
-        """Remove all parts; returns their number."""
-        return Cache(self.root, -1).trim()
+        """Remove all segments; returns their number."""
+        return self._shrink(-1, only_mine=False)
 
-    def _path(self, key: str) -> Path:
-        return self.root / key[:2] / f"{key}.safetensors"
+    def _shrink(self, limit: int, *, only_mine: bool) -> int:
+        """Remove the least recently used segments above `limit` bytes; returns their number."""
+        stats = []
+        for file in self._segments():
+            with suppress(OSError):
+                stat = file.stat(follow_symlinks=False)
+                if not only_mine or _is_mine(file):
+                    stats.append((stat.st_mtime, stat.st_size, file.path))
+        total, removed = sum(size for _, size, _ in stats), 0
+        for _, size, path in sorted(stats):
+            if total <= limit:
+                break
+            with suppress(OSError):
+                os.unlink(path)  # noqa: PTH108
+                total -= size
+                removed += 1
+        return removed
+
+    def _segments(self) -> Iterator[os.DirEntry[str]]:
+        return self._files(_SEGMENT)
+
+    def _files(self, name: re.Pattern[str]) -> Iterator[os.DirEntry[str]]:
+        """Regular files of our naming, in a folder that is marked as ours; others are not even looked at."""
+        if not _is_marked(self.root):
+            return
+        for folder in _listed(self.root):
+            with suppress(OSError):
+                if _FOLDER.fullmatch(folder.name) and folder.is_dir(follow_symlinks=False):
+                    yield from _own_files(Path(folder.path), name)
+
+    def _mark(self) -> None:
+        """Mark the folder as a cache of ours."""
+        if not _is_marked(self.root):
+            with suppress(FileExistsError), (self.root / TAG).open("x", encoding="utf-8") as file:
+                file.write(MARK)
+
+
+def _is_marked(folder: Path) -> bool:
+    """Whether a folder has our CACHEDIR.TAG."""
+    try:
+        with open_regular(folder / TAG) as file:
+            return file.read(len(MARK)) == MARK.encode()
+    except OSError:
+        return False
+
+
+def _is_free(folder: Path) -> bool:
+    """Whether a folder may become a cache, or is one: it does not exist, is empty, or is marked."""
+    return _is_marked(folder) or not _listed(folder)
+
+
+def _listed(folder: Path) -> list[os.DirEntry[str]]:
+    """What is in a folder; nothing where it cannot be read."""
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except OSError:
+        return []
+
+
+def _own_files(folder: Path, name: re.Pattern[str]) -> Iterator[os.DirEntry[str]]:
+    """The regular files in a folder whose names are of our making, in a fixed order."""
+    for file in sorted(_listed(folder), key=lambda file: file.name):
+        with suppress(OSError):
+            if name.fullmatch(file.name) and file.is_file(follow_symlinks=False):
+                yield file
+
+
+def _is_mine(file: os.DirEntry[str] | Path) -> bool:
+    """Whether a file belongs to the user of this process; on systems without users, it does."""
+    owner = file.stat(follow_symlinks=False).st_uid
+    return not hasattr(os, "geteuid") or owner == os.geteuid()

@@ -77,6 +77,10 @@ class Source(ABC):
         (sample,) = self.read([index])
         return sample, look_of_pixels(sample)
 
+    def inspect_hashed(self, index: int) -> tuple[np.ndarray, Look, bytes | None]:
+        """As `inspect`, with the fingerprint of the content that was decoded; None where that cannot have changed."""
+        return *self.inspect(index), None
+
     def jpeg(self, index: int) -> bytes | None:  # noqa: ARG002
         """Undecoded content of the sample `index` if it is a JPEG file, else None. Raises UnreadableSample."""
         return None

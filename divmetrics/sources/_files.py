@@ -91,6 +91,11 @@ class ImageFiles(Source):
         """As `Source.inspect`."""
         return inspect(self.container.content(self.files[index]), self.files[index])
 
+    def inspect_hashed(self, index: int) -> tuple[np.ndarray, Look, bytes | None]:
+        """As `Source.inspect_hashed`: a file may have been replaced since it was hashed."""
+        content = self.container.content(self.files[index])
+        return *inspect(content, self.files[index]), hashlib.sha256(content).digest()
+
     def jpeg(self, index: int) -> bytes | None:
         """As `Source.jpeg`."""
         content = self.container.content(self.files[index])

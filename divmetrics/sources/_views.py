@@ -65,6 +65,10 @@ class View(Source):
         """As `Source.inspect`."""
         return self.base.inspect(self.indices[index])
 
+    def inspect_hashed(self, index: int) -> tuple[np.ndarray, Look, bytes | None]:
+        """As `Source.inspect_hashed`."""
+        return self.base.inspect_hashed(self.indices[index])
+
     def file_hashes(self, indices: Sequence[int]) -> list[bytes] | None:
         """As `Source.file_hashes`."""
         return self.base.file_hashes([self.indices[i] for i in indices])

@@ -24,13 +24,14 @@ from torch import Tensor, nn
 
 from divmetrics.encoders._encoder import Encoder
 from divmetrics.encoders._preparing import Bicubic
-from divmetrics.extraction import cached
+from divmetrics.extraction import cached, known, store
 from divmetrics.extraction.loop import ExtractionSettings
 from divmetrics.extraction.store import Cache
 from divmetrics.sources import Source, open_source
 
 PEEK = os.WEXITED | os.WNOHANG | os.WNOWAIT
-cached.PART = 64  # so that a few hundred images are several parts
+cached.PART = known.PART = 64  # so that a few hundred images are several files
+store.SMALL = 32
 
 
 class Small(nn.Module):
@@ -93,12 +94,12 @@ def kill(images: Path, scratch: Path, trials: int) -> dict[str, object]:
         cache, out = scratch / f"cache{trial}", scratch / f"{trial}.npz"
         child = forked(lambda cache=cache, out=out: extract(images, cache, out))  # type: ignore[misc]
         wanted, late = moments.randrange(10), moments.uniform(0, whole / 10)
-        while len(list(cache.glob("??/*.safetensors"))) < wanted and not os.waitid(os.P_PID, child, PEEK):
+        while len(list(cache.rglob("*.safetensors"))) < wanted and not os.waitid(os.P_PID, child, PEEK):
             time.sleep(0.002)
         time.sleep(late)
         os.kill(child, signal.SIGKILL)
         survived += ended(child)
-        parts.append(len(list(cache.glob("??/*.safetensors"))))
+        parts.append(len(list(cache.rglob("*.safetensors"))))
         ended(forked(lambda cache=cache, out=out: extract(images, cache, out)))  # type: ignore[misc]
         assert same(out, bare), f"trial {trial}, {parts[-1]} parts kept"
     return {"trials": trials, "survived": survived, "parts": parts, "engine": str(np.load(bare)["engine"])}

@@ -18,11 +18,14 @@ from torch import Tensor, nn
 
 from divmetrics.encoders._encoder import Encoder
 from divmetrics.encoders._preparing import Native
-from divmetrics.errors import SourceError
-from divmetrics.extraction import cached
+from divmetrics.errors import ForeignError, SourceError
+from divmetrics.extraction import cached, known, store
 from divmetrics.extraction.loop import ExtractionSettings
-from divmetrics.extraction.store import PART, Cache, Part
-from divmetrics.sources import Source, open_source
+from divmetrics.extraction.segments import head_of
+from divmetrics.extraction.store import PART, Cache
+from divmetrics.sources import Source, Traits, UnreadableSample, open_source, subset
+from divmetrics.sources._folder import Folder
+from divmetrics.sources._views import View
 
 N = PART + 90
 
@@ -113,27 +116,105 @@ def test_a_second_encoder_runs_alone(folder: Path, cache: Cache) -> None:
     assert torch.equal(found["mean/pooled"], found["new/pooled"])
 
 
-def test_a_changed_or_added_file_costs_its_own_part(folder: Path, cache: Cache, tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
-    copy.mkdir()
-    for file in folder.iterdir():
-        os.link(file, copy / file.name)
-    rows(open_source(copy), [encoder()], cache)  # type: ignore[arg-type]
-    Image.new("RGB", (4, 4)).save(copy / "9999.png")
-    added = encoder()
-    source = open_source(copy)
+def linked(folder: Path, place: Path, names: list[str]) -> Source:
+    """The files of `folder` under other names, in the order of these."""
+    place.mkdir()
+    for file, name in zip(sorted(folder.iterdir()), names, strict=False):
+        if file.name != "0007.png":
+            os.link(file, place / name)
+    source = open_source(place)
     assert isinstance(source, Source)
-    assert not rows(source, [added], cache)["mean/pooled"][-1].any()
-    assert seen(added) == N + 1 - PART
+    return source
+
+
+def features(source: Source, one: Encoder, cache: Cache | None) -> dict[str, Tensor]:
+    """Path of each sample -> its features."""
+    found: list[Tensor] = []
+    settings = ExtractionSettings(device="cpu", workers=0, store=cache)
+    add = lambda _encoder, _layer, rows, _index: found.append(rows)  # noqa: E731
+    taken = cached.run(source, [one], layers={"pooled"}, add=add, settings=settings)
+    return dict(zip(taken.paths, torch.cat(found), strict=True))
+
+
+def test_a_changed_or_added_file_costs_itself_alone(folder: Path, cache: Cache, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    source = linked(folder, copy, [f"{i:04}.png" for i in range(N)])
+    features(source, encoder(), cache)
+    Image.new("RGB", (4, 4)).save(copy / "0000-first.png")
     (copy / "0003.png").unlink()
     Image.new("RGB", (4, 4), "white").save(copy / "0003.png")
-    changed = encoder()
-    assert (rows(source, [changed], None)["mean/pooled"][3] == 1).all()
-    fresh = open_source(copy)
-    assert isinstance(fresh, Source)
-    changed = encoder()
-    assert (rows(fresh, [changed], cache)["mean/pooled"][3] == 1).all()
-    assert seen(changed) == PART - 1
+    (copy / "0099.png").unlink()
+    changed, source = encoder(), open_source(copy)  # type: ignore[assignment]
+    found = features(source, changed, cache)
+    assert seen(changed) == 2
+    assert len(found) == N - 1
+    assert not found["0000-first.png"].any()
+    assert (found["0003.png"] == 1).all()
+
+
+@pytest.mark.parametrize("select", ["shuffled", "every third", "in classes", "few", "twice"])
+def test_any_order_and_any_selection_finds_what_is_known(
+    select: str, folder: Path, cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts_of(64, monkeypatch)
+    names = [f"{i:04}.png" for i in range(N)]
+    whole = features(linked(folder, tmp_path / "whole", names), encoder(), cache)
+    order = random.Random(0).sample(range(N), N)
+    if select == "in classes":
+        (tmp_path / "other").mkdir()
+        source: Source = linked(folder, tmp_path / "other" / "one", [f"{i:04}.png" for i in order])
+        source = open_source(tmp_path / "other")  # type: ignore[assignment]
+        back = {f"one/{i:04}.png": name for i, name in zip(order, names, strict=True)}
+    else:
+        source = linked(folder, tmp_path / "other", [f"{i:04}.png" for i in order])
+        back = {f"{i:04}.png": name for i, name in zip(order, names, strict=True)}
+    if select == "every third":
+        source = View(source.name, "image", source, range(0, len(source), 3))
+    if select == "few":
+        source = subset(source, 5, seed=0)
+    if select == "twice":
+        source = View(source.name, "image", source, [*range(100), *range(100)])
+    again = encoder()
+    found = features(source, again, cache)
+    assert seen(again) == 0
+    assert all(torch.equal(rows, whole[back[path]]) for path, rows in found.items())
+    bare = features(source, encoder(), None)
+    assert list(found) == list(bare)
+    assert all(torch.equal(rows, bare[path]) for path, rows in found.items())
+
+
+def test_equal_files_are_computed_once(folder: Path, cache: Cache, tmp_path: Path) -> None:
+    place = tmp_path / "copies"
+    place.mkdir()
+    for number in range(40):
+        os.link(folder / f"{number % 4:04}.png", place / f"{number:02}.png")
+        (place / f"broken-{number}.png").write_bytes(b"no picture" if number else b"")
+    source, one = open_source(place), encoder()
+    assert isinstance(source, Source)
+    settings = ExtractionSettings(device="cpu", workers=0, store=cache, max_skipped=1.0)
+    found: list[Tensor] = []
+    taken = cached.run(source, [one], layers={"pooled"}, add=lambda *given: found.append(given[2]), settings=settings)
+    assert (seen(one), len(taken.paths), len(taken.skipped)) == (4, 40, 40)
+    rows = torch.cat(found)
+    assert torch.equal(rows[:4].repeat(10, 1), rows)
+
+
+def test_a_wider_set_of_layers_serves_a_narrower_one(folder: Path, cache: Cache) -> None:
+    source, network = open_source(folder), Counting()
+    assert isinstance(source, Source)
+    wide = Encoder("wide", "1", "native", ("pooled", "pixels"), Native(), lambda: network)
+    settings = ExtractionSettings(device="cpu", workers=0, store=cache)
+    for layers, computed in (({"pooled", "pixels"}, N - 1), ({"pooled"}, 0), ({"pixels"}, 0)):
+        network.seen = 0
+        cached.run(source, [wide], layers=layers, add=lambda *_: None, settings=settings)  # type: ignore[arg-type]
+        assert network.seen == computed
+
+
+def parts_of(samples: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of so few samples that a few hundred images make several."""
+    for module in (cached, known, store):
+        monkeypatch.setattr(module, "PART", samples)
+    monkeypatch.setattr(store, "SMALL", samples // 2)
 
 
 def test_a_killed_run_goes_on_and_the_features_are_the_same(folder: Path, tmp_path: Path) -> None:
@@ -146,10 +227,10 @@ def test_a_killed_run_goes_on_and_the_features_are_the_same(folder: Path, tmp_pa
         killed, resumed = encoder(), encoder()
         at = moments.randrange(N)
         killed.network.breaks_at = at  # type: ignore[assignment]
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises((KeyboardInterrupt, ForeignError)):
             rows(source, [killed], cache)
         assert torch.equal(rows(source, [resumed], cache)["mean/pooled"], bare)
-        assert seen(resumed) == (N - 1 if at < PART else N - PART)
+        assert seen(resumed) == N - 1 - seen(killed), "what was computed is kept"
 
 
 def test_skipped_samples_count_whether_cached_or_not(folder: Path, cache: Cache) -> None:
@@ -181,7 +262,7 @@ def test_two_processes_share_a_cache_that_a_third_one_clears(folder: Path, tmp_p
 def test_parts_are_handed_on_as_they_become_whole_and_read_one_by_one(
     folder: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cached, "PART", 64)
+    parts_of(64, monkeypatch)
     source, network = open_source(folder), encoder()
     assert isinstance(source, Source)
     rest = N % 64
@@ -201,31 +282,26 @@ def test_parts_are_handed_on_as_they_become_whole_and_read_one_by_one(
     assert max(alive_at) <= 1, "features of a part that was handed on are still held"
 
 
-def test_each_encoders_rows_come_in_order_whichever_parts_are_cached(
+def test_each_encoders_rows_come_in_order_whichever_samples_are_cached(
     folder: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cached, "PART", 64)
+    parts_of(64, monkeypatch)
     source = open_source(folder)
     assert isinstance(source, Source)
     bare = rows(source, [encoder(), encoder("new", "2")], None)
-    entries = keyed(source, cache)
-    read_back: list[str] = []
-    get = Cache.get
-    monkeypatch.setattr(Cache, "get", lambda self, key: read_back.append(key) or get(self, key))
-    for gone in ([2, 3], [0], [len(entries["mean"]) - 1], [1, 4, 5]):
-        for number in gone:
-            entries["mean"][number].unlink()
-        for number in {gone[0], gone[-1]}:  # of 1, 4, 5 the last is then made before the middle one, and has to wait
-            entries["new"][number].unlink()
-        read_back.clear()
-        found = rows(source, [encoder(), encoder("new", "2")], cache)
+    for gone in ([2, 3], [0], [-1], [1, 4, 5]):
+        files = keyed(source, cache)
+        for name, numbers in (("mean", gone), ("new", {gone[0], gone[-1]})):
+            for number in numbers:
+                files[name][number].unlink()
+        encoders = [encoder(), encoder("new", "2")]
+        found = rows(source, encoders, cache)
         assert all(torch.equal(found[name], bare[name]) for name in bare)
-        made = len(gone) + len({gone[0], gone[-1]})
-        assert len(read_back) == 2 * len(entries["mean"]) - made + (len(gone) == 3)
+        assert 0 < seen(encoders[1]) <= 2 * (64 + 8)
 
 
 def keyed(source: Source, cache: Cache) -> dict[str, list[Path]]:
-    """Encoder -> the files of its parts, in the order of the source, after all have been written."""
+    """Encoder -> its files, in the order of the source, after all have been written."""
     rows(source, [encoder(), encoder("new", "2")], cache)
     written: dict[str, list[Path]] = {"mean": [], "new": []}
     for entry in sorted(cache.entries(), key=lambda entry: entry.path.stat().st_mtime_ns):
@@ -233,31 +309,52 @@ def keyed(source: Source, cache: Cache) -> dict[str, list[Path]]:
     return written
 
 
-def test_parts_that_another_process_removes_meanwhile_are_made_again(
+def test_files_that_another_process_removes_meanwhile_are_made_again(
     folder: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cached, "PART", 64)
+    parts_of(64, monkeypatch)
     source = open_source(folder)
     assert isinstance(source, Source)
     bare = rows(source, [encoder()], None)["mean/pooled"]
     rows(source, [encoder()], cache)
-    get, calls = Cache.get, []
+    verified, calls = Cache.verified, []
 
-    def emptied(self: Cache, key: str) -> Part | None:
-        calls.append(key)
+    def emptied(self: Cache, path: Path) -> Traits | None:
+        calls.append(path)
         if len(calls) in (3, 7):
             self.clear()
-        return get(self, key)
+        return verified(self, path)
 
-    monkeypatch.setattr(Cache, "get", emptied)
+    monkeypatch.setattr(Cache, "verified", emptied)
     assert torch.equal(rows(source, [encoder()], cache)["mean/pooled"], bare)
     assert len(calls) >= 3
+
+
+def test_damaged_files_are_made_again_and_no_number_changes(
+    folder: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parts_of(64, monkeypatch)
+    source, chance = open_source(folder), random.Random(0)
+    assert isinstance(source, Source)
+    bare = rows(source, [encoder()], None)["mean/pooled"]
+    rows(source, [encoder()], cache)
+    for trial in range(60):
+        path = chance.choice([entry.path for entry in cache.entries()])
+        content = bytearray(path.read_bytes())
+        place = chance.randrange(200) if trial % 3 == 0 else chance.randrange(len(content))  # the header, too
+        content[place] ^= 1 << chance.randrange(8)
+        path.write_bytes(content if trial % 4 else content[:place])
+        one = encoder()
+        with pytest.warns(UserWarning, match=f"{path.stem[:8]} were damaged and are computed again"):
+            assert torch.equal(rows(source, [one], cache)["mean/pooled"], bare)
+        assert 0 < seen(one) < 64 + 8, "a file and the rest of a batch"
+        assert torch.equal(rows(source, [encoder()], cache)["mean/pooled"], bare)
 
 
 def test_a_cache_that_cannot_be_written_changes_no_number(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cached, "PART", 64)
+    parts_of(64, monkeypatch)
     source = open_source(folder)
     assert isinstance(source, Source)
     bare = rows(source, [encoder(), encoder("new", "2")], None)
@@ -265,18 +362,106 @@ def test_a_cache_that_cannot_be_written_changes_no_number(
     written = keyed(source, cache)
     for number in (1, 2, 3):
         written["mean"][number].unlink()
-    for number in (1, 3):  # so that part 3 of the other encoder is made before its part 2
+    for number in (1, 3):
         written["new"][number].unlink()
     monkeypatch.setattr("divmetrics.extraction.store.atomic", _full)
     encoders = [encoder(), encoder("new", "2")]
-    with pytest.warns(UserWarning, match="cannot be cached"):
+    with pytest.warns(UserWarning, match="cannot be cached .*No space left"):
         found = rows(source, encoders, cache)
     assert all(torch.equal(found[name], bare[name]) for name in bare)
-    assert [seen(one) for one in encoders] == [3 * 64, 2 * 64], "each missing part was computed once"
+    assert [seen(one) for one in encoders] == [3 * 64, 2 * 64], "each missing sample was computed once"
 
 
 def _full(_path: Path) -> Any:
     raise OSError(28, "No space left on device")
+
+
+def test_a_cache_that_can_only_be_read_is_used(folder: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = open_source(folder)
+    assert isinstance(source, Source)
+    rows(source, [encoder()], cache)
+    files = {path: path.read_bytes() for path in cache.root.rglob("*") if path.is_file()}
+
+    def refused(*_args: object, **_options: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    for name in ("utime", "unlink", "replace"):
+        monkeypatch.setattr(os, name, refused)
+    one = encoder()
+    rows(source, [one], cache)
+    assert seen(one) == 0
+    monkeypatch.undo()
+    assert {path: path.read_bytes() for path in cache.root.rglob("*") if path.is_file()} == files
+
+
+def test_failures_are_not_kept(folder: Path, cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = linked(folder, tmp_path / "copy", [f"{i:04}.png" for i in range(30)])
+    bare = features(source, encoder(), None)
+    read, times = Folder.content, []
+
+    def failing(self: Folder, name: str) -> bytes:
+        if name == "0003.png" and not times:
+            times.append(name)
+            raise MemoryError
+        if name == "0005.png" and len(times) == 1:
+            times.append(name)
+            raise UnreadableSample(name, "stale file handle")
+        return read(self, name)
+
+    settings = ExtractionSettings(device="cpu", workers=0, store=cache, max_skipped=1.0)
+    monkeypatch.setattr(Folder, "content", lambda self, name: decode_fails(failing, self, name))
+    first = cached.run(source, [encoder()], layers={"pooled"}, add=lambda *_: None, settings=settings)
+    assert [lost.path for lost in first.skipped] == ["0003.png", "0005.png"]
+    later = encoder()
+    found = features(source, later, cache)
+    assert (seen(later), found.keys()) == (2, bare.keys())
+    assert all(torch.equal(found[path], bare[path]) for path in bare)
+
+
+def decode_fails(read: Any, folder: Folder, name: str) -> bytes:
+    """What a decoder makes of a lack of memory: a sample that cannot be read."""
+    try:
+        return bytes(read(folder, name))
+    except MemoryError:
+        raise UnreadableSample(name, "MemoryError") from None
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_file_that_is_replaced_meanwhile_is_kept_as_what_was_decoded(
+    workers: int, folder: Path, cache: Cache, tmp_path: Path
+) -> None:
+    source = linked(folder, tmp_path / "copy", [f"{i:04}.png" for i in range(30)])
+    old = (tmp_path / "copy" / "0003.png").read_bytes()
+    before = features(source, encoder(), None)["0003.png"]
+    source.fingerprints(range(len(source)))
+    (tmp_path / "copy" / "0003.png").unlink()
+    Image.new("RGB", (4, 4), "white").save(tmp_path / "copy" / "0003.png")
+    found: list[Tensor] = []
+    settings = ExtractionSettings(device="cpu", workers=workers, store=cache)
+    cached.run(source, [encoder()], layers={"pooled"}, add=lambda *given: found.append(given[2]), settings=settings)
+    assert (torch.cat(found)[3] == 1).all()
+    white, same = open_source(tmp_path / "copy"), encoder()
+    assert (features(white, same, cache)["0003.png"] == 1).all()  # type: ignore[arg-type]
+    assert seen(same) == 0
+    (tmp_path / "copy" / "0003.png").write_bytes(old)
+    again, source = encoder(), open_source(tmp_path / "copy")  # type: ignore[assignment]
+    assert torch.equal(features(source, again, cache)["0003.png"], before)
+    assert seen(again) == 1
+
+
+def test_small_files_are_joined(cache: Cache, tmp_path: Path) -> None:
+    place, rng = tmp_path / "growing", np.random.default_rng(0)
+    place.mkdir()
+    for number in range(20):
+        Image.fromarray(rng.integers(0, 256, (4, 4, 3), dtype=np.uint8)).save(place / f"{number:02}.png")
+        one, source = encoder(), open_source(place)
+        assert isinstance(source, Source)
+        found = features(source, one, cache)
+        assert (seen(one), len(found)) == (1, number + 1)
+        assert len(list(cache.entries())) < store.MANY
+    bare = features(source, encoder(), None)
+    assert all(torch.equal(found[path], bare[path]) for path in bare)
+    assert sum(entry.samples for entry in cache.entries()) == 20
 
 
 def test_layers_that_the_next_run_may_want_are_kept_too(folder: Path, cache: Cache) -> None:
@@ -306,25 +491,7 @@ def test_layers_that_are_large_are_stored_only_where_they_are_asked_for(folder: 
     wide = Encoder("wide", "1", "native", ("pooled", "pixels"), Native(), lambda: network)
     settings = ExtractionSettings(device="cpu", workers=0, store=cache)
     cached.run(source, [wide], layers={"pooled"}, add=lambda *_: None, settings=settings)
-    part = cache.get(next(cache.entries()).path.stem)
-    assert part is not None
-    assert set(part.rows) == {"pooled"}
-
-
-def test_the_last_file_of_a_part_counts_too(folder: Path, cache: Cache, tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
-    copy.mkdir()
-    for file in folder.iterdir():
-        os.link(file, copy / file.name)
-    source = open_source(copy)
-    assert isinstance(source, Source)
-    rows(source, [encoder()], cache)
-    last = copy / source.path(PART - 1)
-    last.unlink()
-    Image.new("RGB", (4, 4), "white").save(last)
-    fresh = open_source(copy)
-    assert isinstance(fresh, Source)
-    assert (rows(fresh, [encoder()], cache)["mean/pooled"][PART - 2] == 1).all()
+    assert head_of(next(cache.entries()).path).layers == {"pooled"}
 
 
 def test_a_run_leaves_no_more_than_the_limit(folder: Path, tmp_path: Path) -> None:
@@ -334,9 +501,7 @@ def test_a_run_leaves_no_more_than_the_limit(folder: Path, tmp_path: Path) -> No
     assert not list(cache.entries())
 
 
-def test_reasons_belong_to_their_samples_and_nothing_is_held_after_a_pass(
-    folder: Path, cache: Cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_reasons_belong_to_their_samples(folder: Path, cache: Cache, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     copy.mkdir()
     for file in sorted(folder.iterdir())[:20]:
@@ -345,13 +510,10 @@ def test_reasons_belong_to_their_samples_and_nothing_is_held_after_a_pass(
     (copy / "0003.png").write_bytes(b"no picture")
     source = open_source(copy)
     assert isinstance(source, Source)
-    assemblers: list[cached._PartAssembler] = []
-    run = cached._PartAssembler.run
-    monkeypatch.setattr(cached._PartAssembler, "run", lambda self, *given: assemblers.append(self) or run(self, *given))
     settings = ExtractionSettings(device="cpu", workers=0, max_skipped=1.0)
 
-    def skipped(store: Cache | None) -> list[tuple[str, str]]:
-        given = replace(settings, store=store)
+    def skipped(kept: Cache | None) -> list[tuple[str, str]]:
+        given = replace(settings, store=kept)
         taken = cached.run(source, [encoder()], layers={"pooled"}, add=lambda *_: None, settings=given)
         return [(sample.path, sample.reason) for sample in taken.skipped]
 
@@ -360,5 +522,3 @@ def test_reasons_belong_to_their_samples_and_nothing_is_held_after_a_pass(
     assert bare[0][1] != bare[1][1]
     assert skipped(cache) == bare
     assert skipped(cache) == bare
-    (assembler,) = assemblers
-    assert not assembler.rows
