@@ -94,6 +94,13 @@ class Cache:
             raise UsageError(f"the cache {chosen} is a file; name a folder.")
         return cls(Path(chosen) if _is_free(Path(chosen)) else Path(chosen) / BESIDE, limit)
 
+    def made(self) -> Cache:
+        """The same, its folder made and marked where that is possible, for what else is kept in it."""
+        with suppress(OSError):
+            self.root.mkdir(parents=True, exist_ok=True)
+            self._mark()
+        return self
+
     def folder(self, features: str) -> Path:
         """The folder of the segments of one encoder; `features` is all that its numbers depend on but the samples."""
         return self.root / hashlib.sha256(f"{SCHEMA}|{features}".encode()).hexdigest()[:32]

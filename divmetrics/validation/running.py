@@ -64,7 +64,7 @@ class Runner:
         cls, cache_folder: str | None, processes: int | None, *, fresh: bool = False, progress: bool = False
     ) -> Runner:
         """With the cache in `cache_folder` or its usual place; `processes` None is one for each core."""
-        found = Cache.at(cache_folder).root / "validation"
+        found = Cache.at(cache_folder).made().root / "validation"
         return cls(found, processes or len(os.sched_getaffinity(0)), fresh, progress)
 
     def run(self, suite: str, run_job: RunJob, jobs: Sequence[Job], metrics: Sequence[str]) -> dict[Job, JobResult]:

@@ -13,6 +13,7 @@ from divmetrics.extraction import store
 from divmetrics.extraction.segments import DamagedSegment, content_of, head_of, read_rows, verify
 from divmetrics.extraction.store import BESIDE, TAG, Cache
 from divmetrics.sources import Traits
+from divmetrics.validation.running import Runner
 
 N = 5
 KEYS = [bytes([number]) * 15 + b"\0" for number in range(N)]
@@ -167,6 +168,17 @@ def test_a_new_or_empty_folder_is_marked_and_one_with_other_things_gets_a_folder
         assert (cache.root / TAG).read_text().startswith("Signature: 8a477f597d28d172789f06886806bc55\n")
         assert cache.clear() == 1
     assert not (tmp_path / "project" / TAG).exists()
+
+
+def test_results_of_validate_lie_in_the_marked_folder_and_stay(tmp_path: Path) -> None:
+    folder = Runner.of(str(tmp_path / "cache"), 1).folder
+    folder.mkdir()
+    (folder / "ladders.jsonl").write_text("kept")
+    assert Cache.at(tmp_path / "cache").root == tmp_path / "cache"
+    put(Cache.at(tmp_path / "cache"))
+    assert Cache.at(tmp_path / "cache").clear() == 1
+    assert (folder / "ladders.jsonl").read_text() == "kept"
+    assert Runner.of(str(tmp_path / "cache"), 1).folder == folder
 
 
 def foreign(root: Path, folder: Path) -> list[Path]:
