@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from divmetrics.arrays.draws import drawn_order
 from divmetrics.arrays.splits import HeldOutPool, Pool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
@@ -59,6 +60,18 @@ def test_a_kernel_density_is_a_mean_of_normal_densities() -> None:
     assert variance == pytest.approx(float(19 * without.var(correction=0) + weights.var() / 30) / 2)
 
 
+def objective(density: KernelDensity, samples: torch.Tensor, broad: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Log-likelihood of each sample beside a Gaussian of variance `broad` and weight 1, and the shares of both."""
+    squared = torch.cdist(samples, density.centres, compute_mode="donot_use_mm_for_euclid_dist").square()
+    from_mean = 0.81 * (samples - samples.mean(0)).square().sum(1)
+    d, m = samples.shape[1], len(density.centres)
+    variance = density.log_variance.exp()
+    joint = -squared / (2 * variance) - d / 2 * variance.log() - log(m)
+    outside = -from_mean / (2 * broad) - d / 2 * log(broad)
+    joint = torch.cat([joint, outside[:, None]], 1)
+    return joint.logsumexp(1), joint.softmax(1)
+
+
 def test_bandwidths_are_at_the_fixed_point_of_expectation_maximisation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "TOLERANCE", -1.0)
     monkeypatch.setattr(module, "MAX_ITERATIONS", 3000)
@@ -66,34 +79,80 @@ def test_bandwidths_are_at_the_fixed_point_of_expectation_maximisation(monkeypat
     centres, samples = (torch.from_numpy(rng.normal(size=(n, 3))) for n in (8, 90))
     found = KernelDensity.fit(centres, samples)
     squared = torch.cdist(samples, centres, compute_mode="donot_use_mm_for_euclid_dist").square()
-    share = (-squared / (2 * found.log_variance.exp()) - 1.5 * found.log_variance).softmax(1)
+    from_mean, broad = 0.81 * (samples - samples.mean(0)).square().sum(1), 1.0
+    for _ in range(3000):  # its variance alone, beside the others as they were found
+        outside = objective(found, samples, broad)[1][:, -1]
+        broad = float((outside * from_mean).sum() / outside.sum() / 3)
+    share = objective(found, samples, broad)[1][:, :-1]
     assert torch.allclose((share * squared).sum(0) / share.sum(0) / 3, found.log_variance.exp(), rtol=1e-3)
 
 
 def test_a_copy_has_the_least_bandwidth() -> None:
     samples = torch.tensor([[0.0], [0.0], [5.0], [9.0]], dtype=torch.float64)
     found = KernelDensity.fit(torch.tensor([[0.0], [7.0]], dtype=torch.float64), samples)
-    assert found.log_variance.exp().tolist() == pytest.approx([1e-6, 4.0], rel=1e-3)
+    assert found.log_variance.exp()[0] == pytest.approx(1e-6)
+    assert found.log_variance.exp()[1] > 1
 
 
 def test_fitting_raises_the_likelihood() -> None:
     centres, samples = torch.randn(40, 3, dtype=torch.float64), torch.randn(80, 3, dtype=torch.float64)
     fitted = KernelDensity.fit(centres, samples)
     wider = KernelDensity(centres, fitted.log_variance + 0.3)
-    assert fitted.log_likelihood(samples)[0].mean() > wider.log_likelihood(samples)[0].mean()
+    best = [
+        max(float(objective(one, samples, b)[0].mean()) for b in np.linspace(0.3, 3, 50)) for one in (fitted, wider)
+    ]
+    assert best[0] > best[1]
+
+
+def test_samples_that_no_centre_is_near_to_widen_none() -> None:
+    """Without the broad Gaussian the nearest centre would stretch to them."""
+    rng = np.random.default_rng(0)
+    near, far = torch.from_numpy(rng.normal(size=(200, 2))), torch.from_numpy(40 + rng.normal(size=(40, 2)))
+    centres = torch.from_numpy(rng.normal(size=(50, 2)))
+    alone, both = (KernelDensity.fit(centres, rows) for rows in (near, torch.cat([near, far])))
+    assert both.log_variance.exp().max() < 2 * alone.log_variance.exp().max()
+
+
+AUTHORS = {"copies 0": 0.174, "copies 0.5": 5.41, "copies 0.9": 17.6, "all modes": -1.36, "3 of 5 modes": 54.8}
+"""What the authors' code gives (marcojira/fld, commit ffbbf20, on the CPU, seed 0): 50 steps of Adam in float32."""
+
+
+@pytest.mark.parametrize("name", AUTHORS)
+def test_the_value_is_that_of_the_authors_code(name: str) -> None:
+    """Up to the random halves of the training set, worth about 1, and the steps that Adam stops short of the end."""
+    rng = np.random.default_rng(0)
+    train, held_out, fake = (rng.normal(size=(1000, 16)) for _ in range(3))
+    if name.startswith("copies"):
+        copies = int(1000 * float(name.split()[1]))
+        fake[:copies] = train[:copies]
+    else:
+        middles = 2 * rng.normal(size=(5, 16))
+        sides = [middles[rng.integers(0, k, 1000)] + rng.normal(size=(1000, 16)) for k in (5, 5, 5, 3)]
+        train, held_out, fake = sides[0], sides[1], sides[3 if "3" in name else 2]
+    assert FLD(train, fake, held_out) == pytest.approx(AUTHORS[name], abs=2, rel=0.1)
+
+
+def test_a_generator_that_copies_everything_is_worst() -> None:
+    train, _, held_out = world(1)
+    assert FLD(train, train, held_out) > 1e6 > FLD(*world(2, modes=2))
+
+
+def test_neither_the_order_of_rows_nor_their_place_decides() -> None:
+    """More fakes than centres, too: the subset is drawn by what the samples are."""
+    train, fake, held_out = world(7, 200)
+    shuffled = [np.random.default_rng(1).permutation(side) for side in (train, fake, held_out)]
+    assert FLD(*shuffled) == pytest.approx(FLD(train, fake, held_out), rel=1e-9)
 
 
 def test_the_value_by_hand() -> None:
     train, fake, held_out = (torch.from_numpy(side) for side in world(5, 40))
     fake = fake[:15]
-    rng = torch.Generator().manual_seed(3)
-    order = torch.randperm(40, generator=rng)
-    drawn = torch.randperm(15, generator=rng)
-    train_z, fake_z, test = ((side - train.mean(0)) / train.std(0) for side in (train, fake, held_out))
-    centres, fit_to = train_z[order[:15]], train_z[order[15:]]
-    fakes, reals = KernelDensity.fit(fake_z[drawn], fit_to), KernelDensity.fit(centres, fit_to)
+    order = drawn_order(train, 3)
+    train_z, fake_z, test = ((side - held_out.mean(0)) / held_out.std(0) for side in (train, fake, held_out))
+    fakes = KernelDensity.fit(fake_z, train_z)
+    reals = KernelDensity.fit(train_z[order[:15]], train_z[order[15:]])
     gain = float((reals.log_likelihood(test)[0] - fakes.log_likelihood(test)[0]).mean())
-    gap = float(fakes.log_likelihood(fit_to)[0].mean() - fakes.log_likelihood(test)[0].mean())
+    gap = float(fakes.log_likelihood(train_z)[0].mean() - fakes.log_likelihood(test)[0].mean())
     found = FLD.measure(train, fake, held_out, seed=3)
     assert found.value == pytest.approx(100 / 8 * gain)
     assert found.extras["gap"] == pytest.approx(100 / 8 * gap)
@@ -105,17 +164,19 @@ def test_the_variance_has_parts_of_samples_and_of_centres() -> None:
     assert found.variance == pytest.approx(25**2 * (7 / 3 + 0.4))
     sets = pool(world(6, 60))
     variance, null = FLD.uncertainty.variance(sets, seed=0), FLD.uncertainty.null(sets, seed=0)
-    assert null.sd == pytest.approx(variance**0.5)
+    assert 0 < null.sd < (1.25 * variance) ** 0.5  # given the training set, with the error of a mean of four
 
 
 def test_the_null_and_the_interval_fit_fresh_draws() -> None:
     """What hangs on the centres is known roughly: between a jackknife that is too wide and an influence too narrow."""
     options = FLD.resolve({})
     draws = [world(seed, 400) for seed in range(40)]
-    spread = np.std([FLD(*draw, **options) for draw in draws], ddof=1)
+    values = [FLD(*draw, **options) for draw in draws]
+    spread = np.std(values, ddof=1)
     nulls = [FLD.uncertainty.null(pool(draw), **options) for draw in draws[:10]]
     errors = [FLD.uncertainty.variance(pool(draw), **options) ** 0.5 for draw in draws[:10]]
-    assert all(null.mean == 0 for null in nulls)
+    apart = np.subtract(values[:10], [null.mean for null in nulls])
+    assert abs(apart.mean()) < 0.8 * spread
     assert 0.8 < np.mean([null.sd for null in nulls]) / spread < 1.8
     assert 0.8 < np.mean(errors) / spread < 1.8
 
