@@ -3,6 +3,7 @@
     DivmetricsError
     ├── UsageError        2   the command, an option or a rule file is wrong; nothing was measured
     │   └── UnknownName   2   a name does not exist; the message offers the nearest one that does
+    ├── InternalError     3   a fault of divmetrics itself
     └── MeasureError      3   the request is right; the samples, the weights or the machine do not allow it
         ├── SourceError   3   samples that are missing, empty or unreadable
         ├── FeatureError  3   NaN or infinite features, unequal widths, zero variance where some is needed
@@ -98,6 +99,10 @@ class TooFewSamples(MeasureError):
 
 class MissingLayer(MeasureError):
     """The extractor or the source does not give what the metric reads: logits, labels, pixels."""
+
+
+class InternalError(DivmetricsError):
+    """A fault of divmetrics itself. Its notes hold the traceback."""
 
 
 class ForeignError(MeasureError):

@@ -14,6 +14,7 @@ import click
 
 from divmetrics.errors import DivmetricsError, UsageError
 from divmetrics.records.files import check_writable, write_text
+from divmetrics.records.foreign import internal_error, is_lack_of_memory
 
 if TYPE_CHECKING:
     from divmetrics.records.results import Report
@@ -91,13 +92,26 @@ def save_samples(report: Report, path: str) -> None:
         warnings.warn("no metric here has per-sample values; precision, recall, density and coverage do.", stacklevel=2)
 
 
-def sentence_and_code(error: Exception) -> tuple[str, int]:
-    """The sentence and the exit code for an exception."""
+MOST_CHARACTERS = 300
+"""Length of an error's sentence."""
+
+
+def sentence_and_code(error: BaseException) -> tuple[str, int]:
+    """The sentence, one line of at most 300 characters, and the exit code for an exception."""
+    sentence, code = _sentence_and_code(error)
+    line = " ".join(sentence.split())
+    if len(line) > MOST_CHARACTERS:  # the beginning says where and what, the end the way out
+        line = f"{line[:180]} ... {line[-115:]}"
+    return line, code
+
+
+def _sentence_and_code(error: BaseException) -> tuple[str, int]:
     if isinstance(error, DivmetricsError):
         return str(error), error.exit_code
     if isinstance(error, click.ClickException):
         return error.format_message(), WRONG
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'operating system'}: {error.strerror}.", FAILED
-    fact = f"{type(error).__name__}: {error}".splitlines()[0]
-    return f"this is a bug in divmetrics ({fact}); run it again with --debug and report what it prints.", FAILED
+    if is_lack_of_memory(error):
+        return "there is too little memory; use fewer samples (--num), smaller batches or fewer --workers.", FAILED
+    return str(internal_error("", error)), FAILED

@@ -19,11 +19,13 @@ from typing import Any
 import numpy as np
 
 from divmetrics.arrays.distributions import NORMAL, Distribution, pearson3, student
+from divmetrics.arrays.overflow import explained
 from divmetrics.arrays.share_intervals import wilson
 from divmetrics.arrays.skewness import skewed_ends
 from divmetrics.arrays.splits import OneSamplePool, Pool
 from divmetrics.errors import DivmetricsError
 from divmetrics.inference.replicates import Counts, MetricReplicates, Replicates, SharedSplits, counts_of, draw
+from divmetrics.records.foreign import guarded
 from divmetrics.records.metric import Metric, Null, Spread
 from divmetrics.records.results import NullBand, finite_or_none
 
@@ -111,12 +113,14 @@ def uncertainty_of(
     if pool is None:
         return Uncertainty(warnings=(NO_SAMPLES,)), None
     try:
-        analytic = _analytic(estimate, pool, level, null)
-        counts = _counts_needed(metric, pool, analytic, level, null)
-        replicates = draw(metric, estimate.options, pool, counts, splits)
-        return _from_replicates(estimate, pool, analytic, replicates, level), replicates
-    except DivmetricsError as error:
-        return Uncertainty(warnings=(f"no interval and no null: {error}",)), None
+        with guarded(f"the interval or null of {metric.name}", metric.function):
+            analytic = _analytic(estimate, pool, level, null)
+            counts = _counts_needed(metric, pool, analytic, level, null)
+            replicates = draw(metric, estimate.options, pool, counts, splits)
+            return _from_replicates(estimate, pool, analytic, replicates, level), replicates
+    except DivmetricsError as raised:
+        samples = [rows for name in ("real", "fake") if (rows := getattr(pool, name, None)) is not None]
+        return Uncertainty(warnings=(f"no interval and no null: {explained(raised, *samples)}",)), None
 
 
 def _analytic(estimate: Estimate, pool: Pool, level: float, null: bool) -> Analytic:

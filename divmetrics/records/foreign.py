@@ -7,12 +7,12 @@ import re
 import sysconfig
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from divmetrics.errors import DivmetricsError, ForeignError
+from divmetrics.errors import DivmetricsError, ForeignError, InternalError, Unavailable
 
 _PACKAGE = str(Path(__file__).parent.parent)
 _LIBRARIES = (
@@ -58,6 +58,41 @@ def foreign(
         if is_lack_of_memory(error) or _is_interrupt(error) or passing(error):
             raise
         raise foreign_error(what, error, way_out) from None
+
+
+@contextmanager
+def guarded(what: str, function: Callable[..., Any]) -> Iterator[None]:
+    """Turn whatever the block raises into an error of divmetrics. For blocks that call `function`, ours or a plug-in's.
+
+    Args:
+        what: What is computed, as the beginning of a sentence: `the metric fid`.
+        function: Who computes it, which says whose fault an exception is.
+
+    Raises:
+        ForeignError: `function` is of a plug-in and raised.
+        Unavailable: There was too little memory.
+        InternalError: `function` is ours and raised something that it must not raise.
+    """
+    try:
+        with foreign(what) if is_foreign(function) else nullcontext():
+            yield
+    except (DivmetricsError, Warning):
+        raise
+    except Exception as error:
+        if is_lack_of_memory(error):
+            text = f"{what} needs more memory than there is; draw fewer samples with --num, or choose another metric."
+            raise Unavailable(text) from error
+        raise internal_error(what, error) from error
+
+
+def internal_error(what: str, error: BaseException) -> InternalError:
+    """The error that says that `error`, raised in `what`, is a fault of divmetrics; `what` may be empty."""
+    fact = " ".join(f"{type(error).__name__}: {error}".split())
+    place = f" in {what}" if what else ""
+    way_out = "run it again with --debug and report what it prints"
+    found = InternalError(f"this is a bug in divmetrics ({fact[:_MOST_TEXT]}{place}); {way_out}.")
+    found.add_note("".join(traceback.format_exception(error)))
+    return found
 
 
 def foreign_error(what: str, error: BaseException, way_out: str = "mend it there") -> ForeignError:

@@ -20,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from divmetrics.arrays.summaries import SUMMARIES, Rows, Sample, Summary
+from divmetrics.arrays.summaries import SUMMARIES, Failed, Rows, Sample, Summary, merged
 from divmetrics.errors import MissingLayer, SourceError, TooFewSamples
 from divmetrics.records.extractor import Layer
 from divmetrics.records.files import atomic
@@ -112,15 +112,26 @@ class Collected:
 
         Raises:
             MissingLayer: Neither that summary nor the rows of the layer were kept.
+            FeatureError: These samples have no such summary.
         """
         summary = self.summaries.get((extractor, layer, kind.__name__))
+        if isinstance(summary, Failed):
+            raise summary.exception
         if summary is None and (rows := self.summaries.get((extractor, layer, "Rows"))) is not None:
             assert isinstance(rows, Rows)  # noqa: S101
             summary = kind.of(rows.features, rows.index)
         if summary is None:
-            raise MissingLayer(f"{self.side.source} holds no {kind.__name__} of {layer}; extract it again.")
+            raise MissingLayer(self._lacks(layer))
         assert isinstance(summary, kind)  # noqa: S101
         return summary
+
+    def _lacks(self, layer: Layer) -> str:
+        """That and why a summary cannot be made, for users."""
+        source = self.side.source
+        if self.side.n is None:
+            return f"{source} holds a mean and a covariance, which serve fid only; give the samples behind them."
+        why = f"was collected for other metrics and holds no {layer} features of single samples"
+        return f"{source} {why}; collect or extract it again."
 
     def header(self) -> dict[str, Any]:
         """Everything but the summaries, as plain JSON."""
@@ -141,7 +152,7 @@ class Collected:
         return cls(
             side=Side.from_json(header["side"]),
             encoders={name: EncoderInfo(**info) for name, info in header["encoders"].items()},
-            summaries={key: SUMMARIES[key[2]](**kept) for key, kept in parts.items()},
+            summaries={key: (Failed if "reason" in kept else SUMMARIES[key[2]])(**kept) for key, kept in parts.items()},
             paths=tuple(header["paths"]),
             labels=None if header["labels"] is None else tuple(header["labels"]),
             traits=Traits.from_json(header["traits"]) if "traits" in header else Traits(),
@@ -176,7 +187,7 @@ class Collected:
         return replace(
             self,
             side=_joined_sides(self.side, other.side, one_source=one_source),
-            summaries={key: self.summaries[key].merge(other.summaries[key]) for key in common},
+            summaries={key: merged(self.summaries[key], other.summaries[key]) for key in common},
             paths=self.paths + other.paths,
             labels=None if self.labels is None or other.labels is None else self.labels + other.labels,
             traits=self.traits + other.traits if self.traits and other.traits else Traits(),

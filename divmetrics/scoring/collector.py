@@ -16,7 +16,7 @@ from torch import Tensor
 
 from divmetrics.arrays.devices import no_autocast
 from divmetrics.arrays.dist import first_of_rank, gather, shard, world
-from divmetrics.arrays.summaries import Sample, Summary, as_rows, check_finite
+from divmetrics.arrays.summaries import Sample, Summary, as_rows, check_finite, merged, summarised
 from divmetrics.encoders._encoder import Encoder
 from divmetrics.extraction import cached, loop
 from divmetrics.records.extractor import Layer
@@ -60,7 +60,7 @@ class ChunkedSummaries:
         return torch.cat([rows for rows, _ in self.waiting]), torch.cat([index for _, index in self.waiting])
 
     def _summarise(self, rows: Tensor, index: Tensor) -> tuple[Summary, ...]:
-        return tuple(kind.of(rows, index) for kind in self.kinds)
+        return tuple(summarised(kind, rows, index) for kind in self.kinds)
 
     def summaries(self) -> tuple[Summary, ...]:
         """The summaries of all rows so far; nothing is used up."""
@@ -74,7 +74,7 @@ class ChunkedSummaries:
 
 
 def _merged(first: Sequence[Summary], second: Sequence[Summary]) -> tuple[Summary, ...]:
-    return tuple(a.merge(b) for a, b in zip(first, second, strict=True))
+    return tuple(merged(a, b) for a, b in zip(first, second, strict=True))
 
 
 class Portion:
@@ -188,9 +188,9 @@ class Portion:
         labelled = 0 < n == len(self._labels)
         counts = dict(sorted(Counter(self._labels).items())) if labelled else None
         summaries = {
-            (extractor, layer, type(summary).__name__): summary
+            (extractor, layer, kind.__name__): summary
             for (extractor, layer), chunks in self._chunks.items()
-            for summary in chunks.summaries()
+            for kind, summary in zip(chunks.kinds, chunks.summaries(), strict=True)
         }
         return Collected(
             side=Side(

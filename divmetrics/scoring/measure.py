@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import platform
+import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
 from time import perf_counter
@@ -11,11 +13,14 @@ from typing import Any
 
 from divmetrics._version import __version__
 from divmetrics.arrays.devices import no_autocast
+from divmetrics.arrays.overflow import explained
+from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import DivmetricsError, MissingLayer, SourceError
 from divmetrics.inference.replicates import Replicates
 from divmetrics.inference.uncertainty import Estimate, Uncertainty, uncertainties_of
+from divmetrics.records.foreign import guarded
 from divmetrics.records.metric import Measured
-from divmetrics.records.results import Report, Result, finite_or_none
+from divmetrics.records.results import Mode, Report, Result, finite_or_none
 from divmetrics.records.signature import Signature, params_text
 from divmetrics.scoring.classes import RULE
 from divmetrics.scoring.collected import Collected
@@ -60,7 +65,7 @@ def measure(
         held_out=None if held_out is None else held_out.side,
         metrics=results,
         facts=facts_of(sides.collected),
-        modes=table_of_modes(tasks, sides, plan),
+        modes=_modes(tasks, sides, plan),
         meta={
             "seed": plan.seed,
             **_provenance(fake),
@@ -72,6 +77,20 @@ def measure(
         samples=sample_columns(tasks, {key: value for key, (value, _) in found.items()}, sides, plan),
         replicates=replicates,
     )
+
+
+def _modes(tasks: Sequence[Task], sides: TaskInputs, plan: Plan) -> tuple[Mode, ...]:
+    """The table of modes; where there is none, a warning says why, and an error if it was asked for."""
+    try:
+        with guarded("the table of modes", table_of_modes):
+            return table_of_modes(tasks, sides, plan)
+    except DivmetricsError as raised:
+        kept = [s for side in SIDES for s in sides.collected[side].summaries.values() if isinstance(s, Rows)]
+        error = explained(raised, *kept)
+        if plan.questions.modes is not None or plan.questions.confusion is not None:
+            raise error.within("the table of modes") from None
+        warnings.warn(f"no table of modes: {error}", stacklevel=2)
+        return ()
 
 
 def versions() -> dict[str, str]:
@@ -128,11 +147,12 @@ def _run_shared_passes(tasks: Sequence[Task], sides: TaskInputs) -> dict[str, fl
     for (shared_pass, *_), members in groups.items():
         begin = perf_counter()
         try:
-            shared_pass(
-                sides.summary(members[0], "real"),
-                sides.summary(members[0], "fake"),
-                [task.request.options for task in members],
-            )
+            with guarded(f"the metric {members[0].request.name}", shared_pass):
+                shared_pass(
+                    sides.summary(members[0], "real"),
+                    sides.summary(members[0], "fake"),
+                    [task.request.options for task in members],
+                )
         except DivmetricsError:
             continue  # each metric meets the same error when it is called
         share = (perf_counter() - begin) / len(members)
@@ -150,13 +170,24 @@ def _measure_task(task: Task, sides: TaskInputs) -> Outcome:
     """The value of one task, or the error of a metric that came from a preset."""
     request = task.request
     try:
-        found = request.metric.measure(*(sides.summary(task, side) for side in request.sides), **request.options)
-        if request.metric.real is None:
-            return _with_real_value(found, task, sides)
-    except DivmetricsError as error:
+        with guarded(f"the metric {request.name}", request.metric.function):
+            found = request.metric.measure(*(sides.summary(task, side) for side in request.sides), **request.options)
+            if request.metric.real is None:
+                return _with_real_value(found, task, sides)
+    except DivmetricsError as raised:
+        error = explained(raised, *_rows_read(task, sides))
         if request.explicit:
             raise error.within(task.key) from None
         return error
+    return found
+
+
+def _rows_read(task: Task, sides: TaskInputs) -> list[Rows]:
+    """The features that a task reads, as far as they were kept."""
+    found = []
+    for side in task.request.sides:
+        with suppress(DivmetricsError):
+            found.append(sides.collected[side].get(task.extractor, task.layer, Rows))
     return found
 
 
@@ -167,7 +198,8 @@ def _with_real_value(measured: Measured, task: Task, sides: TaskInputs) -> Measu
             **task.request.options,
             **{name: measured.extras[name] for name in task.request.metric.shared_options},
         }
-        reference = task.request.metric(sides.summary(task, "real"), **options)
+        with guarded(f"the metric {task.request.name}", task.request.metric.function):
+            reference = task.request.metric(sides.summary(task, "real"), **options)
     except DivmetricsError:
         return measured
     return Measured(measured.value, measured.real, measured.fake, {**measured.extras, "real": reference})

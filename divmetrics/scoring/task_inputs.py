@@ -14,7 +14,7 @@ from divmetrics.arrays.class_counts import check_classes
 from divmetrics.arrays.memo import once
 from divmetrics.arrays.splits import HeldOutPool, OneSamplePool, Pool, TwoSamplePool
 from divmetrics.arrays.summaries import ClassTally, Labelled, Moments, Rows, Summary
-from divmetrics.errors import MissingLayer
+from divmetrics.errors import DivmetricsError, MissingLayer
 from divmetrics.records.extractor import Layer
 from divmetrics.records.results import Side
 from divmetrics.scoring.classes import Classified, ClassSource, class_source_of
@@ -64,7 +64,17 @@ class TaskInputs:
         return sorted({name for collected in self.collected.values() for name in collected.side.labels or {}})
 
     def summary(self, task: Task, side: SideName) -> Summary:
-        """What `task` reads on `side`, subsampled where its metric is comparable at equal sizes only."""
+        """What `task` reads on `side`, subsampled where its metric is comparable at equal sizes only.
+
+        Raises:
+            FeatureError, MissingLayer: The side has no such summary; the message names the side.
+        """
+        try:
+            return self._summary(task, side)
+        except DivmetricsError as error:
+            raise error.within(side) from None
+
+    def _summary(self, task: Task, side: SideName) -> Summary:
         need = task.request.need(side)
         assert need is not None  # noqa: S101  a task reads the sides that the plan bound it to
         kind: type[Summary] = need.summary

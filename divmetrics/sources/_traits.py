@@ -127,7 +127,8 @@ def content_of(sample: np.ndarray) -> bytes:
 def traits_of_rows(rows: np.ndarray) -> Traits:
     """Traits of features `[n, d]`: digests are equal for equal numbers, in whatever precision they are stored."""
     flat = rows.reshape(len(rows), -1)
-    narrow = flat.astype(np.float32) + np.float32(0)  # -0 becomes 0
+    with np.errstate(over="ignore"):  # what overflows is not equal to its narrow form
+        narrow = flat.astype(np.float32) + np.float32(0)  # -0 becomes 0
     if flat.dtype == np.float64:
         exact = (narrow == flat).all(1)
         wide = flat + 0.0

@@ -39,7 +39,7 @@ def test_other_summaries_are_made_from_the_rows() -> None:
     one = some(5, 1)
     made = one.get("a/net?x=/y", "pooled", Moments)
     torch.testing.assert_close(made.mean, rows(one).features.double().mean(0))
-    with pytest.raises(MissingLayer, match="holds no Rows of logits"):
+    with pytest.raises(MissingLayer, match="holds no logits features of single samples"):
         one.get("a/net?x=/y", "logits", Rows)
 
 

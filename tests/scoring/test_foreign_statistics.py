@@ -46,8 +46,8 @@ def test_other_metrics_are_refused_with_the_reason(folder: Path, statistics: Pat
     report = dm.score(statistics, folder, extractor="pixels", metrics="quick")
     assert report["fid"].value is not None
     assert report["recall"].value is None
-    assert "holds no Rows of pooled" in report["recall"].warnings[0]
-    with pytest.raises(MissingLayer, match=r"recall@pixels: .*holds no Rows"):
+    assert "holds a mean and a covariance, which serve fid only" in report["recall"].warnings[0]
+    with pytest.raises(MissingLayer, match=r"recall@pixels: .*holds a mean and a covariance, which serve fid only"):
         dm.score(statistics, folder, extractor="pixels", metrics="recall")
 
 

@@ -48,7 +48,7 @@ def nearest_cosine_distances(real: Rows, fake: Rows) -> Tensor:
         [0.0, 1.0]
     """
     same_width(real.d, fake.d)
-    real_units, fake_units = _unit_rows(real), _unit_rows(fake)
+    real_units, fake_units = _unit_rows(real, "real"), _unit_rows(fake, "fake")
     real_units = real_units.to(fake_units.device)
     squared = nearest_rows(fake_units, real_units)[0]
     if float(real_units.min()) < 0 or float(fake_units.min()) < 0:  # else no two rows are opposite
@@ -81,7 +81,7 @@ class _Units:
 
     @classmethod
     def of(cls, rows: Rows) -> Self:
-        units = _unit_rows(rows)
+        units = _unit_rows(rows, "pooled")
         centred = (units - units.mean(0)).to(rows.features.dtype)
         return cls(units, centred, centred.square().sum(1))
 
@@ -113,13 +113,13 @@ def _mean_on_split(units: _Units, squared: Tensor, index: Tensor, splits: Splits
     return (distances / 2).mean()
 
 
-def _unit_rows(rows: Rows) -> Tensor:
+def _unit_rows(rows: Rows, side: str) -> Tensor:
     """The rows `[n, d]` scaled to length 1, float64."""
     features = float64(rows.features)
     lengths = torch.linalg.vector_norm(features, dim=1, keepdim=True)
     zero = (lengths[:, 0] == 0).nonzero()[:, 0]
     if len(zero):
-        raise FeatureError(f"row {int(rows.index[zero[0]])} is all zeros and has no direction; drop it.")
+        raise FeatureError(f"{side} row {int(rows.index[zero[0]])} is all zeros and has no direction; drop it.")
     units: Tensor = features / lengths
     return units
 

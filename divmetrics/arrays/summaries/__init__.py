@@ -6,6 +6,7 @@ alike. State that merges is centred and float64: raw sums of x and x x' lose the
 """
 
 from divmetrics.arrays.summaries._class_tally import ClassTally
+from divmetrics.arrays.summaries._failed import Failed, merged, summarised
 from divmetrics.arrays.summaries._moments import Moments
 from divmetrics.arrays.summaries._sample import Sample
 from divmetrics.arrays.summaries._summary import Labelled, Rows, Summary, as_rows, check_finite, same_width
@@ -14,6 +15,7 @@ from divmetrics.arrays.summaries._unit_gram import UnitGram
 __all__ = [
     "SUMMARIES",
     "ClassTally",
+    "Failed",
     "Labelled",
     "Moments",
     "Rows",
@@ -22,7 +24,9 @@ __all__ = [
     "UnitGram",
     "as_rows",
     "check_finite",
+    "merged",
     "same_width",
+    "summarised",
 ]
 
 SUMMARIES: dict[str, type[Summary]] = {cls.__name__: cls for cls in (Rows, Moments, UnitGram, ClassTally, Sample)}

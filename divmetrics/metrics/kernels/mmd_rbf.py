@@ -22,13 +22,13 @@ from divmetrics.errors import FeatureError, UsageError
 from divmetrics.records.metric import About, Laws, Measured, Spread, UncertaintySpec, Variance, metric
 
 
-def _unit(rows: Rows) -> Rows:
+def _unit(rows: Rows, side: str) -> Rows:
     """The rows scaled to unit length."""
     lengths = torch.linalg.vector_norm(rows.features, dim=1, keepdim=True, dtype=torch.float64)
     zero = (lengths[:, 0] == 0).nonzero()[:, 0]
     if len(zero):
         raise FeatureError(
-            f"row {int(rows.index[zero[0]])} is all zeros and has no direction; drop it or use normalise=false."
+            f"{side} row {int(rows.index[zero[0]])} is all zeros and has no direction; drop it or use normalise=false."
         )
     return replace(rows, features=rows.features / lengths.to(rows.features.dtype))
 
@@ -41,7 +41,7 @@ def _kernel(real: Rows, fake: Rows, sigma: float | None) -> GaussianKernel:
 def _prepared(real: Rows, fake: Rows, options: dict[str, Any]) -> tuple[Rows, Rows, GaussianKernel]:
     """Both sides, normalised if asked for, and the kernel."""
     if options["normalise"]:
-        real, fake = _unit(real), _unit(fake)
+        real, fake = _unit(real, "real"), _unit(fake, "fake")
     return real, fake, _kernel(real, fake, options["sigma"])
 
 

@@ -47,8 +47,9 @@ def _kernel_rows(real: Tensor, fake: Tensor, kernel: KernelName) -> tuple[_Kerne
         scale = float(rows[0].square().sum(1).mean()) ** 0.5 or 1.0
         rows = [torch.nn.functional.pad(side / scale, (0, 1), value=CONSTANT) for side in rows]
     lengths = [torch.linalg.vector_norm(side, dim=1) for side in rows]
-    if not all(bool((length > 0).all()) for length in lengths):
-        raise FeatureError("a row is all zeros and has no direction; use kernel=anchored or drop it.")
+    for side, length in zip(("real", "fake"), lengths, strict=True):
+        if not bool((length > 0).all()):
+            raise FeatureError(f"a {side} row is all zeros and has no direction; use kernel=anchored or drop it.")
     units = [_KernelRows(side / length[:, None], length) for side, length in zip(rows, lengths, strict=True)]
     return units[0], units[1]
 
