@@ -1,8 +1,9 @@
-"""Pooled samples, and assignments of them to the two sides: half-samples for intervals, permutations for null bands.
+"""Pooled samples, and assignments of them to the two sides: half-samples, permutations, real samples against real ones.
 
 A half-sample of both sides shows how much a value varies with the samples drawn; a permutation of the pooled samples
-shows what it is if both sides come from one distribution. Both are splits: assignments of the pooled samples to "real",
-"fake" or neither. No sample is copied, so a metric that re-indexes one pass over the pairs evaluates many splits.
+shows what it is if both sides come from one distribution; two disjoint sets of real samples show what a perfect
+generator scores. All are splits: assignments of the pooled samples to "real", "fake" or neither. No sample is copied,
+so a metric that re-indexes one pass over the pairs evaluates many splits.
 """
 
 from __future__ import annotations
@@ -147,6 +148,38 @@ class Splits:
         for row in side:
             row[torch.randperm(n + m, generator=rng)[:n]] = REAL
         return cls(side)
+
+    @classmethod
+    def of_reals(cls, n: int, m: int, sizes: tuple[int, int], count: int, seed: int) -> tuple[Self, Self]:
+        """Disjoint sets of real samples against each other, and the fakes of the same sizes in their place.
+
+        Args:
+            n: Number of real samples.
+            m: Number of fake samples.
+            sizes: Samples of each split on the real and on the fake side; together at most n.
+            count: Number of splits.
+            seed: Seed of the draws.
+
+        Returns:
+            Splits with real samples on both sides; and the same ones with fakes on the fake side, as many, or all m
+            where there are fewer.
+
+        Example:
+            >>> reals, fakes = Splits.of_reals(6, 4, (3, 2), count=1, seed=0)
+            >>> len(reals.real(0)), len(reals.fake(0)), bool((reals.fake(0) < 6).all())
+            (3, 2, True)
+            >>> bool((fakes.real(0) == reals.real(0)).all()), bool((fakes.fake(0) >= 6).all())
+            (True, True)
+        """
+        rng = torch.Generator().manual_seed(seed)
+        reals, fakes = (torch.zeros(count, n + m, dtype=torch.uint8) for _ in range(2))
+        first, both = sizes[0], sum(sizes)
+        for of_reals, of_fakes in zip(reals, fakes, strict=True):
+            drawn = torch.randperm(n, generator=rng)
+            of_reals[drawn[:first]] = of_fakes[drawn[:first]] = REAL
+            of_reals[drawn[first:both]] = FAKE
+            of_fakes[n + torch.randperm(m, generator=rng)[: sizes[1]]] = FAKE
+        return cls(reals), cls(fakes)
 
     @classmethod
     def of(cls, parts: Sequence[Splits]) -> Self:

@@ -1,15 +1,16 @@
-"""Replicates: values of metrics on half-samples and on permutations of the samples they were measured on.
+"""Replicates: values of metrics on half-samples, on permutations, and on real samples against real samples.
 
 Half-samples are drawn from both sides without replacement and say how much a value would move with other samples;
-permutations of the pooled samples say what it would be if both sides came from one distribution. All metrics of one
-measurement are evaluated on the same splits, so that their joint distribution is known too.
+permutations of the pooled samples say what it would be if both sides came from one distribution; two disjoint sets of
+real samples say what a perfect generator scores. All metrics of one measurement are evaluated on the same splits, so
+that their joint distribution is known too.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -31,6 +32,17 @@ PERMUTATIONS: Mapping[ReplicateCost, tuple[int, int]] = {
     "optimal_transport": (5, 5),
 }
 """Permutations drawn for a metric: of features of up to `WIDE` columns, and of wider ones."""
+REALS: Mapping[ReplicateCost, tuple[int, int]] = {
+    "reindexed": (50, 50),
+    "projected": (24, 24),
+    "recomputed": (12, 12),
+    "bootstrapped": (6, 6),
+    "decomposed": (6, 3),
+    "decomposed_repeatedly": (4, 3),
+    "entropic_transport": (4, 3),
+    "optimal_transport": (3, 3),
+}
+"""The same for splits of the real samples: fewer, since a band takes fewer than a p-value of one half percent."""
 WIDE = 256
 FEWEST_HALF_SAMPLES, MOST_HALF_SAMPLES = 12, 100
 """As many half-samples as permutations, within these limits; a standard error from 100 is known to 7 %."""
@@ -42,6 +54,19 @@ class Counts:
 
     half_samples: int
     permutations: int
+    reals: int = 0
+    """Splits of real samples against real ones."""
+    fakes: int = 0
+    """As many fakes against the real side of the first of those."""
+    quarters: int = 0
+    """Splits of real samples against real ones at half of their sizes."""
+    sizes: tuple[int, int] = (0, 0)
+    """Samples of each side on those."""
+
+    @property
+    def half_sizes(self) -> tuple[int, int]:
+        """Samples of each side on `quarters`."""
+        return self.sizes[0] // 2, self.sizes[1] // 2
 
 
 def counts_of(metric: Metric, pool: Pool) -> Counts:
@@ -52,17 +77,30 @@ def counts_of(metric: Metric, pool: Pool) -> Counts:
         pool: Samples of `metric`; on features of more than `WIDE` columns some metrics take fewer.
 
     Returns:
-        Counts by `PERMUTATIONS`, and as many half-samples, between 12 and 100.
+        Counts by `PERMUTATIONS` and `REALS`, and as many half-samples as permutations, between 12 and 100.
     """
     cheap = metric.uncertainty.resample is not None or metric.fake.summary is ClassTally
     cost = metric.uncertainty.replicate_cost or ("reindexed" if cheap else "recomputed")
-    permutations = PERMUTATIONS[cost][pool.fake.features[0].numel() > WIDE]
-    return Counts(max(FEWEST_HALF_SAMPLES, min(MOST_HALF_SAMPLES, permutations)), permutations)
+    wide = pool.fake.features[0].numel() > WIDE
+    permutations, reals = PERMUTATIONS[cost][wide], REALS[cost][wide]
+    half_samples = max(FEWEST_HALF_SAMPLES, min(MOST_HALF_SAMPLES, permutations))
+    return Counts(half_samples, permutations, reals, reals)
+
+
+def sizes_of_reals(pool: Pool, available: int) -> tuple[int, int]:
+    """Sizes of two disjoint sets of real samples that stand for both sides of `pool`.
+
+    Those of the sides where enough real samples are `available`, else in the same proportion and as large as possible;
+    for more fakes than real samples, two halves.
+    """
+    fakes = min(pool.m, available) if available < pool.n + pool.m else pool.m
+    share = min(1.0, available / (pool.n + fakes))
+    return int(pool.n * share), int(fakes * share)
 
 
 @dataclass(frozen=True, eq=False)
 class SharedSplits:
-    """Half-samples and permutations by the sizes of both sides, drawn from one seed and used by all metrics.
+    """Splits by the sizes of both sides, drawn from one seed and used by all metrics.
 
     Split b is the same however many are asked for.
     """
@@ -71,19 +109,34 @@ class SharedSplits:
     _drawn: dict[tuple[int, int, Counts], Splits] = field(default_factory=dict, repr=False)
 
     def of(self, pool: Pool, counts: Counts) -> Splits:
-        """The half-samples of `pool`, then its permutations; the same object for the same request."""
-        key = (pool.n, pool.m, counts)
+        """The half-samples of `pool`, its permutations, its real samples against each other, then against its fakes.
+
+        The same object for the same request.
+        """
+        n, m, key = pool.n, pool.m, (pool.n, pool.m, counts)
         if key not in self._drawn:
-            halves, permutations = counts.half_samples, counts.permutations
-            parts = [Splits.halves(pool.n, pool.m, halves, self.seed)] * bool(halves)
-            parts += [Splits.permutations(pool.n, pool.m, permutations, self.seed + 1)] * bool(permutations)
-            self._drawn[key] = Splits.of(parts)
+            parts = [Splits.halves(n, m, counts.half_samples, self.seed)] * bool(counts.half_samples)
+            parts += [Splits.permutations(n, m, counts.permutations, self.seed + 1)] * bool(counts.permutations)
+            drawn = max(counts.reals, counts.fakes)
+            reals, fakes = Splits.of_reals(n, m, counts.sizes, drawn, self.seed + 2)
+            parts += [reals.first(counts.reals), fakes.first(counts.fakes)]
+            quarters, _ = Splits.of_reals(n, m, counts.half_sizes, counts.quarters, self.seed + 3)
+            self._drawn[key] = Splits.of([*parts, quarters])
+        return self._drawn[key]
+
+    def of_reals(self, pool: Pool, counts: Counts) -> Splits:
+        """Disjoint sets of the samples of `pool`, all of them real; the same object for the same request."""
+        key = (pool.n + pool.m, 0, replace(counts, half_samples=0, permutations=0, fakes=0))
+        if key not in self._drawn:
+            reals, _ = Splits.of_reals(pool.n + pool.m, 0, counts.sizes, counts.reals, self.seed + 2)
+            quarters, _ = Splits.of_reals(pool.n + pool.m, 0, counts.half_sizes, counts.quarters, self.seed + 3)
+            self._drawn[key] = Splits.of([reals, quarters])
         return self._drawn[key]
 
 
 @dataclass(frozen=True, eq=False)
 class MetricReplicates:
-    """One metric on the half-samples and permutations of its samples; NaN where it cannot be computed on one."""
+    """One metric on splits of its samples; NaN where it cannot be computed on one."""
 
     samples: str
     """Which samples were split, in which order: rows of one measurement with equal `samples` share their splits."""
@@ -91,6 +144,16 @@ class MetricReplicates:
     """Values `[H]` float64; empty where the interval needs none."""
     permutations: np.ndarray
     """Values `[P]` float64; empty where no null was asked for or it has a closed form."""
+    reals: np.ndarray = field(default_factory=lambda: np.empty(0))
+    """Values `[R]` float64 of real samples against other real samples, `sizes` of each; empty as `permutations`."""
+    fakes: np.ndarray = field(default_factory=lambda: np.empty(0))
+    """Values `[F]` float64 of the fakes against the real side of the first F of those, at the same sizes; empty where
+    these are the sizes of the samples, or where a law in n carries `reals` to them."""
+    quarters: np.ndarray = field(default_factory=lambda: np.empty(0))
+    """Values `[R]` float64 of real samples against real samples at half of `sizes`; empty where no trend in n is needed
+    to carry `reals` to the sizes of the samples."""
+    sizes: tuple[int, int] = (0, 0)
+    """Samples of each side behind `reals` and `fakes`."""
 
     @property
     def usable_half_samples(self) -> np.ndarray:
@@ -119,11 +182,14 @@ class Replicates:
     rows: Mapping[str, MetricReplicates]
     """Key in the report, `NAME@EXTRACTOR` -> the metric's replicates."""
 
-    def matrix(self, kind: Literal["half_samples", "permutations"], keys: Sequence[str]) -> np.ndarray:
+    def matrix(
+        self, kind: Literal["half_samples", "permutations", "reals", "fakes"], keys: Sequence[str]
+    ) -> np.ndarray:
         """The values of several metrics on the same splits.
 
         Args:
-            kind: `half_samples` or `permutations`.
+            kind: `half_samples`, `permutations`, `reals` (real samples against real samples) or `fakes` (the fakes in
+                place of the second set of them, on the same splits).
             keys: Keys in the report, such as `recall@efficientnet-lite0`.
 
         Returns:
@@ -149,24 +215,36 @@ class Replicates:
 
 
 def draw(
-    metric: Metric, options: Mapping[str, Any], pool: Pool, counts: Counts, splits: SharedSplits
+    metric: Metric,
+    options: Mapping[str, Any],
+    pool: Pool,
+    counts: Counts,
+    splits: SharedSplits,
+    more_reals: Pool | None = None,
 ) -> MetricReplicates:
-    """Evaluate a metric on half-samples and permutations of its samples.
+    """Evaluate a metric on half-samples and permutations of its samples, and on real samples against each other.
 
     Args:
         metric: Evaluated by its `uncertainty.resample` where it has one, else recomputed on every split.
         options: Options of the metric.
         pool: The samples that the metric was measured on.
-        counts: How many half-samples and permutations.
+        counts: How many splits of each kind.
         splits: Where the splits come from: one object for all metrics of a measurement.
+        more_reals: Two sets of real samples that are split in place of the real samples of `pool` alone.
 
     Raises:
         DivmetricsError: `resample` cannot be computed on these samples.
     """
+    own = counts if more_reals is None else replace(counts, reals=0, quarters=0)
+    kinds = np.cumsum([own.half_samples, own.permutations, own.reals, own.fakes])
     values = np.empty(0)
-    if counts.half_samples + counts.permutations:
-        values = _on_splits(metric, pool, splits.of(pool, counts), options)
-    return MetricReplicates(_samples(pool), values[: counts.half_samples], values[counts.half_samples :])
+    if kinds[-1] + own.quarters:
+        values = _on_splits(metric, pool, splits.of(pool, own), options)
+    half_samples, permutations, reals, fakes, quarters = np.split(values, kinds)
+    if more_reals is not None and counts.reals:
+        values = _on_splits(metric, more_reals, splits.of_reals(more_reals, counts), options)
+        reals, quarters = np.split(values, [counts.reals])
+    return MetricReplicates(_samples(pool), half_samples, permutations, reals, fakes, quarters, counts.sizes)
 
 
 def _samples(pool: Pool) -> str:

@@ -5,29 +5,34 @@ give its own variance (influence function, closed form). Otherwise the variance 
 replacement estimates the variance at full size: a mean of n/2 out of n values has the variance s²/(n/2) - s²/n = s²/n.
 A bootstrap would not do, because a repeated row is a neighbour at distance 0, which breaks nearest-neighbour metrics.
 
-**Null band.** The pooled samples are permuted into two sets of the same sizes (a permutation test, exact where both
-sides come from one distribution). With many permutations the band consists of their own quantiles; with few it is a
-Student prediction interval for one more value, skewed where the null distribution is.
+**p-value.** The pooled samples are permuted into two sets of the same sizes (a permutation test, exact where both sides
+come from one distribution). With many permutations p is a rank among them; with few it rests on a Student prediction
+interval for one more value, skewed where the null distribution is.
+
+**Null band.** What real samples score against real samples: a prediction interval from disjoint sets of them, because
+permutations of very different sides mix fakes into both (`real_band.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from divmetrics.arrays.distributions import NORMAL, Distribution, pearson3, student
+from divmetrics.arrays.distributions import NORMAL, student
 from divmetrics.arrays.overflow import explained
 from divmetrics.arrays.share_intervals import wilson
 from divmetrics.arrays.skewness import skewed_ends
 from divmetrics.arrays.splits import OneSamplePool, Pool
 from divmetrics.errors import DivmetricsError
+from divmetrics.inference.real_band import band_of_reals, with_reals
 from divmetrics.inference.replicates import Counts, MetricReplicates, Replicates, SharedSplits, counts_of, draw
+from divmetrics.inference.student_band import student_band, tail
 from divmetrics.records.foreign import guarded
 from divmetrics.records.metric import Metric, Null, Spread
-from divmetrics.records.results import NullBand, finite_or_none
+from divmetrics.records.results import NullBand, Permutations, finite_or_none
 
 LEVEL_WITHOUT_INTERVALS = 0.95
 """Level of the null band where no intervals were asked for, so that no level was given."""
@@ -37,8 +42,7 @@ HEAVY_TAIL = 0.15
 """Share of one sample in the variance from which a result says so: of 240 normal squares the largest has about 0.05."""
 HALF_SAMPLES_FOR_BIAS = 6
 """Half-samples that suffice for a bias, where the interval needs none."""
-DISTANCE_SKEWNESS = 1.0
-"""Skewness assumed of the null distribution of a distance, where there are too few permutations to estimate it."""
+TOO_FEW_REALS = "{n} real samples are too few to be split in two, so what real samples score is not known"
 NO_SAMPLES = "no interval and no null: statistics hold no samples to draw from"
 
 
@@ -64,6 +68,8 @@ class Estimate:
     value: float
     pool: Pool | None
     """None where only sums of the samples were kept."""
+    more_reals: Pool | None = None
+    """The real and held-out samples as two sides, where held-out ones were given that the metric does not read."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +121,8 @@ def uncertainty_of(
     try:
         with guarded(f"the interval or null of {metric.name}", metric.function):
             analytic = _analytic(estimate, pool, level, null)
-            counts = _counts_needed(metric, pool, analytic, level, null)
-            replicates = draw(metric, estimate.options, pool, counts, splits)
+            counts = _counts_needed(estimate, pool, analytic, level, null)
+            replicates = draw(metric, estimate.options, pool, counts, splits, estimate.more_reals)
             return _from_replicates(estimate, pool, analytic, replicates, level), replicates
     except DivmetricsError as raised:
         samples = [rows for name in ("real", "fake") if (rows := getattr(pool, name, None)) is not None]
@@ -139,8 +145,9 @@ def _analytic(estimate: Estimate, pool: Pool, level: float, null: bool) -> Analy
     return Analytic(null=band)
 
 
-def _counts_needed(metric: Metric, pool: Pool, analytic: Analytic, level: float, null: bool) -> Counts:
-    """How many half-samples and permutations the missing parts of the uncertainty take."""
+def _counts_needed(estimate: Estimate, pool: Pool, analytic: Analytic, level: float, null: bool) -> Counts:
+    """How many splits of each kind the missing parts of the uncertainty take."""
+    metric = estimate.metric
     counts = counts_of(metric, pool)
     drawn_null = null and analytic.null is None and not isinstance(pool, OneSamplePool)
     half_samples = counts.half_samples
@@ -148,7 +155,9 @@ def _counts_needed(metric: Metric, pool: Pool, analytic: Analytic, level: float,
         half_samples = 0
     elif analytic.ci is not None:
         half_samples = HALF_SAMPLES_FOR_BIAS if metric.uncertainty.bias == "1/n" else 0
-    return Counts(half_samples, counts.permutations if drawn_null else 0)
+    if not drawn_null:
+        return Counts(half_samples, 0)
+    return with_reals(replace(counts, half_samples=half_samples), metric, estimate.options, pool, estimate.more_reals)
 
 
 def _from_replicates(
@@ -156,19 +165,33 @@ def _from_replicates(
 ) -> Uncertainty:
     """The uncertainty from what the metric knows by itself and what its replicates show."""
     metric, value, spec = estimate.metric, estimate.value, estimate.metric.uncertainty
-    half_samples, permutations = replicates.usable_half_samples, replicates.usable_permutations
-    ci, method, band = analytic.ci, analytic.method, None
-    if analytic.null is not None:
-        band = _closed_band(value, analytic.null, metric, level or LEVEL_WITHOUT_INTERVALS)
-    elif len(permutations) > 1:
-        band = _permutation_band(value, permutations, metric, level or LEVEL_WITHOUT_INTERVALS)
+    half_samples = replicates.usable_half_samples
+    ci, method = analytic.ci, analytic.method
+    band, middle, warnings = _band(estimate, pool, analytic, replicates, level or LEVEL_WITHOUT_INTERVALS)
     if ci is None and len(half_samples) > 1:
         error = float(half_samples.std(ddof=1)) * _half_sample_factor(pool)
         ci = _interval(value, Spread(error**2), len(half_samples) - 1, metric, pool, level)
         method = f"{len(half_samples)} half-samples"
     shown = ci is not None or band is not None
-    warnings = (spec.caveat,) if spec.caveat is not None and shown else ()
-    return Uncertainty(ci, method, band, _bias(value, half_samples, band, spec.bias), warnings + analytic.warnings)
+    warnings += (spec.caveat,) if spec.caveat is not None and shown else ()
+    return Uncertainty(ci, method, band, _bias(value, half_samples, middle, spec.bias), warnings + analytic.warnings)
+
+
+def _band(
+    estimate: Estimate, pool: Pool, analytic: Analytic, replicates: MetricReplicates, level: float
+) -> tuple[NullBand | None, float | None, tuple[str, ...]]:
+    """The null band with its p-value, the mean of the null distribution at the sizes of the value, and warnings."""
+    metric, value, permutations = estimate.metric, estimate.value, replicates.usable_permutations
+    if analytic.null is not None:
+        closed = _closed_band(value, analytic.null, metric, pool, level)
+        return closed, closed.mean, ()
+    if len(permutations) < 2:
+        return None, None, ()
+    permuted, p = _permuted(value, permutations, metric, level)
+    reals = band_of_reals(replicates, metric, estimate.options, pool, estimate.more_reals, level)
+    warnings = () if reals is not None else (TOO_FEW_REALS.format(n=pool.n),)
+    band = replace(reals or NullBand(None, None, None), p=finite_or_none(p), permutations=permuted)
+    return band, permuted.mean, warnings
 
 
 def _half_sample_factor(pool: Pool) -> float:
@@ -216,7 +239,7 @@ def _wilson(share: float, error: float, quantile: float, pool: Pool) -> tuple[fl
     return max(0.0, min(low, share - quantile * error)), min(1.0, max(high, share + quantile * error))
 
 
-def _permutation_band(value: float, permutations: np.ndarray, metric: Metric, level: float) -> NullBand:
+def _permuted(value: float, permutations: np.ndarray, metric: Metric, level: float) -> tuple[Permutations, float]:
     """Central `level` of the null distribution, and the probability of a value at least as bad as `value` under it."""
     count, finite = len(permutations), permutations[np.isfinite(permutations)]
     mean, sd = (float(finite.mean()), float(finite.std(ddof=1))) if len(finite) > 1 else (np.nan, np.nan)
@@ -230,77 +253,23 @@ def _permutation_band(value: float, permutations: np.ndarray, metric: Metric, le
     else:
         low, high, p = student_band(value, finite, metric, level)
     low, high = max(low, metric.range[0]), min(high, metric.range[1])
-    numbers = dict(zip(("mean", "low", "high", "sd", "p"), map(finite_or_none, (mean, low, high, sd, p)), strict=True))
-    return NullBand(**numbers, draws=count, method="permutation")
+    ends = finite_or_none(low), finite_or_none(high)
+    return Permutations(finite_or_none(mean), *ends, finite_or_none(sd), count), p
 
 
-def student_band(value: float, permutations: np.ndarray, metric: Metric, level: float) -> tuple[float, float, float]:
-    """Prediction interval for one more value of the null distribution, from few permutations, and the p-value.
-
-    The null of a distance is a sum of squares, with a long tail to the bad side, which 20 permutations do not show.
-    There the quantiles are those of a Pearson type III distribution (a gamma) of skewness `DISTANCE_SKEWNESS`, widened
-    as Student's are wider than normal ones: p <= .01 in 0.1 % of values from a normal null, 1 % from chi squares of 8
-    degrees of freedom and 2 % from those of 3, where Student's t alone has 1, 3 and 4 %. A share near an end of its
-    range is skewed the other way, as a beta distribution is.
-
-    Args:
-        value: The value to compare.
-        permutations: Finite values on permutations `[B]`, B >= 2.
-        metric: Gives direction and range.
-        level: Probability of the interval.
-
-    Returns:
-        Low end, high end, and the probability of a value at least as bad as `value`.
-    """
-    middle, freedom = float(permutations.mean()), len(permutations) - 1
-    spread = float(permutations.std(ddof=1)) * float(np.sqrt(1 + 1 / len(permutations)))
-    wide, shape = student(freedom), pearson3(_skewness(metric, permutations))
-    low, high = (float(wide.ppf(NORMAL.cdf(shape.ppf(q)))) for q in ((1 - level) / 2, (1 + level) / 2))
-    ends = middle + low * spread, middle + high * spread
-    if spread == 0:
-        return *ends, _tail(value, middle, 0.0, wide, metric)
-    distance = (value - middle) / spread
-    if metric.better == "higher":
-        return *ends, float(shape.cdf(NORMAL.ppf(wide.cdf(distance))))
-    return *ends, float(shape.sf(-NORMAL.ppf(wide.sf(distance))))
-
-
-def _skewness(metric: Metric, permutations: np.ndarray) -> float:
-    """Skewness of the null distribution: positive where its long tail is that of large values."""
-    low, high = metric.range
-    if metric.better == "lower" and low == 0 and np.isinf(high):
-        return DISTANCE_SKEWNESS
-    if not np.isfinite(high - low) or permutations.std() == 0:
-        return 0.0
-    share = float(np.clip((permutations.mean() - low) / (high - low), 1e-3, 1 - 1e-3))
-    # a + b of the beta distribution on [low, high] with this mean and variance
-    total = max(share * (1 - share) * (high - low) ** 2 / float(permutations.var(ddof=1)) - 1, 0.5)
-    skewness = 2 * (1 - 2 * share) * np.sqrt(total + 1) / ((total + 2) * np.sqrt(share * (1 - share)))
-    return float(np.clip(skewness, -2, 2))
-
-
-def _closed_band(value: float, null: Null, metric: Metric, level: float) -> NullBand:
+def _closed_band(value: float, null: Null, metric: Metric, pool: Pool, level: float) -> NullBand:
     """The null band and p-value of a normal null distribution that is known in closed form."""
     half_width = float(NORMAL.ppf((1 + level) / 2)) * null.sd
     low, high = max(null.mean - half_width, metric.range[0]), min(null.mean + half_width, metric.range[1])
-    p = _tail(value, null.mean, null.sd, NORMAL, metric)
-    return NullBand(null.mean, low, high, sd=null.sd, p=p, draws=None, method="closed form")
+    p = tail(value, null.mean, null.sd, NORMAL, metric)
+    return NullBand(null.mean, low, high, sd=null.sd, p=p, method="closed form", n_real=pool.n, n_fake=pool.m)
 
 
-def _tail(value: float, mean: float, sd: float, distribution: Distribution, metric: Metric) -> float:
-    """Probability of a value at least as bad as `value`; where the null has no spread, 0 beyond its mean and else 1."""
-    higher = metric.better == "higher"
-    if sd == 0:
-        return 0.0 if (value < mean if higher else value > mean) else 1.0
-    distance = (value - mean) / sd
-    return float(distribution.cdf(distance) if higher else distribution.sf(distance))
-
-
-def _bias(value: float, half_samples: np.ndarray, null: NullBand | None, bias: str | None) -> dict[str, Any]:
+def _bias(value: float, half_samples: np.ndarray, middle: float | None, bias: str | None) -> dict[str, Any]:
     """What the sample sizes add to the value, and the value without it."""
     if bias == "1/n" and len(half_samples):
         added = float(half_samples.mean()) - value  # a bias of b/n is 2b/n at half the size: the difference is b/n
         return {"bias": added, "debiased": value - added}
-    if bias == "null" and null is not None and null.mean is not None:
-        return {"excess": value - null.mean}
+    if bias == "null" and middle is not None:
+        return {"excess": value - middle}
     return {}

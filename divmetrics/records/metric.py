@@ -220,6 +220,15 @@ class UncertaintySpec:
     bias: Literal["1/n", "null"] | None = None
     """`1/n`: the bias falls with the sample size and is estimated from half-samples. `null`: two samples of one
     distribution differ at any size, and the excess of the value over the mean of the null is reported."""
+    null_power: float | None = None
+    """Exponent a where the values of two sample sets of one distribution, with both sizes n, are distributed as n ** -a
+    times a quantity without n: 1 for squared distances. So what halves of the real samples score against each other
+    says what whole sets score."""
+    null_power_from: float = 0.0
+    """Samples of a side from which `null_power` holds, for each column or, of labels, for each class."""
+    null_trend: float | None = None
+    """Exponent a where their mean is c + b n ** -a, or c + b log n for 0, with c and b that depend on the distribution:
+    halves and quarters of the real samples then say what whole sets score."""
     interval: Interval | None = None
     """Confidence interval; it takes precedence over `variance`."""
     most: Callable[..., float] | None = None

@@ -27,23 +27,69 @@ NOT_IN_JSON = ("samples", "replicates", "version")
 
 
 @dataclass(frozen=True)
-class NullBand:
-    """Null distribution of a metric: its values where both sides of these sizes come from one distribution."""
+class Permutations:
+    """Values of a metric on permutations of the pooled samples, the null distribution that `NullBand.p` comes from."""
 
     mean: float | None
-    """Mean of the null distribution."""
+    """Mean of the values."""
     low: float | None
-    """Lower end of the band; None is unbounded."""
+    """Lower end of their central part, whose share is the level of the run; None is unbounded."""
+    high: float | None
+    """Upper end; None is unbounded."""
+    sd: float | None
+    """Standard deviation."""
+    draws: int
+    """Number of permutations."""
+
+
+@dataclass(frozen=True)
+class NullBand:
+    """What real samples score against real samples, and the p-value of "both sides come from one distribution".
+
+    Mean and ends are those of disjoint sets of real samples, in which no fake takes part; `p` is that of a permutation
+    test on the pooled samples, or of a closed form that serves for both.
+    """
+
+    mean: float | None
+    """Mean score of real samples; None where they are too few to be split."""
+    low: float | None
+    """Lower end of the band in which one more such score lies; None is unbounded."""
     high: float | None
     """Upper end of the band; None is unbounded."""
     sd: float | None = None
-    """Standard deviation of the null distribution."""
+    """Standard deviation of such scores."""
     p: float | None = None
-    """p-value: probability under the null of a value at least as bad as the one found; None where it is not known."""
+    """p-value: probability of a value at least as bad as the one found if both sides came from one distribution; None
+    where it is not known."""
     draws: int | None = None
-    """Number of permutations behind the band; None for a closed form."""
+    """Number of splits behind the band; None for a closed form."""
     method: str | None = None
-    """How the band was found: `permutation`, `closed form`."""
+    """Whose splits: `real samples`, `real and held-out samples` or `held-out samples`; or `closed form`."""
+    n_real: int | None = None
+    """Samples on the real side for which the band holds."""
+    n_fake: int | None = None
+    """Samples on the other side for which the band holds."""
+    split: tuple[int, int] | None = None
+    """Sizes of the sets that were split off; where they differ from `n_real` and `n_fake`, the values were carried to
+    those by the law in n that the metric has."""
+    fakes: float | None = None
+    """Mean value of the fakes at the sizes `n_real` and `n_fake`; None where these are the result's own."""
+    permutations: Permutations | None = None
+    """The permutations behind `p`; None for a closed form."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry `null` of a result."""
+        permutations = vars(self.permutations) if self.permutations is not None else None
+        split = list(self.split) if self.split is not None else None
+        return {**vars(self), "split": split, "permutations": permutations}
+
+    @staticmethod
+    def as_now(entry: Any) -> Any:
+        """The entry `null` of a result in the form of today: in version 0.1.0 its numbers were those of permutations."""
+        if not isinstance(entry, dict) or "permutations" in entry or entry.get("method") != "permutation":
+            return entry
+        permutations = {name: entry.get(name) for name in ("mean", "low", "high", "sd", "draws")}
+        return {"mean": None, "low": None, "high": None, "p": entry.get("p"), "permutations": permutations}
 
 
 @dataclass(frozen=True)
@@ -104,7 +150,7 @@ class Result:
     ci_method: str | None = None
     """How the interval was found: `half-samples`, `influence function`, ..."""
     null: NullBand | None = None
-    """Values of the metric where both sides come from one distribution."""
+    """What real samples score against real samples, and the p-value; None for a metric of one sample."""
     extras: Mapping[str, Any] = field(default_factory=dict)
     """Further numbers of the metric; for a metric of one side, `real` is its value on the real samples."""
     warnings: tuple[str, ...] = ()
@@ -119,7 +165,7 @@ class Result:
             "ci": list(self.ci) if self.ci else None,
             "ci_level": self.ci_level,
             "ci_method": self.ci_method,
-            "null": vars(self.null) if self.null else None,
+            "null": self.null.to_json() if self.null else None,
             "better": self.better,
             "range": list(self.range),
             "metric": self.metric,
@@ -143,7 +189,8 @@ class Result:
         if not isinstance(signature, str):
             raise DamagedRecord("signature is no text")
         try:
-            return record_from(cls, {**own, "signature": vars(Signature.parse(signature))})
+            null = NullBand.as_now(own.get("null"))
+            return record_from(cls, {**own, "null": null, "signature": vars(Signature.parse(signature))})
         except UsageError as error:
             raise DamagedRecord(str(error).removesuffix(".")) from None
 
@@ -268,10 +315,10 @@ class Report(ReportViews):
     held_out: Side | None = None
     """Real samples that the generator was not trained on, where they were given."""
     replicates: Any = field(default=None, compare=False, repr=False)
-    """`divmetrics.inference.replicates.Replicates`: values of the metrics on the half-samples and permutations that
-    intervals and null bands rest on. `report.replicates.rows[key].permutations` are those of one metric,
-    `report.replicates.matrix("permutations", keys)` those of several on the same permutations. None where neither
-    intervals nor nulls were asked for, and in a report read from a file: they are not part of the JSON."""
+    """`divmetrics.inference.replicates.Replicates`: values of the metrics on the half-samples, permutations and splits
+    of the real samples that intervals, p-values and bands rest on. `report.replicates.rows[key].permutations` are those
+    of one metric, `report.replicates.matrix("permutations", keys)` those of several on the same permutations. None
+    where neither intervals nor nulls were asked for, and in a report read from a file: they are not in the JSON."""
 
     def __getitem__(self, name: str) -> Result:
         return self.metrics[self.resolve(name)]

@@ -10,11 +10,16 @@ from dataclasses import dataclass
 from itertools import compress
 from typing import Any
 
-from divmetrics.records.results import Mode, Report, Result, Side
+from divmetrics.records.results import Mode, NullBand, Report, Result, Side
 from divmetrics.records.signature import params_text
 
 PUBLISHED = {"fid": "FID", "kid": "KID", "inception_score": "Inception Score"}
 """Metrics whose published numbers follow one protocol, so that readers may be tempted to compare."""
+
+MARK = "!"
+"""Stands before the rows of a table that are bad."""
+WORSE = 0.01
+"""p-value up to which a result may be called worse than real samples."""
 
 MODES_SHOWN, SKIPPED_SHOWN, EXEMPLARS_SHOWN = 20, 3, 2
 """Most modes, skipped files, and exemplars of a mode that are listed."""
@@ -28,12 +33,14 @@ class Grid:
     """Heading; empty for none."""
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
+    marked: frozenset[int] = frozenset()
+    """Numbers of the rows that are bad, which get a `MARK`."""
 
     def without_empty_columns(self) -> Grid:
         """The same table without the columns that are empty in every row."""
         filled = [any(row[column] for row in self.rows) for column in range(len(self.columns))]
         rows = tuple(tuple(compress(row, filled)) for row in self.rows)
-        return Grid(self.title, tuple(compress(self.columns, filled)), rows)
+        return Grid(self.title, tuple(compress(self.columns, filled)), rows, self.marked)
 
 
 @dataclass(frozen=True)
@@ -136,7 +143,8 @@ def _grid(title: str, members: Sequence[tuple[str, Result]], report: Report) -> 
         "note": lambda result: _note(result, warnings),
     }
     rows = tuple((_metric_name(key, result), *(cell(result) for cell in columns.values())) for key, result in members)
-    return Grid(title, ("metric", *columns), rows).without_empty_columns()
+    bad = frozenset(place for place, (_, result) in enumerate(members) if is_worse(result))
+    return Grid(title, ("metric", *columns), rows, bad).without_empty_columns()
 
 
 def _metric_name(key: str, result: Result) -> str:
@@ -151,9 +159,11 @@ def _interval_heading(members: Sequence[tuple[str, Result]]) -> str:
 
 
 def _real_score(result: Result) -> str:
-    """What real samples score: the null band of two disjoint sets, or the value of one set for one-sample metrics."""
-    if result.null is not None:
-        return interval((result.null.low, result.null.high))
+    """What real samples score: the band of two disjoint sets, or the value of one set for one-sample metrics."""
+    null = result.null
+    if null is not None:
+        known = null.draws is not None or null.low is not None or null.high is not None
+        return interval((null.low, null.high)) if known else ""
     return number(result.extras["real"]) if "real" in result.extras else ""
 
 
@@ -192,6 +202,8 @@ def _all_warnings(report: Report) -> list[str]:
 def _notes(report: Report) -> tuple[str, ...]:
     """The closing notes of a page."""
     notes = (
+        *_worse(report),
+        *_reals(report),
         *_warnings(report),
         *_classes(report),
         *_verdict(report),
@@ -200,6 +212,53 @@ def _notes(report: Report) -> tuple[str, ...]:
         *_not_comparable(report),
     )
     return (*notes, _provenance(report))
+
+
+def is_worse(result: Result) -> bool:
+    """Whether a value is worse than real samples are: beyond what they score, and with p <= 1 %.
+
+    Args:
+        result: A result.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> null = SimpleNamespace(low=0.8, high=0.9, p=0.005)
+        >>> [is_worse(SimpleNamespace(value=value, better="higher", null=null)) for value in (0.7, 0.85)]
+        [True, False]
+    """
+    null, value = result.null, result.value
+    if null is None or null.p is None or value is None or null.p > WORSE:
+        return False
+    end = null.low if result.better == "higher" else null.high
+    return end is None or (value < end if result.better == "higher" else value > end)
+
+
+def _worse(report: Report) -> Iterator[str]:
+    """What the mark of bad rows means, where there are any."""
+    if any(map(is_worse, report.metrics.values())):
+        yield f"{MARK} worse than real samples: beyond what they score, and p <= {WORSE:g}."
+
+
+def _reals(report: Report) -> Iterator[str]:
+    """Where the bands of "reals score" come from, at which sizes they hold, and what the fakes have at these."""
+    groups: dict[tuple[str, str], list[tuple[str, Result, NullBand]]] = {}
+    for key, result in report.metrics.items():
+        null = result.null
+        if null is not None and null.split is not None:
+            sizes = f"{null.n_real} against {null.n_fake}"
+            if list(null.split) != [null.n_real, null.n_fake]:
+                sizes = f"{null.split[0]} against {null.split[1]}, carried to {sizes}"
+            groups.setdefault((null.method or "", sizes), []).append((key, result, null))
+    for (samples, sizes), members in groups.items():
+        names = [_metric_name(key, result) for key, result, _ in members]
+        beside = [
+            f"{name} {number(null.fakes)}"
+            for name, (_, _, null) in zip(names, members, strict=True)
+            if null.fakes is not None
+        ]
+        which = f" of {', '.join(names)}" if len(groups) > 1 and not beside else ""
+        at_these = f" The fakes at these sizes: {', '.join(beside)}." if beside else ""
+        yield f"Reals score{which}: disjoint sets of the {samples}, {sizes}.{at_these}"
 
 
 def _warnings(report: Report) -> Iterator[str]:

@@ -213,7 +213,9 @@ def _uncertainties(
         return {}, None
     values = {task.key: found[task.key][0] for task in tasks}
     estimates = {
-        task.key: Estimate(task.request.metric, task.request.options, value.value, sides.pool(task))
+        task.key: Estimate(
+            task.request.metric, task.request.options, value.value, sides.pool(task), sides.more_reals(task)
+        )
         for task in tasks
         if isinstance(value := values[task.key], Measured) and finite_or_none(value.value) is not None
     }

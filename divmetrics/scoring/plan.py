@@ -59,7 +59,13 @@ class Request:
         return tuple(side for side in (*SIDES, HELD_OUT) if side in self.metric.needs)
 
     def need(self, side: SideName) -> Need | None:
-        """What the metric reads on `side`. A one-sample metric is measured on the real samples too, for comparison."""
+        """What the metric reads on `side`, or what is read there for comparison.
+
+        A metric of one sample is measured on the real samples too, and one of two samples on held-out real samples,
+        which say what a perfect generator scores.
+        """
+        if side == HELD_OUT:
+            return self.metric.held_out or self.metric.real
         return self.metric.needs.get(side) or (self.metric.fake if side == "real" else None)
 
 
@@ -150,7 +156,7 @@ class Plan:
         """Layer -> summaries to keep of what `extractor` gives on `side`."""
         found: dict[Layer, set[type[Any]]] = {}
         for request in self.requests:
-            need = request.need(side)
+            need = request.need(side) if side in request.sides or side != HELD_OUT or self.questions.null else None
             if need is None or (extractor in self.companions) != (self._companion(request) == extractor):
                 continue
             for layer in need.layers:

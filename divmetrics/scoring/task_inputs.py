@@ -14,7 +14,7 @@ from divmetrics.arrays.class_counts import check_classes
 from divmetrics.arrays.memo import once
 from divmetrics.arrays.splits import HeldOutPool, OneSamplePool, Pool, TwoSamplePool
 from divmetrics.arrays.summaries import ClassTally, Labelled, Moments, Rows, Summary
-from divmetrics.errors import DivmetricsError, MissingLayer
+from divmetrics.errors import DivmetricsError, FeatureError, MissingLayer
 from divmetrics.records.extractor import Layer
 from divmetrics.records.results import Side
 from divmetrics.scoring.classes import Classified, ClassSource, class_source_of
@@ -125,6 +125,31 @@ class TaskInputs:
             tuple(self.sides_with_stored(task)),
         )
         return once((self,), key, lambda: self._pool(task))
+
+    def more_reals(self, task: Task) -> Pool | None:
+        """All real and held-out samples as two sides of a pool, for a metric that reads `real` and `fake`.
+
+        None where no held-out samples were given or only summaries were kept, and for metrics of other sides.
+        """
+        if tuple(task.request.sides) != SIDES or HELD_OUT not in self.collected or self.pool(task) is None:
+            return None
+        key = ("more reals", task.extractor, task.layer, task.request.metric.fake.summary, self.equal_size(task))
+        return once((self,), key, lambda: self._more_reals(task))
+
+    def _more_reals(self, task: Task) -> Pool | None:
+        by_class = task.extractor == LABELS or task.request.metric.fake.summary.by_class
+        if task.layer == "classes" or (by_class and self.collected[HELD_OUT].labels is None):
+            return None
+        try:
+            real, held_out = self._samples(task, "real"), self._samples(task, HELD_OUT)
+        except MissingLayer:
+            return None
+        widths = [side.features[:1].numel() for side in (real, held_out)]
+        if widths[0] != widths[1]:
+            raise FeatureError(
+                f"held_out has {widths[1]} columns, real has {widths[0]}; give features of the same extractor."
+            )
+        return TwoSamplePool(real, held_out)
 
     def _pool(self, task: Task) -> Pool | None:
         if self.sides_with_stored(task):

@@ -12,10 +12,10 @@ from scipy import stats
 from divmetrics.arrays.splits import OneSamplePool, Pool, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.inference.replicates import SharedSplits
+from divmetrics.inference.student_band import student_band
 from divmetrics.inference.uncertainty import (
     Estimate,
     Uncertainty,
-    student_band,
     uncertainties_of,
     uncertainty_of,
 )
@@ -23,15 +23,23 @@ from divmetrics.records.metric import Interval, Laws, Metric, Null, ReplicateCos
 
 HALF_SAMPLES = np.random.default_rng(1).normal(size=100)
 PERMUTATIONS = np.random.default_rng(2).normal(size=199)
+REALS, FAKES = np.random.default_rng(3).normal(size=(2, 50))
 
 
-def scripted(half_samples: np.ndarray, permutations: np.ndarray) -> Callable[..., torch.Tensor]:
-    """Replicates that are known: a half-sample leaves samples out, a permutation does not."""
+def scripted(
+    half_samples: np.ndarray, permutations: np.ndarray, reals: np.ndarray, fakes: np.ndarray
+) -> Callable[..., torch.Tensor]:
+    """Replicates that are known: half-samples, permutations (no sample is absent), real samples alone, and fakes."""
 
     def resample(pool: Pool, splits: object) -> torch.Tensor:
-        whole = (splits.side != 0).all(1).numpy()
-        values = np.empty(len(whole))
-        values[~whole], values[whole] = half_samples[: (~whole).sum()], permutations[: whole.sum()]
+        side = splits.side.numpy()
+        whole, alone = (side != 0).all(1), (side[:, pool.n :] == 0).all(1)
+        kinds = np.where(whole, 1, np.where(alone, 2, np.where(np.maximum.accumulate(whole), 3, 0)))
+        used = (side != 0).sum(1)
+        kinds[alone & (used < used[alone].max(initial=0))] = 3  # quarters
+        values = np.empty(len(side))
+        for kind, script in enumerate((half_samples, permutations, reals, fakes)):
+            values[kinds == kind] = script[: (kinds == kind).sum()]
         return torch.from_numpy(values)
 
     return resample
@@ -43,6 +51,8 @@ def metric(
     high: float = inf,
     half_samples: np.ndarray = HALF_SAMPLES,
     permutations: np.ndarray = PERMUTATIONS,
+    reals: np.ndarray = REALS,
+    fakes: np.ndarray = FAKES,
     **spec: object,
 ) -> Metric:
     return Metric(
@@ -53,7 +63,7 @@ def metric(
         better=better,
         laws=Laws(range=(low, high)),
         cite="nobody",
-        uncertainty=UncertaintySpec(**{"resample": scripted(half_samples, permutations), **spec}),
+        uncertainty=UncertaintySpec(**{"resample": scripted(half_samples, permutations, reals, fakes), **spec}),
     )
 
 
@@ -95,6 +105,7 @@ def test_intervals_and_bands_end_at_the_range() -> None:
     found = assessed(metric(low=-0.1, high=0.2), 0.0)
     assert found.ci == (-0.1, 0.2)
     assert (found.null.low, found.null.high) == (-0.1, 0.2)
+    assert (found.null.permutations.low, found.null.permutations.high) == (-0.1, 0.2)
     closed = assessed(metric(low=-0.1, high=0.2, null=lambda pool: Null(0.0, 1.0)), 0.0).null
     assert (closed.low, closed.high) == (-0.1, 0.2)
 
@@ -125,11 +136,62 @@ def test_an_own_interval_is_told_the_level_and_may_decline_to_half_samples() -> 
 def test_the_band_of_many_permutations_lies_between_two_of_them(level: float, rank: int) -> None:
     """B + 1 values are exchangeable: rank k of 199 leaves k in 200 below it. A level of 0 is that of 95 %."""
     ordered = np.sort(PERMUTATIONS)
-    found = assessed(metric(), 0.0, level).null
+    found = assessed(metric(), 0.0, level).null.permutations
     assert (found.low, found.high) == (ordered[rank - 1], ordered[199 - rank])
     assert found.mean == pytest.approx(PERMUTATIONS.mean())
     assert found.sd == pytest.approx(PERMUTATIONS.std(ddof=1), rel=1e-12)
-    assert (found.draws, found.method) == (199, "permutation")
+    assert found.draws == 199
+
+
+@pytest.mark.parametrize("level", [0.8, 0.95, 0])
+@pytest.mark.parametrize("better", ["lower", "higher"])
+def test_the_band_is_where_one_more_score_of_real_samples_lies(better: str, level: float) -> None:
+    """Of 8 real samples two sets, 4 against 3, as 8 stand against 6; the fakes have values at these sizes too."""
+    found = assessed(metric(better), 9.0, level).null
+    reach = stats.t.ppf((1 + (level or 0.95)) / 2, 49) * REALS.std(ddof=1) * (1 + 1 / 50) ** 0.5
+    assert (found.low, found.high) == pytest.approx((REALS.mean() - reach, REALS.mean() + reach), rel=1e-9)
+    assert (found.mean, found.sd) == pytest.approx((REALS.mean(), REALS.std(ddof=1)), rel=1e-12)
+    assert (found.draws, found.method, found.n_real, found.n_fake, found.split) == (50, "real samples", 4, 3, (4, 3))
+    assert found.fakes == pytest.approx(FAKES.mean(), rel=1e-12)
+
+
+def test_a_law_in_n_carries_the_band_to_the_sizes_of_the_value() -> None:
+    found = assessed(metric(null_power=0.5, null_power_from=3 / 8), 9.0).null
+    factor = ((1 / 8 + 1 / 6) / (1 / 4 + 1 / 3)) ** 0.5
+    low, high, _ = student_band(0.0, factor * REALS, metric(), 0.95)
+    assert (found.mean, found.low, found.high) == pytest.approx((factor * REALS.mean(), low, high), rel=1e-9)
+    assert (found.n_real, found.n_fake, found.split, found.fakes) == (8, 6, (4, 3), None)
+    below = assessed(metric(null_power=0.5, null_power_from=0.5), 9.0).null  # 3 samples for 8 columns are fewer
+    assert (below.n_real, below.n_fake) == (4, 3)
+    assert below.fakes == pytest.approx(FAKES.mean())
+
+
+@pytest.mark.parametrize(("trend", "steps"), [(0, 1.0), (0.5, 0.5**0.5), (1, 0.5)])
+def test_a_trend_from_quarters_to_halves_goes_on(trend: float, steps: float) -> None:
+    """c + b log n, c + b / sqrt n and c + b / n: the next step is as large, by 1 / sqrt 2, or half as large."""
+    quarters = 2 + np.random.default_rng(4).normal(size=50)
+    found = assessed(metric(null_trend=trend, fakes=quarters), 9.0, samples=pool(32, 32)).null
+    low, high, _ = student_band(0.0, REALS, metric(), 0.95)
+    shift = steps * (REALS.mean() - quarters.mean())
+    assert (found.mean, found.low, found.high) == pytest.approx((REALS.mean() + shift, low + shift, high + shift))
+    assert (found.n_real, found.n_fake, found.split, found.fakes) == (32, 32, (16, 16), None)
+    ended = assessed(metric(low=0.0, high=1.0, null_trend=trend, fakes=quarters - 9), 0.0, samples=pool(32, 32)).null
+    assert (ended.mean, ended.high) == (1, 1), "no share is above 1"
+    few = replace(metric(null_trend=trend), minimum=lambda options: 5)
+    assert assessed(few, 9.0, samples=pool(32, 32)).null.n_real == 16, "8 a side are too few for a trend"
+
+
+def test_real_samples_with_infinite_missing_or_no_scores() -> None:
+    some = np.concatenate([np.full(3, np.nan), [np.inf], REALS[:46]])
+    found = assessed(metric(reals=some), 0.0).null
+    assert (found.draws, found.mean, found.high) == (47, None, None)
+    assert found.low == pytest.approx(student_band(0.0, REALS[:46], metric(), 0.95)[0])
+    none = assessed(metric(reals=np.full(50, np.nan)), 0.0)
+    assert (none.null.mean, none.null.low, none.null.high, none.null.draws) == (None, None, None, None)
+    assert none.null.p == assessed(metric(), 0.0).null.p, "the permutations do not need them"
+    assert none.warnings == ("8 real samples are too few to be split in two, so what real samples score is not known",)
+    few = replace(metric(), minimum=lambda options: 4)
+    assert assessed(few, 0.0).null.draws is None, "a metric that needs 4 a side has no value on 4 against 3"
 
 
 @pytest.mark.parametrize("better", ["lower", "higher"])
@@ -146,15 +208,16 @@ def test_p_counts_the_permutations_at_least_as_bad_and_the_value_itself(better: 
 
 def test_an_infinite_permutation_has_its_rank_and_a_missing_one_none() -> None:
     drawn = np.concatenate([np.full(3, np.inf), np.full(9, np.nan), np.arange(187.0)])
-    found = assessed(metric(permutations=drawn), 186.0).null
+    null = assessed(metric(permutations=drawn), 186.0).null
+    found = null.permutations
     assert found.draws == 190
-    assert found.p == pytest.approx(5 / 191)
+    assert null.p == pytest.approx(5 / 191)
     assert (found.low, found.high) == (3, 186), "the fourth of 190 from either end"
     assert found.mean == pytest.approx(93)
     assert found.sd == pytest.approx(np.arange(187.0).std(ddof=1))
-    wide = assessed(metric(permutations=np.concatenate([np.full(99, np.inf), np.zeros(100)])), 0.0).null
+    wide = assessed(metric(permutations=np.concatenate([np.full(99, np.inf), np.zeros(100)])), 0.0).null.permutations
     assert (wide.low, wide.high) == (0, None), "JSON has no infinity: an open end"
-    lone = assessed(metric(permutations=np.append(np.full(198, np.inf), 1.0)), 0.0).null
+    lone = assessed(metric(permutations=np.append(np.full(198, np.inf), 1.0)), 0.0).null.permutations
     assert (lone.mean, lone.sd) == (None, None)
 
 
@@ -162,32 +225,34 @@ def test_infinite_values_among_few_permutations() -> None:
     """Student's band is of the finite ones; where there are none, or one, ranks are all there is."""
     some = np.append(PERMUTATIONS[:18], [np.inf, np.inf])
     found = assessed(metric(permutations=some, replicate_cost="recomputed"), 0.3).null
-    assert found.draws == 20
-    assert (found.low, found.high, found.p) == student_band(0.3, PERMUTATIONS[:18], metric(), 0.95)
+    permuted = found.permutations
+    assert permuted.draws == 20
+    assert (permuted.low, permuted.high, found.p) == student_band(0.3, PERMUTATIONS[:18], metric(), 0.95)
     for finite in ([], [1.0]):
         few = np.append(np.full(20 - len(finite), np.inf), finite)
         found = assessed(metric(permutations=few, replicate_cost="recomputed"), 2.0).null
         assert found.p == (1 + 20 - len(finite)) / 21
-        assert (found.low, found.high) == (finite[0] if finite else None, None)
+        assert (found.permutations.low, found.permutations.high) == (finite[0] if finite else None, None)
         assert assessed(metric("higher", permutations=few, replicate_cost="recomputed"), 2.0).null.p > 1 / 22
 
 
 def test_one_permutation_is_no_band() -> None:
     assert assessed(metric(permutations=np.append(np.full(198, np.nan), 1.0)), 0.0).null is None
-    assert assessed(metric(permutations=np.append(np.full(197, np.nan), [1.0, 2.0])), 0.0).null.draws == 2
+    assert assessed(metric(permutations=np.append(np.full(197, np.nan), [1.0, 2.0])), 0.0).null.permutations.draws == 2
 
 
 @pytest.mark.parametrize(("cost", "count"), [("recomputed", 20), ("projected", 50)])
 def test_from_fifty_permutations_on_the_band_is_their_own(cost: ReplicateCost, count: int) -> None:
     drawn = PERMUTATIONS[:count]
-    found = assessed(metric(permutations=drawn, replicate_cost=cost), 0.3).null
+    null = assessed(metric(permutations=drawn, replicate_cost=cost), 0.3).null
+    found = null.permutations
     assert found.draws == count
     if count == 50:
         assert (found.low, found.high) == (drawn.min(), drawn.max())
-        assert found.p == (1 + (drawn >= 0.3).sum()) / 51
+        assert null.p == (1 + (drawn >= 0.3).sum()) / 51
     else:
         low, high, p = student_band(0.3, drawn, metric(), 0.95)
-        assert (found.low, found.high, found.p) == (low, high, p)
+        assert (found.low, found.high, null.p) == (low, high, p)
 
 
 @pytest.mark.parametrize("better", ["lower", "higher"])
@@ -278,7 +343,7 @@ def test_a_closed_null_is_normal(better: str, level: float) -> None:
 
 
 def test_a_closed_null_that_declines_leaves_it_to_permutations() -> None:
-    assert assessed(metric(null=lambda pool: None), 0.0).null.method == "permutation"
+    assert assessed(metric(null=lambda pool: None), 0.0).null.permutations.draws == 199
     assert assessed(metric(null=lambda pool: Null(0.0, 1.0)), 0.0, null=False).null is None
     one_side = OneSamplePool(Rows.from_array(np.eye(4)))
     assert assessed(metric(null=lambda pool: Null(0.0, 1.0)), 0.0, samples=one_side).null is None
@@ -338,9 +403,10 @@ def test_a_caveat_stands_where_something_is_shown(level: float, null: bool) -> N
 
 
 def drawn(scored: Metric, level: float, samples: Pool | None = None, *, null: bool) -> tuple[int, int]:
-    """(half-samples, permutations) that were drawn."""
+    """(half-samples, permutations) that were drawn; real samples against each other wherever there are permutations."""
     estimate = Estimate(scored, {}, 0.0, samples or pool())
     _, replicates = uncertainty_of(estimate, SharedSplits(0), level=level, null=null)
+    assert len(replicates.reals) == len(replicates.fakes) == (50 if len(replicates.permutations) else 0)
     return len(replicates.half_samples), len(replicates.permutations)
 
 

@@ -85,7 +85,7 @@ def test_each_metric_takes_as_many_splits_as_one_replicate_of_it_allows() -> Non
 
 def test_a_metric_that_says_nothing_is_recomputed() -> None:
     plain = replace(METRICS["recall"], uncertainty=replace(METRICS["recall"].uncertainty, resample=None))
-    assert counts_of(plain, pool(2)) == Counts(half_samples=20, permutations=20)
+    assert counts_of(plain, pool(2)) == Counts(half_samples=20, permutations=20, reals=12, fakes=12)
     counted = replace(METRICS["mode_tv"], uncertainty=UncertaintySpec())
     assert counts_of(counted, pool(2)).permutations == 199, "counting classes costs next to nothing"
 
@@ -206,7 +206,7 @@ def test_the_band_of_a_report_is_made_of_its_replicates() -> None:
     for seed, level, rank in ((5, 0.9, 10), (6, 0.95, 5), (5, 0, 5)):
         report = report_on("kid", seed, ci_level=level)
         (drawn,) = report.replicates.matrix("permutations", ["kid@features"])
-        ordered, band = np.sort(drawn), report["kid"].null
+        ordered, band = np.sort(drawn), report["kid"].null.permutations
         assert (band.low, band.high) == (ordered[rank - 1], ordered[-rank])
         assert report["kid"].ci_level == (level or None)
     one, other = (report_on("kid", seed).replicates.rows["kid@features"].permutations for seed in (5, 6))

@@ -12,7 +12,8 @@ from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Moments, Rows
 from divmetrics.errors import FeatureError
 from divmetrics.inference.replicates import SharedSplits
-from divmetrics.inference.uncertainty import Estimate, Uncertainty, student_band, uncertainty_of
+from divmetrics.inference.student_band import student_band
+from divmetrics.inference.uncertainty import Estimate, Uncertainty, uncertainty_of
 from divmetrics.records.metric import Interval, Laws, Metric, Null, UncertaintySpec, Variance
 from divmetrics.records.results import Side
 from divmetrics.scoring.collected import Collected, EncoderInfo
@@ -113,9 +114,10 @@ def test_intervals_cover_as_often_as_they_say() -> None:
 def test_the_null_keeps_its_level(metric: Metric, draws: int) -> None:
     bands = [uncertainty_in(metric, sides(seed, 40, 40)) for seed in range(300)]
     p = np.array([found.null.p for _, found in bands])
-    assert bands[0][1].null.draws == draws
+    assert bands[0][1].null.permutations.draws == draws
     assert 0.02 <= (p <= 0.05).mean() <= 0.085  # 99 % of binomial draws
-    outside = [not found.null.low <= value <= found.null.high for value, found in bands]
+    permuted = [(value, found.null.permutations) for value, found in bands]
+    outside = [not found.low <= value <= found.high for value, found in permuted]
     assert 0.02 <= np.mean(outside) <= 0.085
 
 
@@ -214,7 +216,7 @@ def test_the_bias_of_a_square_is_found() -> None:
 
 def test_an_excess_is_over_the_mean_of_the_null() -> None:
     value, found = uncertainty_in(replace(GAP, uncertainty=UncertaintySpec(bias="null")), sides(shift=1.0))
-    assert found.extras == {"excess": pytest.approx(value - found.null.mean)}
+    assert found.extras == {"excess": pytest.approx(value - found.null.permutations.mean)}
 
 
 def test_what_is_not_wanted_is_not_made() -> None:

@@ -13,7 +13,7 @@ from divmetrics.arrays.pairs._ball_counts import BallCounts, count_balls
 from divmetrics.arrays.pairs._ball_counts_on_splits import (
     NearestOnSplits,
     ball_counts_on_splits,
-    nearest_neighbours_on_splits,
+    nearest_reals_on_splits,
 )
 from divmetrics.arrays.pairs._cosine_nearest import mean_cosine_distance_on_splits, nearest_cosine_distances
 from divmetrics.arrays.pairs._distances import (
@@ -111,8 +111,8 @@ __all__ = [
     "mmd2_spread",
     "mmd2_variance",
     "nearest_cosine_distances",
-    "nearest_neighbours_on_splits",
     "nearest_of_other_side",
+    "nearest_reals_on_splits",
     "nearest_rows",
     "needed_depths",
     "neighbour_lists",

@@ -53,40 +53,36 @@ def lists_for_splits(pool: Pool, splits: Splits, k: int) -> tuple[NeighbourLists
 
 @dataclass(frozen=True, eq=False)
 class NearestOnSplits:
-    """Nearest neighbours on B splits of N pooled samples; entries of samples left out of a split have no meaning."""
+    """Nearest real samples on B splits of N pooled samples; entries of samples left out of a split have no meaning."""
 
     side: np.ndarray  # [B, N] uint8, the splits: ABSENT, REAL or FAKE
-    index: np.ndarray  # [B, N] int32, number of the nearest sample of the other side
-    other: np.ndarray  # [B, N] float32, its squared distance in units of the lists, inf where it is not listed
-    own: np.ndarray  # [B, N] float32, squared distance of the nearest sample of the same side that is not equal to it
+    index: np.ndarray  # [B, N] int32, for each fake sample the number of the nearest real one
+    squared: np.ndarray  # [B, N] float32, squared distance in units of the lists to the nearest real sample that is not
+    # the same: from a real sample to one that is not equal to it; inf where none is listed
 
 
-def nearest_neighbours_on_splits(pool: Pool, splits: Splits) -> NearestOnSplits:
-    """Nearest sample of the other side, and of the same side, for each sample on every split of a pool.
+def nearest_reals_on_splits(pool: Pool, splits: Splits) -> NearestOnSplits:
+    """Nearest real sample of each fake one, and nearest other real sample of each real one, on every split of a pool.
 
     Args:
         pool: The real and fake samples, N together.
         splits: B assignments of them to the two sides.
 
     Returns:
-        Numbers and squared distances, as the neighbour lists hold them.
+        Numbers and squared distances, as the neighbour lists hold them; inf where none is listed.
     """
     lists, _ = lists_for_splits(pool, splits, 1)
     side = splits.side.cpu().numpy()
-    index = np.zeros(side.shape, np.int32)
-    other, own = (np.full(side.shape, np.inf, np.float32) for _ in range(2))
+    index, squared = np.zeros(side.shape, np.int32), np.full(side.shape, np.inf, np.float32)
     for b, row in enumerate(side):
         padded = np.append(row, np.uint8(ABSENT))
-        for wanted in (REAL, FAKE):
-            for of, squared in ((wanted, own), (REAL + FAKE - wanted, other)):
-                rows = np.flatnonzero(row == of)
-                first, squared[b, rows] = _first_listed(lists, padded, rows, wanted, different=of == wanted)
-                if of != wanted:
-                    index[b, rows] = first
-                else:  # lists full of copies say no more than how far they reach
-                    complete = np.where(np.isinf(lists.reach[rows]), 0, lists.reach[rows]).max(1)
-                    own[b, rows] = np.where(np.isinf(own[b, rows]), complete, own[b, rows])
-    return NearestOnSplits(side, index, other, own)
+        fakes, reals = np.flatnonzero(row == FAKE), np.flatnonzero(row == REAL)
+        index[b, fakes], squared[b, fakes] = _first_listed(lists, padded, fakes, REAL, different=False)
+        _, own = _first_listed(lists, padded, reals, REAL, different=True)
+        # Lists full of copies say no more than how far they reach
+        complete = np.where(np.isinf(lists.reach[reals]), 0, lists.reach[reals]).max(1)
+        squared[b, reals] = np.where(np.isinf(own), complete, own)
+    return NearestOnSplits(side, index, squared)
 
 
 def _first_listed(

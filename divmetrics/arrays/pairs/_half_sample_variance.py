@@ -32,6 +32,7 @@ def neighbour_uncertainty(
     replicate_cost: ReplicateCost | None = None,
     pairs: int = HALF_PAIRS,
     larger: bool = False,
+    null_trend: float | None = None,
 ) -> UncertaintySpec:
     """Uncertainty of a nearest-neighbour metric: half-samples for its interval, permutations for its null band.
 
@@ -42,6 +43,7 @@ def neighbour_uncertainty(
         replicate_cost: What one replicate costs, which decides how many are drawn (default None).
         pairs: Number of pairs of disjoint halves (default 40).
         larger: Whether the larger of both estimates is taken (default False: their mean).
+        null_trend: Exponent of the trend in n of two samples of one distribution (default None).
 
     Returns:
         The field `uncertainty` of a metric.
@@ -61,7 +63,7 @@ def neighbour_uncertainty(
         return Spread(found / value**2).exponential(value) if value > 0 else Spread(found)
 
     known = Variance("half-samples, single and in disjoint pairs", spread, pairs)
-    return UncertaintySpec(known, resample, replicate_cost=replicate_cost)
+    return UncertaintySpec(known, resample, replicate_cost=replicate_cost, null_trend=null_trend)
 
 
 def half_sample_variance(

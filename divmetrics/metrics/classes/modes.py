@@ -227,6 +227,8 @@ def _null_floor(real_counts: np.ndarray, fake_counts: np.ndarray) -> float:
         variance=Variance("influence function with skewness", _kl_variance),
         resample=lambda pool, splits: _mode_kl(*counts_on_splits(pool, splits)),
         bias="1/n",
+        null_power=1,
+        null_power_from=5,
     ),
     about=About(
         formula=r"\sum_{k \le K} \hat p_k \ln(\hat p_k / \hat q_k),\quad \hat p_k \text{ over fake samples inside}",
@@ -277,6 +279,8 @@ def mode_kl(real: ClassTally, fake: ClassTally) -> Measured:
     uncertainty=UncertaintySpec(
         variance=Variance("delta method", _tv_variance),
         resample=lambda pool, splits: _mode_tv(*counts_on_splits(pool, splits)),
+        null_power=0.5,
+        null_power_from=5,
     ),
     about=About(
         formula=r"\tfrac12 \sum_k |\hat p_k - \hat q_k|",

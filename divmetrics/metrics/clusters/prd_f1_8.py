@@ -30,7 +30,9 @@ def _variance(pool: TwoSamplePool, *, clusters: int, runs: int, angles: int, see
     role="fidelity",
     cite="Sajjadi 2018, arXiv:1806.00035",
     minimum=lambda _: 2,
-    uncertainty=UncertaintySpec(Variance("disjoint halves and clusterings", _variance, HALF_PAIRS), _resample),
+    uncertainty=UncertaintySpec(
+        Variance("disjoint halves and clusterings", _variance, HALF_PAIRS), _resample, null_trend=1
+    ),
     equal_n=True,
     about=About(
         formula=r"\max_\lambda \frac{(1 + 8^{-2})\,\alpha\beta}{8^{-2}\alpha + \beta},\;"

@@ -20,7 +20,7 @@ def _resample(pool: TwoSamplePool, splits: Splits, *, levels: int) -> Tensor:
     laws=Laws(range=(0, 1), translation=True, rotation=True, scaling=0, on_collapse="worse"),
     role="fidelity",
     cite="Alaa 2022, arXiv:2102.08921",
-    uncertainty=UncertaintySpec(resample=_resample),
+    uncertainty=UncertaintySpec(resample=_resample, null_trend=0.5),
     about=About(
         formula=r"1-\frac2{L-1}\sum_{\alpha}\Bigl|\tfrac1m\sum_j 1[|y_j-\bar x|\le q_\alpha(|x-\bar x|)]-\alpha\Bigr|",
         sees="Fake samples too far out, and fake samples too near the mean of the real ones: a curve above the "

@@ -20,7 +20,7 @@ def _resample(pool: TwoSamplePool, splits: Splits, *, levels: int) -> Tensor:
     laws=Laws(range=(0, 1), translation=True, rotation=True, scaling=0, on_collapse="worse"),
     cite="Alaa 2022, arXiv:2102.08921",
     equal_n=True,
-    uncertainty=UncertaintySpec(resample=_resample),
+    uncertainty=UncertaintySpec(resample=_resample, null_trend=0),
     about=About(
         formula=r"1-\frac2{L-1}\sum_{\beta}\Bigl|\tfrac1n\sum_i 1[|x_i-y_{*}|\le\mathrm{NND}_1(x_i),\,"
         r"|y_{*}-\bar y|\le q_\beta(|y_{*}-\bar y|)]-\beta\Bigr|,\;y_{*}\text{ nearest to }x_i",

@@ -62,7 +62,9 @@ def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
     protocols={
         "inception-2015": {"degree": 3, "gamma": None, "coef0": 1.0, "subsets": 100, "subset_size": 1000},
     },
-    uncertainty=UncertaintySpec(variance=Variance("U-statistic theory with skewness", _variance), resample=_resample),
+    uncertainty=UncertaintySpec(
+        variance=Variance("U-statistic theory with skewness", _variance), resample=_resample, null_power=1
+    ),
     about=About(
         formula=r"\frac{\sum_{i \ne j} k(x_i, x_j)}{n(n-1)} + \frac{\sum_{i \ne j} k(y_i, y_j)}{m(m-1)} "
         r"- \frac{2}{nm} \sum_{ij} k(x_i, y_j), \quad k(x, y) = (x \cdot y / d + 1)^3",

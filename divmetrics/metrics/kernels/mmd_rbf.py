@@ -69,7 +69,9 @@ def _resample(pool: TwoSamplePool, splits: Splits, **options: Any) -> Tensor:
     cite="Gretton 2012, JMLR 13; Jayasumana 2024 (CMMD), arXiv:2401.09603",
     minimum=lambda options: 2 if options["unbiased"] else 1,
     protocols={"cmmd-2024": {"sigma": 10.0, "normalise": True, "unbiased": False, "scale": 1000.0}},
-    uncertainty=UncertaintySpec(variance=Variance("U-statistic theory with skewness", _variance), resample=_resample),
+    uncertainty=UncertaintySpec(
+        variance=Variance("U-statistic theory with skewness", _variance), resample=_resample, null_power=1
+    ),
     about=About(
         formula=r"\frac{\sum_{i \ne j} k(x_i, x_j)}{n(n-1)} + \frac{\sum_{i \ne j} k(y_i, y_j)}{m(m-1)} "
         r"- \frac{2}{nm} \sum_{ij} k(x_i, y_j), \quad k(x, y) = e^{-|x - y|^2 / 2\sigma^2}",

@@ -31,7 +31,12 @@ def _resample(pool: Pool, splits: Splits, **_: Any) -> Tensor:
     presets=("quick", "default"),
     protocols={"inception-2015": {}},
     uncertainty=UncertaintySpec(
-        variance=Variance(frechet.METHOD, _variance), resample=_resample, replicate_cost="decomposed", bias="1/n"
+        variance=Variance(frechet.METHOD, _variance),
+        resample=_resample,
+        replicate_cost="decomposed",
+        bias="1/n",
+        null_power=1,
+        null_power_from=frechet.LEAST_SAMPLES,
     ),
     about=About(
         formula=r"|\mu_r - \mu_f|^2 + \mathrm{tr}\left(\Sigma_r + \Sigma_f - 2(\Sigma_r \Sigma_f)^{1/2}\right)",

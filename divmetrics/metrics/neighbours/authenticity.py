@@ -7,8 +7,8 @@ from torch import Tensor
 from divmetrics.arrays.pairs import (
     distance_to_different,
     mean_on_splits,
-    nearest_neighbours_on_splits,
     nearest_of_other_side,
+    nearest_reals_on_splits,
     neighbour_pass,
     neighbour_uncertainty,
 )
@@ -18,8 +18,8 @@ from divmetrics.records.metric import About, Laws, Measured, metric
 
 
 def _resample(pool: Pool, splits: Splits) -> Tensor:
-    nearest = nearest_neighbours_on_splits(pool, splits)
-    authentic = np.take_along_axis(nearest.own, nearest.index, 1) < nearest.other
+    nearest = nearest_reals_on_splits(pool, splits)
+    authentic = np.take_along_axis(nearest.squared, nearest.index, 1) < nearest.squared
     return torch.from_numpy(mean_on_splits(nearest.side, authentic, FAKE))
 
 
@@ -33,7 +33,7 @@ def _resample(pool: Pool, splits: Splits) -> Tensor:
     cite="Alaa 2022, arXiv:2102.08921",
     presets=("default",),
     shared_pass=neighbour_pass,
-    uncertainty=neighbour_uncertainty(_resample),
+    uncertainty=neighbour_uncertainty(_resample, null_trend=0),
     about=About(
         formula=r"\frac1m\sum_j\mathbf 1\bigl[\mathrm{NND}_1(x_{i(j)})<|y_j-x_{i(j)}|\bigr],\;i(j)=\arg\min_i|y_j-x_i|",
         sees="Fake samples that copy real ones, exactly or nearly.",

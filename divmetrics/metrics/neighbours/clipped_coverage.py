@@ -86,7 +86,9 @@ def _interval(
     cite="Salvy 2026, arXiv:2507.01761",
     shared_pass=neighbour_pass,
     minimum=lambda options: int(options["k"]) + 1,
-    uncertainty=UncertaintySpec(interval=Interval("half-samples of the mean share", _interval), resample=_resample),
+    uncertainty=UncertaintySpec(
+        interval=Interval("half-samples of the mean share", _interval), resample=_resample, null_trend=0
+    ),
     about=About(
         formula=r"\frac1m f^{-1}\Bigl(\frac1n\sum_i\frac{\min(k,c_i)}k\Bigr),\;"
         r"f(s)=\frac1k\sum_j\min(j,k)\tbinom sj\frac{B(k+j,n-k+s-j)}{B(k,n-k)}",

@@ -75,7 +75,7 @@ def _scores(real: Rows, fake: Rows, *, k: int, ties: Ties) -> tuple[Tensor, floa
     shared_pass=neighbour_pass,
     minimum=lambda options: int(options["k"]) + 1,
     uncertainty=UncertaintySpec(
-        interval=Interval("half-samples of the unclipped ratio", _interval), resample=_resample
+        interval=Interval("half-samples of the unclipped ratio", _interval), resample=_resample, null_trend=0
     ),
     about=About(
         formula=r"\min\Bigl(1,\frac{\frac1m\sum_j\min(1,c(y_j)/k)}{\frac1n\sum_i\min(1,c_{-i}(x_i)/k)}\Bigr),\;"

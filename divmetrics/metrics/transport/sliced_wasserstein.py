@@ -49,7 +49,11 @@ def _resample(pool: Pool, splits: Splits, *, projections: int, p: float, seed: i
     cite="Bonneel 2015, doi:10.1007/s10851-014-0506-3",
     minimum=lambda _: 1,
     uncertainty=UncertaintySpec(
-        variance=Variance(VARIANCE, _variance), resample=_resample, replicate_cost="projected", bias="null"
+        variance=Variance(VARIANCE, _variance),
+        resample=_resample,
+        replicate_cost="projected",
+        bias="null",
+        null_power=0.5,
     ),
     about=About(
         formula=r"\Bigl(\mathbb E_\theta W_p^p(\theta^\top X, \theta^\top Y)\Bigr)^{1/p}",

@@ -17,8 +17,8 @@ from divmetrics.arrays.pairs import (
     capped_balls_within,
     distance_to_different,
     half_sample_variance,
-    nearest_neighbours_on_splits,
     nearest_of_other_side,
+    nearest_reals_on_splits,
 )
 from divmetrics.arrays.pairs import _ball_counts_on_splits as splits_room
 from divmetrics.arrays.pairs import _dense_balls as dense_balls
@@ -121,14 +121,14 @@ def test_the_smallest_balls_are_those_of_the_parts(pool: Pool) -> None:
 
 def test_nearest_ones_are_those_of_the_parts(pool: Pool) -> None:
     splits = splits_of(pool)
-    found = nearest_neighbours_on_splits(pool, splits)
+    found = nearest_reals_on_splits(pool, splits)
     for b in range(len(splits)):
         parts = [splits.real(b), splits.fake(b)]
         real, fake = (pool.part(part) for part in parts)
         scale = ball_counts_on_splits(pool, splits, 3, "open").scale
-        for part, own, nearest in zip(parts, (real, fake), nearest_of_other_side(real, fake), strict=True):
-            np.testing.assert_allclose(np.sqrt(found.other[b, part] * scale), nearest.distance, rtol=1e-3)
-            np.testing.assert_allclose(np.sqrt(found.own[b, part] * scale), distance_to_different(own), rtol=1e-3)
+        _, of_fake = nearest_of_other_side(real, fake)
+        for part, expected in zip(parts, (distance_to_different(real), of_fake.distance), strict=True):
+            np.testing.assert_allclose(np.sqrt(found.squared[b, part] * scale), expected, rtol=1e-3)
 
 
 def test_realism_on_splits_is_that_of_the_parts(pool: Pool) -> None:
