@@ -85,7 +85,7 @@ class NullBand:
 
     @staticmethod
     def as_now(entry: Any) -> Any:
-        """The entry `null` of a result in the form of today: in version 0.1.0 its numbers were those of permutations."""
+        """The entry `null` of a result as today: in version 0.1.0 its numbers were those of permutations."""
         if not isinstance(entry, dict) or "permutations" in entry or entry.get("method") != "permutation":
             return entry
         permutations = {name: entry.get(name) for name in ("mean", "low", "high", "sd", "draws")}

@@ -29,7 +29,7 @@ from divmetrics.scoring.plan import Plan, Request
 REINDEXED = """
 alpha_precision am_score authenticity beta_recall birthday_support clipped_coverage clipped_density coverage density
 duplicate_fraction effective_modes high_quality kid mmd_rbf mode_kl mode_score mode_tv modes_found p_precision p_recall
-prd_f1_8 prd_f8 precision psnr rarity recall rke_ratio sym_precision sym_recall unseen_mass
+prd_f1_8 prd_f8 precision psnr rarity recall rke_ratio spacing_ratio sym_precision sym_recall unseen_mass
 """
 COUNTS = {
     REINDEXED: ((199, 100), (199, 100)),
