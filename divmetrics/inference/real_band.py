@@ -22,7 +22,8 @@ from divmetrics.arrays.splits import HeldOutPool, Pool
 from divmetrics.inference.replicates import Counts, MetricReplicates, sizes_of_reals
 from divmetrics.inference.student_band import student_band
 from divmetrics.records.metric import Metric
-from divmetrics.records.results import NullBand, finite_or_none
+from divmetrics.records.null_band import NullBand
+from divmetrics.records.results import finite_or_none
 
 
 class Law(Enum):

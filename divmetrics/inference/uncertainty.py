@@ -32,7 +32,8 @@ from divmetrics.inference.replicates import Counts, MetricReplicates, Replicates
 from divmetrics.inference.student_band import student_band, tail
 from divmetrics.records.foreign import guarded
 from divmetrics.records.metric import Metric, Null, Spread
-from divmetrics.records.results import NullBand, Permutations, finite_or_none
+from divmetrics.records.null_band import NullBand, Permutations
+from divmetrics.records.results import finite_or_none
 
 LEVEL_WITHOUT_INTERVALS = 0.95
 """Level of the null band where no intervals were asked for, so that no level was given."""

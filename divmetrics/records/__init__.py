@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     from divmetrics.records.extractor import EXTRACTORS, Extractor, Layer, Spec
     from divmetrics.records.generator import ZOO, ZooModel
     from divmetrics.records.metric import METRICS, Metric
-    from divmetrics.records.results import Mode, NullBand, Report, Result, Side, Skipped, Verdict
+    from divmetrics.records.null_band import NullBand
+    from divmetrics.records.results import Mode, Report, Result, Side, Skipped, Verdict
     from divmetrics.records.signature import Signature
 
 __all__ = [
@@ -34,5 +35,6 @@ if not TYPE_CHECKING:
     _HOMES = {"METRICS": "records.metric", "Metric": "records.metric", "Signature": "records.signature"}
     _HOMES |= dict.fromkeys(["EXTRACTORS", "Extractor", "Layer", "Spec"], "records.extractor")
     _HOMES |= dict.fromkeys(["ZOO", "ZooModel"], "records.generator")
+    _HOMES |= {"NullBand": "records.null_band"}
     _HOMES |= dict.fromkeys(set(__all__) - set(_HOMES), "records.results")
     __getattr__, __dir__ = _lazy_exports(__name__, _HOMES)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from itertools import compress
 from typing import Any
 
-from divmetrics.records.results import Mode, NullBand, Report, Result, Side
+from divmetrics.records.null_band import NullBand
+from divmetrics.records.results import Mode, Report, Result, Side
 from divmetrics.records.signature import params_text
 
 PUBLISHED = {"fid": "FID", "kid": "KID", "inception_score": "Inception Score"}

@@ -10,7 +10,8 @@ from divmetrics.arrays.splits import Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.inference.replicates import Counts, SharedSplits, draw, sizes_of_reals
 from divmetrics.records.metric import METRICS
-from divmetrics.records.results import NullBand, Report
+from divmetrics.records.null_band import NullBand
+from divmetrics.records.results import Report
 
 APPROXIMATE = {"p_recall": 1e-3, "p_precision": 1e-4, "w2": 0.1, "sinkhorn": 0.02, "mmd_rbf": 0.3, "high_quality": 0.1}
 """Metrics whose values on splits are not exact: faster plans, or one bandwidth for all splits of a pool."""

@@ -11,7 +11,8 @@ from types import ModuleType
 import pytest
 
 from divmetrics.errors import Unavailable
-from divmetrics.records.results import NullBand, Report, Result, Side
+from divmetrics.records.null_band import NullBand
+from divmetrics.records.results import Report, Result, Side
 from divmetrics.records.signature import Signature
 from divmetrics.report import page, table
 

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from divmetrics.errors import UnknownName, UsageError
-from divmetrics.records.results import Mode, NullBand, Report, Result, Side, Skipped, Verdict
+from divmetrics.records.null_band import NullBand
+from divmetrics.records.results import Mode, Report, Result, Side, Skipped, Verdict
 from divmetrics.records.signature import Signature, params_text
 
 SIGNATURE = "recall|efficientnet-lite0#57934424|pooled|bicubic-aa-224|k:5|n:5000/5000|seed:0|divmetrics:0.1.0"

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from divmetrics.records.results import Mode, NullBand, Report, Result, Side, Skipped
+from divmetrics.records.null_band import NullBand
+from divmetrics.records.results import Mode, Report, Result, Side, Skipped
 from divmetrics.records.signature import Signature
 
 LITE0 = "efficientnet-lite0"

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from divmetrics.records.results import Mode, NullBand, Report, Result, Side, Skipped, Verdict
+from divmetrics.records.null_band import NullBand
+from divmetrics.records.results import Mode, Report, Result, Side, Skipped, Verdict
 from divmetrics.report.page import Grid, Page, number, printable, report_page
 
 
