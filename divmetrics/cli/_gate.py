@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import click
@@ -136,14 +137,15 @@ def _hand_out(
     junit_path: str | None,
     samples_path: str | None,
 ) -> None:
-    """Write the files that were asked for, and print the judgement."""
+    """Print the judgement, and write the files that were asked for."""
     for warning in gated.warnings:
         warnings.warn(warning, stacklevel=2)
+    others = []
     if junit_path is not None:
-        write_text(junit_path, view.junit(gated))
+        others.append(partial(write_text, junit_path, view.junit(gated)))
     if samples_path is not None:
-        save_samples(report, samples_path)
-    deliver(view.gate_page(gated), gated.to_json(), json_path, md_path)
+        others.append(partial(save_samples, report, samples_path))
+    deliver(view.gate_page(gated), gated.to_json(), json_path, md_path, *others)
 
 
 def _judged(ctx: click.Context, sources: tuple[str, ...], rules: Rules, keywords: Mapping[str, Any]) -> GateResult:

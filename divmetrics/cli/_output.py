@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -47,18 +47,38 @@ def show(page: Page) -> None:
     say(table.render(page, shutil.get_terminal_size((100, 24)).columns, colour=sys.stdout.isatty()))
 
 
-def deliver(page: Page, as_json: str, json_path: str | None, md_path: str | None) -> None:
-    """Write the files that were asked for, then print the table, or the JSON if that is to go to stdout."""
+def deliver(page: Page, as_json: str, json_path: str | None, md_path: str | None, *others: Callable[[], None]) -> None:
+    """Print the table, or the JSON if that is to go to stdout, then write the files that were asked for.
+
+    Args:
+        page: The result.
+        as_json: The result as JSON.
+        json_path: Where the JSON goes.
+        md_path: Where the page goes as Markdown.
+        *others: Functions that write further files.
+
+    Raises:
+        UsageError, OSError: A file cannot be written. What can be is written nevertheless.
+    """
     from divmetrics.report import markdown
 
-    if json_path not in (None, STDOUT):
-        write_text(json_path, as_json)
-    if md_path is not None:
-        write_text(md_path, markdown.render(page))
     if json_path == STDOUT:
         say(as_json)
     else:
         show(page)
+    writers = list(others)
+    if json_path not in (None, STDOUT):
+        writers.append(lambda: write_text(json_path, as_json))
+    if md_path is not None:
+        writers.append(lambda: write_text(md_path, markdown.render(page)))
+    failed: list[Exception] = []
+    for write in writers:
+        try:
+            write()
+        except (UsageError, OSError) as error:
+            failed.append(error)
+    if failed:
+        raise failed[0]
 
 
 def check_outputs(json_path: str | None, *others: str | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import click
@@ -44,6 +45,5 @@ def score_command(
     if not is_first():
         return
     report = report.with_meta(argv=list(argv))
-    if samples_path is not None:
-        save_samples(report, samples_path)
-    deliver(page.report_page(report), report.to_json(), json_path, md_path)
+    samples = [] if samples_path is None else [partial(save_samples, report, samples_path)]
+    deliver(page.report_page(report), report.to_json(), json_path, md_path, *samples)

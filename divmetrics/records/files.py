@@ -31,18 +31,25 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Raises:
         UsageError: `path` cannot be written.
+        OSError: The disk is full, or fails; the error names `path`.
     """
     target = Path(path)
     check_writable(target)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary: Path | None = None
     try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        temporary = Path(name)
+        os.close(handle)
         yield temporary
         temporary.chmod(0o666 & ~_umask())  # mkstemp's 0600 would lock out the colleague who reads the report
         temporary.replace(target)
+    except OSError as error:
+        if error.filename not in (None, str(temporary)) and temporary is not None:
+            raise  # of another file
+        raise OSError(error.errno, f"cannot be written: {error.strerror or error}", str(target)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from divmetrics.arrays.summaries import SUMMARIES, Failed, Rows, Sample, Summary, merged
-from divmetrics.errors import MissingLayer, SourceError, TooFewSamples
+from divmetrics.errors import MeasureError, MissingLayer, SourceError, TooFewSamples
 from divmetrics.records.extractor import Layer
 from divmetrics.records.files import atomic
 from divmetrics.records.results import Side
@@ -311,8 +311,12 @@ def save(path: str | os.PathLike[str], sides: Mapping[str, Collected], meta: Map
         "scalars": scalars,
         "meta": meta or {},
     }
-    with atomic(path) as temporary:
-        save_file(tensors, temporary, metadata={"header": json.dumps(header)})
+    text = json.dumps(header)
+    try:
+        with atomic(path) as temporary:
+            save_file(tensors, temporary, metadata={"header": text, "checksum": _checksum(text, tensors)})
+    except SafetensorError as error:  # what it makes of a full disk
+        raise MeasureError(f"{path} cannot be written: {error}; free some space, or choose another place.") from None
 
 
 def load(path: str | os.PathLike[str]) -> tuple[dict[str, Collected], dict[str, Any]]:
@@ -323,18 +327,37 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, Collected], dict[str, 
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  not a mapping
-    except (SafetensorError, OSError) as error:
-        raise SourceError(f"{path} is damaged or no .dms file ({error}); make it again.") from None
-    header = json.loads(metadata.get("header", "{}"))
-    if header.get("schema") != SCHEMA:
-        raise SourceError(f"{path} has schema {header.get('schema')!r}, wanted {SCHEMA!r}; make it again.")
+        header = json.loads(metadata.get("header", "{}"))
+        if not isinstance(header, dict) or header.get("schema") != SCHEMA:
+            found = header.get("schema") if isinstance(header, dict) else None
+            raise SourceError(f"{path} has schema {found!r}, wanted {SCHEMA!r}; make it again.")
+        if metadata.get("checksum", "") not in ("", _checksum(metadata["header"], tensors)):  # 0.1.0 wrote none
+            raise ValueError("its checksum is another one")
+        return _sides_of(header, tensors), dict(header["meta"])
+    except SourceError:
+        raise
+    except Exception as error:  # a damaged or foreign file can be wrong in any way
+        fact = str(error).strip().splitlines() or [type(error).__name__]
+        raise SourceError(f"{path} is damaged or no .dms file ({fact[0][:100]}); make it again.") from None
+
+
+def _sides_of(header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[str, Collected]:
+    """The named sets in a file."""
     parts: dict[str, dict[tuple[str, Layer, str], dict[str, Any]]] = {name: {} for name in header["sides"]}
     for name, value in {**header["scalars"], **tensors}.items():
         side, _, rest = name.partition("/")
         extractor, layer, kind, part = rest.rsplit("/", 3)  # an extractor's name may hold slashes of its own
         parts[side].setdefault((extractor, cast("Layer", layer), kind), {})[part] = value
-    sides = {name: Collected.from_header(entry, parts[name]) for name, entry in header["sides"].items()}
-    return sides, header["meta"]
+    return {name: Collected.from_header(entry, parts[name]) for name, entry in header["sides"].items()}
+
+
+def _checksum(header: str, tensors: Mapping[str, Tensor]) -> str:
+    """Hash of all that a file says: the header, and name, type, shape and numbers of each tensor."""
+    whole = hashlib.blake2b(header.encode(), digest_size=16)
+    for name, tensor in sorted(tensors.items()):
+        whole.update(f"|{name}|{tensor.dtype}|{list(tensor.shape)}|".encode())
+        whole.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return whole.hexdigest()
 
 
 def _joined_sides(first: Side, second: Side, *, one_source: bool) -> Side:

@@ -176,3 +176,28 @@ def test_sources_that_cannot_be_measured_exit_3(
     assert done.err.startswith("error: ")
     assert "bug" not in done.err
     assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["score", "gate"])
+def test_a_full_disk_costs_the_file_that_is_named_and_not_the_table(
+    command: str,
+    call: Callable[..., object],
+    engine: object,
+    rules: Callable[[str], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write = Path.write_text
+
+    def full(self: Path, text: str, **options: str) -> int:
+        if ".out.json." in self.name:
+            raise OSError(28, "No space left on device")
+        return write(self, text, **options)
+
+    config = ["--config", rules("[gate.rules.recall]\nmin = 0.1\n")] if command == "gate" else []
+    monkeypatch.setattr(Path, "write_text", full)
+    outputs = ["--json", tmp_path / "out.json", "--md", tmp_path / "out.md"]
+    done = call(command, "real", "fake", *config, *outputs)
+    assert (done.code, done.err) == (3, f"error: {tmp_path}/out.json: cannot be written: No space left on device.\n")
+    assert "recall" in done.out
+    assert (tmp_path / "out.md").exists()

@@ -1,10 +1,13 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
 
 from divmetrics.arrays.summaries import Moments, Rows, Sample
-from divmetrics.errors import MissingLayer, SourceError
+from divmetrics.errors import MeasureError, MissingLayer, SourceError
 from divmetrics.records.results import Side, Skipped
 from divmetrics.scoring.collected import Collected, EncoderInfo
 
@@ -69,6 +72,56 @@ def test_damaged_or_foreign_files_are_refused(tmp_path: Path, content: bytes) ->
         Collected.load(tmp_path / "x.dms")
     with pytest.raises(SourceError, match="there is no file"):
         Collected.load(tmp_path / "absent.dms")
+
+
+def test_no_damage_is_read_in_silence(tmp_path: Path) -> None:
+    path, whole = tmp_path / "x.dms", some(5, 3)
+    whole.save(path)
+    content, wanted = path.read_bytes(), Collected.load(path)
+    unseen = 0
+    for place in range(len(content)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 0x04]) + content[place + 1 :])
+        try:
+            found = Collected.load(path)
+        except SourceError:
+            continue
+        unseen += 1
+        assert (found.header(), found.summaries.keys()) == (wanted.header(), wanted.summaries.keys())
+        for key, summary in wanted.summaries.items():
+            for name, value in vars(summary).items():
+                assert np.array_equal(getattr(found.summaries[key], name), value)
+    assert unseen <= len("checksum"), "a file whose checksum has lost its name is taken for one of 0.1.0"
+    for end in range(0, len(content), 9):
+        path.write_bytes(content[:end])
+        with pytest.raises(SourceError, match="make it again"):
+            Collected.load(path)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "[]",
+        "{",
+        "3",
+        "[" * 100_000,
+        '{"schema": "divmetrics.samples/1"}',
+        '{"schema": "divmetrics.samples/1", "sides": []}',
+    ],
+)
+def test_headers_of_any_form_are_refused_in_a_sentence(header: str, tmp_path: Path) -> None:
+    save_file({"a/b/pooled/Rows/features": torch.zeros(2, 2)}, tmp_path / "x.dms", {"header": header})
+    with pytest.raises(SourceError, match=r"x\.dms (is damaged|has schema).*make it again"):
+        Collected.load(tmp_path / "x.dms")
+
+
+def test_a_full_disk_is_named_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_args: object, **_options: object) -> None:
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr("divmetrics.scoring.collected.save_file", full)
+    with pytest.raises(MeasureError, match=r"x\.dms cannot be written: .*No space left"):
+        some(5, 3).save(tmp_path / "x.dms")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_images_of_a_later_shard_keep_their_places_too() -> None:
