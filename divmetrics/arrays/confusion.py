@@ -105,7 +105,8 @@ def leaks(share: np.ndarray, confusion: Any, *, sds: float = 0.0) -> np.ndarray:
 
 def there(counts: np.ndarray, leak: np.ndarray, level: float) -> np.ndarray:
     """Whether more samples are predicted to be of a class `[..., classes]` than errors explain, a share `leak`."""
-    return np.asarray(bdtrc(counts - 1, counts.sum(-1, keepdims=True), leak) <= level) & (counts > 0)
+    whole = np.rint(counts).astype(np.int64)
+    return np.asarray((bdtrc(whole - 1, whole.sum(-1, keepdims=True), leak) <= level) & (whole > 0))
 
 
 def true_counts(real: np.ndarray, fake: np.ndarray, confusion: Any) -> tuple[np.ndarray, np.ndarray]:

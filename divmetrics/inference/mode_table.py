@@ -55,7 +55,7 @@ def mode_table(
     """
     real_counts, fake_counts = both_counts(real, fake)
     if confusion is not None:
-        return _corrected_table(real_counts, fake_counts, names, confusion, 2.0 if estimated else 0.0)
+        return _corrected_table(real_counts, fake_counts, names, confusion, estimated)
     p = _fisher_p(real_counts, fake_counts, np.ones(len(real_counts)))
     return _table(real_counts, fake_counts, p, fake_counts > 0, names, "class", False)
 
@@ -93,18 +93,15 @@ def cluster_table(real: Rows, fake: Rows, count: int | None, seed: int) -> tuple
 
 
 def _corrected_table(
-    real_counts: np.ndarray, fake_counts: np.ndarray, names: Sequence[str] | None, confusion: Any, sds: float
+    real_counts: np.ndarray, fake_counts: np.ndarray, names: Sequence[str] | None, confusion: Any, estimated: bool
 ) -> tuple[Mode, ...]:
-    """The table for predicted counts `[classes]`, corrected by the classifier's confusion matrix.
-
-    `sds` standard errors of the errors' rates are allowed for where a class is called missing.
-    """
+    """The table for predicted counts `[classes]`, corrected by the classifier's confusion matrix."""
     width = len(np.asarray(confusion))
     if width < len(real_counts):
         confusion_rates(confusion, len(real_counts))  # raises, and says what does not fit
     real_counts, fake_counts = (np.pad(side, (0, width - len(side))) for side in (real_counts, fake_counts))
     rates, n, m = confusion_rates(confusion, width), real_counts.sum(), fake_counts.sum()
-    if sds:
+    if estimated:
         true_counts = without_absent(real_counts, fake_counts, confusion)
     else:
         true_counts = corrected_counts(real_counts, confusion), corrected_counts(fake_counts, confusion)
@@ -115,9 +112,11 @@ def _corrected_table(
     common = np.clip(excess / ((n + m) * np.maximum(hit_rate, 1e-12)), 0, 1)
     expected = [np.clip(common * hit_rate + leak, 1e-12, 1 - 1e-12) for leak in leaking]
     odds = expected[1] / (1 - expected[1]) * (1 - expected[0]) / expected[0]
-    found = there(fake_counts, leaks(true_counts[1] / m, confusion, sds=sds), ALPHA / width)
+    found = true_counts[1] >= 0.5 if estimated else there(fake_counts, leaking[1], ALPHA / width)
     listed = np.where(true_counts[0] >= 0.5, real_counts, 0)
     p = _fisher_p(real_counts, fake_counts, odds)
+    if estimated:  # the correction is uncertain: the counts as they are must say the same
+        p = np.maximum(p, _fisher_p(real_counts, fake_counts, np.ones(width)))
     return _table(listed, fake_counts, p, found, names, "class", True, true_counts)
 
 
