@@ -36,6 +36,7 @@ from divmetrics.scoring.plan import Plan
 
 MODES = 5
 WORLDS = ("shift", "dropped", "shrunken", "unequal", "heavy", "flat")
+"""What the fakes are like, or both sides: modes of unequal weights, heavy tails, rows near a space of three axes."""
 SHARES = {"real": (0.5, 0.2, 0.15, 0.1, 0.05), "fake": (0.7, 0.2, 0.07, 0.02, 0.01)}
 """Weights of the modes in the world `unequal`, where the fakes have too few of the rare ones."""
 ALIKE = "alike"
@@ -135,7 +136,7 @@ def by_metric(lines: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, in
 
 
 def intervals(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """For each metric and case: how often the interval contains the mean over all draws, the expectation."""
+    """For each metric and case: how often the interval contains the mean over all draws, or lies above or below it."""
     table = []
     for metric, world, d, n, found in by_metric(lines):
         held = [one for one in found if one["ci"]]
@@ -148,6 +149,7 @@ def intervals(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         table.append(
             {"metric": metric, "world": world, "d": d, "n": n, "draws": len(held), "truth": truth}
             | {"covered": float(covered.mean()), "width": width, "method": held[0]["method"]}
+            | {"above": float((ends[:, 0] > truth).mean()), "below": float((ends[:, 1] < truth).mean())}
             | {"sd": float(np.std([one["value"] for one in found], ddof=1))}
         )
     return table

@@ -88,10 +88,15 @@ def calibration() -> str:
     """What the calibration run measured, all metrics in two tables."""
     parts = [
         "# Do intervals and nulls hold?\n\nMade from `benchmarks/results/intervals.jsonl` and `nulls.jsonl`. The real "
-        "samples are a mixture of five modes; the fake ones are shifted, lack a mode, or have a shrunken one. The true "
-        "value of an interval is the mean over all draws. For nulls both sides come from one distribution.",
+        "samples are a mixture of five modes; the fake ones are shifted, lack a mode, or have a shrunken one. In "
+        "`unequal` the modes have weights from .5 to .05, among the fakes .7 to .01; in `heavy` rows have the tails of "
+        "Student's t with 5 degrees of freedom; in `flat` they lie near a space of three axes; in both the fakes are "
+        "shifted. The true value of an interval is the mean over all draws. For nulls both sides come from one "
+        "distribution.",
         "## Intervals of 95 %\n\n`python benchmarks/calibration.py intervals`: share of draws whose interval holds "
-        "the truth; 92 to 98 % is the goal, and what misses it beyond binomial error (99 %) is bold. "
+        "the truth; 92 to 98 % is the goal, and what misses it beyond binomial error (99 %) is bold. In "
+        "brackets, where they were counted: how many lie above the truth + how many below it. Those below are too "
+        "optimistic of a distance, those above of a score. "
         f"{_draws(_rows('intervals'))}\n\n" + _coverage(_rows("intervals")),
         "## Nulls\n\n`python benchmarks/calibration.py nulls`: share of draws with p at most 1 % and 5 %; bold where "
         "it is beyond binomial error (99 %). A smaller share is conservative: a count that "
@@ -127,9 +132,10 @@ def _covered(row: dict | None) -> str:
     if row is None:
         return "-"
     text = f"{100 * row['covered']:.0f}"
+    tails = f" ({100 * row['above']:.0f} + {100 * row['below']:.0f})" if "above" in row else ""
     hits, draws = round(row["covered"] * row["draws"]), row["draws"]
     missed = binom.cdf(hits, draws, 0.92) < 0.005 or binom.sf(hits - 1, draws, 0.98) < 0.005
-    return f"**{text}**" if missed else text
+    return (f"**{text}**" if missed else text) + tails
 
 
 def _tails(rows: list[dict]) -> str:

@@ -22,6 +22,8 @@ STEEPEST = 0.3
 MOST_CURVED = 0.25
 """Curvature of the square of a value two standard errors from 0. Nearer to 0 a squared distance is no longer curved
 along one direction: it is a sum of many squares, which its variance counts by itself."""
+LINEAR = 0.5
+"""Share of the linear part in the variance from which the curvature of a squared distance counts in full."""
 FEWEST_FREEDOM = 4.0
 
 
@@ -112,7 +114,8 @@ def curvature_of_square(value: float, variance: float, linear: float = 1.0) -> f
     Args:
         value: The squared distance, without bias.
         variance: Its sampling variance.
-        linear: Share of the variance that the linear part 2 d'e has (default 1).
+        linear: Share of the variance that the linear part 2 d'e has (default 1). Below `LINEAR` the curvature fades,
+            unless the value is two standard errors from 0: where both distributions are equal, it has no direction.
 
     Returns:
         The curvature, in [0, MOST_CURVED].
@@ -121,7 +124,11 @@ def curvature_of_square(value: float, variance: float, linear: float = 1.0) -> f
         >>> curvature_of_square(1.0, 0.04)
         0.05
     """
-    return linear * min(MOST_CURVED, sqrt(variance) / 4 / value) if value > 0 else linear * MOST_CURVED
+    error, weight = sqrt(variance), min(1.0, linear / LINEAR)
+    if value <= 0:
+        return weight * MOST_CURVED
+    weight = max(weight, min(1.0, (value / 2 / error) ** 3))
+    return weight * min(MOST_CURVED, error / 4 / value)
 
 
 def skewed_ends(value: float, spread: Spread, level: float, freedom: float = inf) -> tuple[float, float]:

@@ -105,8 +105,15 @@ def test_few_large_samples_leave_few_degrees_of_freedom() -> None:
 
 def test_a_square_is_curved_by_its_error_over_four_times_its_value() -> None:
     assert curvature_of_square(4.0, 0.16) == pytest.approx(0.4 / 16)
-    assert curvature_of_square(4.0, 0.16, 0.5) == pytest.approx(0.4 / 32)
+    assert curvature_of_square(4.0, 0.16, 0.25) == pytest.approx(0.4 / 16), "ten standard errors from 0"
     assert curvature_of_square(0.01, 0.16) == curvature_of_square(-1.0, 0.16) == MOST_CURVED
+
+
+def test_a_square_near_0_is_curved_as_far_as_it_has_a_direction() -> None:
+    assert curvature_of_square(0.4, 0.16, 0.5) == pytest.approx(0.25)
+    assert curvature_of_square(0.4, 0.16, 0.25) == pytest.approx(0.125)
+    assert curvature_of_square(0.4, 0.16, 0.0) == pytest.approx(0.25 / 8), "one standard error: (1/2)³"
+    assert curvature_of_square(-0.4, 0.16, 0.0) == 0
 
 
 def test_spreads_of_sums_are_those_of_the_terms_together() -> None:

@@ -17,6 +17,9 @@ from divmetrics.arrays import dist
 from divmetrics.arrays.pairs._distances import Pairs, blocks, ieee_products, lower_bounds
 from divmetrics.arrays.pairs._unique_rows import UniqueRows
 
+SPARSE = 1 / 64
+"""Share of a block's pairs near enough to matter up to which they are compared one by one."""
+
 
 @dataclass(frozen=True, eq=False)
 class BallCounts:
@@ -133,7 +136,8 @@ class BlockComparison:
 
     low: Tensor  # [b, c] lower bounds of the squared distances
     radii: tuple[Tensor, Tensor]  # [b, C], [c, C] squared radii
-    safe: tuple[Tensor, Tensor]  # [b, C], [c, C]: a pair whose lower bound is below it is certainly inside
+    safe: tuple[Tensor, Tensor] | None
+    """`[b, C]`, `[c, C]`: a pair whose lower bound is below it is certainly inside; None where all are listed below."""
     i: Tensor  # [p] rows of the pairs that the bounds do not decide for every radius
     j: Tensor  # [p] their columns
     inside: Tensor  # [2, p, C] bool, whether these are inside and not counted as certain
@@ -144,6 +148,9 @@ class BlockComparison:
     ) -> BlockComparison:
         """Compare the block `[rows, columns]` of `pairs` with the squared `radii` of its rows and of its columns."""
         low = lower_bounds(*pairs.float32, rows, columns)
+        if (few := _near(low, radii)) is not None:
+            i, j = few
+            return cls(low, radii, None, i, j, _inside(pairs, (rows, columns), few, low, radii, closed))
         errors = pairs.float32[0].error_bound[rows], pairs.float32[1].error_bound[columns]
         undecided = torch.zeros_like(low, dtype=torch.bool)
         safe = []
@@ -155,15 +162,9 @@ class BlockComparison:
                 if bool((radii[own][:, c] > -inf).any()):
                     open_pairs |= (lows <= reach[:, c, None]) ^ (lows < safe[own][:, c, None])
         i, j = undecided.nonzero(as_tuple=True)
-        around = torch.stack([radii[0][i], radii[1][j]])  # [2, p, C]
-
-        def unsure(least: Tensor, most: Tensor) -> Tensor:
-            return ((least[:, None] <= around) & (around <= most[:, None])).any(2).any(0)
-
-        squared = pairs.settle(rows, columns, i, j, low, unsure)[:, None]
+        inside = _inside(pairs, (rows, columns), (i, j), low, radii, closed)
         counted = low[i, j][:, None] < torch.stack([safe[0][i], safe[1][j]])
-        inside = ((squared < around) | (closed & (squared == around))) & ~counted
-        return cls(low, radii, (safe[0], safe[1]), i, j, inside)
+        return cls(low, radii, (safe[0], safe[1]), i, j, inside & ~counted)
 
     def count(self, weights: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """Numbers of samples, in balls of rows and in balls of columns: `[2, b, C]` for rows, `[2, c, C]` for columns.
@@ -172,15 +173,21 @@ class BlockComparison:
         """
         counts = tuple(torch.zeros(2, *radii.shape, dtype=torch.float64, device=radii.device) for radii in self.radii)
         loads = [w.to(self.low.dtype) for w in weights]  # whole numbers, exact up to 2^24 copies
-        for own, other, lows in ((0, 1, self.low), (1, 0, self.low.T)):
-            for c in range(self.safe[own].shape[1]):
+        for own, other, lows, safe in self._dense():
+            for c in range(safe.shape[1]):
                 if bool((self.radii[own][:, c] > -inf).any()):
-                    sure = (lows < self.safe[own][:, c, None]).to(self.low.dtype)
+                    sure = (lows < safe[:, c, None]).to(self.low.dtype)
                     counts[own][own, :, c] = (sure @ loads[other]).double()
                     counts[other][own, :, c] = (loads[own] @ sure).double()
         counts[0].index_add_(1, self.i, self.inside * weights[1][self.j, None].double())
         counts[1].index_add_(1, self.j, self.inside * weights[0][self.i, None].double())
         return counts[0], counts[1]
+
+    def _dense(self) -> list[tuple[int, int, Tensor, Tensor]]:
+        """For the balls of rows and of columns: their side, the other one, the bounds, and where they are certain."""
+        if self.safe is None:
+            return []
+        return [(0, 1, self.low, self.safe[0]), (1, 0, self.low.T, self.safe[1])]
 
     def least(self) -> Tensor:
         """Least squared radius `[c, C]` of the rows whose balls contain each column; inf where there is none."""
@@ -188,9 +195,36 @@ class BlockComparison:
         for c in range(least.shape[1]):
             radius = self.radii[0][:, c]
             at = self.inside[0, :, c].nonzero()[:, 0]
-            sure = torch.where(self.low < self.safe[0][:, c, None], radius[:, None], inf).amin(0)
+            sure = least[:, c]
+            if self.safe is not None:
+                sure = torch.where(self.low < self.safe[0][:, c, None], radius[:, None], inf).amin(0)
             least[:, c] = sure.scatter_reduce(0, self.j[at], radius[self.i[at]], "amin")
         return least
+
+
+def _near(low: Tensor, radii: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor] | None:
+    """Rows and columns `[p]` of all pairs that may lie in a ball; None where they are many, as in a collapse."""
+    of_row, of_column = (_rounded(own.amax(1), low.dtype, inf) for own in radii)
+    i, j = (low <= torch.maximum(of_row[:, None], of_column)).nonzero(as_tuple=True)
+    return (i, j) if len(i) <= SPARSE * low.numel() else None
+
+
+def _inside(
+    pairs: Pairs,
+    block: tuple[slice, slice],
+    at: tuple[Tensor, Tensor],
+    low: Tensor,
+    radii: tuple[Tensor, Tensor],
+    closed: Tensor,
+) -> Tensor:
+    """Whether the pairs `at` of a block lie in the balls of their rows, and in those of their columns: `[2, p, C]`."""
+    around = torch.stack([radii[0][at[0]], radii[1][at[1]]])  # [2, p, C]
+
+    def unsure(least: Tensor, most: Tensor) -> Tensor:
+        return ((least[:, None] <= around) & (around <= most[:, None])).any(2).any(0)
+
+    squared = pairs.settle(*block, *at, low, unsure)[:, None]
+    return (squared < around) | (closed & (squared == around))
 
 
 def _rounded(values: Tensor, dtype: torch.dtype, towards: float) -> Tensor:

@@ -20,6 +20,7 @@ from scipy.special import bdtr
 from torch import Tensor
 
 from divmetrics.arrays.memo import growing
+from divmetrics.arrays.pairs._closest import closest
 from divmetrics.arrays.pairs._distances import BoundedMatrix, Pairs, ieee_products, lower_bounds
 from divmetrics.arrays.pairs._unique_rows import UniqueRows
 from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
@@ -146,7 +147,7 @@ def _compute_lists(pool: Pool, depth: int) -> NeighbourLists:
                 block = estimates.block(every[rows], columns)
                 builder.insert(other, every[rows], block, columns.start)
                 if rows != columns:
-                    builder.insert(own, every[columns], block.T.contiguous(), rows.start)
+                    builder.insert(own, every[columns], block.T, rows.start)
     close = builder.nearest() < estimates.close
     if bool(close.any()):
         scale = estimates.scale
@@ -185,11 +186,13 @@ class _ListBuilder:
     def insert(self, side: int, rows: Tensor, block: Tensor, start: int) -> None:
         """Merge a `block` `[r, c]` of distances of `rows` to the samples of `side` numbered from `start` on."""
         squared, index = self.squared[side], self.index[side]
-        best = block.topk(min(squared.shape[1], block.shape[1]), largest=False, sorted=False)
-        values = torch.cat([squared[rows], best.values], 1)
-        places = torch.cat([index[rows], (best.indices + start).int()], 1)
-        kept = values.topk(squared.shape[1], largest=False, sorted=False)
-        squared[rows], index[rows] = kept.values, places.gather(1, kept.indices)
+        length, listed = squared.shape[1], squared[rows]
+        fresh, columns = closest(block, length, listed.amax(1))
+        if fresh.shape[1]:
+            values = torch.cat([listed, fresh], 1)
+            places = torch.cat([index[rows], (columns + start).int()], 1)
+            kept = values.topk(length, largest=False, sorted=False)
+            squared[rows], index[rows] = kept.values, places.gather(1, kept.indices)
 
     def clear(self, rows: Tensor) -> None:
         """Empty the lists of `rows`."""

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from divmetrics.arrays import dist
+from divmetrics.arrays.pairs._closest import closest
 from divmetrics.arrays.pairs._distances import (
     BoundedMatrix,
     Pairs,
@@ -84,8 +85,9 @@ def _shortlists(matrix: BoundedMatrix, length: int) -> tuple[Tensor, Tensor]:
     index = torch.zeros(u, length, dtype=torch.int64, device=device)
 
     def merge(rows: slice, block: Tensor, start: int) -> None:
-        fresh = block.topk(min(length, block.shape[1]), largest=False, sorted=False)
-        low[rows], index[rows] = _shortest(length, [low[rows], fresh.values], [index[rows], fresh.indices + start])
+        fresh, places = closest(block, length, low[rows].amax(1))
+        if fresh.shape[1]:
+            low[rows], index[rows] = _shortest(length, [low[rows], fresh], [index[rows], places + start])
 
     tasks = [(rows, columns) for rows in blocks(u) for columns in blocks(u) if rows.start <= columns.start]
     for task in dist.shard(len(tasks)):
@@ -94,7 +96,7 @@ def _shortlists(matrix: BoundedMatrix, length: int) -> tuple[Tensor, Tensor]:
         if rows == columns:
             block.fill_diagonal_(inf)
         else:
-            merge(columns, block.T.contiguous(), rows.start)
+            merge(columns, block.T, rows.start)
         merge(rows, block, columns.start)
     lists = dist.gather((low, index))  # the ranks had different blocks: their lists share no pair
     return _shortest(length, [part.to(device) for part, _ in lists], [part.to(device) for _, part in lists])
@@ -203,14 +205,15 @@ class NearestObserver:
     def observe(self, rows: slice, columns: slice, low: Tensor) -> None:
         """Keep the smallest lower bounds of a block."""
         if self._of_columns:
-            rows, columns, low = columns, rows, low.T.contiguous()
+            rows, columns, low = columns, rows, low.T
         if self._weights is not None:
             weights = self._weights[columns]
             low = (low * weights.clamp(max=1e30).to(low.dtype)).masked_fill_(weights.isinf(), inf)
-        length = self._low.shape[1]
-        fresh = low.topk(min(length, low.shape[1]), largest=False, sorted=False)
-        kept = [self._low[rows], fresh.values.double()], [self._index[rows], fresh.indices + columns.start]
-        self._low[rows], self._index[rows] = _shortest(length, *kept)
+        length, listed = self._low.shape[1], self._low[rows]
+        fresh, places = closest(low, length, listed.amax(1).to(low.dtype))
+        if fresh.shape[1]:
+            kept = [listed, fresh.double()], [self._index[rows], places + columns.start]
+            self._low[rows], self._index[rows] = _shortest(length, *kept)
 
     def result(self) -> tuple[Tensor, Tensor]:
         """Squared distance and row number of the nearest row of each query, as `nearest_rows` returns them."""

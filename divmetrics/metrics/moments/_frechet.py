@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from hashlib import sha256
 
 import numpy as np
@@ -23,6 +24,8 @@ METHOD = "influence function with skewness"
 """Name of the method of intervals in reports."""
 LEAST_SAMPLES = 1.5
 """Samples per side, in units of d, from which the influence function holds: below, covariances are nearly singular."""
+ROWS = 8192
+"""Rows that are converted to float64 at a time."""
 DRAW_ACCURACY = 1e-3
 """Bound on the relative error of one draw among many, whose spread is 10 %; the error itself is below 1e-5."""
 
@@ -79,7 +82,6 @@ def _influence(real: Rows, fake: Rows) -> InfluenceFunction | None:
     if min(real.n, fake.n) < LEAST_SAMPLES * real.d + 2:
         return None
     fits = fit(real), fit(fake)
-    x, y = ((float64(side.features) - own.mean).cpu().numpy() for side, own in zip((real, fake), fits, strict=True))
     gap = (fits[0].mean - fits[1].mean.to(fits[0].mean.device)).cpu().numpy()
     with threads_for(real.d):
         try:
@@ -90,11 +92,25 @@ def _influence(real: Rows, fake: Rows) -> InfluenceFunction | None:
         squares, axes = scipy.linalg.eigh(lower.T @ fits[1].covariance.cpu().numpy() @ lower, check_finite=False)
         if squares[0] <= 1e-14 * squares[-1]:
             return None
-        of_real = scipy.linalg.solve_triangular(lower, x.T, lower=True, check_finite=False).T @ axes
-        of_fake = y @ (lower @ axes)
-    at_real = 2 * x @ gap + np.square(x).sum(1) - np.square(of_real) @ np.sqrt(squares)
-    at_fake = -2 * y @ gap + np.square(y).sum(1) - np.square(of_fake) @ (1 / np.sqrt(squares))
+        basis = scipy.linalg.solve_triangular(lower, axes, trans="T", lower=True, check_finite=False), lower @ axes
+        at_real, at_fake = (
+            np.concatenate(
+                [
+                    sign * 2 * x @ gap + np.square(x).sum(1) - np.square(x @ axis) @ scale
+                    for x in _centred(side, own.mean)
+                ]
+            )
+            for side, own, sign, axis, scale in zip(
+                (real, fake), fits, (1, -1), basis, (np.sqrt(squares), 1 / np.sqrt(squares)), strict=True
+            )
+        )
     return at_real - at_real.mean(), at_fake - at_fake.mean()
+
+
+def _centred(side: Rows, mean: Tensor) -> Iterator[np.ndarray]:
+    """The rows about `mean` in float64, some at a time: all at once would be the largest thing in memory."""
+    for rows in torch.split(side.features, ROWS):
+        yield (float64(rows) - mean).cpu().numpy()
 
 
 def spread(real: Rows, fake: Rows) -> Spread | None:
@@ -126,12 +142,14 @@ def variance(real: Rows, fake: Rows) -> float | None:
 
 def _mean_curvature(real: Rows, fake: Rows, values: InfluenceFunction, first: float) -> float:
     """Curvature of |m_r - m_f|² in the direction in which the distance varies most, less what noise adds to it."""
-    shift, noise = torch.zeros(real.d, dtype=torch.float64), 0.0
+    shift, noise = np.zeros(real.d), 0.0
     for side, own, sign in zip((real, fake), values, (1.0, -1.0), strict=True):
-        weights = torch.from_numpy(own / side.n**2)
-        rows = float64(side.features).cpu() - fit(side).mean.cpu()
-        shift += sign * (weights @ rows)
-        noise += float(weights.square() @ rows.square().sum(1))
+        start = 0
+        for rows in _centred(side, fit(side).mean):
+            weights = own[start : start + len(rows)] / side.n**2
+            shift += sign * (weights @ rows)
+            noise += float(np.square(weights) @ np.square(rows).sum(1))
+            start += len(rows)
     return max(0.0, float(shift @ shift) - noise) / float(first**1.5)
 
 
@@ -164,8 +182,8 @@ def on_splits(pool: Pool, splits: Splits) -> Tensor:
     with growing((pool,), ("frechet on splits",), dict[bytes, float]) as computed:
         new = [b for b, digest in enumerate(digests) if digest not in computed]
         if new:
-            rows = float64(pool.features()).cpu()
-            rows = rows - rows.mean(0)
+            rows = torch.cat([float64(side.features).cpu() for side in pool.sides])  # a copy, to be centred in place
+            rows -= rows.mean(0)
             whole = gram(rows) if min(pool.n, pool.m) >= pool.fake.d else None
             values = each(
                 lambda i: distance(*_split_fits(rows, whole, splits, new[i]), accuracy=DRAW_ACCURACY), len(new)

@@ -33,7 +33,7 @@ def _resample(pool: Pool, splits: Splits) -> Tensor:
     cite="Alaa 2022, arXiv:2102.08921",
     presets=("default",),
     shared_pass=neighbour_pass,
-    uncertainty=neighbour_uncertainty(_resample, null_trend=0),
+    uncertainty=neighbour_uncertainty(_resample, share=True, null_trend=0),
     about=About(
         formula=r"\frac1m\sum_j\mathbf 1\bigl[\mathrm{NND}_1(x_{i(j)})<|y_j-x_{i(j)}|\bigr],\;i(j)=\arg\min_i|y_j-x_i|",
         sees="Fake samples that copy real ones, exactly or nearly.",

@@ -25,7 +25,7 @@ def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
     shared_pass=neighbour_pass,
     minimum=lambda options: int(options["k"]) + 1,
     equal_n=True,
-    uncertainty=neighbour_uncertainty(_resample, null_trend=0),
+    uncertainty=neighbour_uncertainty(_resample, share=True, null_trend=0),
     about=About(
         formula=r"\frac1n\sum_i\mathbf 1\bigl[\min_j|x_i-y_j|<\mathrm{NND}_k(x_i)\bigr]",
         sees="Dropped, thinned and shrunken modes: real samples without a fake sample near them.",

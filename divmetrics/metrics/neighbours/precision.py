@@ -23,7 +23,7 @@ def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
     presets=("quick", "default"),
     shared_pass=neighbour_pass,
     minimum=lambda options: int(options["k"]) + 1,
-    uncertainty=neighbour_uncertainty(_resample, larger=True, null_trend=0),
+    uncertainty=neighbour_uncertainty(_resample, larger=True, share=True, null_trend=0),
     about=About(
         formula=r"\frac1m\sum_j\mathbf 1\bigl[\exists i:|y_j-x_i|<\mathrm{NND}_k(x_i)\bigr]",
         sees="Fake samples off the manifold of the real samples.",

@@ -23,7 +23,7 @@ def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
     presets=("quick", "default"),
     shared_pass=neighbour_pass,
     minimum=lambda options: int(options["k"]) + 1,
-    uncertainty=neighbour_uncertainty(_resample, larger=True, null_trend=0),
+    uncertainty=neighbour_uncertainty(_resample, share=True, null_trend=0),
     about=About(
         formula=r"\frac1n\sum_i\mathbf 1\bigl[\exists j:|x_i-y_j|<\mathrm{NND}_k(y_j)\bigr]",
         sees="Dropped and shrunken modes, and repeated fake samples, whose balls shrink to points.",

@@ -24,7 +24,7 @@ def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
     shared_pass=neighbour_pass,
     minimum=lambda options: int(options["k"]) + 1,
     equal_n=True,
-    uncertainty=neighbour_uncertainty(_resample, larger=True, null_trend=0),
+    uncertainty=neighbour_uncertainty(_resample, larger=True, share=True, null_trend=0),
     about=About(
         formula=r"\min\Bigl(\mathrm{precision},"
         r"\;\frac1m\sum_j\mathbf 1\bigl[\min_i|y_j-x_i|<\mathrm{NND}_k(y_j)\bigr]\Bigr)",

@@ -24,7 +24,7 @@ def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
     shared_pass=neighbour_pass,
     minimum=lambda options: int(options["k"]) + 1,
     equal_n=True,
-    uncertainty=neighbour_uncertainty(_resample, larger=True, null_trend=0),
+    uncertainty=neighbour_uncertainty(_resample, share=True, null_trend=0),
     about=About(
         formula=r"\min(\mathrm{recall},\mathrm{coverage})",
         sees="Dropped and shrunken modes; unlike recall also those that a few fake samples with large balls span.",

@@ -45,6 +45,18 @@ def test_the_variance_is_the_mean_of_both_estimates(m: int, pairs: int) -> None:
     assert larger != found
 
 
+def test_the_variance_of_a_share_goes_with_p_times_one_minus_p() -> None:
+    def shares(splits: Splits) -> Tensor:
+        return given(splits) / 10
+
+    plain = half_sample_variance(pool_of(8, 11), shares)
+    middle = VALUES.mean() / 10
+    found = half_sample_variance(pool_of(8, 11), shares, share=True)
+    assert found == pytest.approx(plain * 0.3 * 0.7 / (middle * (1 - middle)))
+    at_the_end = half_sample_variance(pool_of(8, 11), lambda splits: shares(splits) * (len(splits) > 1), share=True)
+    assert at_the_end == pytest.approx(plain), "0 of all samples is no certainty"
+
+
 def test_a_relative_variance_goes_with_the_square_of_the_value() -> None:
     found = half_sample_variance(pool_of(8, 11), given, relative=True)
     assert found == pytest.approx(expected(HALF_PAIRS, 11) * (3.0 / VALUES.mean()) ** 2)
