@@ -8,7 +8,7 @@ from datetime import datetime
 import click
 
 from divmetrics.cli._options import debug_option
-from divmetrics.cli._output import say
+from divmetrics.cli._output import say_line
 
 
 @click.group(short_help="Show or clear the features kept on disk.")
@@ -35,12 +35,12 @@ def list_entries(folder: str | None) -> None:
     groups = defaultdict(list)
     for entry in found.entries():
         groups[entry.encoder].append(entry)
-    say(f"{found.root}, at most {found.limit / 2**30:g} GiB\n")
+    say_line(f"{found.root}, at most {found.limit / 2**30:g} GiB")
     for encoder, entries in sorted(groups.items()):
         used = datetime.fromtimestamp(max(entry.used for entry in entries)).strftime("%Y-%m-%d %H:%M")
         size = sum(entry.bytes for entry in entries) / 2**20
         samples = sum(entry.samples for entry in entries)
-        say(f"{encoder}: {samples} samples in {len(entries)} files, {size:.1f} MiB, last used {used}\n")
+        say_line(f"{encoder}: {samples} samples in {len(entries)} files, {size:.1f} MiB, last used {used}")
 
 
 @cache.command("clear", short_help="Empty the cache.")
@@ -50,4 +50,4 @@ def clear(folder: str | None) -> None:
     """Empty the cache; the next run computes the features again."""
     from divmetrics.extraction.store import Cache
 
-    say(f"{Cache.at(folder).clear()} files removed.\n")
+    say_line(f"{Cache.at(folder).clear()} files removed.")

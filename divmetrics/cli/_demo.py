@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 import click
 
 from divmetrics.cli._options import debug_option, quiet_option
-from divmetrics.cli._output import say, show
+from divmetrics.cli._output import say, say_line, show
 
 
 @click.command(short_help="Example: score a healthy and a collapsed generator.")
@@ -38,6 +38,6 @@ def demo(output: str | None, quiet: bool) -> None:
         show(page.report_page(report, title=f"the {name} generator"))
         say("\n")
     for sentence in digits.explain(*reports):
-        say(f"{sentence}\n")
+        say_line(f"{sentence}")
     if output:
         say("\n" + "".join(f"divmetrics score {sets['real']} {sets[name]} -m {digits.METRICS}\n" for name in names))

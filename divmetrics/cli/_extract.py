@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from divmetrics.cli._options import debug_option, options_of_request
-from divmetrics.cli._output import check_outputs, say
+from divmetrics.cli._options import debug_option, options_of_request, read_by
+from divmetrics.cli._output import check_outputs, say_line
 from divmetrics.cli._ranks import is_first, shared_work
 from divmetrics.records.run_options import ExtractRequest
 
@@ -22,7 +22,7 @@ def extract_command(source: str, output: str, keywords: dict[str, Any]) -> None:
 
     OUT.dms can be given in place of SOURCE, as REAL or FAKE, for any metric. Shards are joined by a plus: a.dms+b.dms.
     """
-    check_outputs(None, output)
+    check_outputs({"--output": output}, [source, *read_by(keywords)])
     from divmetrics.scoring.score import extract
 
     with shared_work() as shared:
@@ -30,4 +30,4 @@ def extract_command(source: str, output: str, keywords: dict[str, Any]) -> None:
     if not is_first():
         return
     skipped = f", {len(side.skipped)} skipped" if side.skipped else ""
-    say(f"{output}: {side.n} samples of {side.source}{skipped}.\n")
+    say_line(f"{output}: {side.n} samples of {side.source}{skipped}.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any
@@ -11,11 +11,11 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from divmetrics.cli._options import debug_option, json_option, md_option, options_of_request, samples_option
+from divmetrics.cli._options import debug_option, json_option, md_option, options_of_request, read_by, samples_option
 from divmetrics.cli._output import STDOUT, check_outputs, deliver, save_samples, say, sentence_and_code
 from divmetrics.cli._ranks import is_first, shared_work
-from divmetrics.errors import UsageError
-from divmetrics.records.files import write_text
+from divmetrics.errors import DivmetricsError, UsageError
+from divmetrics.records.files import check_apart, write_text
 from divmetrics.records.results import Report
 from divmetrics.records.run_options import ScoreRequest
 from divmetrics.report import gated as view
@@ -66,13 +66,33 @@ def _write_error(sentence: str, code: int, arguments: list[str]) -> None:
         "--md": lambda: markdown.render(view.error_page(sentence)),
         "--junit": lambda: view.error_junit(sentence, code),
     }
+    paths = {option: _path_after(option, arguments) for option in (*texts, "--samples")}
+    read = _possibly_read(arguments, paths)
     for option, text in texts.items():
-        path = _path_after(option, arguments)
+        path = paths[option]
         if path == STDOUT and option == "--json":
             say(text())
         elif path not in (None, STDOUT):
-            with suppress(UsageError, OSError):  # the error itself may be that it cannot be written
+            with suppress(UsageError, OSError):  # the error itself may be that it cannot be written, or must not be
+                check_apart({name: other for name, other in paths.items() if other != STDOUT}, read)
                 write_text(path, text())
+
+
+def _possibly_read(arguments: list[str], written: Collection[str]) -> list[Any]:
+    """Whatever may be a file or folder to read, also where the arguments as a whole cannot be parsed.
+
+    Values of the options `written` are left out.
+    """
+    config = _path_after("--config", arguments)
+    read: list[Any] = [config, "divmetrics.toml", "pyproject.toml"]
+    for before, argument in zip(["", *arguments], arguments, strict=False):
+        option, _, value = argument.partition("=")
+        if before not in written and option not in written:
+            read += [argument, value]
+    with suppress(DivmetricsError, OSError):
+        rules = read_rules(config)
+        read += [rules.path, rules.baseline_path]
+    return read
 
 
 def _path_after(option: str, arguments: list[str]) -> str | None:
@@ -121,8 +141,10 @@ def gate(
     Exit codes: 0 passed, 1 failed, 2 wrong rules or usage, 3 could not measure. The files that --json, --md and
     --junit name are written at all four.
     """
-    check_outputs(json_path, md_path, junit_path, samples_path)
+    outputs = {"--json": json_path, "--md": md_path, "--junit": junit_path, "--samples": samples_path}
+    check_outputs(outputs, [*sources, config, *read_by(keywords)])
     rules = read_rules(config)
+    check_outputs(outputs, [rules.path, rules.baseline_path, *read_by(rules.keywords)])
     gated = _judged(ctx, sources, rules, {**keywords, "samples": samples_path is not None})
     if is_first():
         _hand_out(gated.report, gated, json_path, md_path, junit_path, samples_path)

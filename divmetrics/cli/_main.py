@@ -7,7 +7,8 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import NoReturn
+from contextlib import suppress
+from typing import Any, NoReturn
 
 import click
 
@@ -17,15 +18,24 @@ from divmetrics.cli._demo import demo
 from divmetrics.cli._extract import extract_command
 from divmetrics.cli._gate import gate
 from divmetrics.cli._list import list_parts
-from divmetrics.cli._output import WRONG, plain_warnings, sentence_and_code, tell
+from divmetrics.cli._output import WRONG, plain_warnings, sentence_and_code, tell, tell_all
 from divmetrics.cli._ranks import is_first
 from divmetrics.cli._score import score_command
+from divmetrics.cli._streams import harden, lost_output
 from divmetrics.cli._validate import validate
 from divmetrics.cli._weights import weights
 from divmetrics.cli._zoo import zoo
 from divmetrics.errors import UnknownName
 
 INTERRUPTED = 130
+
+
+class _Passing(Exception):
+    """Carries an error past click, which takes EOFError for Ctrl-D, and a broken pipe for a wish to end."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 class Commands(click.Group):
@@ -38,6 +48,13 @@ class Commands(click.Group):
         if not args[0].startswith("-") and args[0] not in self.commands:
             raise UnknownName.of("command", args[0], self.commands)
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command. Errors of files and streams pass click by, which would exit with codes of its own for some."""
+        try:
+            return super().invoke(ctx)
+        except (EOFError, OSError) as error:
+            raise _Passing(error) from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  click's signature
         """Names in the order in which they were added."""
@@ -61,7 +78,7 @@ def commands(ctx: click.Context) -> None:
     Exit codes: 0 done, or gate passed; 1 gate failed; 2 wrong usage or rules; 3 could not measure; 130 interrupted.
     """
     if ctx.invoked_subcommand is None:
-        tell(ctx.get_help())
+        tell_all(ctx.get_help())
         ctx.exit(WRONG)
 
 
@@ -73,7 +90,11 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line on `arguments` (default: those of the process) and exit with its code."""
     if arguments is not None:
         sys.exit(run(list(arguments)))
-    _leave(run(sys.argv[1:]))
+    harden()
+    code = run(sys.argv[1:])
+    if reason := lost_output():
+        tell(f"warning: standard output could not be written: {reason}.")
+    _leave(code)
 
 
 def _leave(code: int) -> NoReturn:
@@ -83,11 +104,9 @@ def _leave(code: int) -> NoReturn:
     """
     from multiprocessing import active_children
 
-    try:
+    with suppress(OSError):  # where somebody has put a stream of their own there
         sys.stdout.flush()
         sys.stderr.flush()
-    except OSError:  # the reader of a pipe may be gone
-        sys.exit(code)
     if "WORLD_SIZE" in os.environ or active_children():
         sys.exit(code)
     os._exit(code)
@@ -104,9 +123,10 @@ def run(arguments: list[str]) -> int:
     except click.Abort:  # click's word for Ctrl-C
         tell("error: interrupted.")
         return INTERRUPTED
-    except Exception as error:
+    except Exception as raised:
+        error = raised.error if isinstance(raised, _Passing) else raised
         if "--debug" in arguments:
-            traceback.print_exc()
+            tell_all("".join(traceback.format_exception(error)))
         sentence, code = sentence_and_code(error)
         if is_first():  # all ranks end with the same error
             tell(f"error: {sentence}")

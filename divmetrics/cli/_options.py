@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING
 from functools import wraps
 from typing import Any
@@ -52,6 +52,11 @@ def options_of_request(record: type[Any]) -> Callable[[Callable[..., Any]], Call
         return decorated
 
     return decorate
+
+
+def read_by(keywords: Mapping[str, Any]) -> list[Any]:
+    """The files and folders that options of a run name, to be read."""
+    return [keywords[name] for name in ("held_out", "labels", "weights", "confusion") if keywords.get(name)]
 
 
 def _on_command_line(record: type[Any]) -> Iterator[KeywordOption]:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from divmetrics.errors import DivmetricsError, UsageError
-from divmetrics.records.files import check_writable, write_text
+from divmetrics.records.files import check_apart, check_writable, write_text
 from divmetrics.records.foreign import internal_error, is_lack_of_memory
+from divmetrics.records.printing import printable
 
 if TYPE_CHECKING:
     from divmetrics.records.results import Report
@@ -28,16 +28,25 @@ STDOUT = "-"
 
 def say(text: str) -> None:
     """Print a result to stdout. A closed pipe (`| head`) is no error: files and the exit code still follow."""
-    try:
+    with suppress(BrokenPipeError):
         sys.stdout.write(text)
         sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the flush at exit fails again
+
+
+def say_line(text: str) -> None:
+    """Print one line of a result to stdout, whatever the names in it hold."""
+    say(f"{printable(text)}\n")
 
 
 def tell(text: str) -> None:
-    """Print one line to stderr."""
-    print(text, file=sys.stderr)  # noqa: T201
+    """Print one line to stderr, whatever the names in it hold."""
+    tell_all(printable(text))
+
+
+def tell_all(text: str) -> None:
+    """Print lines to stderr; control characters other than line breaks are escaped."""
+    lines = text.rstrip("\n").split("\n")
+    sys.stderr.write("".join(f"{printable(line)}\n" for line in lines))
 
 
 def show(page: Page) -> None:
@@ -81,13 +90,19 @@ def deliver(page: Page, as_json: str, json_path: str | None, md_path: str | None
         raise failed[0]
 
 
-def check_outputs(json_path: str | None, *others: str | None) -> None:
-    """Raise UsageError if one of the paths cannot be written, before the work starts."""
-    if STDOUT in others:
+def check_outputs(outputs: Mapping[str, str | None], inputs: Iterable[Any] = ()) -> None:
+    """Raise UsageError if an output cannot be written, or would overwrite another or an input, before the work starts.
+
+    Args:
+        outputs: Option -> the path that it names, or None.
+        inputs: What the command reads.
+    """
+    if STDOUT in (path for option, path in outputs.items() if option != "--json"):
         raise UsageError("only --json can go to stdout with -; name a file.")
-    for path in (json_path if json_path != STDOUT else None, *others):
-        if path is not None:
-            check_writable(path)
+    files = {option: path for option, path in outputs.items() if path not in (None, STDOUT)}
+    for path in files.values():
+        check_writable(str(path))
+    check_apart(files, inputs)
 
 
 @contextmanager
@@ -119,7 +134,7 @@ MOST_CHARACTERS = 300
 def sentence_and_code(error: BaseException) -> tuple[str, int]:
     """The sentence, one line of at most 300 characters, and the exit code for an exception."""
     sentence, code = _sentence_and_code(error)
-    line = " ".join(sentence.split())
+    line = printable(" ".join(sentence.split()))
     if len(line) > MOST_CHARACTERS:  # the beginning says where and what, the end the way out
         line = f"{line[:180]} ... {line[-115:]}"
     return line, code
@@ -130,6 +145,8 @@ def _sentence_and_code(error: BaseException) -> tuple[str, int]:
         return str(error), error.exit_code
     if isinstance(error, click.ClickException):
         return error.format_message(), WRONG
+    if isinstance(error, EOFError):
+        return f"a file ends too early ({error or 'no reason given'}); make it again.", FAILED
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'operating system'}: {error.strerror}.", FAILED
     if is_lack_of_memory(error):

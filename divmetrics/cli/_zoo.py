@@ -9,7 +9,7 @@ import click
 
 from divmetrics.cli._list import show_entries, zoo_entries
 from divmetrics.cli._options import debug_option, quiet_option
-from divmetrics.cli._output import say, tell
+from divmetrics.cli._output import say_line, tell
 from divmetrics.errors import UsageError
 from divmetrics.records.files import check_writable
 
@@ -59,7 +59,7 @@ def sample(name: str, count: int | None, seed: int | None, output: str) -> None:
         raise UsageError(f"{path} is not an empty folder; name a new one.")
     draw = Draw.parse(name, n=count, seed=seed)
     place = write_samples(draw, path, as_file=as_file)
-    say(f"{place}: {draw.n} samples of {draw.model.name}, seed {draw.seed}.\n")
+    say_line(f"{place}: {draw.n} samples of {draw.model.name}, seed {draw.seed}.")
 
 
 @zoo.command(short_help="Train an entry again.")
@@ -79,7 +79,7 @@ def train(name: str, output: str, seed: int, quiet: bool) -> None:
     folder = Path(output)
     folder.mkdir(parents=True, exist_ok=True)
     model.train(folder, seed=seed, progress=not quiet)
-    say(f"{folder / f'{name}.safetensors'}: {name}, seed {seed}.\n")
+    say_line(f"{folder / f'{name}.safetensors'}: {name}, seed {seed}.")
 
 
 @zoo.command(short_help="Check that entries still give their recorded numbers.")
@@ -100,7 +100,7 @@ def check(ctx: click.Context, names: tuple[str, ...], only: str | None, rewrite:
     steps = track(models, "checking", console=Console(stderr=True), disable=quiet, transient=True)
     found = list(record.check(steps))
     for checked in found:
-        say(f"{checked.state:12} {checked.name:32} {checked.text}\n")
+        say_line(f"{checked.state:12} {checked.name:32} {checked.text}")
     if rewrite:
         record.write_record(checked for checked in found if _untrained(checked, models))
     changed = sum(checked.state == "changed" for checked in found)

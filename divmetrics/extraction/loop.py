@@ -26,6 +26,7 @@ from divmetrics.extraction.loading import naming_dead_workers
 from divmetrics.extraction.store import Cache
 from divmetrics.records.extractor import Layer
 from divmetrics.records.keywords import Help, OptionRecord
+from divmetrics.records.printing import printable
 from divmetrics.records.results import Skipped
 from divmetrics.records.run_options import RunOptions
 from divmetrics.sources import Source, Stream, Traits
@@ -315,7 +316,7 @@ def _progress_bar(name: str, places: Sequence[int] | None, *, shown: bool) -> It
         TimeRemainingColumn(),
     ]
     with Progress(*columns, console=console, transient=True, disable=not (shown and console.is_terminal)) as progress:
-        task = progress.add_task(name, total=None if places is None else len(places), rate="")
+        task = progress.add_task(printable(name), total=None if places is None else len(places), rate="")
 
         def advance(samples: int) -> None:
             progress.update(task, advance=samples, rate=f"{progress.tasks[task].speed or 0:.0f}/s")

@@ -7,15 +7,22 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+import shutil
 import stat
+import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
+from typing import Any
 
 from divmetrics.errors import UsageError
 
+READER_AWAITED = 10.0
+"""Seconds to wait for someone who reads a named pipe."""
 NO_FILE = "not a regular file"
 """What errors say of pipes, sockets and devices."""
 _PATH_AT_ONCE = 1000
@@ -26,27 +33,31 @@ _PATH_AT_ONCE = 1000
 def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Write a file whole or not at all.
 
+    Links are followed, and a file that exists keeps its permissions. A pipe, a device, or a file whose folder cannot be
+    written is written into, once all is there.
+
     Yields:
-        A temporary path beside `path`. It replaces `path` if the block succeeds and is removed if the block fails.
+        A temporary path. Its content goes to `path` if the block succeeds; it is removed in any case.
 
     Raises:
         UsageError: `path` cannot be written.
         OSError: The disk is full, or fails; the error names `path`.
     """
-    target = Path(path)
-    check_writable(target)
+    check_writable(path)
+    into = _must_be_written_into(path)
+    target = Path(path if into else os.path.realpath(path))
     temporary: Path | None = None
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        handle, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", dir=None if into else target.parent)
         temporary = Path(name)
         os.close(handle)
         yield temporary
-        temporary.chmod(0o666 & ~_umask())  # mkstemp's 0600 would lock out the colleague who reads the report
-        temporary.replace(target)
+        if into or not _put_in_place(temporary, target):
+            _write_into(target, temporary)
     except OSError as error:
-        if error.filename not in (None, str(temporary)) and temporary is not None:
+        if error.filename not in (None, str(temporary), str(target)) and temporary is not None:
             raise  # of another file
-        raise OSError(error.errno, f"cannot be written: {error.strerror or error}", str(target)) from error
+        raise OSError(error.errno, f"cannot be written: {error.strerror or error}", os.fspath(path)) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
@@ -55,18 +66,143 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
 def write_text(path: str | os.PathLike[str], text: str) -> None:
     """Write `text` to `path` as UTF-8, atomically. Raises UsageError where `path` cannot be written."""
     with atomic(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
     """Raise UsageError if `path` cannot be written, so that a long run does not end in nothing."""
-    target = Path(path)
+    if "\0" in os.fspath(path):
+        raise UsageError(f"cannot write {os.fspath(path)!r}: a path holds no null character.")
+    if (descriptor := _descriptor(path)) is not None:
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            raise UsageError(f"cannot write {path}: this process has no such open file.") from None
+        return
+    target = Path(os.path.realpath(path))
     if target.is_dir():
-        raise UsageError(f"cannot write {target}: it is a folder; name a file inside it.")
+        raise UsageError(f"cannot write {path}: it is a folder; name a file inside it.")
+    if os.path.lexists(target) and target.is_symlink():
+        raise UsageError(f"cannot write {path}: it is a link to itself; name a file.")
+    if Path(path).exists():
+        if not os.access(path, os.W_OK):
+            raise UsageError(f"cannot write {path}: no permission to write this file; choose another place.")
+        return
     if not target.parent.is_dir():
-        raise UsageError(f"cannot write {target}: the folder {target.parent} does not exist; make it first.")
+        raise UsageError(f"cannot write {path}: the folder {target.parent} does not exist; make it first.")
     if not os.access(target.parent, os.W_OK):
-        raise UsageError(f"cannot write {target}: no permission to write in {target.parent}; choose another place.")
+        raise UsageError(f"cannot write {path}: no permission to write in {target.parent}; choose another place.")
+
+
+def check_apart(outputs: Mapping[str, Any], inputs: Iterable[Any]) -> None:
+    """Raise UsageError where an output would overwrite an input or another output.
+
+    Args:
+        outputs: Option -> the path that it names, or None.
+        inputs: Paths of files and folders; anything else is no path and cannot be overwritten.
+    """
+    named = {option: os.fspath(path) for option, path in outputs.items() if path is not None and not _is_stream(path)}
+    places: dict[str, str] = {}
+    for option, path in named.items():
+        if (other := places.setdefault(os.path.realpath(path), option)) != option:
+            raise UsageError(f"{other} and {option} both name {path}; name two files.")
+    given = [os.fspath(what) for what in inputs if isinstance(what, (str, os.PathLike))]
+    for source in dict.fromkeys(part for text in given for part in (text, *text.split("+"))):
+        if not source or "\0" in source or not os.path.exists(source):  # noqa: PTH110  names such as zoo:digits, too
+            continue
+        for option, path in named.items():
+            if _overwrites(path, source):
+                raise UsageError(
+                    f"{option} {path} would overwrite samples or files that are read ({source}); name another."
+                )
+
+
+def _overwrites(path: str, source: str) -> bool:
+    """Whether `path` is the file `source`, or a file in that folder that no earlier run of ours has left there."""
+    if not os.path.exists(path):  # noqa: PTH110
+        return False
+    if not os.path.isdir(source):  # noqa: PTH112
+        return os.path.samefile(path, source)  # noqa: PTH121
+    within = os.path.realpath(path).startswith(os.path.join(os.path.realpath(source), ""))  # noqa: PTH118
+    return within and not _is_ours(path)
+
+
+def _is_ours(path: str) -> bool:
+    """Whether a file is a report, a table or features that divmetrics wrote."""
+    with suppress(OSError), open_regular(path) as file:
+        head = file.read(4096)
+        return b"divmetrics" in head or head.startswith(b"path,side")
+    return False
+
+
+def _is_stream(path: str | os.PathLike[str]) -> bool:
+    """Whether `path` is a pipe, a device or an open stream of this process: what is written there replaces nothing."""
+    try:
+        return _descriptor(path) is not None or not stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116
+    except (OSError, ValueError):
+        return False
+
+
+def _descriptor(path: str | os.PathLike[str]) -> int | None:
+    """The number of the open file of this process that a path such as /dev/stdout or /dev/fd/63 names, or None."""
+    text = os.path.normpath(os.fspath(path))
+    if text in (named := {"/dev/stdout": 1, "/dev/stderr": 2}):
+        return named[text]
+    found = re.fullmatch(rf"/(?:dev|proc/(?:self|{os.getpid()}))/fd/(\d+)", text)
+    return int(found[1]) if found else None
+
+
+def _must_be_written_into(path: str | os.PathLike[str]) -> bool:
+    """Whether `path` cannot be replaced by another file: it is no regular file, or its folder cannot be written."""
+    if _is_stream(path):
+        return True
+    target = Path(os.path.realpath(path))
+    return target.exists() and not os.access(target.parent, os.W_OK)
+
+
+def _put_in_place(temporary: Path, target: Path) -> bool:
+    """Put the file there; False where the system refuses, as for a single file that is mounted in a container."""
+    mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o666 & ~_umask()
+    temporary.chmod(mode)  # mkstemp's 0600 would lock out the colleague who reads the report
+    try:
+        temporary.replace(target)
+    except OSError as error:
+        if error.errno == errno.EBUSY:
+            return False
+        raise
+    return True
+
+
+def _write_into(target: Path, content: Path) -> None:
+    """Write `content` into a pipe, a device or an existing file."""
+    if (descriptor := _descriptor(target)) is not None:
+        for stream in (sys.stdout, sys.stderr):  # what was printed before comes first
+            if stream is not None:
+                stream.flush()
+        handle = os.dup(descriptor)
+    else:
+        handle = _open_for_writing(target)
+    with content.open("rb") as source, os.fdopen(handle, "wb") as sink:
+        shutil.copyfileobj(source, sink)
+
+
+def _open_for_writing(target: Path) -> int:
+    """Open for writing. Raises UsageError where it is a pipe that nobody reads: opening it would wait for ever."""
+    until = time.monotonic() + READER_AWAITED
+    while True:
+        try:
+            handle = os.open(target, os.O_WRONLY | os.O_TRUNC | getattr(os, "O_NONBLOCK", 0))
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            if time.monotonic() > until:
+                raise UsageError(
+                    f"cannot write {target}: nothing reads from this pipe; start its reader first."
+                ) from None
+            time.sleep(0.05)
+        else:
+            os.set_blocking(handle, True)
+            return handle
 
 
 def check_regular(path: str | os.PathLike[str]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from divmetrics.errors import Unavailable
 from divmetrics.records.lazy import late
+from divmetrics.records.printing import printable
 
 _SHOWN = 3
 """Most results in the short form of a report."""
@@ -35,7 +36,8 @@ class ReportViews:
             for key, result in self.metrics.items()
         ]
         more = [f"and {len(parts) - _SHOWN} more"] if len(parts) > _SHOWN else []
-        return f"<Report real n={self.real.n} fake n={self.fake.n}: {', '.join([*parts[:_SHOWN], *more])}>"
+        shown = printable(", ".join([*parts[:_SHOWN], *more]))
+        return f"<Report real n={self.real.n} fake n={self.fake.n}: {shown}>"
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain dicts, lists, text and numbers, in the schema of `to_json`.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from xml.etree import ElementTree
 
+from divmetrics.records.printing import printable
 from divmetrics.report.gate.judge import GateResult, RuleResult
-from divmetrics.report.page import Grid, Page, interval, number, printable
+from divmetrics.report.page import Grid, Page, interval, number
 
 
 def gate_page(gated: GateResult) -> Page:
@@ -96,7 +97,7 @@ def _suite(**totals: int) -> tuple[ElementTree.Element, ElementTree.Element]:
 
 def _case(suite: ElementTree.Element, name: str) -> ElementTree.Element:
     """A new test case of `suite`."""
-    return ElementTree.SubElement(suite, "testcase", {"classname": "divmetrics.gate", "name": name})
+    return ElementTree.SubElement(suite, "testcase", {"classname": "divmetrics.gate", "name": printable(name)})
 
 
 def _xml(root: ElementTree.Element) -> str:

@@ -11,6 +11,7 @@ from itertools import compress
 from typing import Any
 
 from divmetrics.records.null_band import NullBand
+from divmetrics.records.printing import printable
 from divmetrics.records.results import Mode, Report, Result, Side
 from divmetrics.records.signature import params_text
 
@@ -37,6 +38,11 @@ class Grid:
     marked: frozenset[int] = frozenset()
     """Numbers of the rows that are bad, which get a `MARK`."""
 
+    def __post_init__(self) -> None:
+        """Make all of it printable, wherever its texts come from."""
+        for name in ("title", "columns", "rows"):
+            object.__setattr__(self, name, _printable(getattr(self, name)))
+
     def without_empty_columns(self) -> Grid:
         """The same table without the columns that are empty in every row."""
         filled = [any(row[column] for row in self.rows) for column in range(len(self.columns))]
@@ -52,6 +58,16 @@ class Page:
     facts: tuple[tuple[str, str], ...]
     grids: tuple[Grid, ...]
     notes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        """Make all of it printable, wherever its texts come from."""
+        for name in ("title", "facts", "notes"):
+            object.__setattr__(self, name, _printable(getattr(self, name)))
+
+
+def _printable(content: Any) -> Any:
+    """A text, or tuples of texts, with control characters escaped."""
+    return printable(content) if isinstance(content, str) else tuple(map(_printable, content))
 
 
 def report_page(report: Report, title: str = "divmetrics score") -> Page:
@@ -97,11 +113,6 @@ def number(value: float | None, digits: int = 4) -> str:
 def interval(ends: Sequence[float | None] | None) -> str:
     """An interval as text, `[0.381, 0.440]`; empty for None."""
     return "" if ends is None else f"[{', '.join('∞' if end is None else number(end, digits=3) for end in ends)}]"
-
-
-def printable(text: str) -> str:
-    """`text` with control characters escaped, since the name of a file must not control the terminal."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 def _side(side: Side) -> str:

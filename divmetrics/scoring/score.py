@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from divmetrics.arrays import dist
 from divmetrics.errors import UsageError
-from divmetrics.records.files import check_writable
+from divmetrics.records.files import check_apart, check_writable
 from divmetrics.records.keywords import called_with
 from divmetrics.records.metric import METRICS
 from divmetrics.records.results import Report, Side
@@ -104,6 +104,7 @@ def extract(request: ExtractRequest) -> Side:
     """
     with together(request.distributed):
         check_writable(request.out)
+        check_apart({"out": request.out}, [request.source, request.labels, request.weights])
         provided = {layer for spec in specs_of(request) for layer in spec.extractor.provides}
         everything = [m.name for m in METRICS if m.companion is None or provided.intersection(m.fake.layers)]
         meter = Meter.of(MeterRequest.of(request, metrics=everything))

@@ -1,10 +1,15 @@
+import os
 import stat
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from divmetrics.errors import UsageError
-from divmetrics.records.files import atomic, write_text
+from divmetrics.records import files
+from divmetrics.records.files import atomic, check_apart, check_writable, write_text
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path) -> None:
@@ -44,3 +49,117 @@ def test_a_full_disk_names_the_file_and_leaves_the_old_one(tmp_path: Path, monke
     assert (target.read_text(), list(tmp_path.iterdir())) == ("old", [target])
     with pytest.raises(FileNotFoundError, match="absent"), atomic(target):
         (tmp_path / "absent").read_bytes()
+
+
+def test_a_device_is_written_into(tmp_path: Path) -> None:
+    write_text("/dev/null", "x")
+    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+    link = tmp_path / "out.json"
+    link.symlink_to("/dev/null")
+    write_text(link, "x")
+    assert link.is_symlink()
+    assert stat.S_ISCHR(link.stat().st_mode)
+
+
+def test_links_are_followed_and_permissions_kept(tmp_path: Path) -> None:
+    target, link, dangling = tmp_path / "deep" / "report.json", tmp_path / "a.json", tmp_path / "b.json"
+    target.parent.mkdir()
+    target.write_text("old")
+    target.chmod(0o600)
+    link.symlink_to("deep/report.json")
+    dangling.symlink_to("deep/new.json")
+    write_text(link, "new")
+    write_text(dangling, "made")
+    assert (target.read_text(), (tmp_path / "deep" / "new.json").read_text()) == ("new", "made")
+    assert link.is_symlink()
+    assert dangling.is_symlink()
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    link.unlink()
+    link.symlink_to("a.json")
+    with pytest.raises(UsageError, match="a link to itself"):
+        check_writable(link)
+
+
+def test_a_pipe_gets_the_text_and_stays_a_pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe, got = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: got.append(pipe.read_text()))
+    reader.start()
+    write_text(pipe, "x" * 200_000)  # more than a pipe holds
+    reader.join(10)
+    assert got == ["x" * 200_000]
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    monkeypatch.setattr(files, "READER_AWAITED", 0.1)
+    with pytest.raises(UsageError, match="nothing reads from this pipe"):
+        write_text(pipe, "x")
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
+STREAMS = """
+import os
+from divmetrics.records.files import write_text
+print("before")
+for path in ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"):
+    write_text(path, f"{path}\\n")
+print("after")
+"""
+
+
+def test_open_streams_are_written_into_in_order(tmp_path: Path) -> None:
+    """As with --json /dev/stdout > out.txt and --md >(command), which bash names /dev/fd/63."""
+    wanted = ["before", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "after"]
+    with (tmp_path / "out.txt").open("wb") as out:
+        subprocess.run([sys.executable, "-c", STREAMS], stdout=out, check=True)  # noqa: S603
+    assert (tmp_path / "out.txt").read_text().split() == wanted
+    piped = subprocess.run([sys.executable, "-c", STREAMS], stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603
+    assert piped.stdout.split() == wanted
+    with pytest.raises(UsageError, match="no such open file"):
+        check_writable("/dev/fd/999")
+
+
+def test_a_file_that_cannot_be_replaced_is_written_into(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A single file that is mounted in a container: the system refuses to rename another one there."""
+    target = tmp_path / "report.json"
+    target.write_text("a longer old text")
+    inode = target.stat().st_ino
+
+    def busy(self: Path, to: Path) -> Path:
+        raise OSError(16, "Device or resource busy", str(self), None, str(to))
+
+    monkeypatch.setattr(Path, "replace", busy)
+    write_text(target, "new")
+    assert (target.read_text(), target.stat().st_ino) == ("new", inode)
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_failure_names_the_file_and_not_the_temporary_one(tmp_path: Path) -> None:
+    if not Path("/dev/full").is_char_device():
+        pytest.skip("no device that is always full")
+    with pytest.raises(OSError, match="cannot be written: No space left on device: '/dev/full'"):
+        write_text("/dev/full", "x")
+    with (
+        pytest.raises(OSError, match=r"cannot be written: no space: '.*report\.json'"),
+        atomic(tmp_path / "report.json"),
+    ):
+        raise OSError(28, "no space")
+    assert list(tmp_path.iterdir()) == []
+    write_text(tmp_path / ("n" * 250), "a name of nearly the greatest length")
+    with pytest.raises(UsageError, match="null character"):
+        write_text("a\0b", "x")
+
+
+def test_outputs_stay_apart_from_inputs_and_from_each_other(tmp_path: Path) -> None:
+    real, labels = tmp_path / "real", tmp_path / "labels.csv"
+    (real / "cat").mkdir(parents=True)
+    (real / "cat" / "0.png").write_bytes(b"png")
+    (tmp_path / "link").symlink_to("real")
+    labels.write_text("path,label")
+    for path in (labels, real / "cat" / "0.png", tmp_path / "link" / "cat" / "0.png"):
+        with pytest.raises(UsageError, match="would overwrite"):
+            check_apart({"--json": str(path)}, ["zoo:digits", None, 3, real, f"x.dms+{labels}"])
+    check_apart({"--json": str(real / "new.json"), "--md": None}, [real])
+    write_text(real / "report.json", '{"schema": "divmetrics.report/1"}')
+    check_apart({"--json": str(real / "report.json")}, [real])  # of an earlier run
+    with pytest.raises(UsageError, match=r"--json and --md both name .*a\.txt"):
+        check_apart({"--json": f"{tmp_path}/a.txt", "--md": f"{tmp_path}/link/../a.txt"}, [])
+    check_apart({"--json": "/dev/null", "--md": "/dev/null"}, ["/dev/null"])
