@@ -28,6 +28,8 @@ Fit = Literal["short", "long", "whole", "square"]
 Shape = tuple[int, int]
 """(height, width)"""
 
+_AT_ONCE = 2**22
+"""Pixels that are resized at once, in float64: a large photograph would take gigabytes."""
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 
@@ -39,8 +41,19 @@ def bicubic(image: np.ndarray, size: int) -> Tensor:
     near edges may leave [0, 255].
     """
     # float64: in float32 torch misplaces the filter by up to 1e-5 pixels, which is 3e-3 grey levels, and is no faster
-    exact = torch.from_numpy(image).permute(2, 0, 1)[None].double()  # [1, 3, h, w]
-    return torch.nn.functional.interpolate(exact, size=(size, size), mode="bicubic", antialias=True)[0].float()
+    height, width, _ = image.shape
+    if height * width <= _AT_ONCE:
+        exact = torch.from_numpy(image).permute(2, 0, 1)[None].double()  # [1, 3, h, w]
+        return _to_size(exact, size, size)[0].float()
+    step = max(1, _AT_ONCE // width)
+    strips = [image[top : top + step] for top in range(0, height, step)]
+    # torch resizes the width first, so that strips of rows give the same numbers as the whole, to the bit
+    narrow = [_to_size(torch.from_numpy(strip).permute(2, 0, 1)[None].double(), len(strip), size) for strip in strips]
+    return _to_size(torch.cat(narrow, 2), size, size)[0].float()
+
+
+def _to_size(grey: Tensor, height: int, width: int) -> Tensor:
+    return torch.nn.functional.interpolate(grey, size=(height, width), mode="bicubic", antialias=True)
 
 
 @dataclass(frozen=True)

@@ -46,12 +46,16 @@ def resize_weights(n: int, size: int, mode: str, antialias: bool) -> Tensor:
 
 
 def tf1_bilinear(grey: Tensor, size: int) -> Tensor:
-    """TensorFlow 1's bilinear resize of `grey` `[..., h, w]` to `[..., size, size]`, to the bit in float32 on a CPU.
+    """TensorFlow 1's bilinear resize of `grey` `[..., h, w]` to `[..., size, size]` float32, to the bit on a CPU.
 
     Pixel i is sampled at i * h / size, which is off by up to half a pixel, without antialiasing.
     """
-    columns = _tf1_rows(grey.transpose(-1, -2).contiguous(), size)  # the width first, as rows: whole rows copy faster
-    return _tf1_rows(columns.transpose(-1, -2).contiguous(), size)
+    lines = max(1, _MAX_VALUES // 4 // max(1, grey.numel() // grey.shape[-2]))
+    parts = []
+    for part in torch.split(grey, lines, -2):  # the width first, as rows: whole rows copy faster
+        columns = _tf1_rows((part if part.is_floating_point() else part.float()).transpose(-1, -2).contiguous(), size)
+        parts.append(columns.transpose(-1, -2))
+    return _tf1_rows(torch.cat(parts, -2).contiguous(), size)
 
 
 def _tf1_rows(grey: Tensor, size: int) -> Tensor:

@@ -219,7 +219,7 @@ class TensorFlow:
     def prepare_batch(self, images: Tensor) -> Tensor:
         """The same of images uint8 `[b, h, w, 3]`, float32 `[b, 3, 299, 299]`."""
         channels = images.movedim(-1, -3).contiguous()  # as bytes: a quarter of what is copied
-        return (tf1_bilinear(channels.float(), SIZE) - 128) / 128
+        return (tf1_bilinear(channels, SIZE) - 128) / 128
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from divmetrics.extraction.segments import KEY
 from divmetrics.extraction.store import PART, Cache
 from divmetrics.records.extractor import Layer
 from divmetrics.records.results import Skipped
+from divmetrics.records.run_options import MAX_PIXELS
 from divmetrics.sources import Source, Traits
 
 
@@ -59,7 +60,9 @@ def run(
     hashes = source.fingerprints(places) if cache is not None and encoders else None
     if cache is None or hashes is None:
         return loop.run(source, encoders, layers=layers, add=add, settings=settings, own=own, more=more)
-    delivery = _Delivery(cache, keys_of(hashes), places, encoders, layers, add)
+    # what is known of an image must not depend on how large it might be when it was computed
+    bound = "" if settings.max_pixels == MAX_PIXELS else f"|max-pixels:{settings.max_pixels}"
+    delivery = _Delivery(cache, keys_of(hashes), places, encoders, layers, add, bound)
     del hashes
     delivery.advance()
     try:
@@ -126,8 +129,9 @@ class _Delivery:
         encoders: Sequence[Encoder],
         layers: Collection[Layer],
         add: loop.Add,
+        bound: str,
     ) -> None:
-        self.known = {encoder.name: KnownFeatures(cache, encoder, layers, keys) for encoder in encoders}
+        self.known = {encoder.name: KnownFeatures(cache, encoder, layers, keys, bound) for encoder in encoders}
         self._keys, self._places, self._add, self._next = keys, places, add, 0
         self._equal = _equal_samples(keys)
         self._unreadable: set[bytes] = set()

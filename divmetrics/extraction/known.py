@@ -61,9 +61,11 @@ class KnownFeatures:
         keys: Key of each sample, `[n]` S16; empty for one whose content could not be read.
     """
 
-    def __init__(self, cache: Cache, encoder: Encoder, layers: Collection[Layer], keys: np.ndarray) -> None:
+    def __init__(
+        self, cache: Cache, encoder: Encoder, layers: Collection[Layer], keys: np.ndarray, bound: str = ""
+    ) -> None:
         self.name = encoder.name
-        self.folder = cache.folder(f"{encoder.name}#{encoder.digest}|{encoder.preprocessing}")
+        self.folder = cache.folder(f"{encoder.name}#{encoder.digest}|{encoder.preprocessing}{bound}")
         self.wanted = [layer for layer in encoder.layers if layer in layers]
         self.stored = [layer for layer in encoder.layers if layer in layers or layer in ALWAYS_STORED]
         self.wrote = False

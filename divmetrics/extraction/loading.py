@@ -12,11 +12,11 @@ import signal
 import sys
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from itertools import islice
+from itertools import count, islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -38,6 +38,7 @@ from divmetrics.sources import (
     content_of,
     look_of_content,
     look_of_pixels,
+    one_large,
     strict,
 )
 
@@ -179,15 +180,17 @@ def _use_one_openmp_thread() -> None:
 
 
 def _from_stream(stream: Stream, preparation: Preparation, size: int) -> Iterator[Batch]:
-    pairs, start = iter(stream), 0
-    while chunk := list(islice(pairs, size)):
-        samples = {start + i: sample for i, (sample, _) in enumerate(chunk)}
-        paths, labels = [f"#{place}" for place in samples], [label for _, label in chunk]
+    pairs = iter(stream)
+    for start in count(0, size):
+        made, labels = _Making(preparation, size), []
         with devices.one_thread():
-            looks = [look_of_pixels(sample) for sample in samples.values()]
-            batch = _batch(range(start, start + len(chunk)), samples, preparation, paths, labels, looks)
+            for place, (sample, label) in zip(range(start, start + size), pairs, strict=False):
+                made.add(place, sample, look_of_pixels(sample))
+                labels.append(label)
+            if not made.places:
+                return
+            batch = made.batch(made.places, [f"#{place}" for place in made.places], labels)
         yield batch
-        start += len(chunk)
 
 
 class _Reader(Dataset[Batch]):
@@ -204,19 +207,16 @@ class _Reader(Dataset[Batch]):
             return Batch(places, torch.empty(0, dtype=torch.int64), {}, (), (), (), (), error)
 
     def _read(self, places: Sequence[int]) -> Batch:
-        samples: dict[int, np.ndarray] = {}
-        looks, hashes, skipped = [], [], []
+        made, skipped = _Making(self.preparation, len(places)), []
         for place in places:
             try:
-                samples[place], look, content = self._one(place)
-                looks.append(look)
-                hashes.append(content)
+                with one_large:
+                    made.add(place, *self._one(place))
             except UnreadableSample as error:
                 skipped.append(Skipped(error.path, error.reason))
         labels = self.source.labels
-        named = [None if labels is None else labels[place] for place in samples]
-        paths = [self.source.path(place) for place in samples]
-        return _batch(places, samples, self.preparation, paths, named, looks, skipped)._replace(hashes=hashes)
+        named = [None if labels is None else labels[place] for place in made.places]
+        return made.batch(places, [self.source.path(place) for place in made.places], named, skipped)
 
     def _one(self, place: int) -> tuple[np.ndarray, Look, bytes | None]:
         """An image uint8 `[h, w, 3]`, or the bytes of a JPEG file `[bytes]`, its look, and the hash of its content."""
@@ -226,32 +226,72 @@ class _Reader(Dataset[Batch]):
         return self.source.inspect_hashed(place) if self.preparation.hashes else (*self.source.inspect(place), None)
 
 
-def _batch(
-    requested: Sequence[int],
-    samples: Mapping[int, np.ndarray],
-    preparation: Preparation,
-    paths: Sequence[str],
-    labels: Sequence[str | None],
-    looks: Sequence[Look],
-    skipped: Sequence[Skipped] = (),
-) -> Batch:
-    """`samples`, by position, prepared for each encoder. Raises SourceError if an encoder's samples differ in size."""
-    sent = samples and preparation.on_device and _sent_undecoded(preparation, list(samples.values()))
-    prepared = {}
-    for name, prepare in preparation.preparers.items() if samples else ():
-        if sent and name in preparation.on_device:
-            continue
-        with foreign(f"preparing an image for {name}") if is_foreign(prepare) else nullcontext():
-            tensors = [prepare(sample) for sample in samples.values()]
-        for tensor in tensors:
+class _Making:
+    """A batch in the making. Each sample is prepared as soon as it is decoded, so that one is in memory at a time.
+
+    Those that the device will prepare are kept as they are, as long as they are small on average.
+    """
+
+    def __init__(self, preparation: Preparation, size: int) -> None:
+        self.places: list[int] = []
+        self._preparation, self._size = preparation, size
+        self._prepared: dict[str, list[Tensor]] = {}
+        self._pictures: list[np.ndarray] | None = [] if preparation.on_device else None
+        self._bytes = 0
+        self._contents: list[bytes] = []
+        self._looks: list[Look] = []
+        self._hashes: list[bytes | None] = []
+
+    def add(self, place: int, sample: np.ndarray, look: Look, fingerprint: bytes | None = None) -> None:
+        """Take in a sample, an image uint8 `[h, w, 3]` or the content of a JPEG file, its look and its file's hash.
+
+        Raises SourceError where it has another size than the others, once prepared.
+        """
+        self._hashes.append(fingerprint)
+        self._contents.append(content_of(sample))
+        self._looks.append(look)
+        names = [name for name in self._preparation.preparers if name not in self._preparation.on_device]
+        if self._pictures is None:
+            names = list(self._preparation.preparers)
+        else:
+            self._pictures.append(sample)
+            self._bytes += sample.nbytes
+        self._prepare(sample, names)
+        self.places.append(place)
+        self._unload(self._size)
+
+    def _prepare(self, sample: np.ndarray, names: Iterable[str]) -> None:
+        for name in names:
+            prepare = self._preparation.preparers[name]
+            with foreign(f"preparing an image for {name}") if is_foreign(prepare) else nullcontext():
+                tensor = prepare(sample)
+            tensors = self._prepared.setdefault(name, [])
+            tensors.append(tensor)
             check_size(name, tensors[0].shape, tensor.shape)
-        prepared[name] = torch.stack(tensors)
-    pictures: Tensor | list[Tensor] = [torch.from_numpy(sample) for sample in samples.values()] if sent else []
-    if pictures and len({picture.shape for picture in pictures}) == 1:
-        pictures = torch.stack(list(pictures))  # one piece of shared memory, and one copy to the device
-    places = torch.tensor(list(samples), dtype=torch.int64)
-    traits = Traits(tuple(map(content_of, samples.values())), tuple(looks))
-    return Batch(requested, places, prepared, pictures, paths, labels, skipped, traits=traits)
+
+    def _unload(self, size: int) -> None:
+        """Prepare the pictures here if they are too large to be sent, as a batch of `size`."""
+        if self._pictures is not None and not self._preparation.jpeg and self._bytes > MAX_SENT_BYTES * size:
+            kept, self._pictures = self._pictures, None
+            for sample in kept:
+                self._prepare(sample, self._preparation.on_device)
+
+    def batch(
+        self,
+        requested: Sequence[int],
+        paths: Sequence[str],
+        labels: Sequence[str | None],
+        skipped: Sequence[Skipped] = (),
+    ) -> Batch:
+        """The batch, once all its samples are there."""
+        self._unload(len(self.places))
+        pictures: Tensor | list[Tensor] = [torch.from_numpy(sample) for sample in self._pictures or ()]
+        if pictures and len({picture.shape for picture in pictures}) == 1:
+            pictures = torch.stack(list(pictures))  # one piece of shared memory, and one copy to the device
+        prepared = {name: torch.stack(tensors) for name, tensors in self._prepared.items()}
+        places = torch.tensor(self.places, dtype=torch.int64)
+        traits = Traits(tuple(self._contents), tuple(self._looks))
+        return Batch(requested, places, prepared, pictures, paths, labels, skipped, traits=traits, hashes=self._hashes)
 
 
 def check_size(encoder: str, first: torch.Size, other: torch.Size) -> None:
@@ -262,10 +302,6 @@ def check_size(encoder: str, first: torch.Size, other: torch.Size) -> None:
             f"{encoder}: the samples differ in size, {sizes[0]} and {sizes[1]}; give images of one size, or choose an "
             "extractor that resizes them, like pixels?size=32."
         )
-
-
-def _sent_undecoded(preparation: Preparation, samples: Sequence[np.ndarray]) -> bool:
-    return preparation.jpeg or sum(sample.nbytes for sample in samples) <= MAX_SENT_BYTES * len(samples)
 
 
 def _unchanged(batch: Any) -> Any:

@@ -12,6 +12,8 @@ from divmetrics.records.keywords import Help, OptionRecord
 
 Names = str | Sequence[str]
 PathLike = str | os.PathLike[str]
+MAX_PIXELS = 89_478_485
+"""Pillow's bound, whatever the process has set: a quarter of a GiB as 8-bit RGB."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,14 @@ class RunOptions(OptionRecord):
             at_most=1,
         ),
     ] = 0.01
+    max_pixels: Annotated[
+        int,
+        Help(
+            "Pixels of an image at most; a larger one is skipped and listed, before it is decoded.",
+            "N",
+            at_least=1,
+        ),
+    ] = MAX_PIXELS
     precision: Annotated[
         Literal["float32", "fast"],
         Help("fast computes features in float16 on a GPU and in bfloat16 on a CPU that has it; signatures record it."),

@@ -117,6 +117,7 @@ class Portion:
         Raises SourceError before a sample is read if too many files of the source are no samples.
         """
         if isinstance(source, Source):
+            source = source.limited(settings.max_pixels)
             loop.check_skipped(source, (), len(source), settings.max_skipped, shared=False)
             if own is None or own.start == 0:  # one rank lists them
                 self._no_samples += source.skipped

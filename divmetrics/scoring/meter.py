@@ -83,7 +83,10 @@ class Meter:
             "seed": self.plan.seed,
             **{option.name: getattr(self.plan.questions, option.name) for option in options_of(Questions)},
         }
-        return {**wanted, **{name: getattr(self._settings, name) for name in ("max_skipped", "precision", "jpeg")}}
+        return {
+            **wanted,
+            **{name: getattr(self._settings, name) for name in ("max_skipped", "max_pixels", "precision", "jpeg")},
+        }
 
     def add(self, side: SideName, batch: Any, *, labels: Sequence[Any] | None = None) -> None:
         """Add one batch. In a distributed run each rank adds its own batches, as many as it has.

@@ -14,6 +14,7 @@ from divmetrics.sources._array_files import open_named_arrays, open_npy, statist
 from divmetrics.sources._base import Kind, Source, Stream, UnreadableSample
 from divmetrics.sources._decode import decode, strict
 from divmetrics.sources._folder import open_folder
+from divmetrics.sources._memory import one_large
 from divmetrics.sources._objects import open_object
 from divmetrics.sources._paths import as_paths, is_pattern, open_paths, open_pattern
 from divmetrics.sources._statistics import Statistics
@@ -40,6 +41,7 @@ __all__ = [
     "labels_from_csv",
     "look_of_content",
     "look_of_pixels",
+    "one_large",
     "open_source",
     "statistics_file",
     "strict",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Literal, Self
 
 import numpy as np
 
@@ -57,6 +57,10 @@ class Source(ABC):
     @abstractmethod
     def __len__(self) -> int:
         """Number of samples."""
+
+    def limited(self, max_pixels: int) -> Self:  # noqa: ARG002
+        """The same samples, of which images of more pixels are unreadable before they are decoded."""
+        return self
 
     @abstractmethod
     def read(self, indices: Sequence[int]) -> list[np.ndarray]:

@@ -22,21 +22,25 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from divmetrics.errors import SourceError
+from divmetrics.records.run_options import MAX_PIXELS
 from divmetrics.sources._base import UnreadableSample
 from divmetrics.sources._listing import formats_of
+from divmetrics.sources._memory import one_large
 from divmetrics.sources._pixels import as_image, check_unit
 from divmetrics.sources._traits import Look, is_transparent, look_of_file, with_pixels
 
 _MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"BM", b"II*\0", b"MM\0*", b"GIF8")
-_MAX_PIXELS = 89_478_485  # Pillow's default, whatever the process has set; a quarter of a GiB as RGB
+_AT_ONCE = 2**22
+"""Pixels that are converted at once: what Pillow has decoded is not copied as a whole."""
 
 
-def decode(data: bytes, path: str) -> np.ndarray:
+def decode(data: bytes, path: str, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Decode an image file.
 
     Args:
         data: Content of the file.
         path: What errors and reports call the sample.
+        max_pixels: Pixels of an image that is decoded, at most.
 
     Returns:
         The image, uint8 `[h, w, 3]`.
@@ -44,20 +48,24 @@ def decode(data: bytes, path: str) -> np.ndarray:
     Raises:
         UnreadableSample: where it cannot be decoded.
     """
-    return inspect(data, path)[0]
+    return inspect(data, path, max_pixels)[0]
 
 
-def inspect(data: bytes, path: str) -> tuple[np.ndarray, Look]:
+def inspect(data: bytes, path: str, max_pixels: int = MAX_PIXELS) -> tuple[np.ndarray, Look]:
     """An image as `decode` gives it, and its look. Raises UnreadableSample."""
     if not data:
         raise UnreadableSample(path, "empty file")
     try:
         with strict, Image.open(io.BytesIO(data), formats=formats_of(path)) as image:
-            if image.width * image.height > _MAX_PIXELS:
-                raise Image.DecompressionBombError(f"{image.width * image.height} pixels")
+            check_pixels(image, max_pixels)
+            one_large.claim(image.width * image.height)
             file = look_of_file(image, data)
+            image.load()
+            check_pixels(image, max_pixels)  # that of an icon may be larger than its directory says
+            transparent = is_transparent(image)
             values = pixels(image)
-            return values, with_pixels(file, values, transparent=is_transparent(image))
+            image.close()  # its memory goes before more is taken
+            return values, with_pixels(file, values, transparent=transparent)
     except UnidentifiedImageError:  # raised for a truncated header as well
         raise UnreadableSample(path, "truncated or damaged" if data.startswith(_MAGIC) else "not an image") from None
     except Exception as error:  # Pillow raises OSError, SyntaxError, struct.error, KeyError and more
@@ -66,9 +74,25 @@ def inspect(data: bytes, path: str) -> tuple[np.ndarray, Look]:
 
 def pixels(image: Image.Image) -> np.ndarray:
     """An opened image as uint8 `[h, w, 3]`. Raises SourceError on grey values whose range is ambiguous."""
-    image.load()
     if image.getexif().get(ExifTags.Base.Orientation, 1) != 1:  # exif_transpose would copy every image
         image = ImageOps.exif_transpose(image)
+    width, height = image.size
+    if width * height <= _AT_ONCE:
+        return _converted(image)
+    values, step = np.empty((height, width, 3), np.uint8), max(1, _AT_ONCE // width)
+    for top in range(0, height, step):
+        values[top : top + step] = _converted(image.crop((0, top, width, min(height, top + step))))
+    return values
+
+
+def check_pixels(image: Image.Image, most: int) -> None:
+    """Raise DecompressionBombError where an opened image has more than `most` pixels, before it is decoded."""
+    if image.width * image.height > most:
+        raise Image.DecompressionBombError(f"{image.width * image.height}")
+
+
+def _converted(image: Image.Image) -> np.ndarray:
+    """A loaded image, or a part of it, as uint8 `[h, w, 3]`."""
     if image.mode == "F":
         values = np.asarray(image)  # [h, w]
         check_unit(values)
@@ -87,7 +111,7 @@ def reason(error: Exception) -> str:
         return "not an image"
     if isinstance(error, Image.DecompressionBombError):
         found = re.search(r"\d+", text)
-        return f"decompression bomb: {found.group() if found else 'too many'} pixels"
+        return f"{found.group() if found else 'too many'} pixels, more than --max-pixels allows"
     if re.search("truncated|broken data stream", text, re.IGNORECASE):
         return "truncated"
     if "could not create decoder" in text:  # the only message of libwebp

@@ -6,18 +6,26 @@ import hashlib
 import posixpath
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import IO, Self
 
 import numpy as np
 
 from divmetrics.records.results import Skipped
+from divmetrics.records.run_options import MAX_PIXELS
 from divmetrics.sources._base import Kind, Source, UnreadableSample
-from divmetrics.sources._decode import decode, inspect
+from divmetrics.sources._decode import inspect
 from divmetrics.sources._layout import labels_of
 from divmetrics.sources._listing import Listing, sort_files
+from divmetrics.sources._memory import one_large
 from divmetrics.sources._traits import Look
 
+MOST_NOTES = 2**26
+"""Bytes of a file with labels at most."""
+MOST_HASHED = 2**32
+"""Bytes of a file whose content is hashed."""
 UNREADABLE = b""
 """In place of the hash of a file that cannot be read."""
 
@@ -30,16 +38,47 @@ class Container(ABC):
         """Every visible file, in any order, and what cannot be opened as one."""
 
     @abstractmethod
-    def content(self, name: str) -> bytes:
-        """Content of one file. Raises UnreadableSample."""
+    def open(self, name: str) -> tuple[IO[bytes], int]:
+        """A file, opened at its start, and its size in bytes. Raises UnreadableSample, or OSError at a damaged part."""
+
+    def content(self, name: str, most: int = MOST_NOTES) -> bytes:
+        """Content of one file of at most `most` bytes. Raises UnreadableSample."""
+        file, size = self.open(name)
+        with file, reading(name):
+            if size > most:
+                raise UnreadableSample(name, f"a file of {size} bytes, more than --max-pixels can need")
+            one_large.claim(size)
+            return file.read(size)
 
     def hashes(self, names: Sequence[str]) -> Iterator[bytes]:
-        """sha256 of each file, or UNREADABLE."""
+        """sha256 of each file, or UNREADABLE; that of one too large to be read stands for its size alone."""
         for name in names:
-            try:
-                yield hashlib.sha256(self.content(name)).digest()
-            except UnreadableSample:
-                yield UNREADABLE
+            yield self.hash(name)
+
+    def hash(self, name: str) -> bytes:
+        """As `hashes`, of one file."""
+        try:
+            file, size = self.open(name)
+            with file, reading(name):
+                if size > MOST_HASHED:
+                    return hashlib.sha256(f"{size} bytes".encode()).digest()
+                return hashlib.file_digest(file, "sha256").digest()  # type: ignore[arg-type]
+        except UnreadableSample:
+            return UNREADABLE
+
+
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Turn what reading a file raises into UnreadableSample."""
+    try:
+        yield
+    except OSError as error:
+        raise UnreadableSample(name, (error.strerror or str(error)).lower()) from None
+
+
+def most_bytes(max_pixels: int) -> int:
+    """Bytes of an image file that are read at most: 8 for each of its pixels, which is 16-bit RGBA as it is."""
+    return 8 * max_pixels + 2**20
 
 
 def member_name(member: str) -> str:
@@ -77,6 +116,7 @@ class ImageFiles(Source):
     files: tuple[str, ...]
     labels: tuple[str, ...] | None = None
     skipped: tuple[Skipped, ...] = ()
+    max_pixels: int = MAX_PIXELS
     kind: Kind = "image"
     threadsafe = True
 
@@ -85,21 +125,34 @@ class ImageFiles(Source):
 
     def read(self, indices: Sequence[int]) -> list[np.ndarray]:
         """As `Source.read`."""
-        return [decode(self.container.content(self.files[i]), self.files[i]) for i in indices]
+        return [self.inspect(i)[0] for i in indices]
 
     def inspect(self, index: int) -> tuple[np.ndarray, Look]:
         """As `Source.inspect`."""
-        return inspect(self.container.content(self.files[index]), self.files[index])
+        return inspect(self._content(index), self.files[index], self.max_pixels)
 
     def inspect_hashed(self, index: int) -> tuple[np.ndarray, Look, bytes | None]:
         """As `Source.inspect_hashed`: a file may have been replaced since it was hashed."""
-        content = self.container.content(self.files[index])
-        return *inspect(content, self.files[index]), hashlib.sha256(content).digest()
+        content = self._content(index)
+        return *inspect(content, self.files[index], self.max_pixels), hashlib.sha256(content).digest()
 
     def jpeg(self, index: int) -> bytes | None:
         """As `Source.jpeg`."""
-        content = self.container.content(self.files[index])
+        content = self._content(index)
         return content if content.startswith(b"\xff\xd8\xff") else None
+
+    def _content(self, index: int) -> bytes:
+        """Content of a file. Raises UnreadableSample, also where it takes more bytes than its pixels can."""
+        with one_large:
+            return self.container.content(self.files[index], most_bytes(self.max_pixels))
+
+    def limited(self, max_pixels: int) -> Self:
+        """As `Source.limited`."""
+        if max_pixels == self.max_pixels:
+            return self
+        limited = replace(self, max_pixels=max_pixels)
+        limited.__dict__["_hashes"] = self._hashes  # of the same files
+        return limited
 
     def fingerprints(self, indices: Sequence[int]) -> list[bytes]:
         """As `Source.fingerprints`: the sha256 of each file."""

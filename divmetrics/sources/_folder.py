@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 import warnings
@@ -12,10 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
+from typing import IO
 
 from divmetrics.records.files import NO_FILE, folder_handle, open_regular
-from divmetrics.sources._base import UnreadableSample
-from divmetrics.sources._files import UNREADABLE, Container, ImageFiles, image_files
+from divmetrics.sources._files import Container, ImageFiles, image_files, reading
 from divmetrics.sources._listing import Listing, is_hidden
 
 Identity = tuple[int, int]
@@ -40,13 +39,11 @@ class Folder(Container):
         """As `Container.listing`; broken links are files, so that they are reported as unreadable."""
         return _Walk(str(self.root)).listing()
 
-    def content(self, name: str) -> bytes:
-        """Content of one file. Raises UnreadableSample."""
-        try:
-            with open_regular(self.place(name)) as file:
-                return file.read()
-        except OSError as error:
-            raise UnreadableSample(name, (error.strerror or str(error)).lower()) from None
+    def open(self, name: str) -> tuple[IO[bytes], int]:
+        """As `Container.open`."""
+        with reading(name):
+            file = open_regular(self.place(name))
+            return file, os.fstat(file.fileno()).st_size
 
     def place(self, name: str) -> str:
         """Path of one file."""
@@ -60,15 +57,7 @@ class Folder(Container):
 
     def _hash_each(self, names: Sequence[str]) -> list[bytes]:
         """As `hashes`, one file after the other."""
-        return [self._hash(name) for name in names]
-
-    def _hash(self, name: str) -> bytes:
-        """sha256 of one file, or UNREADABLE."""
-        try:
-            with open_regular(self.place(name)) as file:
-                return hashlib.file_digest(file, "sha256").digest()
-        except OSError:
-            return UNREADABLE
+        return [self.hash(name) for name in names]
 
 
 @dataclass

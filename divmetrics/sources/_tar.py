@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from divmetrics.errors import SourceError
 from divmetrics.records.files import NO_FILE
@@ -46,7 +46,7 @@ def open_tar(path: str) -> ImageFiles:
         packed = start.read(2) == b"\x1f\x8b"
     tar = Tar(Path(path), packed, {})
     try:
-        with tar.open() as file, tarfile.open(fileobj=_Headers(file), mode="r:") as archive:  # type: ignore[call-overload]
+        with tar.whole() as file, tarfile.open(fileobj=_Headers(file), mode="r:") as archive:  # type: ignore[call-overload]
             spans, lost = _members(archive)
             _check_end(file, archive.offset)
             tar = replace(tar, spans=spans, lost=lost)
@@ -74,14 +74,12 @@ class Tar(Container):
         """As `Container.listing`."""
         return Listing(list(self.spans), self.lost)
 
-    def content(self, name: str) -> bytes:
-        """Content of one file."""
+    def open(self, name: str) -> tuple[IO[bytes], int]:
+        """As `Container.open`."""
         offset, size = self.spans[name]
-        with self.open() as file:
-            file.seek(offset)
-            return file.read(size)
+        return io.BufferedReader(_Span(self.whole(), offset, size)), size
 
-    def open(self) -> io.BufferedIOBase:
+    def whole(self) -> io.BufferedIOBase:
         """The decompressed tar, opened at its start."""
         return io.BytesIO(self._decompressed) if self.packed else self.file.open("rb")
 
@@ -101,6 +99,27 @@ class Tar(Container):
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_decompressed"}
+
+
+class _Span(io.RawIOBase):
+    """The bytes of one member of a tar, as a file."""
+
+    def __init__(self, whole: io.BufferedIOBase, offset: int, size: int) -> None:
+        self._whole, self._left = whole, size
+        whole.seek(offset)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer).cast("B")[: self._left]
+        found = self._whole.readinto(view) or 0
+        self._left -= found
+        return found
+
+    def close(self) -> None:
+        self._whole.close()
+        super().close()
 
 
 class _Headers:

@@ -170,7 +170,8 @@ def is_transparent(image: Image.Image) -> bool:
     """Whether a pixel of a loaded image is less than opaque."""
     if not image.has_transparency_data:
         return False
-    low, _ = image.convert("RGBA").getchannel("A").getextrema()
+    opaque = image if "A" in image.getbands() else image.convert("RGBA")
+    low, _ = opaque.getchannel("A").getextrema()
     return bool(low < 255)  # type: ignore[operator]  # of one channel these are numbers
 
 

@@ -7,10 +7,10 @@ import hashlib
 import os
 import posixpath
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -36,6 +36,10 @@ class View(Source):
 
     def __len__(self) -> int:
         return len(self.indices)
+
+    def limited(self, max_pixels: int) -> Self:
+        """As `Source.limited`."""
+        return replace(self, base=self.base.limited(max_pixels))
 
     def read(self, indices: Sequence[int]) -> list[np.ndarray]:
         """As `Source.read`."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import struct
 import threading
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -91,6 +93,33 @@ def _check_name(file: IO[bytes], member: zipfile.ZipInfo) -> None:
         raise zipfile.BadZipFile(f"{member.filename!r} has another name in its directory")
 
 
+@contextmanager
+def _reading(name: str) -> Iterator[None]:
+    """Turn what reading a damaged or encrypted member raises into UnreadableSample."""
+    try:
+        yield
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:  # RuntimeError: encrypted
+        raise UnreadableSample(name, f"damaged in the zip: {error}") from None
+
+
+class _Member(io.RawIOBase):
+    """One member of a zip as a file."""
+
+    def __init__(self, file: IO[bytes], name: str) -> None:
+        self._file, self._name = file, name
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        with _reading(self._name):
+            return int(self._file.readinto(buffer))  # type: ignore[attr-defined]
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
 @dataclass(frozen=True)
 class Zip(Container):
     """The files of one zip. Each process and thread opens it for itself, since handles cannot be shared."""
@@ -107,15 +136,15 @@ class Zip(Container):
         """As `Container.listing`."""
         return Listing(list(self.members), self.lost)
 
-    def content(self, name: str) -> bytes:
-        """Content of one file. Raises UnreadableSample."""
+    def open(self, name: str) -> tuple[IO[bytes], int]:
+        """As `Container.open`."""
         owner = os.getpid(), threading.get_ident()
         if owner not in self._archives:
             self._archives[owner] = zipfile.ZipFile(self.file)
-        try:
-            return self._archives[owner].read(self.members[name])
-        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:  # RuntimeError: encrypted
-            raise UnreadableSample(name, f"damaged in the zip: {error}") from None
+        member = self._archives[owner].getinfo(self.members[name])
+        with _reading(name):
+            raw = _Member(self._archives[owner].open(member), name)
+        return io.BufferedReader(raw), member.file_size
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_archives": {}}

@@ -20,6 +20,7 @@ from divmetrics.encoders._preparing import (
     PillowTransform,
     bicubic,
 )
+from divmetrics.encoders._resizing import tf1_bilinear
 
 CHINA = load_sample_images().images[0]  # [427, 640, 3]
 NOISE = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
@@ -142,3 +143,20 @@ def test_every_setting_of_published_moves_the_numbers_and_stands_in_the_name() -
     scaled = PillowTransform((24, 24), (20, 20), "short", mean=(0.5, 0.5, 0.5), std=(0.5, 0.25, 0.5))(image)
     bare = PillowTransform((24, 24), (20, 20), "short", mean=(0.0,) * 3, std=(1.0,) * 3)(image)
     torch.testing.assert_close(scaled, (bare - 0.5) / torch.tensor([0.5, 0.25, 0.5])[:, None, None])
+
+
+def test_a_large_image_is_resized_in_strips_to_the_same_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (301, 217, 3)).astype(np.uint8)
+    whole = bicubic(image, 64)
+    monkeypatch.setattr("divmetrics.encoders._preparing._AT_ONCE", 5000)
+    assert torch.equal(bicubic(image, 64), whole)
+
+
+def test_a_large_image_is_resized_like_tensorflow_to_the_same_numbers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    image = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (3, 301, 217)).astype(np.uint8))
+    whole = tf1_bilinear(image, 64)
+    assert torch.equal(tf1_bilinear(image.float(), 64), whole)
+    monkeypatch.setattr("divmetrics.encoders._resizing._MAX_VALUES", 4 * 5000)
+    assert torch.equal(tf1_bilinear(image, 64), whole)

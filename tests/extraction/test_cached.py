@@ -409,7 +409,7 @@ def test_failures_are_not_kept(folder: Path, cache: Cache, tmp_path: Path, monke
         return read(self, name)
 
     settings = ExtractionSettings(device="cpu", workers=0, store=cache, max_skipped=1.0)
-    monkeypatch.setattr(Folder, "content", lambda self, name: decode_fails(failing, self, name))
+    monkeypatch.setattr(Folder, "content", lambda self, name, most: decode_fails(failing, self, name))
     first = cached.run(source, [encoder()], layers={"pooled"}, add=lambda *_: None, settings=settings)
     assert [lost.path for lost in first.skipped] == ["0003.png", "0005.png"]
     later = encoder()

@@ -1,9 +1,11 @@
 """Samples on their way: threads, processes and this process give the same batches, and what fails in them is heard."""
 
+import multiprocessing
 import threading
 import time
 import warnings
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from divmetrics.extraction import loading, loop
 from divmetrics.extraction.loading import Batch, Preparation
 from divmetrics.extraction.loop import ExtractionSettings
 from divmetrics.records.results import Skipped
-from divmetrics.sources import Look, Source, Traits, UnreadableSample, open_source
+from divmetrics.sources import Look, Source, Traits, UnreadableSample, one_large, open_source
 
 WORK = Preparation({"small": Bicubic(8)})
 
@@ -247,3 +249,38 @@ def test_no_encoders_still_read_what_can_be_read() -> None:
         settings=ExtractionSettings("cpu", max_skipped=1),
     )
     assert (left.engine, len(left.paths), len(left.skipped)) == ("none", 4, 1)
+
+
+def test_one_large_image_is_handled_at_a_time_and_many_small_ones() -> None:
+    inside, most, lock = [0], [0], threading.Lock()
+
+    def work(size: int) -> None:
+        with one_large, one_large:
+            one_large.claim(size)
+            one_large.claim(size)
+            with lock:
+                inside[0] += 1
+                most[0] = max(most[0], inside[0])
+            time.sleep(0.02)
+            with lock:
+                inside[0] -= 1
+
+    for size, allowed in ((2**23, {1}), (100, {2, 3, 4})):
+        most[0] = 0
+        with ThreadPoolExecutor(4) as threads:
+            list(threads.map(work, [size] * 8))
+        assert most[0] in allowed
+
+
+def test_a_fork_while_another_thread_has_a_large_image_does_not_wait_for_it() -> None:
+    with one_large:
+        one_large.claim(2**23)
+        worker = multiprocessing.get_context("fork").Process(target=_claims)
+        worker.start()
+        worker.join(10)
+    assert worker.exitcode == 0
+
+
+def _claims() -> None:
+    with one_large:
+        one_large.claim(2**23)

@@ -184,7 +184,7 @@ def test_what_is_no_image_is_refused(encode):
 @pytest.mark.parametrize(("side", "found"), [(10_000, "100000000"), (30_000, "900000000")])
 def test_decompression_bombs_are_refused_whatever_the_process_allows(monkeypatch, limit, side, found):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
-    assert refused(png(side, side, 1, 0, [b""])) == f"decompression bomb: {found} pixels"
+    assert refused(png(side, side, 1, 0, [b""])) == f"{found} pixels, more than --max-pixels allows"
 
 
 def test_pillow_warnings_stay_inside(photo, encode):
@@ -204,3 +204,26 @@ def test_a_flipped_byte_gives_an_image_or_an_unreadable_sample(form, data):
     damaged[place] ^= data.draw(st.integers(1, 255))
     with contextlib.suppress(UnreadableSample):
         assert decode(bytes(damaged), "x").dtype == np.uint8
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "1", "P", "RGBA", "LA", "CMYK", "I;16", "F"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_a_large_image_is_converted_in_bands_to_the_same_pixels(monkeypatch, encode, photo, mode, orientation):
+    image = Image.fromarray(photo).convert("L" if mode in ("I;16", "F") else mode)
+    if mode == "I;16":
+        image = Image.fromarray(np.asarray(image).astype(np.uint16) * 257)
+    if mode == "F":
+        image = Image.fromarray(np.asarray(image).astype(np.float32) / 255)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encode(image, "TIFF" if mode in ("CMYK", "F") else "PNG", exif=exif)
+    whole = decode(data, "x")
+    monkeypatch.setattr("divmetrics.sources._decode._AT_ONCE", 1000)
+    np.testing.assert_array_equal(decode(data, "x"), whole)
+
+
+def test_the_largest_number_of_pixels_can_be_chosen(encode):
+    data = encode(Image.new("RGB", (20, 10)))
+    assert decode(data, "x", 200).shape == (10, 20, 3)
+    with pytest.raises(UnreadableSample, match="200 pixels, more than --max-pixels allows"):
+        decode(data, "x", 199)

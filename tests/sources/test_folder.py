@@ -1,5 +1,6 @@
 """Folders: what is found, in which order, with which labels and which digest."""
 
+import io
 import os
 import random
 import subprocess
@@ -26,8 +27,8 @@ class Memory(Container):
     def listing(self):
         return Listing(list(self.files))
 
-    def content(self, name):
-        return self.files[name]
+    def open(self, name):
+        return io.BytesIO(self.files[name]), len(self.files[name])
 
 
 def test_recursive_any_case_sorted_by_relative_path(build, gray, values):

@@ -1,6 +1,8 @@
 """Which files are samples, which are none, and which are listed as skipped: the same in folder, zip and tar."""
 
 import io
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -117,3 +119,39 @@ def test_a_csv_may_label_what_is_skipped(build, gray, tmp_path):
     (tmp_path / "labels.csv").write_text("path,label\n1.png,a\n2.svg,b\n")
     (source,) = dm.sources.labels_from_csv([open_source(path)], tmp_path / "labels.csv")
     assert source.labels == ("a",)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_images_of_too_many_pixels_or_bytes_are_skipped_and_listed(build, gray, encode, place):
+    run = {"extractor": "pixels?size=4", "metrics": "fid", "ci_level": 0, "null": False, "max_skipped": 1}
+    large, heavy = encode(Image.new("RGB", (40, 50))), gray(7) + bytes(2**20 + 8 * 1000)
+    path = build({"1.png": gray(1), "2.png": gray(2), "large.png": large, "x.png": heavy}, place)
+    report = dm.score(path, path, **run, max_pixels=1000)
+    assert {sample.path: sample.reason for sample in report.real.skipped} == {
+        "large.png": "2000 pixels, more than --max-pixels allows",
+        "x.png": f"a file of {len(heavy)} bytes, more than --max-pixels can need",
+    }
+    again = dm.score(path, path, **run)  # what was too large then is none of the cache's business now
+    assert [sample.path for sample in again.real.skipped] == []
+
+
+def test_a_sparse_file_is_skipped_without_being_read(build, gray):
+    path = build({"1.png": gray(1), "2.png": gray(2)})
+    with Path(path, "sparse.png").open("wb") as file:
+        file.truncate(60 * 2**30)
+    source = open_source(path)
+    with pytest.raises(dm.sources.UnreadableSample, match="a file of 64424509440 bytes"):
+        source.read([2])
+    assert len(source.fingerprints([2])[0]) == 32
+    assert source.digest().startswith("sha256:")
+
+
+def test_a_bomb_in_a_zip_is_skipped_without_being_unpacked(gray, tmp_path):
+    with zipfile.ZipFile(tmp_path / "set.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("1.png", gray(1))
+        with archive.open("2.png", "w") as member:
+            for _ in range(40):
+                member.write(bytes(2**20))
+    source = open_source(tmp_path / "set.zip").limited(10**6)
+    with pytest.raises(dm.sources.UnreadableSample, match=r"2\.png: a file of 41943040 bytes, more than --max-pixels"):
+        source.read([1])
