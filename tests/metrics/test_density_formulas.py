@@ -63,7 +63,7 @@ def topological(sides: TaskInputs, alpha: float = 0.1, repeats: int = 10, seed: 
 @pytest.mark.parametrize("options", [{}, {"alpha": 0.4, "repeats": 3, "seed": 2}], ids=str)
 @pytest.mark.parametrize("name", ["topp", "topr"])
 def test_topological_supports_by_their_definition(name: str, options: dict[str, Any]) -> None:
-    sides = drawn()
+    sides = drawn(d=8, shift=0.4)
     expected = topological(sides, **options)
     found = METRICS[name].measure(*sides, **options)
     assert 0.1 < found.value < 0.95
@@ -76,7 +76,7 @@ def test_topological_supports_by_their_definition(name: str, options: dict[str, 
 
 @pytest.mark.parametrize("name", ["topp", "topr"])
 def test_topological_interval_is_wilsons_at_the_size_that_bootstraps_show(name: str) -> None:
-    sides, seed, level = drawn(), 1, 0.9
+    sides, seed, level = drawn(d=8, shift=0.4), 1, 0.9
     rng = np.random.default_rng([seed, 2])
     counts = [rng.multinomial(len(side), np.full(len(side), 1 / len(side)), 16) for side in sides]
     shares = np.array(
@@ -99,7 +99,7 @@ def test_topological_interval_is_wilsons_at_the_size_that_bootstraps_show(name: 
 
 def test_a_topological_interval_rests_on_no_more_samples_than_there_are() -> None:
     """Two points on both sides: all bootstraps have share 1, and the interval is Wilson's of all samples."""
-    rows = np.repeat([[0.0], [100.0]], 40, axis=0)
+    rows = np.repeat([8 * [0.0], 8 * [100.0]], 40, axis=0)
     pool = pooled((rows, rows[::2]))
     for name, samples in (("topp", 40), ("topr", 80)):
         low, high = METRICS[name].uncertainty.interval.function(pool, 0.95, **METRICS[name].resolve({}))
@@ -167,15 +167,15 @@ def test_two_levels_are_the_ends_of_the_curve() -> None:
     assert [point[0] for point in found.extras["curve"]] == [0.0, 1.0]
     of_real, of_fake = (np.linalg.norm(side - real.mean(0), axis=1) for side in (real, fake))
     ends = (of_fake <= of_real.min()).mean(), (of_fake <= of_real.max()).mean()
-    assert found.value == pytest.approx(1 - ends[0] - (1 - ends[1]))
+    assert found.value == pytest.approx(1 - 2 * (ends[0] + 1 - ends[1]))
 
 
 @pytest.mark.parametrize("name", ["p_precision", "p_recall", "beta_recall", "topp", "topr"])
 def test_distances_that_are_not_kept_are_computed_again(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     metric, splits = METRICS[name], Splits.halves(90, 70, 3, 0)
-    expected = metric.uncertainty.resample(pooled(drawn()), splits, **metric.resolve({})).tolist()
+    expected = metric.uncertainty.resample(pooled(drawn(d=8)), splits, **metric.resolve({})).tolist()
     monkeypatch.setattr(distances, "MATRIX_BYTES", 0)
-    found = metric.uncertainty.resample(pooled(drawn()), splits, **metric.resolve({})).tolist()
+    found = metric.uncertainty.resample(pooled(drawn(d=8)), splits, **metric.resolve({})).tolist()
     assert found == pytest.approx(expected, rel=1e-9)
 
 
@@ -184,7 +184,7 @@ def test_blocks_of_any_size_give_the_same(name: str, monkeypatch: pytest.MonkeyP
     metric, splits = METRICS[name], Splits.halves(90, 70, 3, 0)
 
     def found() -> list[float]:
-        pool, options = pooled(drawn()), metric.resolve({})
+        pool, options = pooled(drawn(d=8)), metric.resolve({})
         values = metric.uncertainty.resample(pool, splits, **options).tolist()
         if metric.uncertainty.variance is not None:
             values.append(metric.uncertainty.variance(pool, **options))
@@ -196,14 +196,14 @@ def test_blocks_of_any_size_give_the_same(name: str, monkeypatch: pytest.MonkeyP
 
 
 def test_where_a_set_has_too_few_neighbours_the_farthest_sets_the_bandwidth() -> None:
-    real, fake = drawn(10, 12)
+    real, fake = drawn(10, 12, 8)
     found = METRICS["topp"].measure(real, fake).extras
     farthest = [float(np.median(far(side, side).max(1))) for side in (real, fake)]
     assert [found[f"bandwidth_{side}"] for side in ("real", "fake")] == pytest.approx(farthest)
 
 
 def test_options_at_the_end_of_their_range() -> None:
-    sides = drawn()
+    sides = drawn(d=8)
     for wrong in ({"alpha": 0.0}, {"alpha": 1.0}, {"repeats": 0}):
         with pytest.raises(UsageError):
             METRICS["topp"](*sides, **wrong)

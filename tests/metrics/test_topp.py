@@ -7,7 +7,7 @@ from scipy import stats
 
 from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
-from divmetrics.errors import MeasureError, TooFewSamples, UsageError
+from divmetrics.errors import FeatureError, MeasureError, TooFewSamples, UsageError
 from divmetrics.records.metric import METRICS
 
 NAMES = ("topp", "topr")
@@ -132,10 +132,10 @@ def test_options_and_errors(name: str) -> None:
 
 
 def test_copies_have_the_value_of_their_originals() -> None:
-    grid = tuple((1.5 * side[:, :3]).round() for side in gaussians(200))
+    grid = tuple(np.repeat((1.5 * side[:, :3]).round(), 3, axis=1) for side in gaussians(200))  # 9 columns
     shuffled = tuple(np.random.default_rng(0).permutation(side) for side in grid)
     assert [METRICS[name](*grid) for name in NAMES] == [METRICS[name](*shuffled) for name in NAMES]
-    assert METRICS["topr"](np.ones((40, 3)), np.ones((40, 3))) == 1
+    assert METRICS["topr"](np.ones((40, 9)), np.ones((40, 9))) == 1
 
 
 def pool_of(sides: TaskInputs) -> Pool:
@@ -167,3 +167,19 @@ def test_the_standard_error_is_near_the_spread_over_fresh_draws(name: str) -> No
             assert low < values[-1] <= high
             errors.append((high - low) / (2 * stats.t.ppf(0.975, 15)))
     assert 0.7 < np.mean(errors) / np.std(values, ddof=1) < 1.5
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("d", [1, 2, 7])
+def test_few_columns_are_refused(name: str, d: int) -> None:
+    """Two samples of one distribution scored .009 in one column."""
+    rows = np.random.default_rng(0).normal(size=(2, 1000, d))
+    with pytest.raises(FeatureError, match=f"features have {d} columns, and supports .* mean nothing below 8"):
+        METRICS[name](*rows)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("d", [8, 32, 100])
+def test_equal_distributions_score_what_the_page_says(name: str, d: int) -> None:
+    draws = [np.random.default_rng([seed, d]).normal(size=(2, 500, d)) for seed in range(6)]
+    assert 0.8 < np.mean([METRICS[name](*draw) for draw in draws]) <= 1

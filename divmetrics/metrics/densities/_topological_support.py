@@ -16,7 +16,7 @@ from divmetrics.arrays.pairs import check_enough_rows
 from divmetrics.arrays.share_intervals import wilson
 from divmetrics.arrays.splits import FAKE, REAL, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows, same_width
-from divmetrics.errors import MeasureError, UsageError
+from divmetrics.errors import FeatureError, MeasureError, UsageError
 from divmetrics.metrics.densities._pooled_distances import (
     PooledDistances,
     RadialKernel,
@@ -25,6 +25,10 @@ from divmetrics.metrics.densities._pooled_distances import (
     pooled_distances,
 )
 
+NARROWEST = 8
+"""Least number of columns. In fewer, a ball of 5d neighbours is a small part of the distribution, the density exceeds its
+threshold for ever fewer samples, and equal distributions score anything: .01 in one column. The authors' code takes the
+same bandwidth from 4 columns on; for 1 to 3 it announces a search by persistent homology, and stops with an error."""
 WIDTH = 32
 """Columns that wider features are projected to."""
 NEIGHBOURS_PER_COLUMN = 5
@@ -93,10 +97,15 @@ def supports(real: Rows, fake: Rows, threshold: BootstrapThreshold) -> tuple[Sup
     """The supports of two sets, and the distinct row of each sample, `[n + m]` int64; computed once.
 
     Raises:
-        FeatureError: The sides have different numbers of columns.
+        FeatureError: The sides have different numbers of columns, or fewer than `NARROWEST`.
         TooFewSamples: A side has a single sample.
     """
     same_width(real.d, fake.d)
+    if real.d < NARROWEST:
+        raise FeatureError(
+            f"features have {real.d} columns, and supports from a density mean nothing below {NARROWEST}; use precision "
+            "and recall, or features of more columns."
+        )
     whole = Splits(torch.tensor([REAL] * real.n + [FAKE] * fake.n, dtype=torch.uint8)[None])
 
     def make() -> tuple[Supports, Tensor]:

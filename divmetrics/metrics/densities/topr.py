@@ -42,7 +42,7 @@ def _resample(pool: TwoSamplePool, splits: Splits, *, alpha: float, repeats: int
         sees="Dense regions of the real samples that the fake ones have left: dropped and shrunken modes.",
         blind="Rare modes of the real samples, whose density is below the threshold, and fake samples off the "
         "manifold.",
-        bias="Below 1 for equal distributions, .9 to .95 at 500 samples, and noisy: with `repeats=10` half of the "
+        bias="Below 1 for equal distributions, .8 to .95 at 500 samples, and noisy: with `repeats=10` half of the "
         "spread over fresh draws comes from the bootstraps that set the threshold.",
         cost="O((n + m)^2) time on at most 32 columns, whatever d; topp and topr share it.",
     ),
@@ -70,11 +70,11 @@ def topr(real: Rows, fake: Rows, *, alpha: float = 0.1, repeats: int = 10, seed:
         UsageError: `alpha` is outside (0, 1), or `repeats` is below 1.
         TooFewSamples: A side has a single sample.
         MeasureError: No real sample lies in the support of its own side.
-        FeatureError: The two sides have different numbers of columns.
+        FeatureError: Fewer than 8 columns, or different numbers of them on the two sides.
 
     Example:
         >>> import divmetrics as dm
-        >>> real, fake = 20 * [[0.0]] + 20 * [[100.0]], 40 * [[0.0]]
+        >>> real, fake = 20 * [8 * [0.0]] + 20 * [8 * [100.0]], 40 * [8 * [0.0]]  # 8 columns, the least
         >>> dm.metrics.topr(real, fake)  # support of the fake samples: {0}; of the real ones: {0, 100}
         0.5
     """
