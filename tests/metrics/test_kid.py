@@ -124,6 +124,8 @@ def test_bad_input_is_one_sentence() -> None:
     real, fake = gaussians(40, 4)
     with pytest.raises(TooFewSamples, match="subset_size=1000 needs as many rows per side, real has 40"):
         kid(real, fake, subsets=100)
+    with pytest.raises(UsageError, match="subset_size=50 says nothing without subsets"):
+        kid(real, fake, subset_size=50)
     with pytest.raises(UsageError, match="-1 subsets of 1000"):
         kid(real, fake, subsets=-1)
     with pytest.raises(TooFewSamples, match="at least 2 rows"):

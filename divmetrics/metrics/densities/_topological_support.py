@@ -26,9 +26,9 @@ from divmetrics.metrics.densities._pooled_distances import (
 )
 
 NARROWEST = 8
-"""Least number of columns. In fewer, a ball of 5d neighbours is a small part of the distribution, the density exceeds its
-threshold for ever fewer samples, and equal distributions score anything: .01 in one column. The authors' code takes the
-same bandwidth from 4 columns on; for 1 to 3 it announces a search by persistent homology, and stops with an error."""
+"""Least number of columns. In fewer, a ball of 5d neighbours is a small part of the distribution, the density exceeds
+its threshold for ever fewer samples, and equal distributions score anything: .01 in one column. The authors' code takes
+the same bandwidth from 4 columns on; for 1 to 3 it starts a search by persistent homology, and stops with an error."""
 WIDTH = 32
 """Columns that wider features are projected to."""
 NEIGHBOURS_PER_COLUMN = 5
@@ -103,8 +103,8 @@ def supports(real: Rows, fake: Rows, threshold: BootstrapThreshold) -> tuple[Sup
     same_width(real.d, fake.d)
     if real.d < NARROWEST:
         raise FeatureError(
-            f"features have {real.d} columns, and supports from a density mean nothing below {NARROWEST}; use precision "
-            "and recall, or features of more columns."
+            f"features have {real.d} columns, and supports from a density mean nothing below {NARROWEST}; take precision"
+            " and recall, or features of more columns."
         )
     whole = Splits(torch.tensor([REAL] * real.n + [FAKE] * fake.n, dtype=torch.uint8)[None])
 

@@ -1,5 +1,6 @@
 """Kernel inception distance: squared maximum mean discrepancy with a polynomial kernel."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
@@ -15,12 +16,24 @@ from divmetrics.arrays.pairs import (
 )
 from divmetrics.arrays.splits import Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
+from divmetrics.errors import UsageError
 from divmetrics.records.metric import About, Laws, Measured, Spread, UncertaintySpec, Variance, metric
+
+SUBSET_SIZE = 1000
+"""Samples of each side in a subset, as published."""
 
 
 def _kernel(rows: Rows, options: dict[str, Any]) -> PolynomialKernel:
     gamma = options["gamma"]
     return PolynomialKernel(options["degree"], 1 / rows.d if gamma is None else gamma, options["coef0"])
+
+
+def _minimum(options: Mapping[str, Any]) -> int:
+    """Samples a side that the options need. Raises UsageError for a size of subsets where there are none."""
+    size = int(options["subset_size"])
+    if not options["subsets"] and size != SUBSET_SIZE:
+        raise UsageError(f"subset_size={size} says nothing without subsets; write subsets=100 beside it.")
+    return size if options["subsets"] else 2
 
 
 def _variance(pool: TwoSamplePool, **options: Any) -> Spread | None:
@@ -58,7 +71,7 @@ def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
     laws=Laws(rotation=True),
     role="distance",
     cite="Binkowski 2018, arXiv:1801.01401",
-    minimum=lambda options: int(options["subset_size"]) if options["subsets"] else 2,
+    minimum=_minimum,
     protocols={
         "inception-2015": {"degree": 3, "gamma": None, "coef0": 1.0, "subsets": 100, "subset_size": 1000},
     },
@@ -82,7 +95,7 @@ def kid(
     gamma: float | None = None,
     coef0: float = 1.0,
     subsets: int = 0,
-    subset_size: int = 1000,
+    subset_size: int = SUBSET_SIZE,
     seed: int = 0,
 ) -> Measured:
     """Squared maximum mean discrepancy with a polynomial kernel; kernel units, 0 on average for equal distributions,
@@ -99,7 +112,7 @@ def kid(
         gamma: Factor of the inner product (default None: 1/d).
         coef0: Constant of the kernel (default 1); smaller ones weigh low moments less.
         subsets: Number of random subsets to average over (default 0: all samples in one U-statistic).
-        subset_size: Samples of each side in a subset (default 1000).
+        subset_size: Samples of each side in a subset (default 1000); needs `subsets`.
         seed: Seed of the subsets (default 0); the draws are those of torch-fidelity for the same seed.
 
     Returns:
@@ -108,7 +121,7 @@ def kid(
 
     Raises:
         TooFewSamples: A side has fewer than 2 samples, or fewer than `subset_size` with subsets.
-        UsageError: `subsets` is negative, or `subset_size` below 2.
+        UsageError: `subsets` is negative, `subset_size` below 2, or given without `subsets`.
         FeatureError: The two sides have different numbers of columns.
 
     Example:
@@ -116,6 +129,7 @@ def kid(
         >>> round(dm.metrics.kid([[1.0], [1.0]], [[0.0], [0.0]]), 6)  # (1 + 1)^3 + 1^3 - 2 * 1^3
         7.0
     """
+    _minimum({"subsets": subsets, "subset_size": subset_size})
     kernel = _kernel(real, {"degree": degree, "gamma": gamma, "coef0": coef0})
     if not subsets:
         return Measured(mmd2(real, fake, kernel))
