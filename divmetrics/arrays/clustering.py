@@ -2,9 +2,9 @@
 
 Three deterministic steps. Rows of more than `WIDTH` columns are projected to their first principal components, which
 preserves distances between clusters and makes the rest twenty times faster. Ward's hierarchical clustering of at most
-`SEEN` rows gives initial centres for every number of clusters at once; they do not depend on the order of the rows
-where all of them are used. Lloyd's iterations (scikit-learn) over all rows then refine them; k-means++ from a single
-start misses well-separated modes too often.
+`SEEN` rows gives initial centres for every number of clusters at once; which rows these are does not depend on their
+order. Lloyd's iterations (scikit-learn) over all rows then refine them; k-means++ from a single start misses
+well-separated modes too often.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import torch
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
+from divmetrics.arrays.draws import drawn_order
 from divmetrics.arrays.memo import once
 from divmetrics.arrays.pairs import nearest_rows
 from divmetrics.arrays.summaries import Rows
@@ -163,7 +164,7 @@ def _ward_tree(points: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Ward's tree over at most `SEEN` of the points, in scipy's linkage format, and those points."""
     members = points
     if len(points) > SEEN:
-        members = points[np.sort(np.random.default_rng(seed).choice(len(points), SEEN, replace=False))]
+        members = points[drawn_order(torch.from_numpy(points), seed)[:SEEN].numpy()]
     return (scipy.cluster.hierarchy.linkage(members, "ward") if len(members) > 1 else np.empty((0, 4))), members
 
 

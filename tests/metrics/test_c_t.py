@@ -2,12 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy.spatial.distance import cdist
 from scipy.stats import mannwhitneyu, norm
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
+from divmetrics.arrays.draws import ranked
 from divmetrics.arrays.splits import HeldOutPool, Pool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
@@ -48,7 +50,7 @@ def test_cells_are_weighted_by_their_held_out_reals() -> None:
     train, fake, held_out = rows[:600], rows[600:1200], rows[1200:]
     axes = PCA(16, svd_solver="full").fit(train)
     reduced = [axes.transform(side) for side in (train, fake, held_out)]
-    model = KMeans(3, n_init=4, random_state=0).fit(reduced[0])
+    model = KMeans(3, n_init=4, random_state=0).fit(reduced[0][ranked(torch.from_numpy(reduced[0])).numpy()])
     cells = [model.predict(side) for side in reduced]
     distances = [cdist(side, reduced[0]).min(1) for side in reduced[1:]]
     scores = [z_of(distances[0][cells[1] == c], distances[1][cells[2] == c]) for c in range(3)]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from divmetrics.arrays.class_counts import score_variance
+from divmetrics.arrays.draws import drawn_order
 from divmetrics.arrays.linalg import float64
 from divmetrics.arrays.splits import Pool
 from divmetrics.arrays.summaries import Rows
@@ -27,8 +28,7 @@ def _in_split_order(rows: Rows, shuffle: bool, seed: int) -> Tensor:
     """Logits `[n, classes]` in the order in which they are cut into parts."""
     if not shuffle:
         return rows.features
-    order = torch.randperm(rows.n, generator=torch.Generator().manual_seed(seed))
-    return rows.features[order.to(rows.features.device)]
+    return rows.features[drawn_order(rows.features, seed).to(rows.features.device)]
 
 
 def _score(log_p: Tensor) -> Tensor:
@@ -53,7 +53,7 @@ def _variance(pool: Pool, *, splits: int, shuffle: bool, seed: int) -> float:
     "inception_score",
     fake=Rows.on("logits"),
     better="higher",
-    laws=Laws(range=(1, inf), row_order=False),
+    laws=Laws(range=(1, inf)),
     cite="Salimans 2016, arXiv:1606.03498",
     minimum=lambda options: int(options["splits"]),
     protocols={"inception-2015": {"splits": 10}},

@@ -26,7 +26,7 @@ def _variance(pool: TwoSamplePool, *, clusters: int, runs: int, angles: int, see
     real=Rows.on("pooled"),
     fake=Rows.on("pooled"),
     better="higher",
-    laws=Laws(range=(0, 1), row_order=False, on_copies=1),
+    laws=Laws(range=(0, 1), on_copies=1),
     cite="Sajjadi 2018, arXiv:1806.00035",
     minimum=lambda _: 2,
     uncertainty=UncertaintySpec(

@@ -30,7 +30,7 @@ def _null(pool: HeldOutPool, **options: Any) -> Null:
     fake=Rows.on("pooled"),
     held_out=Rows.on("pooled"),
     better="higher",
-    laws=Laws(row_order=False, translation=True, rotation=True, scaling=0.0),
+    laws=Laws(translation=True, rotation=True, scaling=0.0),
     role="copies",
     cite="Meehan 2020, arXiv:2004.05675",
     presets=("default",),

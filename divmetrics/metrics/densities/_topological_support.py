@@ -103,8 +103,8 @@ def supports(real: Rows, fake: Rows, threshold: BootstrapThreshold) -> tuple[Sup
     same_width(real.d, fake.d)
     if real.d < NARROWEST:
         raise FeatureError(
-            f"features have {real.d} columns, and supports from a density mean nothing below {NARROWEST}; take precision"
-            " and recall, or features of more columns."
+            f"features have {real.d} columns, and supports from a density mean nothing below {NARROWEST}; take "
+            "precision and recall, or features of more columns."
         )
     whole = Splits(torch.tensor([REAL] * real.n + [FAKE] * fake.n, dtype=torch.uint8)[None])
 

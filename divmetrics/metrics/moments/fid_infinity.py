@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from divmetrics.arrays.draws import ranked
 from divmetrics.arrays.linalg import each
 from divmetrics.arrays.memo import once
 from divmetrics.arrays.splits import Pool, Splits, TwoSamplePool
@@ -53,9 +54,10 @@ def _line(real: Rows, fake: Rows, sizes: Sequence[int], sides: str, seed: int, f
     With sides="both" the real samples are cut to subsets in the same proportion.
     """
     rng = torch.Generator().manual_seed(seed)
-    draws = [torch.randperm(fake.n, generator=rng)[:size] for size in sizes]
+    of_fake, of_real = ranked(fake.features), ranked(real.features) if sides == "both" else torch.empty(0)
+    draws = [of_fake[torch.randperm(fake.n, generator=rng)[:size]] for size in sizes]
     shares = [max(2, round(real.n * size / fake.n)) for size in sizes]
-    partners = [torch.randperm(real.n, generator=rng)[:share] for share in shares]
+    partners = [of_real[torch.randperm(real.n, generator=rng)[:share]] for share in shares] if sides == "both" else []
     whole = frechet.fit(real)
 
     def at(i: int) -> float:
@@ -104,8 +106,8 @@ def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
     real=Rows.on("pooled"),
     fake=Rows.on("pooled"),
     better="lower",
-    # no range: a value near 0 may be extrapolated to below; no row order: subsets are drawn by place
-    laws=Laws(row_order=False, translation=True, rotation=True, scaling=2.0),
+    # no range: a value near 0 may be extrapolated to below
+    laws=Laws(translation=True, rotation=True, scaling=2.0),
     role="distance",
     cite="Chong and Forsyth 2020, arXiv:1911.07023",
     minimum=lambda _: 4,

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from divmetrics.arrays import dist
 from divmetrics.arrays.devices import one_thread
+from divmetrics.arrays.draws import ranked
 from divmetrics.arrays.memo import once
 from divmetrics.arrays.summaries import Sample
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
@@ -151,7 +152,8 @@ def _pair_similarities(images: Tensor, pairs: int, seed: int, border: Border) ->
     i, j = torch.triu_indices(len(images), len(images), offset=1)
     if pairs < len(i):
         drawn = torch.randperm(len(i), generator=torch.Generator().manual_seed(seed))[:pairs]
-        i, j = i[drawn], j[drawn]
+        order = ranked(images)
+        i, j = order[i[drawn]], order[j[drawn]]
     step = 1 if images.device.type == "cpu" else 16  # one pair fits into the cache of a CPU
 
     def of_pairs(part: range) -> Tensor:

@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from divmetrics.arrays.draws import drawn_order
 from divmetrics.arrays.memo import once
 from divmetrics.arrays.splits import TwoSamplePool
 from divmetrics.arrays.summaries import Rows, same_width
@@ -51,18 +52,6 @@ class _TestResult:
         return sum(share * (1 - share) / (len(side) - 1) for share, side in pairs) / 4
 
 
-def _hash_order(rows: np.ndarray, seed: int) -> np.ndarray:
-    """Pseudo-random permutation `[n]` of `rows` `[n, d]` by a hash of their contents and `seed`.
-
-    The halves then do not depend on the order of rows, and copies of a row stay together.
-    """
-    factors = np.random.default_rng(seed).integers(0, 2**64, rows.shape[1], dtype=np.uint64) | np.uint64(1)
-    bits = np.ascontiguousarray(rows + 0.0).view(np.uint64)  # + 0.0 turns -0.0 into 0.0
-    mixed = (bits ^ (bits >> np.uint64(29))) * factors
-    mixed = (mixed ^ (mixed >> np.uint64(32))).sum(1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    return np.argsort(mixed ^ (mixed >> np.uint64(31)), kind="stable")
-
-
 @dataclass(frozen=True, eq=False)
 class _Halves:
     """Both sides, standardised by the pool, each divided into a training and a test half."""
@@ -80,7 +69,7 @@ class _Halves:
         if min(real.n, fake.n) < 4:
             raise TooFewSamples(f"at least 4 rows per side are needed, got {real.n} and {fake.n}; add samples.")
         sides = [side.features.double().cpu().numpy() for side in (real, fake)]
-        orders = [_hash_order(rows, seed) for rows in sides]
+        orders = [drawn_order(side.features, seed).numpy() for side in (real, fake)]
         rows = np.concatenate([side[order] for side, order in zip(sides, orders, strict=True)])
         spread = rows.std(0)
         rows = (rows - rows.mean(0)) / np.where(spread > 0, spread, 1)  # by the pool, which does not know the labels

@@ -21,7 +21,7 @@ def _variance(pool: Pool, *, pairs: int, border: Border, seed: int) -> float:
     "ms_ssim",
     fake=Sample.on("pixels"),
     better="lower",
-    laws=Laws(range=(0, 1), row_order=False),
+    laws=Laws(range=(0, 1)),
     cite="Odena 2017, arXiv:1610.09585; Wang 2003, doi:10.1109/ACSSC.2003.1292216",
     uncertainty=UncertaintySpec(variance=Variance("dyadic", _variance)),
     min_image_size=SMALLEST,
