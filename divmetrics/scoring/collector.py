@@ -122,10 +122,12 @@ class Portion:
             if own is None or own.start == 0:  # one rank lists them
                 self._no_samples += source.skipped
 
+        total = len(source) if isinstance(source, Source) else None
+
         @no_autocast()
         def add(extractor: str, layer: Layer, rows: Tensor, index: Tensor) -> None:
             rows = rows.to(settings.summary_device)  # from the cache they come on the CPU
-            check_finite(rows)
+            check_finite(rows, index, total)
             if kinds := self.needs(extractor).get(layer):
                 chunks = self._chunks.setdefault((extractor, layer), ChunkedSummaries(tuple(kinds)))
                 chunks.add(rows, index + first)
@@ -311,12 +313,15 @@ def _rows_of(
         for start in range(0, len(places), CHUNK):
             part = places[start : start + CHUNK]
             labels = [] if source.labels is None else [source.labels[i] for i in part]
-            yield as_rows(np.stack(source.read(part))), torch.tensor(part), [source.path(i) for i in part], labels
+            numbers = torch.tensor(part)
+            rows = as_rows(np.stack(source.read(part)), numbers, len(source))
+            yield rows, numbers, [source.path(i) for i in part], labels
         return
     pairs = iter(source)
     for start in count(0, CHUNK):
         if not (chunk := list(islice(pairs, CHUNK))):
             return
         labels = [label for _, label in chunk if label is not None]
-        part = range(start, start + len(chunk))
-        yield as_rows(np.stack([row for row, _ in chunk])), torch.tensor(part), [f"#{i}" for i in part], labels
+        numbers = torch.arange(start, start + len(chunk))
+        rows = as_rows(np.stack([row for row, _ in chunk]), numbers)
+        yield rows, numbers, [f"#{i}" for i in numbers.tolist()], labels

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from divmetrics.arrays.class_counts import check_classes
+from divmetrics.arrays.draws import drawn_order
 from divmetrics.arrays.memo import once
 from divmetrics.arrays.splits import HeldOutPool, OneSamplePool, Pool, TwoSamplePool
 from divmetrics.arrays.summaries import ClassTally, Labelled, Moments, Rows, Summary
@@ -189,8 +190,7 @@ class TaskInputs:
                 whole = Labelled(whole.features, whole.index, self._classes(side), self.class_names)
             if size is None or size == whole.n:
                 return whole
-            drawn = torch.randperm(whole.n, generator=torch.Generator().manual_seed(self.seed))[:size]
-            return whole.take(drawn)
+            return whole.take(drawn_order(whole.features, self.seed)[:size])
 
         return once((self,), ("rows", task.extractor, task.layer, side, size, by_class), make)
 

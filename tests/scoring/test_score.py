@@ -185,3 +185,12 @@ def test_weights_go_to_the_one_extractor() -> None:
 def test_unwritable_output_is_found_first(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not exist"):
         dm.extract(REAL, tmp_path / "absent" / "out.dms")
+
+
+@pytest.mark.parametrize("row", [0, 2047, 2048, 3000])
+def test_the_first_bad_row_is_counted_in_the_whole_file(row: int) -> None:
+    """Rows are taken in 2048 at a time; the number is that of the file."""
+    rows = np.random.default_rng(0).normal(size=(3001, 2))
+    rows[row] = np.nan
+    with pytest.raises(FeatureError, match=rf"fake: 1 of rows \d+ to \d+ hold NaN or Inf, the first is row {row};"):
+        dm.score(np.random.default_rng(1).normal(size=(3001, 2)), rows, metrics="fid")

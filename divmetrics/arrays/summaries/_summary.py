@@ -99,11 +99,13 @@ class Summary(ABC):
         return cls.of(rows, torch.arange(len(rows)))
 
 
-def as_rows(array: Any) -> Tensor:
+def as_rows(array: Any, places: Tensor | None = None, total: int | None = None) -> Tensor:
     """An array as a tensor of finite numbers.
 
     Args:
         array: `[n, ...]` array, tensor or nested list.
+        places: Numbers `[n]` of the rows within their source, for messages; None for 0 to n - 1.
+        total: Number of rows of the source, if it is known.
 
     Returns:
         Tensor `[n, ...]`: float32 and float64 as given, lower precisions as float32; integers as float64, except
@@ -125,26 +127,31 @@ def as_rows(array: Any) -> Tensor:
         rows = rows.double()
     if rows.dtype in (torch.float16, torch.bfloat16):
         rows = rows.float()
-    check_finite(rows)
+    check_finite(rows, places, total)
     return rows
 
 
-def check_finite(rows: Tensor) -> None:
+def check_finite(rows: Tensor, places: Tensor | None = None, total: int | None = None) -> None:
     """Check that all numbers are finite.
 
     Args:
         rows: Tensor `[n, ...]`.
+        places: Numbers `[n]` of the rows within the source that they are a part of; None for 0 to n - 1.
+        total: Number of rows of the source, if it is known.
 
     Raises:
-        FeatureError: Some rows hold NaN or Inf; it says how many, and which is the first.
+        FeatureError: Some rows hold NaN or Inf; it says how many, and which is the first, as the source counts.
     """
     if not rows.is_floating_point() or torch.isfinite(rows.sum()):
         return  # a finite sum proves every term finite, in one pass and without a mask
     bad = (~torch.isfinite(rows.flatten(1) if rows.ndim > 1 else rows[:, None])).any(1).nonzero()[:, 0]
     if len(bad):
-        raise FeatureError(
-            f"{len(bad)} of {len(rows)} rows hold NaN or Inf, the first is row {int(bad[0])}; drop them."
-        )
+        numbers = torch.arange(len(rows)) if places is None else places.cpu()
+        part = f"{len(rows)} rows"
+        if (int(numbers.max()) + 1 if total is None else total) > len(rows):  # a part: others were not looked at
+            part = f"rows {int(numbers.min())} to {int(numbers.max())}"
+        first = int(numbers[bad.cpu()].min())
+        raise FeatureError(f"{len(bad)} of {part} hold NaN or Inf, the first is row {first}; drop them.")
 
 
 def same_width(left: int, right: int) -> None:
