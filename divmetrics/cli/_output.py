@@ -107,11 +107,14 @@ def check_outputs(outputs: Mapping[str, str | None], inputs: Iterable[Any] = ())
 
 @contextmanager
 def plain_warnings(*, quiet: bool = False) -> Iterator[None]:
-    """Python warnings as one short line on stderr each; none if `quiet`."""
+    """Python warnings as one short line on stderr each, equal ones once; none if `quiet`."""
+    told = set[str]()
 
     def show_line(message: Warning | str, *_: object) -> None:
-        if not quiet:
-            tell(f"warning: {str(message).splitlines()[0]}")
+        line = f"warning: {str(message).splitlines()[0]}"
+        if not quiet and line not in told:
+            told.add(line)
+            tell(line)
 
     with warnings.catch_warnings():
         warnings.showwarning = show_line  # type: ignore[assignment]  # *_ takes the places

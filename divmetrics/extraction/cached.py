@@ -69,7 +69,7 @@ def run(
         while missing := delivery.missing():
             for group, samples in missing.items():
                 chosen = [encoder for encoder in encoders if encoder.name in group]
-                _compute(source, chosen, [places[sample] for sample in samples], delivery, settings)
+                _compute(source, chosen, _places(places, samples), delivery, settings)
     finally:
         delivery.flush()
     _tidy(cache, delivery)
@@ -113,6 +113,12 @@ def _tidy(cache: Cache, delivery: _Delivery) -> None:
         if known.wrote:
             cache.join_small(known.folder)
     cache.trim()
+
+
+def _places(places: range, samples: Sequence[int]) -> Sequence[int]:
+    """The positions in the source of some samples; a range where they follow each other, which takes no memory."""
+    first, last = samples[0], samples[-1]
+    return places[first : last + 1] if last - first + 1 == len(samples) else [places[sample] for sample in samples]
 
 
 class _Delivery:
@@ -217,6 +223,8 @@ class _Delivery:
 def _equal_samples(keys: np.ndarray) -> dict[bytes, np.ndarray]:
     """Key -> the samples that have it, where there are several."""
     order = np.argsort(keys, kind="stable")
-    ends = np.flatnonzero(np.append(keys[order][1:] != keys[order][:-1], True)) + 1 if len(keys) else np.array([], int)
-    groups = zip(np.append(0, ends[:-1]).tolist(), ends.tolist(), strict=True) if len(keys) else ()
-    return {bytes(keys[order[a]]): order[a:b] for a, b in groups if b - a > 1 and keys[order[a]]}
+    ordered = keys[order]
+    starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1])) if len(keys) else np.zeros(0, np.int64)
+    ends = np.append(starts[1:], len(keys))
+    several = np.flatnonzero(ends - starts > 1).tolist()
+    return {bytes(ordered[starts[i]]): order[starts[i] : ends[i]] for i in several if ordered[starts[i]]}

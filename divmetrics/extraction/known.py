@@ -69,6 +69,7 @@ class KnownFeatures:
         self.wanted = [layer for layer in encoder.layers if layer in layers]
         self.stored = [layer for layer in encoder.layers if layer in layers or layer in ALWAYS_STORED]
         self.wrote = False
+        self._refused = False
         self._cache, self._keys = cache, keys
         self._segments: list[_Segment] = []
         self._segment = np.full(len(keys), ABSENT, np.int32)
@@ -145,8 +146,8 @@ class KnownFeatures:
             rows = {layer: _rows_at(pieces, kept) for layer, pieces in segment.pieces.items()}
             keys, traits = [segment.keys[row] for row in kept], segment.traits.at(kept)
             name, content = content_of(keys, rows, self.name, segment.engine, traits)
-            path = self._cache.put(self.folder, name, content)
-            self.wrote |= path is not None
+            path = None if self._refused else self._cache.put(self.folder, name, content)
+            self.wrote, self._refused = self.wrote or path is not None, path is None  # it is said once
             if len(kept) == len(segment.keys):  # else rows have other numbers in the file
                 segment.path = path
         if self._closed is not None and self._closed.path is not None:
@@ -201,7 +202,7 @@ class KnownFeatures:
             segment = self._segments[number]
             segment.waiting -= count
             if segment.waiting == 0 and segment is not self._open:
-                segment.pieces, segment.traits = {}, None
+                segment.pieces, segment.traits, segment.keys = {}, None, []
 
 
 def keys_of(hashes: Sequence[bytes]) -> np.ndarray:

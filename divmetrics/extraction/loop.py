@@ -175,7 +175,7 @@ def run(
         add: Receives the features with the positions of their samples; a skipped sample leaves a gap.
         settings: Device, batch size, workers and so on; the defaults if None.
         own: Positions in the source that this rank is responsible for; None means all.
-        after: Called for each batch after all its features have been passed on.
+        after: Called for each batch after all its features have been passed on; the result then names no samples.
         more: Whether other sources follow, in unknown number, as the batches of a `Meter` do.
 
     Returns:
@@ -272,16 +272,21 @@ class _Pipeline:
                 with devices.one_thread() if self.all_cores_busy else nullcontext():
                     for layer in (layer for layer in rows if layer in self.layers):
                         self.add(name, layer, rows[layer], batch.places)
-            self.paths += batch.paths
-            self.labels += batch.labels
-            self.skipped += batch.skipped
-            self.places += batch.places.tolist()
-            self.traits.append(batch.traits)
-            if self.after is not None:
+            if self.after is None:
+                self._note(batch)
+            else:
                 with devices.one_thread() if self.all_cores_busy else nullcontext():
                     self.after(batch, self.engine)
             samples += len(batch.requested)
         return samples
+
+    def _note(self, batch: loading.Batch) -> None:
+        """Remember the samples of a batch."""
+        self.paths += batch.paths
+        self.labels += batch.labels
+        self.skipped += batch.skipped
+        self.places += batch.places.tolist()
+        self.traits.append(batch.traits)
 
     def stop(self) -> None:
         """Wait for the batches in flight, whose memory may still be read."""

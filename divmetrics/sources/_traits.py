@@ -69,9 +69,10 @@ class Traits:
         """Those of all parts, in order."""
         filled = [part for part in parts if part.contents]
         in_files = all(part.files for part in filled)
+        shared: dict[Look | None, Look | None] = {}
         return cls(
             tuple(chain.from_iterable(part.contents for part in filled)),
-            tuple(chain.from_iterable(part.looks for part in filled)),
+            tuple(shared.setdefault(look, look) for part in filled for look in part.looks),  # one object of equal ones
             tuple(chain.from_iterable(part.files for part in filled)) if in_files else (),
         )
 

@@ -323,7 +323,7 @@ def _baseline_result(rule: Rule, key: str, now: Result, rules: Rules, warnings: 
     if before.value is None:
         raise UsageError(f"baseline {rules.baseline_path}: {key} could not be computed there; make a new baseline.")
     if now.signature.differences(before.signature):
-        raise UsageError(f"{key} has {difference_in_words(now.signature, before.signature, rules.baseline_path)}")
+        raise UsageError(f"{key} has {difference_in_words(now.signature, before.signature, rules)}")
     if now.signature.version != before.signature.version:
         versions = f"divmetrics {before.signature.version}, the report by {now.signature.version}"
         warnings.append(f"{rules.baseline_path} was made by {versions}.")

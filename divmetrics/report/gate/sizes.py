@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 
 from divmetrics.errors import UnknownName, UsageError
@@ -11,8 +12,6 @@ from divmetrics.report.gate.rules import Rule, Rules
 
 SIDES = ("real", "fake", "held_out")
 """The sides whose sizes a signature gives, in its order."""
-REMADE = "divmetrics score REAL FAKE"
-"""The command that makes a baseline."""
 
 
 @dataclass
@@ -62,25 +61,37 @@ class BaselineSizes:
         if there >= least:
             return (
                 f"num is {self.num}, and the baseline {self.rules.baseline_path} has {least} {side} samples; leave num "
-                f"out, or make a new baseline: {REMADE} --num {self.num} --json {self.rules.baseline_path}."
+                f"out, or make a new baseline: {remade(self.rules)} --num {self.num}."
             )
         return (
             f"{side} has {there} samples, the baseline {self.rules.baseline_path} has {least}, and fewer samples give "
-            f"another number: add {least - there}, or make a new baseline of these: {REMADE} --json "
-            f"{self.rules.baseline_path}."
+            f"another number: add {least - there}, or make a new baseline of these: {remade(self.rules)}."
         )
 
 
-def difference_in_words(signature: Signature, baseline: Signature, path: object) -> str:
+def difference_in_words(signature: Signature, baseline: Signature, rules: Rules) -> str:
     """Why two numbers with different signatures are not comparable, and the cure."""
     different = signature.differences(baseline)
     text = ", ".join(f"{name} {mine!r} against {theirs!r}" for name, (mine, theirs) in different.items())
-    return f"another signature in the baseline {path}: {text}; {_cure(different, path)}."
+    return f"another signature in the baseline {rules.baseline_path}: {text}; {_cure(different, rules)}."
 
 
-def _cure(different: dict[str, tuple[str, str]], path: object) -> str:
+def remade(rules: Rules) -> str:
+    """The command that makes the baseline of these rules anew.
+
+    Example:
+        >>> from divmetrics.report.gate.rules import rules_from
+        >>> remade(rules_from({"extractor": "pixels", "rules": {"recall": {"min": 0.4}, "fid": {"max": 9}}}))
+        'divmetrics score REAL FAKE -e pixels -m recall,fid'
+    """
+    chosen = {"-e": rules.extractors, "-m": ",".join(rules.metrics), "--json": rules.baseline_path}
+    given = [part for option, value in chosen.items() if value for part in (option, shlex.quote(str(value)))]
+    return " ".join(["divmetrics score REAL FAKE", *given])
+
+
+def _cure(different: dict[str, tuple[str, str]], rules: Rules) -> str:
     """What makes the numbers comparable: a way to measure again, where there is one, or a new baseline."""
-    anew = f"make a new baseline: {REMADE} --json {path}"
+    anew = f"make a new baseline: {remade(rules)}"
     if set(different) == {"seed"}:
         return f"measure with --seed {different['seed'][1]}, or {anew}"
     if set(different) != {"n"}:
