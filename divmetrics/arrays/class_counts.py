@@ -8,6 +8,8 @@ and it is never less than `level` (`corrected_variance`).
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import torch
 from scipy.special import ndtri, rel_entr, xlogy
@@ -15,6 +17,7 @@ from torch import Tensor
 
 from divmetrics.arrays.confusion import Predicted, true_counts
 from divmetrics.arrays.linalg import float64
+from divmetrics.arrays.memo import once
 from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import ClassTally, Rows
 from divmetrics.errors import FeatureError
@@ -94,8 +97,9 @@ def counts_on_splits(pool: Pool, splits: Splits) -> tuple[np.ndarray, np.ndarray
     """
     labels = labels_of(pool.whole)
     if isinstance(pool.fake, Predicted):
-        counts = label_counts_on_splits(labels, len(pool.fake.confusion), splits)
-        return true_counts(*counts, pool.fake.confusion)
+        confusion = pool.fake.confusion
+        counts = partial(label_counts_on_splits, labels, len(confusion), splits)
+        return once((pool, splits), "corrected class counts", lambda: true_counts(*counts(), confusion))
     return label_counts_on_splits(labels, int(labels.max()) + 1, splits)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
+from scipy.sparse import csr_array
 from scipy.special import bdtrc
 from torch import Tensor
 
@@ -64,7 +65,7 @@ def corrected_counts(counts: np.ndarray, confusion: Any, possible: np.ndarray | 
         >>> corrected_counts(np.array([90, 10]), [[0.9, 0.1], [0.0, 1.0]]).round().tolist()
         [100.0, 0.0]
     """
-    rates = confusion_rates(confusion, counts.shape[-1])
+    rates = _sparse(confusion_rates(confusion, counts.shape[-1]))
     total = counts.sum(-1, keepdims=True).astype(float)
     # EM never leaves 0, so no share starts there
     share = (np.asarray(counts, float) + 0.5) / (total + counts.shape[-1] / 2)
@@ -80,6 +81,11 @@ def corrected_counts(counts: np.ndarray, confusion: Any, possible: np.ndarray | 
             break
     sums = share.sum(-1, keepdims=True)  # below 1 where a prediction is of a class that no possible one is taken for
     return np.asarray(share / np.where(sums > 0, sums, 1) * total)
+
+
+def _sparse(rates: np.ndarray) -> Any:
+    """`rates` in a form that multiplies fast: of a thousand classes each is taken for few others."""
+    return csr_array(rates) if np.count_nonzero(rates) < rates.size / 10 else rates
 
 
 def leaks(share: np.ndarray, confusion: Any, *, sds: float = 0.0) -> np.ndarray:
@@ -98,8 +104,8 @@ def leaks(share: np.ndarray, confusion: Any, *, sds: float = 0.0) -> np.ndarray:
     found = share @ others
     if sds:
         counted = np.asarray(confusion, float).sum(1, keepdims=True)
-        spread = (rates * (1 - rates) + 1 / counted) / counted * (1 - np.eye(len(rates)))  # never 0 of n for certain
-        found = found + sds * np.sqrt(share**2 @ spread)
+        spread = rates * (1 - rates) / counted * (1 - np.eye(len(rates)))
+        found = found + sds * np.sqrt(share**2 @ spread + counted.sum() ** -2)  # none of n is no proof
     return np.asarray(np.clip(found, 0, 1))
 
 

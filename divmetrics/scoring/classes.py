@@ -1,7 +1,7 @@
-"""Which classes a run compares: those that both sides name, or those of the real samples, given to fakes by nearness.
+"""Which classes a run compares: those that both sides name, or those of the real samples, which classify the fakes.
 
 A metric of classes means one quantity for given sides: it counts what both sides name; where only the real samples have
-classes, each fake has the class of its nearest real samples; where neither side has any, the classes of the network.
+classes, they give each fake one; where neither side has any, the classes of the network.
 Names that cannot be the same thing on both sides, such as folders of another kind, are never counted.
 """
 
@@ -15,15 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from divmetrics.arrays.classes_by_real import NEIGHBOURS, ClassesByReal, classes_by_real
 from divmetrics.arrays.confusion import Predicted, true_counts
-from divmetrics.arrays.nearest_classes import NEIGHBOURS, NearestClasses, nearest_classes
 from divmetrics.arrays.summaries import ClassTally
 from divmetrics.errors import MissingLayer
 from divmetrics.records.results import Side
 from divmetrics.sources._labels import are_file_names
 
-RULE = f"knn{NEIGHBOURS}-by-real"
-"""The rule that classifies fakes, as parameters and signatures show it."""
 SHOWN = 3
 """Names that a sentence shows of each side."""
 FEWEST_NAMES = 10
@@ -35,7 +33,7 @@ LEAST_RECALL, LEAST_SAMPLES, MOST_LEFT_OUT = 0.25, 5, 0.1
 
 Counts = Mapping[str, int] | None
 """Class name -> number of samples; None where samples have no classes."""
-Kind = Literal["labels", "nearest", "network", "none"]
+Kind = Literal["labels", "real", "network", "none"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class ClassSource:
     """Where the classes of a run come from."""
 
     kind: Kind
-    """`labels`: both sides name them. `nearest`: the real samples do, and classify the fakes. `network`: nobody does,
+    """`labels`: both sides name them. `real`: the real samples do, and classify the fakes. `network`: nobody does,
     so those of the extractor are counted where it has some. `none`: names that cannot be compared."""
     text: str = ""
     """What users must know, a sentence; empty where there is nothing to say."""
@@ -56,7 +54,7 @@ def class_source(real: Counts, fake: Counts) -> ClassSource:
         >>> class_source({"cat": 5, "dog": 5}, {"dog": 9}).kind, class_source({"real": 9}, {"fake": 9}).kind
         ('labels', 'network')
         >>> class_source({"cat": 5, "dog": 5}, None).kind, class_source({"cat": 5, "dog": 5}, {"0": 4, "1": 4}).kind
-        ('nearest', 'none')
+        ('real', 'none')
     """
     known = {name: n for name, n in (real or {}).items() if n}
     given = {name: n for name, n in (fake or {}).items() if n}
@@ -66,7 +64,7 @@ def class_source(real: Counts, fake: Counts) -> ClassSource:
     if common and not _are_own_names(given):
         return ClassSource("labels", _invented(known, given))
     if len(given) < 2 or _are_own_names(given):
-        return ClassSource("nearest", _no_classes("generated", given) if given else "")
+        return ClassSource("real", _no_classes("generated", given) if given else "")
     return ClassSource(
         "none",
         f"The real and the generated samples share no class name ({_listed(known)}; {_listed(given)}), so classes are "
@@ -135,11 +133,11 @@ def _listed(names: Mapping[str, int]) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Classified:
-    """The samples of both sides in the classes of the real ones, by their nearest real samples."""
+    """The samples of both sides in the classes of the real ones, which classify them."""
 
     names: tuple[str, ...]
     """The classes, in the order of their numbers."""
-    found: NearestClasses
+    found: ClassesByReal
     left_out: tuple[str, ...] = ()
     """Classes of the real samples that are too small or not recognised; their samples are not counted."""
 
@@ -153,7 +151,7 @@ class Classified:
         names = sorted(set(labels))
         number = {name: place for place, name in enumerate(names)}
         numbers = torch.tensor([number[name] for name in labels], dtype=torch.int64)
-        found = nearest_classes(real, numbers, fake, len(names))
+        found = classes_by_real(real, numbers, fake, len(names))
         sizes = found.confusion.sum(1)
         kept = (found.recalls >= LEAST_RECALL) & (sizes >= LEAST_SAMPLES)
         out = tuple(name for name, keep in zip(names, kept, strict=True) if not keep)
@@ -161,13 +159,13 @@ class Classified:
             chosen = torch.from_numpy(kept)[numbers]
             renumbered = (torch.from_numpy(kept).cumsum(0) - 1)[numbers[chosen]]
             names = [name for name, keep in zip(names, kept, strict=True) if keep]
-            found = nearest_classes(real[chosen.to(real.device)], renumbered, fake, len(names))
+            found = classes_by_real(real[chosen.to(real.device)], renumbered, fake, len(names))
             kept = found.recalls >= LEAST_RECALL
         if not kept.all() or found.skill < LEAST_SKILL:
             raise MissingLayer(
-                "the generated samples have no classes, and the real ones cannot give them theirs: by its "
-                f"{NEIGHBOURS} nearest neighbours in these features a real sample is put into the right class in "
-                f"{_percent(found)} of cases (by chance in {100 / len(names):.2g} %); give classes with --labels."
+                "the generated samples have no classes, and the real ones cannot give them theirs: by these features "
+                f"a real sample is put into the right class in {_percent(found)} of cases (by chance in "
+                f"{100 / len(names):.2g} %); give classes with --labels."
             )
         return cls(tuple(names), found, out)
 
@@ -195,13 +193,23 @@ class Classified:
         features = "the features" if extractor == "features" else extractor
         out = f" Left out, as too small or not recognised: {_listed(dict.fromkeys(self.left_out, 0))}."
         again = f" An average generated sample occurs {self.found.repeats:.3g} times, which widens the intervals."
+        how = (
+            f"the class of its {NEIGHBOURS} nearest real samples by {features}"
+            if self.found.rule != "linear"
+            else f"the class that a linear rule, fitted to the real samples, gives it by {features}"
+        )
         return (
-            f"The generated samples have no classes: each is counted in the class of its {NEIGHBOURS} nearest real "
-            f"samples by {features}, a rule that is right for {_percent(self.found)} of the real samples (mean over "
-            f"the classes, by chance {100 / len(self.names):.2g} %), and shares are corrected for its errors."
+            f"The generated samples have no classes: each is counted in {how}, which is right for "
+            f"{_percent(self.found)} of the real samples (leave one out, mean over the classes, by chance "
+            f"{100 / len(self.names):.2g} %), and shares are corrected for its errors."
             f"{out if self.left_out else ''}{again if self.found.repeats >= 1.1 else ''}"
         )
 
+    @property
+    def rule(self) -> str:
+        """The rule, as parameters and signatures show it: `knn5-by-real`."""
+        return f"{self.found.rule}-by-real"
 
-def _percent(found: NearestClasses) -> str:
+
+def _percent(found: ClassesByReal) -> str:
     return f"{100 * found.accuracy:.3g} %"

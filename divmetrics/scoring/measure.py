@@ -22,7 +22,6 @@ from divmetrics.records.foreign import guarded
 from divmetrics.records.metric import Measured
 from divmetrics.records.results import Mode, Report, Result, finite_or_none
 from divmetrics.records.signature import Signature, params_text
-from divmetrics.scoring.classes import RULE
 from divmetrics.scoring.collected import Collected
 from divmetrics.scoring.facts import facts_of
 from divmetrics.scoring.per_sample import sample_columns, table_of_modes
@@ -108,6 +107,14 @@ def _check_same_encoders(real: Collected, other: Collected) -> None:
             )
 
 
+def _rule(task: Task, sides: TaskInputs) -> str:
+    """By what rule the real samples classify the fakes, as signatures show it."""
+    try:
+        return sides.classified(task.extractor).rule
+    except MissingLayer:
+        return "by-real"
+
+
 def _left_out(task: Task, outcome: Outcome) -> bool:
     """Whether a preset goes without this metric: its classes turned out not to be recognisable."""
     return task.request.optional and task.layer == "classes" and isinstance(outcome, MissingLayer)
@@ -119,7 +126,7 @@ def _about_classes(tasks: Sequence[Task], sides: TaskInputs) -> dict[str, Any]:
     texts = [source.text]
     named = dict.fromkeys(task.extractor for task in tasks if task.layer in ("classes", "pooled"))
     entry: dict[str, Any] = {"from": source.kind}
-    for extractor in named if source.kind == "nearest" else ():
+    for extractor in named if source.kind == "real" else ():
         try:
             found = sides.classified(extractor)
         except MissingLayer as error:
@@ -241,7 +248,7 @@ def _result(
         warnings = (*warnings, f"counts the classes that {extractor} knows, as the samples have none of their own")
     params = to_plain_json(request.params)
     if isinstance(task, Task) and task.layer == "classes":
-        params = {**params, "classes": RULE}
+        params = {**params, "classes": _rule(task, sides)}
     info = sides.collected["fake"].encoders.get(extractor)
     named = info is not None and extractor != FEATURES
     counted = [str(sides[side].n or "?") for side in request.sides if side in sides.collected and side not in SIDES]

@@ -51,9 +51,9 @@ def table_of_modes(tasks: Sequence[Task], sides: TaskInputs, plan: Plan) -> tupl
     if plan.questions.modes is None and sides.classes.kind == "labels":
         real, fake = (sides.label_tally(side) for side in SIDES)
         return mode_table(real, fake, sides.class_names, plan.questions.confusion)
-    if plan.questions.modes is None and sides.classes.kind == "nearest" and wanted:
+    if plan.questions.modes is None and sides.classes.kind == "real" and wanted:
         with suppress(MissingLayer):  # the metrics say so
-            return _nearest_table(counted, sides)
+            return _table_by_real(counted, sides)
     by_network = plan.questions.confusion is not None and counted
     if wanted and not by_network and (extractor := _pooled_extractor(sides)) is not None:
         return _cluster_table(extractor, sides, plan)
@@ -63,7 +63,7 @@ def table_of_modes(tasks: Sequence[Task], sides: TaskInputs, plan: Plan) -> tupl
     return mode_table(real, fake, None, plan.questions.confusion)
 
 
-def _nearest_table(counted: Sequence[Task], sides: TaskInputs) -> tuple[Mode, ...]:
+def _table_by_real(counted: Sequence[Task], sides: TaskInputs) -> tuple[Mode, ...]:
     """One mode for each class of the real samples, which classify the fakes. Raises MissingLayer where they cannot."""
     extractor = counted[0].extractor if counted else _pooled_extractor(sides)
     if extractor is None:

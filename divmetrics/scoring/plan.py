@@ -185,7 +185,7 @@ class Plan:
             if n is not None and n < 2:
                 raise TooFewSamples(f"{side} has {n} sample{'s' * (n != 1)}; a set needs at least 2 to be measured.")
         source = classes or _by_labels(inventory)
-        if source.kind == "nearest" and self.questions.confusion is not None:
+        if source.kind == "real" and self.questions.confusion is not None:
             raise UsageError(
                 "the confusion matrix is that of the classifier that gave the samples their classes, and the generated "
                 "ones have none; leave it out, or give classes with --labels."
@@ -305,7 +305,7 @@ def _by_labels(inventory: Inventory) -> ClassSource:
     real, fake = (LABELS in inventory[side] for side in SIDES)
     if real and fake:
         return ClassSource("labels")
-    return ClassSource("nearest" if real else "none" if fake else "network")
+    return ClassSource("real" if real else "none" if fake else "network")
 
 
 def _on_first_layer(
@@ -344,7 +344,7 @@ def _readable(request: Request, source: ClassSource) -> list[Layer]:
     layers = request.metric.fake.layers
     if "labels" not in layers:
         return list(layers)
-    other = {"labels": source.kind == "labels", "classes": source.kind == "nearest"}
+    other = {"labels": source.kind == "labels", "classes": source.kind == "real"}
     return [layer for layer in layers if other.get(layer, source.kind == "network")]
 
 

@@ -29,10 +29,10 @@ TWO = {"cat": 6, "dog": 4}
             "labels",
             "1 of 4 generated samples are of classes that no real sample has ('cow')",
         ),
-        (TWO, None, "nearest", ""),
-        (TWO, {"samples": 9}, "nearest", "All generated samples are in one folder or class, 'samples'"),
-        (TWO, {f"{i}.png": 1 for i in range(3)}, "nearest", "'0.png', '1.png', '2.png'), which are no classes"),
-        (TWO, {str(i): 1 for i in range(20)}, "nearest", "Each of the generated samples has a name of its own"),
+        (TWO, None, "real", ""),
+        (TWO, {"samples": 9}, "real", "All generated samples are in one folder or class, 'samples'"),
+        (TWO, {f"{i}.png": 1 for i in range(3)}, "real", "'0.png', '1.png', '2.png'), which are no classes"),
+        (TWO, {str(i): 1 for i in range(20)}, "real", "Each of the generated samples has a name of its own"),
         (TWO, {"0": 5, "1": 5}, "none", "share no class name ('cat', 'dog'; '0', '1')"),
         (dict.fromkeys(["n1", "n2", "n3", "n4", "n5"], 9), TWO, "none", "('n1', 'n2', 'n3' and 2 more; 'cat', 'dog')"),
         ({"real": 9}, {"generated": 9}, "network", "All real samples are in one folder or class, 'real'"),
@@ -144,7 +144,7 @@ def test_real_samples_with_classes_classify_the_others() -> None:
         ("mode 3", "missing", True),
     ]
     text = report.meta["classes"]["text"]
-    assert "class of its 5 nearest real samples by the features, a rule that is right for 100 % of the real" in text
+    assert "class of its 5 nearest real samples by the features, which is right for 100 % of the real" in text
     assert report.meta["classes"]["accuracy"] == {"features": 1.0}
     assert " ".join(text.split()) in " ".join(str(report).split())
     with pytest.raises(MissingLayer, match="intra_fid is computed class by class"):

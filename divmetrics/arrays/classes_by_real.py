@@ -1,4 +1,4 @@
-"""Classes of samples by their nearest labelled real samples, and how often that rule is right on the real ones."""
+"""Classes of samples by labelled real samples: the nearest ones or a linear rule, and how often it is right on them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from divmetrics.arrays.linear_classes import linear_classes
 from divmetrics.arrays.pairs import blocks, ieee_products
 
 NEIGHBOURS = 5
@@ -18,11 +19,13 @@ NARROW = 64
 """Columns up to which distances are computed in float64."""
 SAME = {torch.float32: 2e-6, torch.float64: 1e-12}
 """Distance, relative to the length of a row, up to which two rows are copies: they differ by round-off."""
+GAIN = 0.02
+"""Accuracy by which the linear rule must be better to be used."""
 
 
 @dataclass(frozen=True, eq=False)
-class NearestClasses:
-    """What the nearest real samples say of the samples of both sides."""
+class ClassesByReal:
+    """What the real samples say of the samples of both sides."""
 
     real: Tensor
     """Class `[n]` int64 by the other real samples; copies of the sample itself have no vote."""
@@ -32,6 +35,8 @@ class NearestClasses:
     """Counts `[classes, classes]` of the real samples, row = true class, column = class by the others."""
     repeats: float
     """Times that an average fake occurs among the fakes, itself included: 1 where there are no copies."""
+    rule: str = f"knn{NEIGHBOURS}"
+    """`knn5`, or `linear`."""
 
     @property
     def recalls(self) -> np.ndarray:
@@ -50,11 +55,13 @@ class NearestClasses:
         return (self.accuracy - chance) / (1 - chance)
 
 
-def nearest_classes(real: Tensor, labels: Tensor, fake: Tensor, classes: int) -> NearestClasses:
-    """The class of each sample by the majority of its 5 nearest real samples, of a tie the nearest one's.
+def classes_by_real(real: Tensor, labels: Tensor, fake: Tensor, classes: int) -> ClassesByReal:
+    """The class of each sample, by the better of two rules that the real samples give.
 
-    Real samples are judged by the others ("leave one out"), so both sides meet the same rule, and where both come from
-    one distribution the predictions do, too.
+    `knn5` is the majority of the 5 nearest real samples, of a tie the nearest one's; `linear` is ridge regression on
+    the features. Real samples are judged by the others ("leave one out"), so both sides meet the same rule, and where
+    both come from one distribution the predictions do, too. Copies of a real sample have no say on it. Which rule is
+    better is measured on the real samples alone.
 
     Args:
         real: Features `[n, d]`.
@@ -66,10 +73,10 @@ def nearest_classes(real: Tensor, labels: Tensor, fake: Tensor, classes: int) ->
         The classes and the errors.
 
     Example:
-        >>> rows = torch.tensor([[0.0], [0.1], [0.2], [9.0], [9.1], [9.2]])
-        >>> found = nearest_classes(rows, torch.tensor([0, 0, 0, 1, 1, 1]), torch.tensor([[9.3]]), 2)
-        >>> found.fake.tolist(), found.accuracy
-        ([1], 0.0)
+        >>> rows = torch.tensor([[0.0], [0.1], [0.2], [0.3], [9.0], [9.1], [9.2], [9.3]])
+        >>> found = classes_by_real(rows, torch.tensor([0, 0, 0, 0, 1, 1, 1, 1]), torch.tensor([[9.5]]), 2)
+        >>> found.fake.tolist(), found.accuracy, found.rule
+        ([1], 1.0, 'knn5')
     """
     if real.device.type == "mps":  # which has no float64
         real, fake = real.cpu(), fake.cpu()
@@ -78,17 +85,24 @@ def nearest_classes(real: Tensor, labels: Tensor, fake: Tensor, classes: int) ->
     kind = torch.float64 if real.shape[1] <= NARROW else torch.float32
     real_rows, fake_rows = ((side.to(real.device).double() - centre).to(kind) for side in (real, fake))
     voters, column = _voters(real)
+    reference, classes_of_voters = real_rows[voters], labels[voters]
     with ieee_products(real.device):
-        by_others = _vote(real_rows, real_rows[voters], labels[voters], column, classes)
-        of_fakes = _vote(fake_rows, real_rows[voters], labels[voters], None, classes)
-    pairs = (labels * classes + by_others).bincount(minlength=classes**2)
+        by_others = _vote(real_rows, reference, classes_of_voters, column, classes)
+        of_fakes = _vote(fake_rows, reference, classes_of_voters, None, classes)
     sizes = copies(fake)[0].bincount().double()
-    return NearestClasses(
-        by_others.cpu(),
-        of_fakes.cpu(),
-        pairs.view(classes, classes).double().cpu().numpy(),
-        float(sizes.square().sum() / sizes.sum()),
-    )
+    repeats = float(sizes.square().sum() / sizes.sum())
+    nearest = _judged(by_others, of_fakes, labels, classes, repeats, f"knn{NEIGHBOURS}")
+    if nearest.accuracy > 1 - GAIN or (rule := linear_classes(reference, classes_of_voters, classes)) is None:
+        return nearest
+    by_others = torch.where(column >= 0, rule.left_out[column.clamp(min=0)], rule(real_rows))
+    linear = _judged(by_others, rule(fake_rows), labels, classes, repeats, "linear")
+    return linear if linear.accuracy > nearest.accuracy + GAIN else nearest
+
+
+def _judged(real: Tensor, fake: Tensor, labels: Tensor, classes: int, repeats: float, rule: str) -> ClassesByReal:
+    """The classes that a rule gives, with its errors on the real samples, whose classes are `labels`."""
+    pairs = (labels * classes + real).bincount(minlength=classes**2).view(classes, classes)
+    return ClassesByReal(real.cpu(), fake.cpu(), pairs.double().cpu().numpy(), repeats, rule)
 
 
 def _voters(real: Tensor) -> tuple[Tensor, Tensor]:

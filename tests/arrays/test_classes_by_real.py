@@ -1,35 +1,38 @@
-"""Classes by the nearest real samples: votes, copies, errors, the cap; and counts corrected for such errors."""
+"""Classes by the real samples: votes, copies, errors, the cap, the linear rule; and counts corrected for errors."""
 
 import numpy as np
 import pytest
 import torch
 
-from divmetrics.arrays import nearest_classes as module
+from divmetrics.arrays import classes_by_real as module
+from divmetrics.arrays import linear_classes as linear
+from divmetrics.arrays.classes_by_real import classes_by_real, copies
 from divmetrics.arrays.confusion import Predicted, leaks, there, true_counts
-from divmetrics.arrays.nearest_classes import copies, nearest_classes
+from divmetrics.arrays.linear_classes import linear_classes
 
 
 def line(*values: float) -> torch.Tensor:
     return torch.tensor(values, dtype=torch.float64)[:, None]
 
 
-def test_five_neighbours_vote_and_a_tie_is_the_nearest_ones() -> None:
+def test_five_neighbours_vote_and_a_tie_is_the_nearest_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "GAIN", 2)  # no linear rule
     real, labels = line(0, 1, 2, 3, 4, 20, 21), torch.tensor([0, 0, 1, 1, 1, 0, 0])
-    found = nearest_classes(real, labels, line(0.1, 20.4), 2)
+    found = classes_by_real(real, labels, line(0.1, 20.4), 2)
     assert found.fake.tolist() == [1, 1], "three of 0 to 4; of 21, 20, 4, 3 and 2 three"
-    four = nearest_classes(line(0, 1, 3, 4), torch.tensor([0, 0, 1, 1]), line(1.9, 2.1), 2)
+    four = classes_by_real(line(0, 1, 3, 4), torch.tensor([0, 0, 1, 1]), line(1.9, 2.1), 2)
     assert four.fake.tolist() == [0, 1], "two votes each"
 
 
 def test_a_real_sample_has_no_vote_on_itself_nor_on_its_copies() -> None:
     rng = np.random.default_rng(0)
     rows, labels = torch.from_numpy(rng.normal(size=(300, 5))), torch.from_numpy(rng.integers(0, 2, 300))
-    once = nearest_classes(rows, labels, rows, 2)
+    once = classes_by_real(rows, labels, rows, 2)
     assert 0.4 < once.accuracy < 0.6
-    twice = nearest_classes(rows.repeat(4, 1), labels.repeat(4), rows, 2)
+    twice = classes_by_real(rows.repeat(4, 1), labels.repeat(4), rows, 2)
     assert twice.accuracy == pytest.approx(once.accuracy, abs=1e-12)
     assert twice.real[:300].tolist() == once.real.tolist()
-    assert (once.repeats, nearest_classes(rows, labels, rows[:50].repeat(19, 1), 2).repeats) == (1, 19)
+    assert (once.repeats, classes_by_real(rows, labels, rows[:50].repeat(19, 1), 2).repeats) == (1, 19)
 
 
 def test_copies_differ_by_round_off_only() -> None:
@@ -45,10 +48,10 @@ def test_far_from_the_origin_nothing_changes() -> None:
     rng = np.random.default_rng(0)
     labels = torch.from_numpy(rng.integers(0, 3, 200))
     rows = torch.from_numpy(rng.normal(size=(200, 80)).astype(np.float32)) + 2 * labels[:, None]
-    near, far = (nearest_classes(rows + shift, labels, rows + shift, 3) for shift in (0, 1000))
+    near, far = (classes_by_real(rows + shift, labels, rows + shift, 3) for shift in (0, 1000))
     assert near.confusion.tolist() == far.confusion.tolist()
     order = torch.randperm(200, generator=torch.Generator().manual_seed(0))
-    assert nearest_classes(rows[order], labels[order], rows, 3).fake.tolist() == near.fake.tolist()
+    assert classes_by_real(rows[order], labels[order], rows, 3).fake.tolist() == near.fake.tolist()
 
 
 def test_of_many_real_samples_some_vote_whatever_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -56,16 +59,64 @@ def test_of_many_real_samples_some_vote_whatever_their_order(monkeypatch: pytest
     labels = torch.from_numpy(rng.integers(0, 3, 300))
     rows = torch.from_numpy(rng.normal(size=(300, 2))) + 20 * labels[:, None]
     monkeypatch.setattr(module, "REFERENCES", 40)
-    found = nearest_classes(rows, labels, rows, 3)
+    found = classes_by_real(rows, labels, rows, 3)
     assert found.accuracy == 1
     order = torch.randperm(300, generator=torch.Generator().manual_seed(0))
-    assert nearest_classes(rows[order], labels[order], rows, 3).fake.tolist() == found.fake.tolist()
+    assert classes_by_real(rows[order], labels[order], rows, 3).fake.tolist() == found.fake.tolist()
 
 
 def test_skill_is_0_for_guesses_and_1_for_no_error() -> None:
-    found = nearest_classes(line(0, 1, 2, 10, 11, 12), torch.tensor([0, 0, 0, 1, 1, 1]), line(0), 2)
+    found = classes_by_real(line(0, 1, 2, 10, 11, 12), torch.tensor([0, 0, 0, 1, 1, 1]), line(0), 2)
     for confusion, skill in ((np.eye(4), 1), (np.ones((4, 4)), 0), (np.diag([3, 3]) + 1, 0.6)):
         assert type(found)(found.real, found.fake, np.asarray(confusion, float), 1).skill == pytest.approx(skill)
+
+
+def noisy(n: int, d: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Three classes along the first column, under noise in the others."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 3, n)
+    rows = rng.normal(size=(n, d)) * np.r_[0.3, 0.3, np.full(d - 2, 1.5)]
+    rows[:, :2] += np.array([[1, 0], [0, 1], [-1, -1]])[labels]
+    return torch.from_numpy(rows.astype(np.float32)), torch.from_numpy(labels)
+
+
+@pytest.mark.parametrize(("n", "d"), [(120, 20), (40, 90)])
+def test_the_errors_of_the_linear_rule_are_those_of_fits_without_the_sample(
+    n: int, d: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linear, "SHRINKAGES", (0.3,))
+    rows, labels = noisy(n, d, 0)
+    rule = linear_classes(rows, labels, 3)
+    wanted = np.eye(3)[labels]
+    penalty = 0.3 * np.linalg.svd(rows.double() - rows.double().mean(0), compute_uv=False)[: min(n - 1, d)] ** 2
+    alone = []
+    for i in range(n):
+        rest = np.arange(n) != i
+        x, y = rows.double().numpy()[rest], wanted[rest]
+        gram = (x - x.mean(0)).T @ (x - x.mean(0)) + penalty.mean() * np.eye(d)
+        weights = np.linalg.solve(gram, (x - x.mean(0)).T @ y)
+        alone.append(int(((rows[i].double().numpy() - x.mean(0)) @ weights + y.mean(0)).argmax()))
+    assert rule.left_out.tolist() == alone
+    assert rule(rows)[:5].tolist() == (rows.double() @ rule.weights + rule.offset)[:5].argmax(1).tolist()
+
+
+def test_the_better_rule_is_taken_by_the_errors_on_the_real_samples() -> None:
+    (rows, labels), (more, truth) = noisy(400, 80, 0), noisy(400, 80, 1)
+    found = classes_by_real(rows, labels, more, 3)
+    assert found.rule == "linear"
+    assert found.accuracy > 0.9
+    assert float((found.fake == truth).double().mean()) == pytest.approx(found.accuracy, abs=0.05)
+    again = classes_by_real(rows.repeat(3, 1), labels.repeat(3), more, 3)
+    assert again.real[:400].tolist() == found.real.tolist(), "copies have no say"
+    ring = torch.linspace(0, 1, 200, dtype=torch.float64)[:, None]
+    assert classes_by_real(ring, (4 * ring[:, 0]).long().clamp(max=3) % 2, ring, 2).rule == "knn5"
+
+
+def test_where_there_is_nothing_to_fit_there_is_no_linear_rule(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert linear_classes(torch.ones(5, 3), torch.tensor([0, 1, 0, 1, 0]), 2) is None
+    monkeypatch.setattr(linear, "WIDEST", 30)
+    assert linear_classes(*noisy(40, 90, 0), 3) is None
+    assert linear_classes(*noisy(40, 30, 0), 3) is not None
 
 
 ERRORS = np.array([[90.0, 10.0, 0.0], [5.0, 95.0, 0.0], [0.0, 20.0, 180.0]])
