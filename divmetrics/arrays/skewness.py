@@ -84,7 +84,7 @@ def difference_spread(first: Spread, second: Spread) -> Spread:
 
     Example:
         >>> difference_spread(Spread(1.0, skewness=0.5), Spread(1.0, skewness=0.5))
-        Spread(variance=2.0, skewness=0.0, curvature=0.0, freedom=inf, largest=0.0)
+        Spread(variance=2.0, skewness=0.0, curvature=0.0, reserve=0.0, freedom=inf, largest=0.0)
     """
     return _sum_spread([(first, 1.0), (second, -1.0)])
 
@@ -100,8 +100,8 @@ def _sum_spread(parts: Sequence[tuple[Spread, float]]) -> Spread:
         total,
         sum(weight * part.skewness for weight, (part, _) in zip(weights, parts, strict=True)),
         sum(weight * part.curvature for weight, (part, _) in zip(weights, parts, strict=True)),
-        1 / unknown if unknown > 0 else inf,
-        max(part.largest * part.variance / total for part, _ in parts),
+        freedom=1 / unknown if unknown > 0 else inf,
+        largest=max(part.largest * part.variance / total for part, _ in parts),
     )
 
 
@@ -153,12 +153,12 @@ def skewed_ends(value: float, spread: Spread, level: float, freedom: float = inf
         [-1.55, 2.55]
     """
     reach = float(student(min(freedom, spread.freedom)).ppf((1 + level) / 2))
-    steep = max(-STEEPEST, min(STEEPEST, spread.skewness / 3 + spread.curvature))
-    shift = max(-STEEPEST, min(STEEPEST, spread.skewness / 6 + spread.curvature))
 
-    def quantile(normal: float) -> float:
-        moved = normal - shift
+    def quantile(normal: float, curvature: float) -> float:
+        steep = max(-STEEPEST, min(STEEPEST, spread.skewness / 3 + curvature))
+        moved = normal - max(-STEEPEST, min(STEEPEST, spread.skewness / 6 + curvature))
         return moved if abs(steep) < 1e-9 else (1 - exp(-2 * steep * moved)) / (2 * steep)
 
     error = sqrt(spread.variance)
-    return value - error * quantile(reach), value - error * quantile(-reach)
+    low, high = quantile(reach, spread.curvature), quantile(-reach, spread.curvature + spread.reserve)
+    return value - error * low, value - error * high

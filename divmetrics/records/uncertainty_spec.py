@@ -31,7 +31,7 @@ class Spread:
 
     Example:
         >>> Spread(4.0).exponential(10.0)  # of exp(x), from the spread of x
-        Spread(variance=400.0, skewness=0.0, curvature=1.0, freedom=inf, largest=0.0)
+        Spread(variance=400.0, skewness=0.0, curvature=1.0, reserve=0.0, freedom=inf, largest=0.0)
     """
 
     variance: float
@@ -40,6 +40,8 @@ class Spread:
     """Skewness of the value to first order, that of the mean of its influence function."""
     curvature: float = 0.0
     """Coefficient of the second-order term, in standard errors."""
+    reserve: float = 0.0
+    """Curvature in addition that cannot be excluded; it moves the upper end alone."""
     freedom: float = inf
     """Degrees of freedom of the estimate of the variance."""
     largest: float = 0.0

@@ -40,6 +40,11 @@ def test_mirrored_values_have_mirrored_intervals() -> None:
     assert high > 1.96 > -low
 
 
+def test_what_cannot_be_excluded_moves_the_upper_end_alone() -> None:
+    plain, curved = (skewed_ends(0.0, Spread(1.0, curvature=c), 0.95) for c in (0.05, 0.25))
+    assert skewed_ends(0.0, Spread(1.0, curvature=0.05, reserve=0.2), 0.95) == pytest.approx((plain[0], curved[1]))
+
+
 @pytest.mark.parametrize("level", [0.5, 0.95, 0.999])
 @pytest.mark.parametrize("skewness", [-9.0, 0.0, 9.0])
 def test_ends_are_in_order_and_do_not_run_away(level: float, skewness: float) -> None:

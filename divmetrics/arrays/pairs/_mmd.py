@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -120,7 +121,10 @@ def mmd2_spread(real: Rows, fake: Rows, kernel: Kernel, size: int | None = None)
     value = own_real.total / (real.n * (real.n - 1)) + own_fake.total / (fake.n * (fake.n - 1))
     value -= 2 * cross.total / (real.n * fake.n)
     influence = [2 * score.cpu().numpy() for score in (real_score, fake_score)]
-    return spread_of(variance, influence, curvature=curvature_of_square(value, variance, linear), linear=linear)
+    curvature = curvature_of_square(value, variance, linear)
+    # A small value has a small error too: it may stem from equal distributions, or be a low draw from different ones
+    reserve = curvature_of_square(value, variance) - curvature
+    return replace(spread_of(variance, influence, curvature=curvature, linear=linear), reserve=reserve)
 
 
 def mmd2_variance(real: Rows, fake: Rows, kernel: Kernel, size: int | None = None) -> float | None:
