@@ -80,6 +80,12 @@ class Moments(Summary):
         return self._as_scatter() / (self.count - 1)
 
     @property
+    def total_variance(self) -> float:
+        """Trace of the covariance, which is not made for it."""
+        total = self._as_scatter().trace() if self.centred is None else self.centred.square().sum()
+        return float(total / (self.count - 1))
+
+    @property
     def factor(self) -> Tensor | None:
         """F `[r, d]` with F'F the covariance, r < d; None where the scatter is kept as a matrix."""
         return None if self.centred is None else self.centred / (self.count - 1) ** 0.5

@@ -33,7 +33,7 @@ def _fid(real: Rows, fake: Rows) -> float:
     """FID, with round-off about 0 set to 0."""
     fits = frechet.fit(real), frechet.fit(fake)
     value = frechet.distance(*fits)
-    return 0.0 if abs(value) <= ROUND_OFF * sum(float(one.covariance.trace()) for one in fits) else value
+    return 0.0 if abs(value) <= ROUND_OFF * sum(one.total_variance for one in fits) else value
 
 
 def _interval(pool: TwoSamplePool, level: float, *, tau: float) -> tuple[float, float] | None:
