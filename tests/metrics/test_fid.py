@@ -154,3 +154,14 @@ def test_too_few_rows_for_the_interval() -> None:
     singular = split_pool(60, 60, 4)
     flat = Rows.from_array(np.zeros((60, 4)))
     assert fid.uncertainty.variance(TwoSamplePool(flat, singular.fake)) is None
+
+
+@pytest.mark.parametrize(("n", "d", "offset"), [(60, 8, 0.0), (200, 100, 1000.0), (30, 300, 5.0), (2000, 64, 0.0)])
+def test_copies_are_at_exactly_zero(n: int, d: int, offset: float) -> None:
+    """Round-off of either sign was printed: -5.7e-14."""
+    rows = np.random.default_rng(0).normal(size=(n, d)) + offset
+    assert METRICS["fid"](rows, rows) == 0
+    assert METRICS["fid"](rows, rows[::-1].copy()) == pytest.approx(0, abs=1e-12)
+    labels = np.arange(n) % 2
+    assert METRICS["intra_fid"]((rows, labels), (rows, labels)) == 0
+    assert METRICS["fid"](rows, rows * (1 + 1e-3)) > 0

@@ -176,3 +176,11 @@ def test_the_variance_is_that_of_fresh_draws(kind: str) -> None:
         if seed < 5:
             errors.append(sinkhorn.uncertainty.variance(of, **options) ** 0.5)
     assert 0.75 < np.mean(errors) / np.std(values, ddof=1) < 1.35
+
+
+@pytest.mark.parametrize("offset", [0.0, 1000.0])
+@pytest.mark.parametrize("d", [2, 8, 100])
+def test_copies_are_not_below_zero(d: int, offset: float) -> None:
+    """-3e-8 was printed, the tolerance of the scalings."""
+    rows = (np.random.default_rng(d).normal(size=(120, d)) + offset).astype(np.float32)
+    assert 0 <= METRICS["sinkhorn"](rows, rows) < 1e-6

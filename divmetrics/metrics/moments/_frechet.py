@@ -26,6 +26,8 @@ LEAST_SAMPLES = 1.5
 """Samples per side, in units of d, from which the influence function holds: below, covariances are nearly singular."""
 ROWS = 8192
 """Rows that are converted to float64 at a time."""
+ROUND_OFF = 1e-12
+"""Second term, in units of both traces, that is round-off of their difference: 0 in truth, and of either sign."""
 DRAW_ACCURACY = 1e-3
 """Bound on the relative error of one draw among many, whose spread is 10 %; the error itself is below 1e-5."""
 
@@ -63,8 +65,12 @@ def terms(real: Moments, fake: Moments, *, accuracy: float = ACCURACY) -> tuple[
     same_width(len(real.mean), len(fake.mean))
     mean_term = float((real.mean - fake.mean.to(real.mean.device)).square().sum())
     if real.factor is not None and fake.factor is not None:
-        return mean_term, bures_of_factors(real.factor, fake.factor, accuracy)
-    return mean_term, bures(real.covariance, fake.covariance, accuracy)
+        second = bures_of_factors(real.factor, fake.factor, accuracy)
+        traces = float(real.factor.square().sum() + fake.factor.square().sum().to(real.factor.device))
+    else:
+        second = bures(real.covariance, fake.covariance, accuracy)
+        traces = float(real.covariance.trace() + fake.covariance.trace().to(real.covariance.device))
+    return mean_term, 0.0 if abs(second) <= ROUND_OFF * traces else second
 
 
 def influence(real: Rows, fake: Rows) -> InfluenceFunction | None:
