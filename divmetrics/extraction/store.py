@@ -26,7 +26,7 @@ import torch
 
 from divmetrics.errors import UsageError
 from divmetrics.extraction.segments import SCHEMA, DamagedSegment, Head, content_of, head_of, read_rows, verify
-from divmetrics.records.files import atomic, open_regular
+from divmetrics.records.files import CACHE_MARK, CACHE_TAG, atomic, is_our_cache
 from divmetrics.sources import Traits
 
 PART = 512
@@ -37,12 +37,6 @@ LIMIT = 10 * 2**30
 """Default size limit in bytes; the environment variable `DIVMETRICS_CACHE_GB` overrides it."""
 ABANDONED = 3600.0
 """Age in seconds from which a temporary file is taken for the remains of a killed process."""
-TAG = "CACHEDIR.TAG"
-MARK = (
-    "Signature: 8a477f597d28d172789f06886806bc55\n"
-    "# Features cached by divmetrics. It removes files here by itself; all of them can be computed again.\n"
-    "# Programs that back up files leave this folder out: https://bford.info/cachedir/\n"
-)
 BESIDE = "divmetrics-features"
 """Folder of the cache inside one that holds other things."""
 _FOLDER = re.compile("[0-9a-f]{32}")
@@ -247,7 +241,7 @@ class Cache:
 
     def _files(self, name: re.Pattern[str]) -> Iterator[os.DirEntry[str]]:
         """Regular files of our naming, in a folder that is marked as ours; others are not even looked at."""
-        if not _is_marked(self.root):
+        if not is_our_cache(self.root):
             return
         for folder in _listed(self.root):
             with suppress(OSError):
@@ -256,23 +250,14 @@ class Cache:
 
     def _mark(self) -> None:
         """Mark the folder as a cache of ours."""
-        if not _is_marked(self.root):
-            with suppress(FileExistsError), (self.root / TAG).open("x", encoding="utf-8") as file:
-                file.write(MARK)
-
-
-def _is_marked(folder: Path) -> bool:
-    """Whether a folder has our CACHEDIR.TAG."""
-    try:
-        with open_regular(folder / TAG) as file:
-            return file.read(len(MARK)) == MARK.encode()
-    except OSError:
-        return False
+        if not is_our_cache(self.root):
+            with suppress(FileExistsError), (self.root / CACHE_TAG).open("x", encoding="utf-8") as file:
+                file.write(CACHE_MARK)
 
 
 def _is_free(folder: Path) -> bool:
     """Whether a folder may become a cache, or is one: it does not exist, is empty, or is marked."""
-    return _is_marked(folder) or not _listed(folder)
+    return is_our_cache(folder) or not _listed(folder)
 
 
 def _listed(folder: Path) -> list[os.DirEntry[str]]:

@@ -25,6 +25,13 @@ READER_AWAITED = 10.0
 """Seconds to wait for someone who reads a named pipe."""
 NO_FILE = "not a regular file"
 """What errors say of pipes, sockets and devices."""
+CACHE_TAG = "CACHEDIR.TAG"
+CACHE_MARK = (
+    "Signature: 8a477f597d28d172789f06886806bc55\n"
+    "# Features cached by divmetrics. It removes files here by itself; all of them can be computed again.\n"
+    "# Programs that back up files leave this folder out: https://bford.info/cachedir/\n"
+)
+"""The file that marks a folder as a cache of ours, and what it says."""
 _PATH_AT_ONCE = 1000
 """Characters of a path that are opened at once: four bytes each at most, of the 4096 that Linux allows."""
 
@@ -219,6 +226,15 @@ def open_regular(path: str | os.PathLike[str]) -> BufferedReader:
         os.close(handle)
         raise
     return os.fdopen(handle, "rb")
+
+
+def is_our_cache(folder: str | os.PathLike[str]) -> bool:
+    """Whether a folder is marked as a cache of ours."""
+    try:
+        with open_regular(os.path.join(folder, CACHE_TAG)) as file:  # noqa: PTH118 (a path of any length)
+            return file.read(len(CACHE_MARK)) == CACHE_MARK.encode()
+    except OSError:
+        return False
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import IO
 
-from divmetrics.records.files import NO_FILE, folder_handle, open_regular
+from divmetrics.records.files import CACHE_TAG, NO_FILE, folder_handle, is_our_cache, open_regular
 from divmetrics.sources._files import Container, ImageFiles, image_files, reading
 from divmetrics.sources._listing import Listing, is_hidden
 
@@ -95,8 +95,11 @@ class _Walk:
             below = waiting.pop()
             with folder_handle(f"{self.root}/{below}") as handle:
                 if self._is_new(os.stat(handle)):  # noqa: PTH116 (a file descriptor)
-                    with os.scandir(handle) as entries:
-                        waiting += [f"{below}{entry.name}/" for entry in entries if self._is_folder(below, entry)]
+                    with os.scandir(handle) as scanned:
+                        entries = list(scanned)
+                    if below and any(entry.name == CACHE_TAG for entry in entries):
+                        entries = [] if is_our_cache(f"{self.root}/{below}") else entries
+                    waiting += [f"{below}{entry.name}/" for entry in entries if self._is_folder(below, entry)]
                 elif below == first:
                     return False
         return True

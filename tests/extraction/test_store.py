@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from divmetrics.errors import UsageError
 from divmetrics.extraction import store
 from divmetrics.extraction.segments import DamagedSegment, content_of, head_of, read_rows, verify
-from divmetrics.extraction.store import BESIDE, TAG, Cache
-from divmetrics.sources import Traits
+from divmetrics.extraction.store import BESIDE, Cache
+from divmetrics.records.files import CACHE_TAG as TAG
+from divmetrics.sources import Source, Traits, open_source
 from divmetrics.validation.running import Runner
 
 N = 5
@@ -168,6 +170,17 @@ def test_a_new_or_empty_folder_is_marked_and_one_with_other_things_gets_a_folder
         assert (cache.root / TAG).read_text().startswith("Signature: 8a477f597d28d172789f06886806bc55\n")
         assert cache.clear() == 1
     assert not (tmp_path / "project" / TAG).exists()
+
+
+def test_a_cache_inside_the_samples_is_none_of_them(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
+    for name in ("a.png", "kept/b.png"):
+        Image.new("RGB", (4, 4)).save(tmp_path / name)
+    for place in (tmp_path, tmp_path / "own", tmp_path / "kept" / "own"):
+        put(Cache.at(place))
+    source = open_source(tmp_path)
+    assert isinstance(source, Source)
+    assert ([source.path(i) for i in range(len(source))], source.skipped) == (["a.png", "kept/b.png"], ())
 
 
 def test_results_of_validate_lie_in_the_marked_folder_and_stay(tmp_path: Path) -> None:
