@@ -9,14 +9,16 @@ if TYPE_CHECKING:
     from divmetrics.records.generator import ZOO, ZooModel
     from divmetrics.records.metric import METRICS, Metric
     from divmetrics.records.null_band import NullBand
-    from divmetrics.records.results import Mode, Report, Result, Side, Skipped, Verdict
+    from divmetrics.records.results import Mode, Report, Result, Side, Skipped
     from divmetrics.records.signature import Signature
+    from divmetrics.records.verdict import Finding, Verdict
 
 __all__ = [
     "EXTRACTORS",
     "METRICS",
     "ZOO",
     "Extractor",
+    "Finding",
     "Layer",
     "Metric",
     "Mode",
@@ -36,5 +38,6 @@ if not TYPE_CHECKING:
     _HOMES |= dict.fromkeys(["EXTRACTORS", "Extractor", "Layer", "Spec"], "records.extractor")
     _HOMES |= dict.fromkeys(["ZOO", "ZooModel"], "records.generator")
     _HOMES |= {"NullBand": "records.null_band"}
+    _HOMES |= dict.fromkeys(["Finding", "Verdict"], "records.verdict")
     _HOMES |= dict.fromkeys(set(__all__) - set(_HOMES), "records.results")
     __getattr__, __dir__ = _lazy_exports(__name__, _HOMES)

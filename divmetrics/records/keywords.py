@@ -99,7 +99,7 @@ class KeywordOption:
             self.check(text)
             return text
         try:
-            value = float(text) if float in self.kinds else int(text)
+            value = _number(text) if float in self.kinds else int(text)
         except ValueError:
             raise UsageError(f"{self.flag} is {text!r}; give {self.wanted}.") from None
         self.check(value)
@@ -133,6 +133,11 @@ class KeywordOption:
         limits = {"of at least": self.help.at_least, "and at most": self.help.at_most, "and below": self.help.below}
         limited = " ".join([kind, *(f"{words} {limit:g}" for words, limit in limits.items() if limit is not None)])
         return " or ".join([limited, *self.words, *(["None"] if type(None) in self.kinds else [])])
+
+
+def _number(text: str) -> float:
+    """The number that a text stands for; `10%` is 0.1."""
+    return float(text[:-1]) / 100 if text.endswith("%") else float(text)
 
 
 def options_of(record: type[Any]) -> tuple[KeywordOption, ...]:

@@ -21,6 +21,7 @@ from divmetrics.records.json_reading import DamagedRecord, entries_of, parse_jso
 from divmetrics.records.null_band import NullBand
 from divmetrics.records.report_views import ReportViews
 from divmetrics.records.signature import Signature
+from divmetrics.records.verdict import Verdict
 
 SCHEMA = "divmetrics.report/1"
 NOT_IN_JSON = ("samples", "replicates", "version")
@@ -198,18 +199,6 @@ class Mode:
         return record_from(cls, entry)
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What the numbers mean together."""
-
-    state: str
-    """`healthy`, `collapsed`, `poor_fidelity` or `inconclusive`."""
-    alpha: float
-    """Probability of a wrong `collapsed` where both sides come from one distribution."""
-    findings: tuple[Mapping[str, Any], ...] = ()
-    """What was found: kind, p-value, effect, evidence."""
-
-
 @dataclass(frozen=True, repr=False)
 class Report(ReportViews):
     """All results of one comparison. `report["recall"]` is a result by its metric, where one extractor was used.
@@ -289,9 +278,7 @@ class Report(ReportViews):
             "fake": self.fake.to_json(),
             **({} if self.held_out is None else {"held_out": self.held_out.to_json()}),
             "metrics": {key: result.to_json() for key, result in self.metrics.items()},
-            "verdict": None
-            if self.verdict is None
-            else {**vars(self.verdict), "findings": list(self.verdict.findings)},
+            "verdict": None if self.verdict is None else self.verdict.to_json(),
             "facts": [fact.to_json() for fact in self.facts],
             "modes": [vars(mode) for mode in self.modes],
             "meta": dict(self.meta),

@@ -89,6 +89,25 @@ class Questions(OptionRecord):
         bool,
         Help("Give each metric its null band: the values it takes where real and fake come from one distribution."),
     ] = True
+    alpha: Annotated[
+        float,
+        Help(
+            "False-alarm rate of the verdict: how often a faithful generator is accused of anything.",
+            "SHARE",
+            at_least=0.001,
+            below=0.5,
+        ),
+    ] = 0.01
+    tolerance: Annotated[
+        float,
+        Help(
+            "Loss of diversity that a healthy generator may have: 0.1, or 10%.",
+            "SHARE",
+            at_least=0.001,
+            below=1,
+            in_python="In Python a number.",
+        ),
+    ] = 0.1
     modes: Annotated[
         int | None,
         Help(

@@ -23,8 +23,8 @@ MARK = "!"
 WORSE = 0.01
 """p-value up to which a result may be called worse than real samples."""
 
-MODES_SHOWN, SKIPPED_SHOWN, EXEMPLARS_SHOWN = 20, 3, 2
-"""Most modes, skipped files, and exemplars of a mode that are listed."""
+MODES_SHOWN, SKIPPED_SHOWN, EXEMPLARS_SHOWN, FINDING_SAMPLES_SHOWN = 20, 3, 2, 3
+"""Most modes, skipped files, exemplars of a mode, and samples of a finding that are listed."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def report_page(report: Report, title: str = "divmetrics score") -> Page:
     Returns:
         The page, for `table.render` or `markdown.render`.
     """
-    facts = [("fake", _side(report.fake)), ("real", _side(report.real))]
+    facts = [*_verdict(report), ("fake", _side(report.fake)), ("real", _side(report.real))]
     if report.held_out is not None:
         facts.append(("held out", _side(report.held_out)))
     facts += [("fact", printable(fact.text)) for fact in report.facts]
@@ -218,7 +218,6 @@ def _notes(report: Report) -> tuple[str, ...]:
         *_reals(report),
         *_warnings(report),
         *_classes(report),
-        *_verdict(report),
         *_missing_modes(report),
         *_skipped(report),
         *_not_comparable(report),
@@ -287,11 +286,15 @@ def _classes(report: Report) -> Iterator[str]:
         yield printable(str(about["text"]))
 
 
-def _verdict(report: Report) -> Iterator[str]:
-    """State of the verdict and the texts of its findings."""
-    if report.verdict is not None:
-        yield f"Verdict: {report.verdict.state} (false-alarm rate {report.verdict.alpha:g})."
-        yield from (str(finding["text"]) for finding in report.verdict.findings if "text" in finding)
+def _verdict(report: Report) -> Iterator[tuple[str, str]]:
+    """The verdict, then its findings with the samples that show them."""
+    if report.verdict is None:
+        return
+    yield "verdict", printable(report.verdict.text or report.verdict.state)
+    for finding in report.verdict.findings:
+        samples = [printable(sample) for sample in finding.samples[:FINDING_SAMPLES_SHOWN]]
+        shown = f" See {', '.join(samples)}." if samples else ""
+        yield "finding", f"{printable(finding.text)}{shown} (p {finding.p:.2g})"
 
 
 def _missing_modes(report: Report) -> Iterator[str]:

@@ -27,6 +27,7 @@ from divmetrics.scoring.facts import facts_of
 from divmetrics.scoring.per_sample import sample_columns, table_of_modes
 from divmetrics.scoring.plan import FEATURES, HELD_OUT, SIDES, Plan, Refused, Request, SideName, Task
 from divmetrics.scoring.task_inputs import TaskInputs
+from divmetrics.scoring.verdict import verdict_on
 
 Outcome = Measured | DivmetricsError
 """What a task gives: its value, or the error that says why there is none."""
@@ -56,6 +57,9 @@ def measure(
         for outcome in bound
         if not (isinstance(outcome, Task) and _left_out(outcome, found[outcome.key][0]))
     }
+    judged = perf_counter()
+    verdict = verdict_on(sides, plan, results)
+    spent["verdict"] = round(perf_counter() - judged, 3)
     return Report(
         version=__version__,
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -65,6 +69,7 @@ def measure(
         metrics=results,
         facts=facts_of(sides.collected),
         modes=_modes(tasks, sides, plan),
+        verdict=verdict,
         meta={
             "seed": plan.seed,
             **_provenance(fake),

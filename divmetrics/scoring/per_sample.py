@@ -31,7 +31,7 @@ def sample_columns(tasks: Sequence[Task], found: Mapping[str, Any], sides: TaskI
     for task in tasks:
         if isinstance(value := found[task.key], Measured) and sides.equal_size(task) is None:
             _store_columns(columns, task.key, value)
-    if plan.questions.samples and (extractor := _pooled_extractor(sides)) is not None:
+    if plan.questions.samples and (extractor := pooled_extractor(sides)) is not None:
         real, fake = (sides.collected[side].get(extractor, "pooled", Rows) for side in SIDES)
         for name in ALWAYS:
             _add_columns(columns, f"{name}@{extractor}", name, real, fake)
@@ -55,7 +55,7 @@ def table_of_modes(tasks: Sequence[Task], sides: TaskInputs, plan: Plan) -> tupl
         with suppress(MissingLayer):  # the metrics say so
             return _table_by_real(counted, sides)
     by_network = plan.questions.confusion is not None and counted
-    if wanted and not by_network and (extractor := _pooled_extractor(sides)) is not None:
+    if wanted and not by_network and (extractor := pooled_extractor(sides)) is not None:
         return _cluster_table(extractor, sides, plan)
     if not counted or counted[0].layer != "logits":
         return ()
@@ -65,7 +65,7 @@ def table_of_modes(tasks: Sequence[Task], sides: TaskInputs, plan: Plan) -> tupl
 
 def _table_by_real(counted: Sequence[Task], sides: TaskInputs) -> tuple[Mode, ...]:
     """One mode for each class of the real samples, which classify the fakes. Raises MissingLayer where they cannot."""
-    extractor = counted[0].extractor if counted else _pooled_extractor(sides)
+    extractor = counted[0].extractor if counted else pooled_extractor(sides)
     if extractor is None:
         raise MissingLayer("no features were kept on both sides.")
     found = sides.classified(extractor)
@@ -82,7 +82,7 @@ def _cluster_table(extractor: str, sides: TaskInputs, plan: Plan) -> tuple[Mode,
     return tuple(replace(mode, exemplars=tuple(path_at[place] for place in places)) for mode, places in table)
 
 
-def _pooled_extractor(sides: TaskInputs) -> str | None:
+def pooled_extractor(sides: TaskInputs) -> str | None:
     """The first extractor of which both sides keep the pooled rows."""
     for extractor, layers in inventory(sides.collected["fake"]).items():
         if "pooled" in layers:

@@ -163,7 +163,8 @@ class Plan:
                 found.setdefault(layer, set()).update(_kept_summaries(need, rows_too=self.uncertain))
             if "classes" in need.layers:
                 found.setdefault("pooled", set()).add(Rows)
-        if extractor not in self.companions and (self.questions.samples or self.questions.modes is not None):
+        wanted = self.questions.samples or self.questions.null or self.questions.modes is not None  # the verdict's, too
+        if extractor not in self.companions and wanted:
             found.setdefault("pooled", set()).add(Rows)
         return found
 

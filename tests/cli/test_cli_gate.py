@@ -8,7 +8,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from divmetrics.records.results import Report, Verdict
+from divmetrics.records.results import Report
+from divmetrics.records.verdict import Verdict
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -201,3 +202,11 @@ def test_a_full_disk_costs_the_file_that_is_named_and_not_the_table(
     assert (done.code, done.err) == (3, f"error: {tmp_path}/out.json: cannot be written: No space left on device.\n")
     assert "recall" in done.out
     assert (tmp_path / "out.md").exists()
+
+
+def test_shares_may_be_given_in_per_cent(call: Callable[..., Any], engine: Any) -> None:
+    assert call("score", "real", "fake", "--tolerance", "15%", "--alpha", "2%", "--max-skipped", "5%").code == 0
+    ((_, asked),) = engine.asked
+    assert (asked["tolerance"], asked["alpha"], asked["max_skipped"]) == (0.15, 0.02, 0.05)
+    assert call("score", "real", "fake", "--tolerance", "150%").code == 2
+    assert call("score", "real", "fake", "--tolerance", "%").code == 2

@@ -6,10 +6,23 @@ from hypothesis import strategies as st
 
 from divmetrics.errors import UnknownName, UsageError
 from divmetrics.records.null_band import NullBand
-from divmetrics.records.results import Mode, Report, Result, Side, Skipped, Verdict
+from divmetrics.records.results import Mode, Report, Result, Side, Skipped
 from divmetrics.records.signature import Signature, params_text
+from divmetrics.records.verdict import Finding, Verdict
 
 SIGNATURE = "recall|efficientnet-lite0#57934424|pooled|bicubic-aa-224|k:5|n:5000/5000|seed:0|divmetrics:0.1.0"
+FINDING = Finding(
+    "dropped_modes",
+    0.005,
+    0.1,
+    "share of the real samples",
+    "Cats are gone.",
+    ("recall@pixels",),
+    ("emptiest_of_classes",),
+    ("cat.png",),
+    ("cat",),
+    "Look.",
+)
 
 
 def result(**changes: object) -> Result:
@@ -35,7 +48,7 @@ def report(**results: Result) -> Report:
         fake=Side("fake/", 12, None),
         metrics={name.replace("__", "@"): value for name, value in results.items()},
         modes=(Mode(3, "cat", 0.1, 0.0, 1e-9, "missing"),),
-        verdict=Verdict("collapsed", 0.01, ({"kind": "dropped_modes", "p": 0.005},)),
+        verdict=Verdict("collapsed", 0.01, (FINDING,), 0.1, "collapsed: modes are missing."),
         meta={"seed": 0},
     )
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 
 from divmetrics.records.null_band import NullBand
-from divmetrics.records.results import Mode, Report, Result, Side, Skipped, Verdict
+from divmetrics.records.results import Mode, Report, Result, Side, Skipped
+from divmetrics.records.verdict import Finding, Verdict
 from divmetrics.report.page import Grid, Page, number, printable, report_page
 
 
@@ -96,8 +97,13 @@ def test_a_published_protocol_is_comparable(
 
 
 def test_verdict_is_shown(make_report: Callable[..., Report]) -> None:
-    report = make_report(verdict=Verdict("collapsed", 0.01, ({"kind": "dropped_modes", "text": "Cats are gone."},)))
-    assert report_page(report).notes[:2] == ("Verdict: collapsed (false-alarm rate 0.01).", "Cats are gone.")
+    samples = tuple(f"cat/{i}.png" for i in range(5))
+    finding = Finding("dropped_modes", 0.005, 0.1, "share", "Cats are gone.", samples=("cat/\x1b[31m.png", *samples))
+    report = make_report(verdict=Verdict("collapsed", 0.01, (finding,), 0.1, "collapsed: modes are missing."))
+    assert report_page(report).facts[:2] == (
+        ("verdict", "collapsed: modes are missing."),
+        ("finding", "Cats are gone. See cat/\\x1b[31m.png, cat/0.png, cat/1.png. (p 0.005)"),
+    )
 
 
 def test_long_lists_are_cut(make_report: Callable[..., Report]) -> None:

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from divmetrics.errors import MeasureError, UsageError
-from divmetrics.records.results import Mode, Report, Result, Side, Verdict
+from divmetrics.records.results import Mode, Report, Result, Side
 from divmetrics.records.signature import Signature
+from divmetrics.records.verdict import Verdict
 from divmetrics.report.gate.judge import GateResult, judge
 from divmetrics.report.gate.rules import Regression, Rule, Rules
 

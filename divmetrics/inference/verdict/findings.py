@@ -1,0 +1,256 @@
+"""Findings: what the significant tests mean, in words and units, and the samples that show it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from divmetrics.inference.verdict.statistics import (
+    LACKING,
+    TAILS,
+    TWIN,
+    cell_z,
+    nearest_distances,
+    neighbourhood_z,
+    usable_scales,
+)
+from divmetrics.inference.verdict.structures import Partition
+from divmetrics.inference.verdict.tested import Tested
+from divmetrics.records.verdict import FindingKind
+
+SHOWN = 5
+"""Samples shown of a finding, or of each of its modes."""
+NAMED = 5
+"""Modes named in a sentence."""
+REAL_SHARE, FAKE_SHARE = "share of the real samples", "share of the fake samples"
+
+
+@dataclass(frozen=True)
+class Found:
+    """One fault of the generator, its samples given by their places in the pool."""
+
+    kind: FindingKind
+    p: float
+    """Adjusted p-value."""
+    effect: float
+    unit: str
+    text: str
+    tests: tuple[str, ...]
+    """Names of the significant tests."""
+    strength: float
+    """The greatest of their statistics, in standard deviations: the clearest finding comes first."""
+    places: tuple[int, ...] = ()
+    modes: tuple[str, ...] = ()
+
+
+def findings(tested: Tested) -> list[Found]:
+    """The faults that the tests find, the clearest first."""
+    found = [*_narrow_modes(tested), *_repeated(tested), *_far(tested), *_invented(tested), *_copied(tested)]
+    kinds = {fault.kind for fault in found}
+    if "few_atoms" in kinds:  # that they are narrow, and form clusters of their own, follows from it
+        found = [fault for fault in found if fault.kind not in ("shrunken_modes", "invented_modes")]
+    elif "shrunken_modes" in kinds and not tested.significant(["twins"]):
+        found = [fault for fault in found if fault.kind != "near_duplicates"]
+    blurred = {"fine clusters", "coarse clusters"} if "shrunken_modes" in kinds else set()
+    if "few_atoms" in kinds:  # the clusters are the atoms
+        blurred |= {"clusters", "coarse clusters", "fine clusters"}
+    modes = list(_modes(tested, blurred))
+    if modes and not tested.significant(["width"]):  # fewer modes hold more samples each, which lie closer
+        found = [fault for fault in found if fault.kind != "shrunken_modes"]
+    found += modes
+    if not {fault.kind for fault in found} - {"invented_modes"}:
+        found += _avoided(tested)
+    return sorted(found, key=lambda fault: -fault.strength)
+
+
+def _narrow_modes(tested: Tested) -> Iterator[Found]:
+    """Modes that are narrower than those of the real samples."""
+    if not (names := tested.significant(["width", "spacing"])):
+        return
+    factor = float(np.exp(-tested[names[0]].effect))
+    if names[0] == "width":
+        text = f"Within modes the fake samples are {factor:.2f} times as wide as the real ones."
+    else:
+        text = f"The fake samples lie {factor:.2f} times as far apart as the real ones."
+    yield Found("shrunken_modes", *_at(tested, names, factor, "times as wide", text))
+
+
+def _at(
+    tested: Tested, names: Sequence[str], effect: float, unit: str, text: str
+) -> tuple[float, float, str, str, tuple[str, ...], float]:
+    """The fields of a fault from its p-value to its strength."""
+    p, strength = tested.best(names)
+    return p, effect, unit, text, tuple(names), strength
+
+
+def _repeated(tested: Tested) -> Iterator[Found]:
+    """Fake samples that nearly repeat others of their side."""
+    if not (names := tested.significant(["repeated", "twins"])):
+        return
+    share, places = repeated_share(tested)
+    count = round(share * tested.structures.m)
+    text = f"About {count} fake samples, {share:.0%}, nearly repeat another one."
+    kind: FindingKind = "few_atoms" if share > 0.5 else "near_duplicates"
+    yield Found(kind, *_at(tested, names, share, FAKE_SHARE, text), places)
+
+
+def repeated_share(tested: Tested) -> tuple[float, tuple[int, ...]]:
+    """The share of fake samples that nearly repeat another one, beyond that of the real samples, and some of them."""
+    is_fake = tested.is_fake
+    first, ranked, other = nearest_distances(tested.structures, tested.fake[0].astype(np.uint8))
+    relative = first - ranked
+    levels = np.quantile(relative, (*TAILS, 0.3, 0.5))
+    best, members = 0.0, np.zeros(len(first), bool)
+    for low in (*(relative <= level for level in levels), first < other - TWIN):
+        excess = float(low[is_fake].mean() - low[~is_fake].mean())
+        if excess > best:
+            best, members = excess, low & is_fake
+    order = np.flatnonzero(members)[np.argsort(first[members], kind="stable")]
+    return best, tuple(order[: 4 * SHOWN].tolist())
+
+
+def _far(tested: Tested) -> Iterator[Found]:
+    """Fake samples far from all real ones."""
+    if not (names := tested.significant(["far"])):
+        return
+    first, _, other = nearest_distances(tested.structures, tested.fake[0].astype(np.uint8))
+    factor = float(np.exp(np.median(other[tested.is_fake]) - np.median(first[~tested.is_fake])))
+    text = f"Fake samples lie {factor:.2f} times as far from the nearest real sample as real samples do."
+    fakes = np.flatnonzero(tested.is_fake)
+    places = fakes[np.argsort(-other[fakes], kind="stable")[:SHOWN]]
+    yield Found("low_fidelity", *_at(tested, names, factor, "times as far", text), tuple(places.tolist()))
+
+
+def _copied(tested: Tested) -> Iterator[Found]:
+    """Fake samples that nearly repeat real ones."""
+    if not (names := tested.significant(["copied"])):
+        return
+    first, _, other = nearest_distances(tested.structures, tested.fake[0].astype(np.uint8))
+    members = np.flatnonzero((other < first - TWIN) & tested.is_fake)
+    share = len(members) / tested.structures.m
+    text = (
+        f"{len(members)} fake samples, {share:.0%}, nearly repeat a real one. Whether they are copies of training data "
+        "or close by nature cannot be told without real samples that the generator was not trained on (--held-out)."
+    )
+    places = members[np.argsort(other[members], kind="stable")[: 4 * SHOWN]]
+    yield Found("copies", *_at(tested, names, share, FAKE_SHARE, text), tuple(places.tolist()))
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Cells of a partition with significantly few, or many, fake samples."""
+
+    numbers: np.ndarray  # [c]
+    real_share: np.ndarray  # [C], of every cell
+    fake_share: np.ndarray  # [C]
+
+
+def flagged(tested: Tested, partition: Partition, *, too_many: bool = False) -> Cells:
+    """Cells whose share is lower (or higher) among the fake samples, at level alpha for all cells together."""
+    z = cell_z(partition, tested.fake) * (-1 if too_many else 1)
+    least = z.min(1)
+    limit = tested.alpha * tested.share
+    numbers = [cell for cell, own in enumerate(z[0]) if (least <= own).mean() <= limit]
+    counts = [
+        np.bincount(partition.cell[side], minlength=len(partition.names)) for side in (~tested.is_fake, tested.is_fake)
+    ]
+    return Cells(np.array(numbers, int), *(count / count.sum() for count in counts))
+
+
+def _modes(tested: Tested, blurred: Collection[str]) -> Iterator[Found]:
+    """Modes without fake samples, and modes with too few."""
+    best: tuple[bool, float] = (False, 0.0)
+    chosen: tuple[Partition, tuple[str, ...]] | None = None
+    for partition in tested.structures.partitions:
+        names = tested.significant([f"emptiest_of_{partition.key}", f"thin_{partition.key}"])
+        if not names or partition.name in blurred:
+            continue
+        rank = (partition.name == "classes", tested.best(names)[1])
+        if rank > best:
+            best, chosen = rank, (partition, names)
+    if chosen is None:
+        return
+    partition, names = chosen
+    cells = flagged(tested, partition)
+    gone = cells.fake_share <= LACKING * cells.real_share
+    dropped, thinned = cells.numbers[gone[cells.numbers]], cells.numbers[~gone[cells.numbers]]
+    if len(dropped):
+        share = float(cells.real_share[dropped].sum())
+        text = f"Modes with {share:.1%} of the real samples are missing: {_listed(partition, dropped)}."
+        yield _of_modes("dropped_modes", tested, partition, dropped, names, share, text)
+    lost = np.clip(cells.real_share - cells.fake_share, 0, None)
+    if len(thinned):
+        share = float(lost[thinned].sum())
+        text = f"Modes have too few samples, {share:.1%} of the whole: {_listed(partition, thinned)}."
+        yield _of_modes("thinned_modes", tested, partition, thinned, names, share, text, -1.0 * bool(len(dropped)))
+    elif not len(dropped):
+        share = float(lost.sum())
+        text = (
+            f"The shares of the modes differ by {share:.1%} of the whole, more than chance; no single one stands out."
+        )
+        yield _of_modes("thinned_modes", tested, partition, thinned, names, share, text)
+
+
+def _of_modes(
+    kind: FindingKind,
+    tested: Tested,
+    partition: Partition,
+    cells: np.ndarray,
+    names: Sequence[str],
+    share: float,
+    text: str,
+    weaker: float = 0.0,
+) -> Found:
+    """A finding about modes, with the real samples that have the fewest fake ones around them."""
+    z = neighbourhood_z(tested.structures, tested.fake[:1], usable_scales(tested.structures)[-1])[0]
+    shown: list[int] = []
+    for cell in cells:
+        members = np.flatnonzero((partition.cell == cell) & ~tested.is_fake)
+        shown += members[np.argsort(z[members], kind="stable")][:SHOWN].tolist()
+    p, effect, unit, text, tests, strength = _at(tested, names, share, REAL_SHARE, text)
+    modes = tuple(partition.names[cell] for cell in cells)
+    return Found(kind, p, effect, unit, text, tests, strength + weaker, tuple(shown), modes)
+
+
+def _listed(partition: Partition, cells: np.ndarray) -> str:
+    """The names of the cells, or how many clusters they are."""
+    if partition.name != "classes":
+        return f"{len(cells)} cluster{'s' * (len(cells) != 1)}"
+    more = f" and {len(cells) - NAMED} more" if len(cells) > NAMED else ""
+    return ", ".join(partition.names[cell] for cell in cells[:NAMED]) + more
+
+
+def _invented(tested: Tested) -> Iterator[Found]:
+    """Modes of fake samples where there are no real ones."""
+    for partition in reversed(tested.structures.partitions):
+        if not (names := tested.significant([f"fullest_of_{partition.key}"])):
+            continue
+        cells = flagged(tested, partition, too_many=True)
+        invented = cells.numbers[cells.real_share[cells.numbers] <= LACKING * cells.fake_share[cells.numbers]]
+        if not len(invented):
+            continue
+        share = float(cells.fake_share[invented].sum())
+        text = f"{share:.1%} of the fake samples form modes that the real ones do not have."
+        members = np.flatnonzero(np.isin(partition.cell, invented) & tested.is_fake)
+        modes = tuple(partition.names[cell] for cell in invented)
+        yield Found(
+            "invented_modes", *_at(tested, names, share, FAKE_SHARE, text), tuple(members[:SHOWN].tolist()), modes
+        )
+        return
+
+
+def _avoided(tested: Tested) -> Iterator[Found]:
+    """Regions of real samples without fake ones that no mode explains."""
+    scales = usable_scales(tested.structures)
+    names = tested.significant(
+        [*(f"{test}_{scale}" for scale in scales for test in ("avoided", "empty")), "missing_direction"]
+    )
+    if not names or tested.significant(["far"]):  # fakes farther out leave the middle empty
+        return
+    z = neighbourhood_z(tested.structures, tested.fake[:1], scales[0])[0][: tested.structures.n]
+    share = float((z < -2).mean())
+    text = f"{share:.1%} of the real samples lie where there are few fake ones, though no mode is missing."
+    places = np.argsort(z, kind="stable")[:SHOWN]
+    yield Found("narrow", *_at(tested, names, share, REAL_SHARE, text), tuple(places.tolist()))

@@ -1,0 +1,197 @@
+"""The verdict of two samples: healthy, collapsed, poor_fidelity or inconclusive, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from divmetrics.arrays.summaries import Rows
+from divmetrics.inference.verdict.copies import copies_of_training
+from divmetrics.inference.verdict.equivalence import Claim, claims, needed
+from divmetrics.inference.verdict.findings import Found, findings
+from divmetrics.inference.verdict.tested import Tested
+from divmetrics.inference.verdict.wording import ADVICE, EVIDENCE, WORDS
+from divmetrics.records.verdict import Finding, State, Verdict
+
+PERMUTATIONS = 999
+"""So that the smallest p-value is .001."""
+LARGEST = 5000
+"""Samples of each side that are tested; of more, this many are drawn by the seed."""
+SMALLEST = 50
+"""Samples of each side below which nothing is tested."""
+LOST = ("dropped_modes", "thinned_modes", "shrunken_modes", "near_duplicates", "few_atoms", "narrow")
+"""Kinds of findings that are a loss of diversity."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a verdict is asked for."""
+
+    alpha: float = 0.01
+    tolerance: float = 0.1
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Naming:
+    """How a verdict calls things."""
+
+    sample: Callable[[Literal["real", "fake"], int], str] = lambda side, number: f"{side} #{number}"
+    """Side and number of a sample in its set -> its name."""
+    keys: tuple[str, ...] = ()
+    """Keys of the results of the report, for the evidence."""
+    extractor: str | None = None
+    """What gave the features."""
+
+
+def verdict_of(
+    real: Rows,
+    fake: Rows,
+    question: Question,
+    *,
+    held_out: Rows | None = None,
+    classes: tuple[Sequence[str], Sequence[str]] | None = None,
+    naming: Naming | None = None,
+) -> Verdict:
+    """Judge fake samples against real ones.
+
+    Args:
+        real: Features of the real samples `[n, d]`; the training data where `held_out` is given.
+        fake: Features of the fake samples `[m, d]`.
+        question: False-alarm rate, tolerance and seed.
+        held_out: Features of real samples that the generator was not trained on, `[h, d]`.
+        classes: The class of each real and of each fake sample, where both have classes of their own.
+        naming: Names of samples and results.
+
+    Example:
+        >>> import torch
+        >>> rows = torch.randn(2, 60, 2, generator=torch.Generator().manual_seed(0))
+        >>> verdict = verdict_of(Rows.from_array(rows[0]), Rows.from_array(0.1 * rows[1]), Question())
+        >>> verdict.state, verdict.findings[0].kind
+        ('collapsed', 'shrunken_modes')
+    """
+    naming, least = naming or Naming(), min(real.n, fake.n)
+    if least < SMALLEST:
+        text = f"inconclusive: {least} samples are too few for a verdict, which needs {SMALLEST} of each side."
+        return _verdict("inconclusive", question, (), text, SMALLEST, naming)
+    places = tuple(_drawn(side, question.seed) for side in (real, fake))
+    tested = Tested.of(
+        real.take(places[0]),
+        fake.take(places[1]),
+        classes=None if classes is None else [str(classes[i][at]) for i in (0, 1) for at in places[i].tolist()],
+        seed=question.seed,
+        alpha=question.alpha,
+        permutations=PERMUTATIONS,
+        share=1.0 if held_out is None else 0.5,
+    )
+    found = findings(tested)
+    if held_out is not None:
+        seen = fake.take(places[1])
+        copies = copies_of_training(
+            real, seen, held_out, offset=len(places[0]), alpha=question.alpha, seed=question.seed
+        )
+        found = [*(fault for fault in found if fault.kind != "copies"), *copies]
+    shown = claims(tested, question.tolerance)
+    state, kept = _state(found, shown, question.tolerance, known_copies=held_out is not None)
+    n_needed = needed(shown, least) if state == "inconclusive" else None
+    name = _NameInPool((real, fake), places, naming)
+    records = tuple(_record(fault, name, naming.keys) for fault in kept)
+    return _verdict(state, question, records, _sentence(state, kept, shown, question, n_needed), n_needed, naming)
+
+
+def _verdict(
+    state: State, question: Question, found: tuple[Finding, ...], text: str, n_needed: int | None, naming: Naming
+) -> Verdict:
+    """The record of a verdict."""
+    return Verdict(state, question.alpha, found, question.tolerance, text, n_needed, naming.extractor)
+
+
+@dataclass(frozen=True)
+class _NameInPool:
+    """Place in the pool of tested samples -> the sample's name."""
+
+    sides: tuple[Rows, Rows]
+    drawn: tuple[torch.Tensor, ...]  # positions of the tested samples in their sides
+    naming: Naming
+
+    def __call__(self, place: int) -> str:
+        first = len(self.drawn[0])
+        if place < first:
+            return self.naming.sample("real", int(self.sides[0].index[self.drawn[0][place]]))
+        return self.naming.sample("fake", int(self.sides[1].index[self.drawn[1][place - first]]))
+
+
+def _drawn(rows: Rows, seed: int) -> torch.Tensor:
+    """Positions of at most `LARGEST` rows, ascending."""
+    if rows.n <= LARGEST:
+        return torch.arange(rows.n)
+    return torch.randperm(rows.n, generator=torch.Generator().manual_seed(seed))[:LARGEST].sort().values
+
+
+def _is_small(fault: Found, tolerance: float) -> bool:
+    """Whether a loss is real and within the tolerance."""
+    if fault.kind == "shrunken_modes":
+        return fault.effect >= 1 - tolerance
+    return fault.kind in ("thinned_modes", "narrow") and fault.effect <= tolerance
+
+
+def _state(
+    found: Sequence[Found], shown: Sequence[Claim], tolerance: float, *, known_copies: bool
+) -> tuple[State, list[Found]]:
+    """The state, and the findings in the order in which they matter."""
+    kinds = {fault.kind for fault in found}
+    lost = LOST if not known_copies else (*LOST, "copies")
+    elsewhere = sum(fault.effect for fault in found if fault.kind == "invented_modes") > 0.5
+    if elsewhere:  # most fake samples lie where no real ones are: that modes lack samples follows from it
+        first = [fault for fault in found if fault.kind in ("low_fidelity", "invented_modes")]
+        rest = [fault for fault in found if fault.kind not in (*LOST, "low_fidelity", "invented_modes")]
+        return "poor_fidelity", [*first, *rest]
+    within = all(claim.holds for claim in shown)
+    if any(fault.kind in lost and not (within and _is_small(fault, tolerance)) for fault in found):
+        return "collapsed", sorted(found, key=lambda fault: fault.kind not in lost)
+    if kinds & {"low_fidelity", "invented_modes"}:  # invented modes are far from the real ones, too
+        return "poor_fidelity", sorted(found, key=lambda fault: fault.kind != "invented_modes")
+    if within and "copies" not in kinds:
+        return "healthy", list(found)
+    return "inconclusive", list(found)
+
+
+def _record(fault: Found, name: Callable[[int], str], keys: Sequence[str]) -> Finding:
+    """A finding with names of samples and keys of results in place of numbers."""
+    evidence = tuple(key for metric in EVIDENCE[fault.kind] for key in keys if key.partition("@")[0] == metric)
+    return Finding(
+        fault.kind,
+        fault.p,
+        fault.effect,
+        fault.unit,
+        fault.text,
+        evidence,
+        fault.tests,
+        tuple(map(name, fault.places)),
+        fault.modes,
+        ADVICE[fault.kind],
+    )
+
+
+def _sentence(
+    state: State, found: Sequence[Found], shown: Sequence[Claim], question: Question, n_needed: int | None
+) -> str:
+    """The state and why, in one sentence."""
+    rate = f"at a false-alarm rate of {question.alpha:g}"
+    reasons = ", ".join(WORDS[fault.kind] for fault in found)
+    if state in ("collapsed", "poor_fidelity"):
+        return f"{state.replace('_', ' ')}, {rate}: {reasons}."
+    limit = f"{question.tolerance:.0%}"
+    if state == "healthy":
+        aside = f" (found, but smaller than that: {reasons})" if found else ""
+        return f"healthy: with 95 % confidence less than {limit} of the diversity of the real samples is lost{aside}."
+    if "copies" in {fault.kind for fault in found}:
+        return "inconclusive: samples nearly repeat real ones; give real samples that were not trained on (--held-out)."
+    open_claim = min(shown, key=lambda claim: claim.bound - claim.limit)
+    return (
+        f"inconclusive: no loss of diversity is found, but none can be excluded: {open_claim.name} may be "
+        f"{max(open_claim.bound, 0):.2f} of that of the real samples. About {n_needed} samples a side would decide."
+    )

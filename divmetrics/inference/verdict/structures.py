@@ -1,0 +1,140 @@
+"""What the tests of the verdict read of the pooled samples: neighbours, partitions and kernel features.
+
+None of it depends on which side a sample is from: the pool is shuffled first, so that ties are broken blindly, and
+everything is fitted to the whole pool. That makes permutation tests on it exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+
+from divmetrics.arrays.clustering import Clusters
+from divmetrics.arrays.pairs import neighbour_lists
+from divmetrics.arrays.splits import OneSamplePool
+from divmetrics.arrays.summaries import Rows
+
+DEPTH = 64
+"""Nearest neighbours listed of each sample."""
+ROUGH, FINE = 200, 80
+"""Samples of both sides that a coarse and a fine cluster hold on average."""
+MOST = 32
+"""Most clusters of a partition whose number does not follow from the data."""
+FREQUENCIES = 384
+"""Random Fourier frequencies of the Gaussian kernel; each gives two features."""
+DIRECTIONS = 48
+"""Principal directions kept of the kernel features."""
+
+
+@dataclass(frozen=True, eq=False)
+class Partition:
+    """Cells that the pooled samples fall into: clusters, or classes."""
+
+    name: str
+    """`clusters`, `coarse clusters`, `fine clusters` or `classes`."""
+    cell: np.ndarray  # [N] int64, from 0
+    names: Sequence[str]
+    """Name of each cell."""
+
+    @property
+    def member(self) -> np.ndarray:
+        """Which sample is in which cell, `[N, C]` float32 in {0, 1}."""
+        return np.asarray(np.eye(len(self.names), dtype=np.float32)[self.cell])
+
+    @property
+    def key(self) -> str:
+        """The name as a part of names of tests."""
+        return self.name.replace(" ", "_")
+
+
+@dataclass(frozen=True, eq=False)
+class Structures:
+    """Label-blind structures of N pooled samples, the real ones first."""
+
+    n: int
+    """Number of real samples."""
+    m: int
+    """Number of fake samples."""
+    neighbours: np.ndarray  # [N, K] int32, numbers in the pool of the nearest others, nearest first
+    log_distance: np.ndarray  # [N, K] float32, logarithms of their distances; of copies, that of a tiny distance
+    partitions: tuple[Partition, ...]
+    """The natural clusters first, then coarse and fine ones, then the classes if there are any."""
+    points: np.ndarray  # [N, p] float32, the samples in the space of the clusters
+    kernel: np.ndarray  # [N, q] float32, centred kernel features
+
+    @classmethod
+    def of(cls, real: Rows, fake: Rows, seed: int, classes: Sequence[str] | None = None) -> Self:
+        """The structures of two sets of features.
+
+        Args:
+            real: Real samples `[n, d]`.
+            fake: Fake samples `[m, d]`.
+            seed: Seed of the shuffle, the clusters and the kernel features.
+            classes: The class of each pooled sample `[n + m]`, where each side has classes of its own.
+        """
+        total = real.n + fake.n
+        order = np.random.default_rng(seed).permutation(total)  # shuffled place -> place in the pool
+        back = np.argsort(order)
+        rows = torch.cat([real.features, fake.features]).cpu()[order]
+        neighbours, distance = _neighbours(rows)
+        counts = {"clusters": None, "coarse clusters": ROUGH, "fine clusters": FINE}
+        fits = {
+            name: Clusters.fit(rows, None if size is None else int(np.clip(total // size, 2, MOST)), seed)
+            for name, size in counts.items()
+        }
+        partitions = [
+            Partition(name, found.labels.numpy()[back], [f"cluster {k}" for k in range(found.count)])
+            for name, found in fits.items()
+        ]
+        if classes is not None:
+            names, cell = np.unique(np.asarray(classes), return_inverse=True)
+            partitions.append(Partition("classes", cell, names.tolist()))
+        return cls(
+            real.n,
+            fake.n,
+            order.astype(np.int32)[neighbours][back],
+            distance[back],
+            tuple(partitions),
+            fits["clusters"].project(rows).float().numpy()[back],
+            _kernel_features(rows, seed)[back],
+        )
+
+    @property
+    def total(self) -> int:
+        """Number of samples of both sides."""
+        return self.n + self.m
+
+    def partition(self, name: str) -> Partition | None:
+        """The partition of that name; None where there is none."""
+        return next((partition for partition in self.partitions if partition.name == name), None)
+
+
+def _neighbours(rows: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers and log distances of the nearest others of each row, `[N, K]` each."""
+    depth = min(DEPTH, len(rows) - 1)
+    lists = neighbour_lists(OneSamplePool(Rows.of(rows, torch.arange(len(rows)))), depth)
+    squared = lists.squared[:, :depth]
+    apart = squared[squared > 0]
+    floor = float(apart.min()) * 1e-3 if len(apart) else 1.0  # the logarithm of a copy's distance
+    return lists.index[:, :depth], (0.5 * np.log(np.maximum(squared, floor))).astype(np.float32)
+
+
+def _kernel_features(rows: torch.Tensor, seed: int) -> np.ndarray:
+    """Centred features of a Gaussian kernel: the principal directions of random Fourier features, `[N, q]`.
+
+    The bandwidth is half the median distance of two samples of the pool.
+    """
+    rng = np.random.default_rng(seed)
+    points = (rows.double() - rows.double().mean(0)).float().numpy()
+    left, right = rng.integers(0, len(points), (2, 4000))
+    apart = np.linalg.norm(points[left] - points[right], axis=1)
+    width = float(np.median(apart[apart > 0])) / 2 if (apart > 0).any() else 1.0
+    waves = points @ (rng.normal(size=(points.shape[1], FREQUENCIES)).astype(np.float32) / np.float32(width))
+    features = np.concatenate([np.cos(waves), np.sin(waves)], 1) / np.float32(FREQUENCIES**0.5)
+    features -= features.mean(0)
+    vectors = np.linalg.eigh(features.T @ features)[1][:, -DIRECTIONS:]
+    return np.asarray(features @ vectors, np.float32)

@@ -1,0 +1,69 @@
+"""The verdict of a measurement: on which features, with which classes and names."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from divmetrics.arrays.summaries import Rows
+from divmetrics.errors import DivmetricsError, MissingLayer
+from divmetrics.inference.verdict import Naming, Question, verdict_of
+from divmetrics.records.verdict import Verdict
+from divmetrics.scoring.per_sample import pooled_extractor
+from divmetrics.scoring.plan import HELD_OUT, Plan, SideName
+from divmetrics.scoring.task_inputs import TaskInputs
+
+
+def verdict_on(sides: TaskInputs, plan: Plan, keys: Collection[str]) -> Verdict | None:
+    """The verdict on the first extractor whose rows both sides keep.
+
+    Args:
+        sides: The samples.
+        plan: Asks for a verdict where it asks for null distributions.
+        keys: Keys of the results of the report, for the evidence.
+
+    Returns:
+        None where none is asked for, or where there are no rows: files of statistics, labels alone.
+    """
+    extractor = pooled_extractor(sides) if plan.questions.null else None
+    if extractor is None:
+        return None
+    real, fake = (sides.collected[side].get(extractor, "pooled", Rows) for side in ("real", "fake"))
+    labels = [sides.collected[side].labels for side in ("real", "fake")]
+    classes = (labels[0], labels[1]) if sides.classes.kind == "labels" and labels[0] and labels[1] else None
+    question = Question(plan.questions.alpha, plan.questions.tolerance, plan.seed)
+    try:
+        return verdict_of(
+            real,
+            fake,
+            question,
+            held_out=_held_out(sides, extractor),
+            classes=classes,
+            naming=Naming(_Names(sides), tuple(keys), extractor),
+        )
+    except DivmetricsError as error:
+        return Verdict(
+            "inconclusive", question.alpha, (), question.tolerance, f"inconclusive: {error}", None, extractor
+        )
+
+
+def _held_out(sides: TaskInputs, extractor: str) -> Rows | None:
+    """The rows of the held-out samples, where there are any."""
+    try:
+        return sides.collected[HELD_OUT].get(extractor, "pooled", Rows) if HELD_OUT in sides.collected else None
+    except MissingLayer:
+        return None
+
+
+class _Names:
+    """Names of samples by their numbers in the whole set."""
+
+    def __init__(self, sides: TaskInputs) -> None:
+        self._sides = sides
+        self._by_side: dict[SideName, dict[int, str]] = {}
+
+    def __call__(self, side: SideName, number: int) -> str:
+        if side not in self._by_side:
+            collected = self._sides.collected[side]
+            rows = next(s for s in collected.summaries.values() if isinstance(s, Rows))
+            self._by_side[side] = dict(zip(rows.index.tolist(), collected.paths, strict=False))
+        return self._by_side[side].get(number, f"#{number}")

@@ -1,0 +1,212 @@
+"""Each fault is found, called by its name and shown; healthy, too few and odd samples are judged as they are."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from divmetrics.arrays.summaries import Rows
+from divmetrics.inference.verdict import Naming, Question, verdict_of
+from divmetrics.inference.verdict.judging import LOST
+from divmetrics.inference.verdict.wording import ADVICE, EVIDENCE, WORDS
+from divmetrics.records.metric import METRICS
+from divmetrics.records.verdict import Verdict
+
+D, MODES, N = 16, 10, 400
+CENTRES = np.random.default_rng(7).normal(size=(MODES, D)) * 1.5
+
+
+def modes(rng: np.random.Generator, n: int, *, width: float = 1.0, shares: list[float] | None = None) -> np.ndarray:
+    """Samples `[n, D]` of the ten modes."""
+    p = np.ones(MODES) if shares is None else np.array(shares, float)
+    return CENTRES[rng.choice(MODES, n, p=p / p.sum())] + 0.7 * width * rng.normal(size=(n, D))
+
+
+def grid(rng: np.random.Generator, n: int, *, modes: int = 25) -> np.ndarray:
+    """Samples `[n, 2]` of the first `modes` of 25 narrow modes on a grid."""
+    centres = np.array([(x, y) for x in range(5) for y in range(5)], float)
+    return centres[rng.integers(0, modes, n)] + 0.05 * rng.normal(size=(n, 2))
+
+
+def repeated(rng: np.random.Generator, samples: np.ndarray, share: float) -> np.ndarray:
+    """The samples, of which a share is replaced by near-copies of the others."""
+    count = round(share * len(samples))
+    sources = samples[rng.integers(count, len(samples), count)]
+    return np.concatenate([sources + 1e-3 * rng.normal(size=sources.shape), samples[count:]])
+
+
+Sides = tuple[np.ndarray, np.ndarray]
+
+
+@pytest.fixture(autouse=True)
+def _fewer_permutations(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("divmetrics.inference.verdict.judging.PERMUTATIONS", 299)
+
+
+def judged(real: np.ndarray, fake: np.ndarray, **options: object) -> Verdict:
+    return verdict_of(Rows.from_array(real), Rows.from_array(fake), Question(), **options)  # type: ignore[arg-type]
+
+
+def atoms(rng: np.random.Generator) -> Sides:
+    return modes(rng, N), modes(rng, 30)[rng.integers(0, 30, N)]
+
+
+FAULTS: dict[str, tuple[Callable[[np.random.Generator], Sides], str]] = {
+    "a mode dropped": (lambda rng: (modes(rng, N), modes(rng, N, shares=[0] + [1] * 9)), "dropped_modes"),
+    "five modes of 25 dropped": (lambda rng: (grid(rng, N), grid(rng, N, modes=20)), "dropped_modes"),
+    "five modes halved": (lambda rng: (modes(rng, N), modes(rng, N, shares=[0.4] * 5 + [1.6] * 5)), "thinned_modes"),
+    "narrow modes": (lambda rng: (modes(rng, N), modes(rng, N, width=0.7)), "shrunken_modes"),
+    "repeated samples": (
+        lambda rng: (repeated(rng, modes(rng, N), 0.03), repeated(rng, modes(rng, N), 0.3)),
+        "near_duplicates",
+    ),
+    "atoms": (atoms, "few_atoms"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_called_by_its_name(fault: str) -> None:
+    make, kind = FAULTS[fault]
+    verdict = judged(*make(np.random.default_rng(5)))
+    assert verdict.state == "collapsed"
+    assert verdict.findings[0].kind == kind
+    assert verdict.findings[0].p == pytest.approx(1 / 300)
+    assert verdict.text.startswith("collapsed, at a false-alarm rate of 0.01: ")
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (lambda rng: (modes(rng, N), modes(rng, N, width=1.4)), "low_fidelity"),
+        (lambda rng: (modes(rng, N), modes(rng, N) + 1.5), "low_fidelity"),
+        (lambda rng: (modes(rng, N, shares=[0] + [1] * 9), modes(rng, N)), "invented_modes"),
+    ],
+)
+def test_poor_fidelity_is_no_collapse(make: Callable[[np.random.Generator], Sides], kind: str) -> None:
+    verdict = judged(*make(np.random.default_rng(6)))
+    assert verdict.state == "poor_fidelity"
+    assert verdict.findings[0].kind == kind
+    assert not {finding.kind for finding in verdict.findings} & set(LOST)
+
+
+def test_a_dropped_mode_is_measured_and_shown() -> None:
+    rng = np.random.default_rng(8)
+    real = modes(rng, N)
+    verdict = judged(real, modes(rng, N, shares=[1] * 9 + [0]))
+    finding = verdict.findings[0]
+    nearest = np.linalg.norm(real[:, None] - CENTRES, axis=2).argmin(1)
+    assert finding.effect == pytest.approx((nearest == MODES - 1).mean(), abs=0.01)
+    assert finding.unit == "share of the real samples"
+    assert {nearest[int(name.removeprefix("real #"))] for name in finding.samples} == {MODES - 1}
+    assert finding.advice == ADVICE["dropped_modes"]
+
+
+def test_classes_are_named() -> None:
+    rng = np.random.default_rng(9)
+    real, fake = modes(rng, N), modes(rng, N, shares=[1] * 8 + [0, 0])
+    names = [[f"class {k}" for k in np.linalg.norm(s[:, None] - CENTRES, axis=2).argmin(1)] for s in (real, fake)]
+    finding = judged(real, fake, classes=tuple(names)).findings[0]
+    assert finding.modes == ("class 8", "class 9")
+    assert "class 8, class 9" in finding.text
+
+
+def test_the_width_of_modes_is_the_effect() -> None:
+    rng = np.random.default_rng(10)
+    finding = judged(modes(rng, N), modes(rng, N, width=0.6)).findings[0]
+    assert finding.effect == pytest.approx(0.6, abs=0.03)
+    assert "0.6" in finding.text
+
+
+def test_repeated_samples_are_shown() -> None:
+    rng = np.random.default_rng(11)
+    fake = repeated(rng, modes(rng, N), 0.3)
+    finding = judged(modes(rng, N), fake).findings[0]
+    distance = np.linalg.norm(fake[:, None] - fake, axis=2) + 9 * np.eye(N)
+    twins = {f"fake #{i}" for i in np.flatnonzero(distance.min(1) < 0.02)}
+    assert set(finding.samples) <= twins
+    assert finding.effect == pytest.approx(len(twins) / N, abs=0.05)
+
+
+def test_a_faithful_generator_is_healthy_once_there_are_enough_samples() -> None:
+    rng = np.random.default_rng(12)
+    verdict = judged(modes(rng, 1500), modes(rng, 1500))
+    assert (verdict.state, verdict.findings, verdict.n_needed) == ("healthy", (), None)
+    assert "less than 10%" in verdict.text
+
+
+def test_few_samples_are_inconclusive_and_say_how_many_would_do() -> None:
+    rng = np.random.default_rng(13)
+    verdict = judged(modes(rng, 60), modes(rng, 60))
+    assert verdict.state == "inconclusive"
+    assert verdict.n_needed is not None
+    assert 60 < verdict.n_needed < 20_000
+    assert str(verdict.n_needed) in verdict.text
+    few = judged(modes(rng, 49), modes(rng, 300))
+    assert (few.state, few.n_needed) == ("inconclusive", 50)
+    assert "49 samples are too few" in few.text
+
+
+def test_copies_of_training_data_are_found_with_held_out_samples() -> None:
+    rng = np.random.default_rng(14)
+    train, held_out = modes(rng, N), modes(rng, N)
+    fake = np.concatenate([train[:150] + 0.01 * rng.normal(size=(150, 16)), modes(rng, N - 150)])
+    verdict = judged(train, fake, held_out=Rows.from_array(held_out))
+    assert verdict.state == "collapsed"
+    (copies,) = (finding for finding in verdict.findings if finding.kind == "copies")
+    assert copies.effect == pytest.approx(150 / N, abs=0.05)
+    assert all(int(name.removeprefix("fake #")) < 150 for name in copies.samples)
+    honest = judged(train, modes(rng, N), held_out=Rows.from_array(held_out))
+    assert not honest.findings
+
+
+def test_copies_without_held_out_samples_leave_it_open() -> None:
+    rng = np.random.default_rng(15)
+    real = modes(rng, N)
+    verdict = judged(real, np.concatenate([real[:200], modes(rng, 200)]))
+    assert verdict.state == "inconclusive"
+    assert verdict.findings[0].kind == "copies"
+    assert "--held-out" in verdict.text
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda rng: rng.integers(0, 2, (2, 200, 3)).astype(float),  # tied
+        lambda rng: np.concatenate([rng.normal(size=(2, 200, 2)), np.ones((2, 200, 3))], 2),  # constant columns
+        lambda rng: np.zeros((2, 100, 4)),
+        lambda rng: rng.normal(size=(2, 50, 4096)).astype(np.float32),
+        lambda rng: rng.standard_cauchy(size=(2, 150, 2)),
+        lambda rng: np.stack([repeated(rng, modes(rng, 200), 0.05), modes(rng, 200)]),  # real copies
+        lambda rng: 1e6 + rng.normal(size=(2, 150, 3)),
+        lambda rng: rng.normal(size=(2, 120, 1)),
+    ],
+)
+def test_odd_samples_of_one_distribution_are_not_accused(make: Callable[[np.random.Generator], np.ndarray]) -> None:
+    real, fake = make(np.random.default_rng(16))
+    verdict = judged(real, fake)
+    assert verdict.state in ("inconclusive", "healthy")
+    assert verdict.findings == ()
+
+
+def test_unequal_sizes() -> None:
+    rng = np.random.default_rng(17)
+    assert not judged(modes(rng, 900), modes(rng, 150)).findings
+    assert judged(modes(rng, 900), modes(rng, 150, width=0.6)).findings[0].kind == "shrunken_modes"
+
+
+def test_the_verdict_is_the_same_every_time_and_for_any_order_of_rows() -> None:
+    rng = np.random.default_rng(18)
+    real, fake = modes(rng, 200), modes(rng, 200, width=0.8)
+    assert judged(real, fake) == judged(real, fake)
+
+
+def test_every_kind_has_words_advice_and_evidence() -> None:
+    assert set(WORDS) == set(ADVICE) == set(EVIDENCE)
+    assert {metric for metrics in EVIDENCE.values() for metric in metrics} <= {metric.name for metric in METRICS}
+
+
+def test_evidence_are_keys_of_the_report() -> None:
+    rng = np.random.default_rng(19)
+    naming = Naming(keys=("fid@x", "recall@x", "spacing_ratio@x"))
+    verdict = judged(modes(rng, 200), modes(rng, 200, width=0.6), naming=naming)
+    assert verdict.findings[0].evidence == ("spacing_ratio@x", "recall@x")

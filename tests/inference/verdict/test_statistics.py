@@ -1,0 +1,128 @@
+"""Each statistic by its formula, on the data and on permutations."""
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import cdist
+
+from divmetrics.arrays.summaries import Rows
+from divmetrics.inference.verdict import statistics as module
+from divmetrics.inference.verdict.statistics import (
+    Statistic,
+    all_statistics,
+    assignments,
+    cell_z,
+    nearest_distances,
+    neighbourhood_z,
+)
+from divmetrics.inference.verdict.structures import Structures
+
+N, M = 90, 70
+POOL = np.random.default_rng(0).normal(size=(N + M, 4)) * np.linspace(1, 2, N + M)[:, None]
+STRUCTURES = Structures.of(Rows.from_array(POOL[:N]), Rows.from_array(POOL[N:]), 0)
+FAKE = assignments(N, M, 30, seed=3)
+FOUND = {statistic.name: statistic for statistic in all_statistics(STRUCTURES, FAKE)}
+
+
+def test_assignments_are_the_data_then_permutations() -> None:
+    assert (FAKE[0] == np.repeat([0, 1], [N, M])).all()
+    assert (FAKE.sum(1) == M).all()
+    assert len(np.unique(FAKE, axis=0)) == len(FAKE)
+    assert (assignments(N, M, 30, seed=4)[1:] != FAKE[1:]).any()
+
+
+def test_neighbourhood_counts() -> None:
+    distance = cdist(POOL, POOL)
+    np.fill_diagonal(distance, np.inf)
+    listed = distance.argsort(1)[:, :16]
+    for b in (0, 7):
+        count = FAKE[b][listed].sum(1)
+        share = (M - FAKE[b]) / (N + M - 1)
+        wanted = (count - 16 * share) / np.sqrt(16 * share * (1 - share))
+        assert neighbourhood_z(STRUCTURES, FAKE[b : b + 1], 16)[0] == pytest.approx(wanted, abs=1e-4)
+
+
+@pytest.mark.parametrize("b", [0, 11])
+def test_distances_within_and_between_sides(b: int) -> None:
+    distance = cdist(POOL, POOL)
+    np.fill_diagonal(distance, np.inf)
+    side = FAKE[b] == 1
+    own = np.sort(np.where(side[:, None] == side, distance, np.inf), 1)
+    between = np.where(side[:, None] != side, distance, np.inf).min(1)
+    first, ranked, other = nearest_distances(STRUCTURES, side.astype(np.uint8))
+    unit = first[0] - np.log(own[0, 0])
+    assert first - unit == pytest.approx(np.log(own[:, 0]), abs=1e-3)
+    assert ranked - unit == pytest.approx(np.log(own[:, 4]), abs=1e-3)
+    assert other - unit == pytest.approx(np.log(between), abs=1e-3)
+    assert FOUND["spacing"].values[b] == pytest.approx(
+        np.log(own[~side, 4]).mean() - np.log(own[side, 4]).mean(), abs=1e-3
+    )
+
+
+def test_tails_by_hand() -> None:
+    values = np.tile(np.arange(100.0), (2, 1))
+    fake = np.array([np.arange(100) < 50, np.arange(100) % 2])  # the lower half, and every other one
+    found = module._tail_excess(values, fake.astype(np.float32))
+    assert found[0] == pytest.approx(0.4 / 0.4)  # 20 of 50 against none in the tail of a fifth
+    assert abs(found[1]) < 0.15
+
+
+def test_a_few_copies_among_the_real_samples_make_no_fake_sample_far() -> None:
+    rng = np.random.default_rng(2)
+    real, fake = rng.normal(size=(2, 400, 3))
+    real[:12] = real[12:24]
+    found = Structures.of(Rows.from_array(real), Rows.from_array(fake), 0)
+    far = {s.name: s.values for s in all_statistics(found, assignments(400, 400, 60, 0))}["far"]
+    assert (far[0] - far[1:].mean()) / far[1:].std() < 2.5
+
+
+def test_a_side_that_is_not_listed_is_at_the_last_distance() -> None:
+    side = np.zeros(N + M, np.uint8)
+    first, ranked, other = nearest_distances(STRUCTURES, side)
+    assert (other == STRUCTURES.log_distance[:, module.SEARCHED - 1]).all()
+    assert (ranked == STRUCTURES.log_distance[:, 4]).all()
+    lonely = side.copy()
+    lonely[5] = 1
+    first, ranked, other = nearest_distances(STRUCTURES, lonely)
+    assert first[5] == ranked[5] == STRUCTURES.log_distance[5, module.SEARCHED - 1]
+    assert other[5] == STRUCTURES.log_distance[5, 0]
+
+
+def test_cells() -> None:
+    partition = STRUCTURES.partitions[1]
+    z = cell_z(partition, FAKE)
+    for b in (0, 9):
+        for cell in range(len(partition.names)):
+            inside = partition.cell == cell
+            expected = inside.sum() * M / (N + M)
+            root = np.sqrt(FAKE[b][inside].sum() + 0.375) - np.sqrt(expected + 0.375)
+            assert z[b, cell] == pytest.approx(2 * root / np.sqrt(N / (N + M)), abs=1e-4)
+    assert FOUND["emptiest_of_coarse_clusters"].values == pytest.approx(-z.min(1))
+    assert FOUND["thin_coarse_clusters"].values == pytest.approx(np.sqrt((np.minimum(z, 0) ** 2).sum(1)))
+    assert FOUND["fullest_of_coarse_clusters"].values == pytest.approx(z.max(1))
+
+
+def test_width_is_the_log_ratio_of_widths_within_clusters() -> None:
+    partition = STRUCTURES.partitions[0]
+    for b in (0, 13):
+        total = weight = 0.0
+        for cell in range(len(partition.names)):
+            inside = partition.cell == cell
+            real, fake = (POOL[inside & (FAKE[b] == side)] for side in (0, 1))
+            if min(len(real), len(fake)) >= module.FEWEST:
+                ratio = real.var(0, ddof=1).sum() / fake.var(0, ddof=1).sum()
+                total, weight = total + inside.sum() * np.log(ratio), weight + inside.sum()
+        assert FOUND["width"].values[b] == pytest.approx(total / max(weight, 1) / 2, abs=1e-3)
+
+
+def test_spectrum_is_that_of_the_difference_of_covariances() -> None:
+    kernel = STRUCTURES.kernel.astype(np.float64)
+    for b in (0, 5):
+        real, fake = (kernel[FAKE[b] == side] for side in (0, 1))
+        values = np.linalg.eigvalsh(real.T @ real / N - fake.T @ fake / M)
+        assert np.exp(FOUND["missing_direction"].values[b]) == pytest.approx(values[-1], rel=1e-3)
+        assert np.exp(FOUND["invented_direction"].values[b]) == pytest.approx(-values[0], rel=1e-3)
+
+
+def test_effect_and_spread_are_measured_from_the_permutations() -> None:
+    statistic = Statistic("any", np.array([5.0, 1.0, 3.0]))
+    assert (statistic.effect, statistic.spread) == (3, 1)

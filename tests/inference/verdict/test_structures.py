@@ -1,0 +1,63 @@
+"""Structures of the pool do not know the sides, whatever ties there are."""
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import cdist
+
+from divmetrics.arrays.summaries import Rows
+from divmetrics.inference.verdict.statistics import assignments, neighbourhood_z
+from divmetrics.inference.verdict.structures import DEPTH, Structures
+
+
+def structures(pool: np.ndarray, n: int, seed: int = 0) -> Structures:
+    return Structures.of(Rows.from_array(pool[:n]), Rows.from_array(pool[n:]), seed)
+
+
+def test_neighbours_are_the_nearest_others_of_the_pool() -> None:
+    pool = np.random.default_rng(0).normal(size=(150, 5))
+    found = structures(pool, 80)
+    distance = cdist(pool, pool)
+    np.fill_diagonal(distance, np.inf)
+    assert (found.neighbours == distance.argsort(1)[:, :DEPTH]).all()
+    ratio = np.exp(found.log_distance) / np.sort(distance, 1)[:, :DEPTH]
+    assert ratio == pytest.approx(np.full(ratio.shape, ratio[0, 0]), rel=1e-3)
+
+
+def test_where_the_sides_part_changes_nothing() -> None:
+    pool = np.random.default_rng(1).normal(size=(120, 4))
+    one, other = structures(pool, 60), structures(pool, 33)
+    assert (one.neighbours == other.neighbours).all()
+    assert (one.kernel == other.kernel).all()
+    for mine, theirs in zip(one.partitions, other.partitions, strict=True):
+        assert (mine.cell == theirs.cell).all()
+
+
+def test_ties_do_not_favour_a_side() -> None:
+    rng = np.random.default_rng(2)
+    means = []
+    for seed in range(10):
+        pool = rng.integers(0, 2, (240, 2)).astype(float)  # four points
+        z = neighbourhood_z(structures(pool, 120, seed), assignments(120, 120, 0, 0), 16)[0]
+        means.append(z[:120].mean() - z[120:].mean())
+    assert abs(np.mean(means)) < 0.35  # by the order of the pool it would be beyond 2
+
+
+def test_copies_have_a_tiny_distance_and_constant_rows_are_no_fault() -> None:
+    pool = np.random.default_rng(3).normal(size=(100, 3))
+    pool[1] = pool[0]
+    found = structures(pool, 50)
+    assert found.neighbours[0, 0] == 1
+    assert found.log_distance[0, 0] < found.log_distance[2:, 0].min() - 2
+    constant = structures(np.zeros((100, 3)), 50)
+    assert np.isfinite(constant.log_distance).all()
+    assert np.isfinite(constant.kernel).all()
+
+
+def test_classes_are_a_partition_of_their_own() -> None:
+    pool = np.random.default_rng(4).normal(size=(60, 3))
+    names = ["ab"[i % 2] for i in range(60)]
+    found = Structures.of(Rows.from_array(pool[:30]), Rows.from_array(pool[30:]), 0, names)
+    classes = found.partition("classes")
+    assert classes is not None
+    assert [classes.names[cell] for cell in classes.cell] == names
+    assert structures(pool, 30).partition("classes") is None
