@@ -176,15 +176,16 @@ def _modes(tested: Tested, blurred: Collection[str]) -> Iterator[Found]:
     cells = flagged(tested, partition)
     gone = cells.fake_share <= LACKING * cells.real_share
     dropped, thinned = cells.numbers[gone[cells.numbers]], cells.numbers[~gone[cells.numbers]]
-    if len(dropped):
-        share = float(cells.real_share[dropped].sum())
-        text = f"Modes with {share:.1%} of the real samples are missing: {_listed(partition, dropped)}."
-        yield _of_modes("dropped_modes", tested, partition, dropped, names, share, text)
     lost = np.clip(cells.real_share - cells.fake_share, 0, None)
+    gone_share, thin_share = float(cells.real_share[dropped].sum()), float(lost[thinned].sum())
+    if len(dropped):
+        text = f"Modes with {gone_share:.1%} of the real samples are missing: {_listed(partition, dropped)}."
+        behind = -1.0 * (gone_share < thin_share)  # the larger loss is the clearer one
+        yield _of_modes("dropped_modes", tested, partition, dropped, names, gone_share, text, behind)
     if len(thinned):
-        share = float(lost[thinned].sum())
-        text = f"Modes have too few samples, {share:.1%} of the whole: {_listed(partition, thinned)}."
-        yield _of_modes("thinned_modes", tested, partition, thinned, names, share, text, -1.0 * bool(len(dropped)))
+        text = f"Modes have too few samples, {thin_share:.1%} of the whole: {_listed(partition, thinned)}."
+        behind = -1.0 * (gone_share >= thin_share)
+        yield _of_modes("thinned_modes", tested, partition, thinned, names, thin_share, text, behind)
     elif not len(dropped):
         share = float(lost.sum())
         text = (
