@@ -154,11 +154,21 @@ sys.exit(code)
 """
 
 
-def test_a_plain_score_loads_no_package_that_it_does_not_call(tmp_path: Path) -> None:
+def test_a_score_without_verdict_loads_no_package_that_it_does_not_call(tmp_path: Path) -> None:
     for place, name in enumerate(("real.npy", "fake.npy")):
         np.save(tmp_path / name, np.random.default_rng(place).normal(size=(60, 4)).astype(np.float32))
     here = str(Path(divmetrics.__file__).parents[1])
-    arguments = ["score", "real.npy", "fake.npy", "--metrics", "fid,recall", "--json", "report.json", "--quiet"]
+    arguments = [
+        "score",
+        "real.npy",
+        "fake.npy",
+        "--metrics",
+        "fid,recall",
+        "--no-null",
+        "--json",
+        "report.json",
+        "--quiet",
+    ]
     done = python("-c", COSTLY, *arguments, cwd=tmp_path, env={**os.environ, "PYTHONPATH": here})
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("COSTLY []\n")

@@ -1,0 +1,34 @@
+"""Ten thousand damaged inputs: no hang, no traceback, no claim of a bug, no number that changed in silence."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+TARGETS = re.findall(r'^    "([\w.-]+)": Target\(', (HERE / "targets.py").read_text(), re.MULTILINE)
+INPUTS = 640
+SEED = 20_261
+
+
+def fuzz(*arguments: str) -> tuple[str, dict[str, object]]:
+    """Output of `run.py`, and the counts in its last line."""
+    command = [sys.executable, str(HERE / "run.py"), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)  # noqa: S603
+    assert done.stdout, done.stderr
+    return done.stdout, json.loads(done.stdout.splitlines()[-1])
+
+
+def test_there_are_ten_thousand_inputs() -> None:
+    assert len(TARGETS) * INPUTS > 10_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", TARGETS)
+def test_damaged_input_is_refused_or_changes_nothing(target: str) -> None:
+    out, counts = fuzz("--target", target, "--inputs", str(INPUTS), "--seed", str(SEED))
+    assert counts["faults"] == 0, out
+    assert counts["inputs"] == INPUTS
