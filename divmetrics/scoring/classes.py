@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -161,14 +162,16 @@ class Classified:
             names = [name for name, keep in zip(names, kept, strict=True) if keep]
             found = classes_by_real(real[chosen.to(real.device)], renumbered, fake, len(names))
             kept = found.recalls >= LEAST_RECALL
+        few = f", and a class needs {LEAST_SAMPLES} of them" if (sizes < LEAST_SAMPLES).any() else ""
         if not kept.all() or found.skill < LEAST_SKILL:
             raise MissingLayer(
                 "the generated samples have no classes, and the real ones cannot give them theirs: by these features "
                 f"a real sample is put into the right class in {_percent(found)} of cases (by chance in "
-                f"{100 / len(names):.2g} %); give classes with --labels."
+                f"{100 / len(names):.2g} %){few}; give classes with --labels."
             )
         return cls(tuple(names), found, out)
 
+    @cached_property
     def tallies(self) -> dict[str, ClassTally]:
         """Side -> class counts, corrected for the errors."""
         sides = true_counts(*self.predicted_counts(), self.found.confusion)

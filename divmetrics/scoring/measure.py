@@ -199,7 +199,7 @@ def _rows_read(task: Task, sides: TaskInputs) -> list[Rows]:
     found = []
     for side in task.request.sides:
         with suppress(DivmetricsError):
-            found.append(sides.collected[side].get(task.extractor, task.layer, Rows))
+            found.append(sides.collected[side].get(task.extractor, task.features, Rows))
     return found
 
 

@@ -21,10 +21,10 @@ from divmetrics.errors import MeasureError, SourceError, UsageError
 from divmetrics.extraction.loop import ExtractionSettings
 from divmetrics.records.extractor import Layer, Spec
 from divmetrics.records.keywords import method_called_with, options_of
-from divmetrics.records.results import Report
+from divmetrics.records.results import Report, Side
 from divmetrics.records.run_options import LoadRequest, MeterRequest, PlanRequest, Questions
 from divmetrics.scoring import collected as store
-from divmetrics.scoring.classes import class_source
+from divmetrics.scoring.classes import class_source_of
 from divmetrics.scoring.collected import Collected
 from divmetrics.scoring.collector import Collector
 from divmetrics.scoring.measure import measure
@@ -183,8 +183,8 @@ class Meter:
         if len(set(kinds.values())) > 1:
             held = " and ".join(f"{side} holds {kind}" for side, kind in kinds.items())
             raise SourceError(f"{held}; give the same kind on both sides.")
-        labels = [_class_counts(sources.get(side)) for side in SIDES]
-        self.plan.bind(inventories, sizes, class_source(*labels) if set(SIDES) <= sources.keys() else None)
+        both = [_outline(sources[side]) for side in SIDES if side in sources]
+        self.plan.bind(inventories, sizes, class_source_of(*both) if len(both) == len(SIDES) else None)
 
     def merge(self, other: Meter) -> None:
         """Add all samples of another meter, after those that are there.
@@ -341,11 +341,11 @@ class Meter:
         return tuple(layer for layer in spec.extractor.provides if layer not in absent)
 
 
-def _class_counts(source: Source | Collected | None) -> Mapping[str, int] | None:
-    """Class name -> number of samples of one side; None where it has no classes."""
+def _outline(source: Source | Collected) -> Side:
+    """What is known of a side before it is read: its size and its classes."""
     if isinstance(source, Collected):
-        return source.side.labels
-    return None if source is None or source.labels is None else Counter(source.labels)
+        return source.side
+    return Side(source.name, len(source), None, None if source.labels is None else Counter(source.labels))
 
 
 def _identity(side: SideName, source: Source | Stream | Collected) -> dict[str, Any]:

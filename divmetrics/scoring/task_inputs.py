@@ -70,6 +70,8 @@ class TaskInputs:
         Raises:
             FeatureError, MissingLayer: The side has no such summary; the message names the side.
         """
+        if task.layer == "classes":  # both sides go into it, so no side is to blame
+            return self.classified(task.extractor).tallies[side]
         try:
             return self._summary(task, side)
         except DivmetricsError as error:
@@ -81,8 +83,6 @@ class TaskInputs:
         kind: type[Summary] = need.summary
         if task.extractor == LABELS:
             return self.label_tally(side)
-        if task.layer == "classes":
-            return self.classified(task.extractor).tallies()[side]
         if (stored := self._stored(task, side)) is not None:
             return stored
         if (size := self.equal_size(task)) is not None:

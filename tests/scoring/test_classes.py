@@ -69,6 +69,20 @@ def test_classes_of_a_part_of_a_side_are_not_counted() -> None:
         meter.results()
 
 
+def test_merged_files_of_which_one_has_classes_are_told_before_anything_is_measured(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(20, 2))
+    dm.extract((rows, ["a", "b"] * 10), tmp_path / "a.dms")
+    dm.extract(rows, tmp_path / "b.dms")
+    with pytest.raises(MissingLayer, match="20 of 40 real samples have a class and the others none"):
+        dm.score(f"{tmp_path}/a.dms+{tmp_path}/b.dms", tmp_path / "b.dms", metrics="modes_found", **QUIET)
+
+
+def test_too_few_samples_of_a_class_are_the_reason() -> None:
+    rows = np.random.default_rng(0).normal(size=(8, 2))
+    with pytest.raises(MissingLayer, match=r"modes_found@features: the generated .* and a class needs 5 of them"):
+        dm.score((rows, ["a", "b"] * 4), rows, metrics="modes_found", **QUIET)
+
+
 def pictures(folder: Path, names: list[str], seed: int) -> Path:
     rng = np.random.default_rng(seed)
     for name in names:
