@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from pathlib import Path
@@ -9,6 +10,8 @@ from threading import RLock
 from typing import Any
 
 from divmetrics.encoders._encoder import Encoder
+from divmetrics.errors import Unavailable
+from divmetrics.records.files import NO_FILE
 
 LIMIT = 4
 """Encoders kept alive; the least recently asked for is forgotten first. A running `Meter` keeps its own."""
@@ -62,12 +65,17 @@ def load_once(
 
 
 def file_versions(paths: Iterable[Path]) -> tuple[FileVersion, ...]:
-    """What tells the present contents of those `paths` that are files from their contents at another time."""
+    """What tells the present contents of those `paths` that are files from their contents at another time.
+
+    Raises Unavailable for pipes and devices: reading one may never end.
+    """
     found = []
     for path in paths:
         try:
             state = path.stat()
         except (OSError, ValueError):  # no such file, or a text that cannot be a path
             continue
+        if not (stat.S_ISREG(state.st_mode) or stat.S_ISDIR(state.st_mode)):
+            raise Unavailable(f"{path} is {NO_FILE}; give a file with weights.")
         found.append((str(path.resolve()), state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns))
     return tuple(found)

@@ -14,13 +14,14 @@ def write_csv(report: Report, path: str | os.PathLike[str]) -> None:
 
     Args:
         report: A report with per-sample values.
-        path: The csv file. A cell is empty where its column belongs to the other side.
+        path: The csv file. A cell is empty where its column belongs to the other side. Names of files that are not
+            UTF-8 are written as they are.
 
     Raises:
         UsageError: where `path` cannot be written.
     """
     columns = dict.fromkeys(name for side in report.samples.values() for name in side if name != "path")
-    with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with atomic(path) as temporary, temporary.open("w", newline="", encoding="utf-8", errors="surrogateescape") as file:
         table = csv.writer(file)
         table.writerow(["path", "side", *columns])
         for side, values in report.samples.items():

@@ -20,6 +20,7 @@ from divmetrics.encoders._encoder import Encoder
 from divmetrics.errors import MeasureError, SourceError, UsageError
 from divmetrics.extraction.loop import ExtractionSettings
 from divmetrics.records.extractor import Layer, Spec
+from divmetrics.records.files import check_regular
 from divmetrics.records.keywords import method_called_with, options_of
 from divmetrics.records.results import Report, Side
 from divmetrics.records.run_options import LoadRequest, MeterRequest, PlanRequest, Questions
@@ -378,6 +379,7 @@ def _matrix(given: Any) -> Any:
         return given
     path = Path(given)
     try:
+        check_regular(path)
         return np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.loadtxt(path, delimiter=",", ndmin=2)
     except (OSError, ValueError) as error:
         raise UsageError(

@@ -15,9 +15,12 @@ from PIL import Image
 
 from divmetrics.arrays.array_likes import is_array_like
 from divmetrics.errors import SourceError
+from divmetrics.records.files import open_regular
+from divmetrics.records.run_options import MAX_PIXELS
 from divmetrics.sources._arrays import as_numpy, is_float
-from divmetrics.sources._base import Kind
-from divmetrics.sources._decode import decode, pixels
+from divmetrics.sources._base import Kind, UnreadableSample
+from divmetrics.sources._decode import check_pixels, decode, pixels, reason
+from divmetrics.sources._files import most_bytes
 from divmetrics.sources._labels import check_label_shape, label_name
 from divmetrics.sources._pixels import as_image, check_image
 
@@ -188,8 +191,10 @@ def is_batch(value: Any) -> bool:
     return isinstance(value, list) and not (value and all(map(is_number, value)))
 
 
-def as_sample(value: Any, name: str) -> np.ndarray:
+def as_sample(value: Any, name: str, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """One sample: a row of features `[d]` unchanged, an image as uint8 `[h, w, 3]`; `name` is what reports call it.
+
+    An image of more than `max_pixels` that is not decoded yet is unreadable.
 
     Raises:
         SourceError: It is no sample, or the range of its floats is ambiguous.
@@ -199,11 +204,19 @@ def as_sample(value: Any, name: str) -> np.ndarray:
         content = value.get("bytes")
         value = Path(value["path"]) if content is None else content
     if isinstance(value, Image.Image):
+        try:
+            check_pixels(value, max_pixels)
+        except Image.DecompressionBombError as error:
+            raise UnreadableSample(name, reason(error)) from None
         return pixels(value)
     if isinstance(value, (bytes, bytearray)):
-        return decode(bytes(value), name)
+        return decode(bytes(value), name, max_pixels)
     if isinstance(value, os.PathLike):
-        return decode(Path(value).read_bytes(), os.fspath(value))
+        with open_regular(value) as file:
+            content = file.read(most_bytes(max_pixels) + 1)
+        if len(content) > most_bytes(max_pixels):
+            raise UnreadableSample(name, "a file of more bytes than --max-pixels can need")
+        return decode(content, os.fspath(value), max_pixels)
     if isinstance(value, (list, tuple)) and value and all(map(is_number, value)):
         value = np.asarray(value, np.float64)
     if not is_array_like(value):

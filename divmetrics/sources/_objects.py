@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from PIL import Image
@@ -16,6 +16,7 @@ from torch.utils.data import ConcatDataset, DataLoader, Dataset, IterableDataset
 from divmetrics.arrays.array_likes import is_array_like
 from divmetrics.errors import SourceError
 from divmetrics.records.foreign import foreign
+from divmetrics.records.run_options import MAX_PIXELS
 from divmetrics.sources._arrays import as_numpy, open_array
 from divmetrics.sources._base import Kind, Source, Stream, UnreadableSample
 from divmetrics.sources._decode import reason
@@ -46,9 +47,14 @@ class Items(Source):
     first: np.ndarray
     """The first sample, which the others must match in kind and width."""
     labels: tuple[str, ...] | None = None
+    max_pixels: int = MAX_PIXELS
 
     def __len__(self) -> int:
         return len(self.items)
+
+    def limited(self, max_pixels: int) -> Self:
+        """As `Source.limited`."""
+        return replace(self, max_pixels=max_pixels)
 
     def read(self, indices: Sequence[int]) -> list[np.ndarray]:
         """As `Source.read`. Raises SourceError where an item is no image or the range of its floats is ambiguous."""
@@ -57,7 +63,7 @@ class Items(Source):
     def _read(self, index: int) -> np.ndarray:
         """The sample `index`, decoded."""
         try:
-            sample = as_sample(split(_item(self.items, index, self.name))[0], self.path(index))
+            sample = as_sample(split(_item(self.items, index, self.name))[0], self.path(index), self.max_pixels)
         except OSError as error:  # raised by Pillow, in the Dataset or here
             raise UnreadableSample(self.path(index), reason(error)) from None
         return _checked(self.name, sample, self.first)

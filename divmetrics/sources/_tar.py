@@ -15,6 +15,7 @@ from typing import IO, Any
 
 from divmetrics.errors import SourceError
 from divmetrics.records.files import NO_FILE
+from divmetrics.sources._base import UnreadableSample
 from divmetrics.sources._files import (
     Container,
     ImageFiles,
@@ -25,6 +26,8 @@ from divmetrics.sources._files import (
 )
 from divmetrics.sources._listing import Listing, is_visible
 
+_LABELS = {".cls": "text", ".json": "JSON"}
+"""Suffix of the files that name classes -> what they hold."""
 MOST_DECOMPRESSED = 2**30
 """Bytes that a `.tar.gz` may hold."""
 _LONGEST_HEADER = 2**24
@@ -180,15 +183,19 @@ def _labels(tar: Tar, keys: Collection[str]) -> dict[str, str]:
     """WebDataset key -> class name, for those of `keys` that have one."""
     labels: dict[str, str] = {}
     for name in (name for name in tar.spans if _key(name) in keys):
-        if name.endswith(".cls"):
-            labels[_key(name)] = tar.content(name).decode().strip()
-        elif name.endswith(".json"):
-            try:
-                entry = json.loads(tar.content(name))
-            except ValueError as error:
-                raise SourceError(f"{tar.file}: {name} is not JSON ({error}); make the archive again.") from None
-            if isinstance(entry, dict) and isinstance(label := entry.get("label", entry.get("cls")), (str, int)):
-                labels[_key(name)] = str(label)
+        kind = next((kind for suffix, kind in _LABELS.items() if name.endswith(suffix)), None)
+        if kind is None:
+            continue
+        try:
+            text = tar.content(name).decode()
+            entry = text.strip() if kind == "text" else json.loads(text)
+        except UnreadableSample as error:
+            raise SourceError(f"{tar.file}: {error}; make the archive again.") from None
+        except (ValueError, RecursionError) as error:
+            raise SourceError(f"{tar.file}: {name} is not {kind} ({error}); make the archive again.") from None
+        label = entry.get("label", entry.get("cls")) if isinstance(entry, dict) else entry if kind == "text" else None
+        if isinstance(label, (str, int)):
+            labels[_key(name)] = str(label)
     return labels
 
 

@@ -23,6 +23,9 @@ from divmetrics.sources._labels import check_label_shape, label_name
 from divmetrics.sources._statistics import Statistics
 from divmetrics.sources._traits import Look
 
+_MOST_BYTES = 2**28
+"""Bytes of a csv file with labels at most: some millions of samples."""
+
 
 @dataclass(frozen=True, eq=False)
 class View(Source):
@@ -266,7 +269,9 @@ def _read_csv(file: Path) -> dict[tuple[str, str], str]:
     table: dict[tuple[str, str], str] = {}
     try:
         check_regular(file)
-        with file.open(newline="", encoding="utf-8-sig") as lines:
+        if (size := file.stat().st_size) > _MOST_BYTES:
+            raise SourceError(f"the labels {file} take {size} bytes, more than {_MOST_BYTES}; is it that file?")
+        with file.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as lines:
             rows = csv.DictReader(lines)
             if not {"path", "label"} <= set(rows.fieldnames or ()):
                 found = ", ".join(rows.fieldnames or ()) or "nothing"
@@ -274,8 +279,9 @@ def _read_csv(file: Path) -> dict[tuple[str, str], str]:
             for row in rows:
                 key = (row.get("side") or "").strip(), posixpath.normpath(row["path"] or "")
                 label = row["label"] or ""
+                label.encode()  # of a path, bytes that are not UTF-8 may be the name of the file
                 if table.setdefault(key, label) != label:
                     raise SourceError(f"{file}: {key[1]!r} has two labels, {table[key]!r} and {label!r}; leave one.")
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except (OSError, UnicodeError, csv.Error) as error:
         raise SourceError(f"cannot read the labels {file}: {getattr(error, 'strerror', None) or error}.") from None
     return table

@@ -15,6 +15,7 @@ import pytest
 
 from divmetrics.errors import SourceError
 from divmetrics.sources import UnreadableSample, open_source
+from divmetrics.sources._files import Container
 
 ARCHIVES = ["set.zip", "set.tar", "set.tar.gz", "set.tgz"]
 
@@ -114,6 +115,21 @@ def test_webdataset_labels_are_all_or_nothing(build, gray):
 def test_broken_json_beside_an_image_is_a_clear_error(build, gray):
     with pytest.raises(SourceError, match=r"0\.json is not JSON"):
         open_source(build({"0.jpg": gray(1), "0.json": b"{"}, "set.tar"))
+
+
+def test_damaged_or_endless_labels_in_a_tar_are_clear_errors(build, gray, monkeypatch):
+    with pytest.raises(SourceError, match=r"0\.cls is not text"):
+        open_source(build({"0.jpg": gray(1), "0.cls": b"\xff"}, "bytes.tar"))
+    with pytest.raises(SourceError, match=r"0\.json is not JSON"):
+        open_source(build({"0.jpg": gray(1), "0.json": b"[" * 100_000}, "deep.tar"))
+    monkeypatch.setattr("divmetrics.sources._files.Container.content", _with_most(1000))
+    with pytest.raises(SourceError, match=r"0\.json: a file of 2000 bytes"):
+        open_source(build({"0.jpg": gray(1), "0.json": b" " * 2000}, "long.tar"))
+
+
+def _with_most(most):
+    content = Container.content
+    return lambda self, name: content(self, name, most)
 
 
 def test_labels_in_a_tar_count_in_its_digest(build, gray):

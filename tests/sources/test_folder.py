@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import divmetrics as dm
 from divmetrics.errors import SourceError
+from divmetrics.report.samples import write_csv
 from divmetrics.sources import UnreadableSample, open_source
 from divmetrics.sources._files import Container, image_files
 from divmetrics.sources._listing import Listing
@@ -235,3 +236,33 @@ def test_order_and_digest_do_not_depend_on_the_order_of_listing(found, uncertain
     second = image_files("x", Memory({name: name.encode() for name in shuffled}))
     assert first.files == second.files == tuple(sorted(found))
     assert first.digest() == second.digest()
+
+
+def test_names_that_are_not_utf8_are_samples_in_every_output(build, gray, tmp_path):
+    """Linux allows any bytes in a name; in a csv they are as they are, so that the file can be found and labelled."""
+    root = Path(build({f"{i}.png": gray(i) for i in range(12)}))
+    (root / os.fsdecode(b"caf\xe9.png")).write_bytes(gray(99))
+    run = {"extractor": "pixels?size=4", "metrics": "fid,precision:k=3", "ci_level": 0, "null": False, "cache": False}
+    report = dm.score(root, root, samples=True, **run)
+    write_csv(report, tmp_path / "samples.csv")
+    assert b"caf\xe9.png,real," in (tmp_path / "samples.csv").read_bytes()
+    names = [line.split(b",")[0] for line in (tmp_path / "samples.csv").read_bytes().splitlines() if b",real," in line]
+    (tmp_path / "labels.csv").write_bytes(b"path,label\n" + b"".join(name + b",a\n" for name in names))
+    assert dm.score(root, root, labels=tmp_path / "labels.csv", **run).real.labels == {"a": 13}
+    (tmp_path / "labels.csv").write_bytes(b"path,label\n1.png,caf\xe9\n")
+    with pytest.raises(SourceError, match=r"cannot read the labels"):
+        dm.score(root, root, labels=tmp_path / "labels.csv", **run)
+    os.truncate(tmp_path / "labels.csv", 2**34)
+    with pytest.raises(SourceError, match=r"take 17179869184 bytes"):
+        dm.score(root, root, labels=tmp_path / "labels.csv", **run)
+
+
+@pytest.mark.parametrize(
+    "option", [{"extractor": "inception?weights={}"}, {"extractor": "onnx:{}"}, {"confusion": "{}"}]
+)
+def test_pipes_as_weights_and_matrices_are_refused_without_waiting(build, gray, tmp_path, option):
+    os.mkfifo(tmp_path / "pipe.npy")
+    root = build({f"{i}.png": gray(i) for i in range(3)})
+    given = {name: text.format(tmp_path / "pipe.npy") for name, text in option.items()}
+    with pytest.raises((dm.errors.Unavailable, dm.errors.UsageError), match="not a regular file"):
+        dm.score(root, root, **{"metrics": "fid", "extractor": "pixels", **given})

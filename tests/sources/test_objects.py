@@ -342,3 +342,12 @@ COLUMN = torch.zeros(4, 1, dtype=torch.uint8)
 def test_labels_in_a_column_are_refused(make):
     with pytest.raises(SourceError, match=r"labels have shape \[\d, 1\]; wanted one a sample"):
         open_source(make())
+
+
+def test_items_of_more_pixels_than_allowed_are_unreadable(tmp_path):
+    Image.new("RGB", (20, 10)).save(tmp_path / "1.png")
+    lazy = [Image.open(tmp_path / "1.png"), Image.open(tmp_path / "1.png")]
+    source = open_source(lazy).limited(199)
+    with pytest.raises(UnreadableSample, match="#1: 200 pixels, more than --max-pixels allows"):
+        source.read([1])
+    assert source.limited(200).read([1])[0].shape == (10, 20, 3)
