@@ -156,7 +156,7 @@ def _principal(rows: Tensor, origin: Tensor, seed: int) -> Tensor:
     from sklearn.utils.extmath import randomized_svd
 
     centred = (rows - origin.to(rows.dtype)).numpy()
-    _, _, directions = randomized_svd(centred, min(WIDTH, *centred.shape), n_iter=2, random_state=seed)
+    _, _, directions = randomized_svd(centred, min(WIDTH, *centred.shape), n_iter=2, random_state=seed % 2**32)
     return torch.from_numpy(np.ascontiguousarray(directions.T))
 
 

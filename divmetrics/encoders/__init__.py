@@ -7,6 +7,7 @@ from dataclasses import replace
 from divmetrics.encoders._encoder import Encoder
 from divmetrics.encoders._loaded import load_once
 from divmetrics.records.extractor import Given, Spec
+from divmetrics.records.foreign import guarded
 
 __all__ = ["Encoder", "load_encoder"]
 
@@ -21,8 +22,9 @@ def load_encoder(spec: str | Spec) -> Encoder:
     """
     parsed = Spec.parse(spec) if isinstance(spec, str) else spec
     record = parsed.extractor
-    if any(isinstance(argument, Given) for argument in parsed.arguments):  # a copy of a network that may be trained on
-        loaded: Encoder = record.function(*parsed.arguments, **parsed.options)
-    else:
-        loaded = load_once(record.name, record.function, record.content, parsed.arguments, parsed.options)
-    return replace(loaded, name=parsed.name)
+    with guarded(f"the extractor {parsed.name}", record.function):
+        if any(isinstance(argument, Given) for argument in parsed.arguments):  # a copy of what may be trained on
+            loaded: Encoder = record.function(*parsed.arguments, **parsed.options)
+        else:
+            loaded = load_once(record.name, record.function, record.content, parsed.arguments, parsed.options)
+        return replace(loaded, name=parsed.name)

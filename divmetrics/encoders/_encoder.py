@@ -9,6 +9,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from divmetrics.records.extractor import Layer
+from divmetrics.records.foreign import foreign, is_foreign
 
 
 @dataclass(frozen=True)
@@ -49,4 +50,7 @@ class Encoder:
     @property
     def network(self) -> nn.Module:
         """The network in eval mode: batch float32 `[b, ...]` -> one float32 tensor `[b, ...]` for each of `layers`."""
-        return self.build()
+        if not is_foreign(self.build):
+            return self.build()
+        with foreign(f"building the network of {self.name}"):
+            return self.build()

@@ -87,9 +87,27 @@ class Weights:
         mirror, parts = os.environ.get("DIVMETRICS_MIRROR"), urlsplit(self.url or "")
         if not mirror:
             return parts.geturl()
-        if urlsplit(mirror).scheme not in ("http", "https"):
-            raise UsageError(f"DIVMETRICS_MIRROR is {mirror!r}, wanted an address: https://HOST or https://HOST/PATH.")
+        if not _is_address(mirror):
+            raise UsageError(
+                f"DIVMETRICS_MIRROR is {mirror[:80]!r}, wanted an address: https://HOST or https://HOST/PATH."
+            )
         return f"{mirror.rstrip('/')}{parts.path}"
+
+
+def _is_address(text: str) -> bool:
+    """Whether `text` is an address of http or https that can be asked."""
+    try:
+        parts = urlsplit(text)
+        host = (parts.hostname or "").encode("idna")
+        return (
+            parts.scheme in ("http", "https")
+            and bool(host)
+            and parts.port != 0
+            and text.isascii()
+            and text.isprintable()
+        )
+    except ValueError:
+        return False
 
 
 WEIGHTS = {

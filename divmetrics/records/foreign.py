@@ -52,7 +52,7 @@ def foreign(
     """
     try:
         yield
-    except (DivmetricsError, GeneratorExit):
+    except DivmetricsError:
         raise
     except BaseException as error:
         if is_lack_of_memory(error) or _is_interrupt(error) or passing(error):
@@ -137,8 +137,8 @@ def is_foreign(value: Any) -> bool:
 
 
 def _is_interrupt(error: BaseException) -> bool:
-    """Whether it is Ctrl-C, which arrives anywhere, and not `raise KeyboardInterrupt` in the code that was called."""
-    if type(error) is not KeyboardInterrupt:
+    """Whether it is Ctrl-C, or the end of a generator, and not raised by a statement of the code that was called."""
+    if type(error) not in (KeyboardInterrupt, GeneratorExit):
         return False
     last = error.__traceback__
     while last is not None and last.tb_next is not None:

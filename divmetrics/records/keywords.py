@@ -18,6 +18,7 @@ from dataclasses import MISSING, Field, dataclass, fields
 from typing import Annotated, Any, Concatenate, Literal, ParamSpec, Self, TypeVar, cast
 
 from divmetrics.errors import UnknownName, UsageError
+from divmetrics.records.options import out_of_reach, shortened
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ class KeywordOption:
         try:
             value = _number(text) if float in self.kinds else int(text)
         except ValueError:
-            raise UsageError(f"{self.flag} is {text!r}; give {self.wanted}.") from None
+            raise UsageError(f"{self.flag} is {shortened(text)!r}; give {self.wanted}.") from None
         self.check(value)
         return value
 
@@ -110,13 +111,16 @@ class KeywordOption:
         if value in self.words if isinstance(value, str) else value is None and type(None) in self.kinds:
             return
         if self.is_number and not self._is_good_number(value):
-            raise UsageError(f"{self.flag} is {value!r}; give {self.wanted}.")
+            limits = out_of_reach(self.name, value) if isinstance(value, int) and value > 0 else None
+            raise UsageError(f"{self.flag} is {shortened(repr(value))}; give {limits or self.wanted}.")
         if self.words and not self.is_number:
             raise UnknownName.of(self.flag, str(value), self.words)
 
     def _is_good_number(self, value: Any) -> bool:
         wanted = numbers.Real if float in self.kinds else numbers.Integral
         if isinstance(value, bool) or not isinstance(value, wanted):
+            return False
+        if out_of_reach(self.name, value) is not None:
             return False
         low, high, below = self.help.at_least, self.help.at_most, self.help.below
         number = float(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import types
 import typing
 from collections.abc import Callable
@@ -40,14 +41,50 @@ class Option:
         """
         for kind in typing.get_args(self.type) if _is_union(self.type) else (self.type,):
             try:
-                return _parse_as(kind, text)
+                value = _parse_as(kind, text)
             except ValueError:
                 continue
-        raise UsageError(f"option {self.name}={text!r} is not {_wanted(self.type)}.")
+            if (limits := out_of_reach(self.name, value)) is not None:
+                raise UsageError(f"option {self.name}={shortened(text)} is out of reach; give {limits}.")
+            return value
+        raise UsageError(f"option {self.name}={shortened(text)!r} is not {_wanted(self.type)}.")
 
     def check(self, value: Any) -> Any:
         """Check a value that was given in Python; an int serves as a float. Raises UsageError as `parse` does."""
         return self.parse(value) if isinstance(value, str) else self.parse(str(value))
+
+
+MOST, MOST_SEED = 2**31 - 1, 2**63 - 1
+"""Largest whole numbers: of a count, which libraries keep in 32 bits, and of a seed."""
+LEAST_SIZE, MOST_SIZE = 1e-100, 1e100
+"""Size of numbers whose squares neither vanish nor overflow."""
+
+
+def out_of_reach(name: str, value: Any) -> str | None:
+    """What an option may be, where `value` is a number that no computation can use; else None.
+
+    Args:
+        name: Name of the option; seeds have limits of their own.
+        value: A value of the option's type.
+
+    Example:
+        >>> out_of_reach("k", 5), out_of_reach("seed", -1)
+        (None, 'a whole number from 0 to 9223372036854775807')
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    if isinstance(value, int):
+        if name == "seed":
+            return None if 0 <= value <= MOST_SEED else f"a whole number from 0 to {MOST_SEED}"
+        return None if abs(value) <= MOST else f"a whole number of at most {MOST}"
+    if math.isnan(value) or not (value == 0 or math.isinf(value) or LEAST_SIZE <= abs(value) <= MOST_SIZE):
+        return f"0 or a number between {LEAST_SIZE:g} and {MOST_SIZE:g}"
+    return None
+
+
+def shortened(text: str) -> str:
+    """A text of users for a message: at most 60 characters of it."""
+    return text if len(text) <= 60 else f"{text[:40]}...({len(text)} characters)"
 
 
 def _is_union(kind: Any) -> bool:

@@ -12,7 +12,8 @@ from functools import cache
 from threading import RLock
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar
 
-from divmetrics.errors import UnknownName, UsageError
+from divmetrics.errors import DivmetricsError, UnknownName, UsageError
+from divmetrics.records.foreign import foreign
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -106,11 +107,12 @@ def load_plugins() -> None:
     """Import the entry points of the group `divmetrics` once; a broken one is a warning that names its distribution."""
     with _LOADING:
         for entry in _plugins():
+            owner = entry.dist.name if entry.dist else "an unknown distribution"
             try:
-                entry.load()
-            except Exception as error:  # a plug-in may fail in any way, and everything else goes on
-                owner = entry.dist.name if entry.dist else "an unknown distribution"
-                warnings.warn(f"plug-in {entry.name!r} of {owner} was not loaded: {error!r}", stacklevel=2)
+                with foreign("its code", f"mend or uninstall {owner}"):
+                    entry.load()
+            except DivmetricsError as error:  # a plug-in may fail in any way, and everything else goes on
+                warnings.warn(f"plug-in {entry.name!r} of {owner} was not loaded: {error}", stacklevel=2)
 
 
 @cache

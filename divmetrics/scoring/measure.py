@@ -214,6 +214,8 @@ def _with_real_value(measured: Measured, task: Task, sides: TaskInputs) -> Measu
             reference = task.request.metric(sides.summary(task, "real"), **options)
     except DivmetricsError:
         return measured
+    if finite_or_none(reference) is None:
+        return measured
     return Measured(measured.value, measured.real, measured.fake, {**measured.extras, "real": reference})
 
 

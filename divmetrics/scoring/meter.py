@@ -381,7 +381,7 @@ def _matrix(given: Any) -> Any:
     try:
         check_regular(path)
         return np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.loadtxt(path, delimiter=",", ndmin=2)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # numpy raises a dozen types on damaged files
         raise UsageError(
-            f"{path} is not a confusion matrix ({error}); give numbers, one row for each true class."
+            f"{path} is not a confusion matrix ({str(error)[:120]}); give numbers, one row for each true class."
         ) from None

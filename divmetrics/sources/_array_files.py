@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import pickle
 import threading
+import tokenize
 import zipfile
 import zlib
 from _codecs import encode as encode_text
@@ -156,7 +157,12 @@ def _npy_header(file: IO[bytes]) -> tuple[list[int], bool, Any]:
     """Shape, whether it is in Fortran order, and type of the array that `file` holds. Raises ValueError."""
     version = npy.read_magic(file)
     read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, fortran, dtype = read(file)
+    try:
+        shape, fortran, dtype = read(file)
+    except (TypeError, OverflowError, SyntaxError, RecursionError, tokenize.TokenError) as error:
+        raise ValueError(f"its header is damaged, {type(error).__name__}") from None
+    if not all(type(length) is int and 0 <= length < 2**48 for length in shape) or math.prod(shape) >= 2**60:
+        raise ValueError(f"its header is damaged, shape {str(shape)[:60]}")
     if dtype.hasobject:
         raise ValueError("Python objects, such as a dict, are pickles, which run code when they are read")
     return [int(length) for length in shape], fortran, dtype

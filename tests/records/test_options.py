@@ -42,6 +42,6 @@ def test_wrong_values_say_what_is_wanted(kind, text: str, wanted: str) -> None:
 
 
 @settings(deadline=None, derandomize=True)
-@given(st.one_of(st.integers(-(2**53), 2**53), st.floats(allow_nan=False)))
+@given(st.one_of(st.integers(-(2**53), 2**53), st.floats(1e-100, 1e100), st.floats(-1e100, -1e-100)))
 def test_values_from_python_come_back(value: float) -> None:
     assert Option("x", float, 0.0).check(value) == value

@@ -33,8 +33,7 @@ def curve(real: np.ndarray, fake: np.ndarray, angles: int) -> tuple[np.ndarray, 
     At slope l precision is sum min(l real, fake), and recall is that divided by l; slopes are tangents of evenly spaced
     angles. Raises UsageError below 3 angles.
     """
-    if angles < 3:
-        raise UsageError(f"angles={angles} is not possible; give 3 or more, 1001 by default.")
+    _check_angles(angles)
     slopes = np.tan(np.linspace(ANGLE_MARGIN, pi / 2 - ANGLE_MARGIN, angles))
     precision = np.minimum(slopes[:, None] * real[..., None, :], fake[..., None, :]).sum(-1)  # [..., angles]
     return precision.clip(0, 1), (precision / slopes).clip(0, 1)  # round-off can exceed 1 by an ulp
@@ -49,6 +48,11 @@ def best_f(precision: np.ndarray, recall: np.ndarray, beta: float) -> np.ndarray
     return np.asarray(f.max(-1))
 
 
+def _check_angles(angles: int) -> None:
+    if angles < 3:
+        raise UsageError(f"angles={angles} is not possible; give 3 or more, 1001 by default.")
+
+
 def mean_curve(
     real: Rows, fake: Rows, clusters: int, runs: int, angles: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -56,6 +60,7 @@ def mean_curve(
 
     Raises UsageError for `clusters` < 1 or `runs` < 1, FeatureError for different widths.
     """
+    _check_angles(angles)
     labels = _union_clusters(real, fake, clusters, runs, seed)
     precision, recall = _curves(labels, _actual_sides(real.n, fake.n), clusters, angles)
     return precision[0], recall[0]
@@ -125,5 +130,5 @@ def _cluster(points: np.ndarray, clusters: int, seed: int) -> Tensor:
 
     count = min(clusters, len(np.unique(points, axis=0)) if len(points) < 10 * clusters else clusters)
     with thread_controller().limit(limits=1):
-        means = MiniBatchKMeans(count, n_init=3, random_state=seed)
+        means = MiniBatchKMeans(count, n_init=3, random_state=seed % 2**32)
         return torch.from_numpy(means.fit(points).labels_.astype(np.int64))

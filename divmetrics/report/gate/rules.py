@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from divmetrics.records.keywords import options_of
 from divmetrics.records.results import Report
 from divmetrics.records.run_options import ScoreRequest
 
+MOST = sys.float_info.max
 FILES = ("divmetrics.toml", "pyproject.toml")
 LEVELS = ("error", "warn")
 VERDICTS = (*LEVELS, "off")
@@ -155,6 +157,8 @@ def _gate_table(path: Path) -> Mapping[str, Any] | None:
         raise UsageError(f"{path} is not TOML: {error}.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read the rules {path}: {getattr(error, 'strerror', None) or 'not text'}.") from None
+    except (RecursionError, ValueError):  # of lists in lists, and of numbers
+        raise UsageError(f"{path} nests thousands of lists, or holds a number of thousands of digits.") from None
     if path.name == "pyproject.toml":
         whole = _table(_table(whole.get("tool", {}), "tool").get("divmetrics", {}), "tool.divmetrics")
     _check_keys(whole, ["gate"], str(path))
@@ -269,8 +273,8 @@ def _number(table: Mapping[str, Any], key: str, where: str) -> float | None:
     if key not in table:
         return None
     value = table[key]
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise UsageError(f"{where}: {key} = {value!r} is not a number.")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= MOST:
+        raise UsageError(f"{where}: {key} = {value!r:.40} is not a number.")
     return float(value)
 
 
