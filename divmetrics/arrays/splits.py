@@ -150,7 +150,9 @@ class Splits:
         return cls(side)
 
     @classmethod
-    def of_reals(cls, n: int, m: int, sizes: tuple[int, int], count: int, seed: int) -> tuple[Self, Self]:
+    def of_reals(
+        cls, n: int, m: int, sizes: tuple[int, int], count: int, seed: int, kept: tuple[int, int] | None = None
+    ) -> tuple[Self, Self]:
         """Disjoint sets of real samples against each other, and the fakes of the same sizes in their place.
 
         Args:
@@ -159,6 +161,7 @@ class Splits:
             sizes: Samples of each split on the real and on the fake side; together at most n.
             count: Number of splits.
             seed: Seed of the draws.
+            kept: Samples that are left of each side, for the same splits at smaller sizes (default None: all).
 
         Returns:
             Splits with real samples on both sides; and the same ones with fakes on the fake side, as many, or all m
@@ -173,12 +176,12 @@ class Splits:
         """
         rng = torch.Generator().manual_seed(seed)
         reals, fakes = (torch.zeros(count, n + m, dtype=torch.uint8) for _ in range(2))
-        first, both = sizes[0], sum(sizes)
+        first, (n_kept, m_kept) = sizes[0], kept or sizes
         for of_reals, of_fakes in zip(reals, fakes, strict=True):
             drawn = torch.randperm(n, generator=rng)
-            of_reals[drawn[:first]] = of_fakes[drawn[:first]] = REAL
-            of_reals[drawn[first:both]] = FAKE
-            of_fakes[n + torch.randperm(m, generator=rng)[: sizes[1]]] = FAKE
+            of_reals[drawn[:n_kept]] = of_fakes[drawn[:n_kept]] = REAL
+            of_reals[drawn[first : first + m_kept]] = FAKE
+            of_fakes[n + torch.randperm(m, generator=rng)[:m_kept]] = FAKE
         return cls(reals), cls(fakes)
 
     @classmethod

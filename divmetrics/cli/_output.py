@@ -50,10 +50,11 @@ def tell_all(text: str) -> None:
 
 
 def show(page: Page) -> None:
-    """Print a page as a table, as wide as the terminal is, coloured where it is one (and NO_COLOR is not set)."""
+    """Print a page as a table, as wide as the terminal is; plain in a pipe, and where NO_COLOR or TERM=dumb says so."""
     from divmetrics.report import table
 
-    say(table.render(page, shutil.get_terminal_size((100, 24)).columns, colour=sys.stdout.isatty()))
+    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    say(table.render(page, shutil.get_terminal_size((100, 24)).columns, colour=colour))
 
 
 def deliver(page: Page, as_json: str, json_path: str | None, md_path: str | None, *others: Callable[[], None]) -> None:

@@ -2,8 +2,8 @@
 
 Both sides of a metric need samples, so n real samples give two sets of about n/2. Most values depend on the sizes. A
 distance that falls as 1/n is carried to the sizes of the run by that law; a share of samples in neighbours' balls, by
-the trend that quarters and halves of the real samples show. Any other band holds for the sizes that were split off,
-and the mean of the fakes at these same sizes stands beside it.
+the trend that halves of the real samples and two thirds of these show. Any other band holds for the sizes that were
+split off, and the mean of the fakes at these same sizes stands beside it.
 
 A permutation of very different sides would not do: a third of each set of nearest neighbours are then fakes, so that a
 recall of 0.4 looks like that of the real samples, which have 0.9.
@@ -31,7 +31,7 @@ class Law(Enum):
 
     SAME = "the sizes are those of the value"
     POWER = "a power of n"
-    TREND = "a trend that halves and quarters show"
+    TREND = "a trend that smaller sets show"
     UNKNOWN = "the fakes are measured at the same sizes instead"
 
     @classmethod
@@ -45,7 +45,7 @@ class Law(Enum):
                 features = pool.whole.features
                 least *= features.shape[1] if features.ndim > 1 else len(np.unique(features.cpu().numpy()))
             return cls.POWER if min(sizes) >= least else cls.UNKNOWN
-        trend = metric.uncertainty.null_trend is not None and min(sizes) // 2 >= 2 * metric.minimum(options)
+        trend = metric.uncertainty.null_trend is not None and 2 * min(sizes) // 3 >= 2 * metric.minimum(options)
         return cls.TREND if trend else cls.UNKNOWN
 
 
@@ -62,7 +62,7 @@ def with_reals(
         counts,
         sizes=sizes,
         fakes=counts.fakes if law is Law.UNKNOWN else 0,
-        quarters=counts.reals if law is Law.TREND else 0,
+        smaller=counts.reals if law is Law.TREND else 0,
     )
 
 
@@ -85,7 +85,7 @@ def band_of_reals(
         level: Probability of the band.
     """
     values = replicates.reals[~np.isnan(replicates.reals)]
-    finite, fakes, quarters = (_finite(side) for side in (values, replicates.fakes, replicates.quarters))
+    finite, fakes, smaller = (_finite(side) for side in (values, replicates.fakes, replicates.smaller))
     if len(values) < 2:
         return None
     law, scale, shift = Law.of(metric, options, pool, replicates.sizes), 1.0, 0.0
@@ -93,9 +93,10 @@ def band_of_reals(
     if law is Law.POWER and metric.uncertainty.null_power is not None:
         scale = (effective[1] / effective[0]) ** metric.uncertainty.null_power
     if law is Law.TREND and metric.uncertainty.null_trend is not None:
-        if len(quarters) and len(finite):
-            steps = _steps(effective[0], effective[1], metric.uncertainty.null_trend)
-            shift = steps * float(finite.mean() - quarters.mean())
+        if len(smaller) and len(finite):
+            sizes = effective[0], effective[1], effective[1] * 2 / 3
+            steps = _steps(*sizes, metric.uncertainty.null_trend)
+            shift = steps * float(finite.mean() - smaller.mean())
         else:
             law = Law.UNKNOWN
     low, high, _ = student_band(0.0, scale * finite, metric, level) if len(finite) > 1 else (-np.inf, np.inf, 0.0)
@@ -120,11 +121,10 @@ def _finite(values: np.ndarray) -> np.ndarray:
     return np.asarray(values[np.isfinite(values)])
 
 
-def _steps(wanted: float, halves: float, power: float) -> float:
-    """How far a trend goes on from halves to the `wanted` size, in units of its step from quarters to halves."""
-    if power == 0:
-        return float(np.log2(wanted / halves))
-    return float((halves**-power - wanted**-power) / ((halves / 2) ** -power - halves**-power))
+def _steps(wanted: float, halves: float, smaller: float, power: float) -> float:
+    """How far a trend goes on from halves to the `wanted` size, in units of its step from `smaller` sets to halves."""
+    ends = [np.log(n) if power == 0 else -(n**-power) for n in (wanted, halves, smaller)]
+    return float((ends[0] - ends[1]) / (ends[1] - ends[2]))
 
 
 def _whose(pool: Pool, more_reals: Pool | None) -> str:

@@ -33,7 +33,7 @@ PERMUTATIONS: Mapping[ReplicateCost, tuple[int, int]] = {
 }
 """Permutations drawn for a metric: of features of up to `WIDE` columns, and of wider ones."""
 REALS: Mapping[ReplicateCost, tuple[int, int]] = {
-    "reindexed": (50, 50),
+    "reindexed": (32, 32),
     "projected": (24, 24),
     "recomputed": (12, 12),
     "bootstrapped": (6, 6),
@@ -58,15 +58,15 @@ class Counts:
     """Splits of real samples against real ones."""
     fakes: int = 0
     """As many fakes against the real side of the first of those."""
-    quarters: int = 0
-    """Splits of real samples against real ones at half of their sizes."""
+    smaller: int = 0
+    """The same splits of real samples, of which two thirds are left."""
     sizes: tuple[int, int] = (0, 0)
     """Samples of each side on those."""
 
     @property
-    def half_sizes(self) -> tuple[int, int]:
-        """Samples of each side on `quarters`."""
-        return self.sizes[0] // 2, self.sizes[1] // 2
+    def smaller_sizes(self) -> tuple[int, int]:
+        """Samples of each side on `smaller`."""
+        return 2 * self.sizes[0] // 3, 2 * self.sizes[1] // 3
 
 
 def counts_of(metric: Metric, pool: Pool) -> Counts:
@@ -120,8 +120,8 @@ class SharedSplits:
             drawn = max(counts.reals, counts.fakes)
             reals, fakes = Splits.of_reals(n, m, counts.sizes, drawn, self.seed + 2)
             parts += [reals.first(counts.reals), fakes.first(counts.fakes)]
-            quarters, _ = Splits.of_reals(n, m, counts.half_sizes, counts.quarters, self.seed + 3)
-            self._drawn[key] = Splits.of([*parts, quarters])
+            smaller, _ = Splits.of_reals(n, m, counts.sizes, counts.smaller, self.seed + 2, counts.smaller_sizes)
+            self._drawn[key] = Splits.of([*parts, smaller])
         return self._drawn[key]
 
     def of_reals(self, pool: Pool, counts: Counts) -> Splits:
@@ -129,8 +129,10 @@ class SharedSplits:
         key = (pool.n + pool.m, 0, replace(counts, half_samples=0, permutations=0, fakes=0))
         if key not in self._drawn:
             reals, _ = Splits.of_reals(pool.n + pool.m, 0, counts.sizes, counts.reals, self.seed + 2)
-            quarters, _ = Splits.of_reals(pool.n + pool.m, 0, counts.half_sizes, counts.quarters, self.seed + 3)
-            self._drawn[key] = Splits.of([reals, quarters])
+            smaller, _ = Splits.of_reals(
+                pool.n + pool.m, 0, counts.sizes, counts.smaller, self.seed + 2, counts.smaller_sizes
+            )
+            self._drawn[key] = Splits.of([reals, smaller])
         return self._drawn[key]
 
 
@@ -149,8 +151,8 @@ class MetricReplicates:
     fakes: np.ndarray = field(default_factory=lambda: np.empty(0))
     """Values `[F]` float64 of the fakes against the real side of the first F of those, at the same sizes; empty where
     these are the sizes of the samples, or where a law in n carries `reals` to them."""
-    quarters: np.ndarray = field(default_factory=lambda: np.empty(0))
-    """Values `[R]` float64 of real samples against real samples at half of `sizes`; empty where no trend in n is needed
+    smaller: np.ndarray = field(default_factory=lambda: np.empty(0))
+    """Values `[R]` float64 on the splits of `reals`, of which two thirds are left; empty where no trend in n is needed
     to carry `reals` to the sizes of the samples."""
     sizes: tuple[int, int] = (0, 0)
     """Samples of each side behind `reals` and `fakes`."""
@@ -235,16 +237,16 @@ def draw(
     Raises:
         DivmetricsError: `resample` cannot be computed on these samples.
     """
-    own = counts if more_reals is None else replace(counts, reals=0, quarters=0)
+    own = counts if more_reals is None else replace(counts, reals=0, smaller=0)
     kinds = np.cumsum([own.half_samples, own.permutations, own.reals, own.fakes])
     values = np.empty(0)
-    if kinds[-1] + own.quarters:
+    if kinds[-1] + own.smaller:
         values = _on_splits(metric, pool, splits.of(pool, own), options)
-    half_samples, permutations, reals, fakes, quarters = np.split(values, kinds)
+    half_samples, permutations, reals, fakes, smaller = np.split(values, kinds)
     if more_reals is not None and counts.reals:
         values = _on_splits(metric, more_reals, splits.of_reals(more_reals, counts), options)
-        reals, quarters = np.split(values, [counts.reals])
-    return MetricReplicates(_samples(pool), half_samples, permutations, reals, fakes, quarters, counts.sizes)
+        reals, smaller = np.split(values, [counts.reals])
+    return MetricReplicates(_samples(pool), half_samples, permutations, reals, fakes, smaller, counts.sizes)
 
 
 def _samples(pool: Pool) -> str:

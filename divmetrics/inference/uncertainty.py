@@ -15,7 +15,7 @@ permutations of very different sides mix fakes into both (`real_band.py`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -84,7 +84,12 @@ class Analytic:
 
 
 def uncertainties_of(
-    estimates: Mapping[str, Estimate], seed: int, *, level: float, null: bool
+    estimates: Mapping[str, Estimate],
+    seed: int,
+    *,
+    level: float,
+    null: bool,
+    step: Callable[[str], None] = lambda _: None,
 ) -> tuple[dict[str, Uncertainty], Replicates]:
     """Interval, null band and bias of every estimate, and the replicates that they rest on.
 
@@ -93,12 +98,14 @@ def uncertainties_of(
         seed: Half-samples are drawn from it, permutations from the next.
         level: Confidence level of intervals and null bands; 0 leaves the intervals out.
         null: Whether metrics of two sample sets get a null band.
+        step: Called with what is done next.
 
     Returns:
         Key -> uncertainty, for all keys; and the replicates of those that could be drawn.
     """
     splits, found, rows = SharedSplits(seed), {}, {}
-    for key, estimate in estimates.items():
+    for place, (key, estimate) in enumerate(estimates.items(), 1):
+        step(f"{key}: interval and p-value, {place} of {len(estimates)}")
         found[key], replicates = uncertainty_of(estimate, splits, level=level, null=null)
         if replicates is not None:
             rows[key] = replicates

@@ -157,7 +157,7 @@ class UncertaintySpec:
     """Samples of a side from which `null_power` holds, for each column or, of labels, for each class."""
     null_trend: float | None = None
     """Exponent a where their mean is c + b n ** -a, or c + b log n for 0, with c and b that depend on the distribution:
-    halves and quarters of the real samples then say what whole sets score."""
+    halves of the real samples and two thirds of these then say what whole sets score."""
     interval: Interval | None = None
     """Confidence interval; it takes precedence over `variance`."""
     most: Callable[..., float] | None = None

@@ -24,7 +24,8 @@ def gate_page(gated: GateResult) -> Page:
     facts += [("baseline", str(gated.rules.baseline_path))] if gated.rules.baseline_path else []
     facts += [("fact", printable(fact.text)) for fact in gated.report.facts]
     columns = ("rule", "found", "interval", "judged", "expected", "status", "note")
-    grid = Grid("", columns, tuple(map(_row, gated.outcomes))).without_empty_columns()
+    broken = frozenset(place for place, outcome in enumerate(gated.outcomes) if outcome.status == "fail")
+    grid = Grid("", columns, tuple(map(_row, gated.outcomes)), broken).without_empty_columns()
     notes = [f"warning: {printable(text)}" for text in gated.warnings]
     return Page(f"gate {'passed' if gated.passed else 'failed'}", tuple(facts), (grid,), (*notes, *_signatures(gated)))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from divmetrics.report.page import Grid, Page
+from divmetrics.report.page import MARK, Grid, Page
 
 
 def render(page: Page) -> str:
@@ -25,7 +25,9 @@ def render(page: Page) -> str:
 
 def _grid(grid: Grid) -> str:
     """A table with its heading."""
-    rows = [_line(["---"] * len(grid.columns)), *(_line([_code(row[0]), *map(_escaped, row[1:])]) for row in grid.rows)]
+    names = [f"**{MARK}** " * (place in grid.marked) + _code(row[0]) for place, row in enumerate(grid.rows)]
+    cells = [[name, *map(_escaped, row[1:])] for name, row in zip(names, grid.rows, strict=True)]
+    rows = [_line(["---"] * len(grid.columns)), *map(_line, cells)]
     heading = f"{_escaped(grid.title)}\n\n" if grid.title else ""
     return heading + "\n".join([_line(grid.columns), *rows])
 

@@ -9,17 +9,14 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from divmetrics.report.page import Grid, Page
+from divmetrics.report.layout import Layout, fitted, is_unbroken, named_rows, stacked
+from divmetrics.report.page import Page
 
 _STYLES = {"pass": "green", "passed": "bold green", "fail": "red", "failed": "bold red", "warn": "yellow"}
 _NUMBERS = {"value", "reals score", "found"}
 """Columns that are aligned to the right."""
-_UNBROKEN = {"metric", "rule", "name", "value", "found", "better", "status", "reals score", "p"}
-"""Columns whose cells are never wrapped; those that end in `interval` are not, either."""
-_BELOW, _GAP = "parameters", 2
-"""Column that moves below a table that is too wide, and the space between columns."""
-_LEAST = 8
-"""Least width of the columns that may be wrapped."""
+LEAST_WIDTH = 40
+"""Narrower terminals get lines of this width."""
 
 
 def render(page: Page, width: int = 100, *, colour: bool = False) -> str:
@@ -33,16 +30,19 @@ def render(page: Page, width: int = 100, *, colour: bool = False) -> str:
     Returns:
         Lines, each with a line break.
     """
-    text = io.StringIO()
+    text, width = io.StringIO(), max(width, LEAST_WIDTH)
     console = Console(file=text, width=width, force_terminal=colour, highlight=False)
     console.print(Text(page.title, style=_STYLES.get(page.title.split()[-1], "bold")))
     if page.facts:
         console.print(_facts(page))
     for grid in page.grids:
-        fitted, below = _fitted(grid, width)
-        console.print(Text(f"\n{grid.title}\n" if grid.title else ""), _table(fitted), sep="\n")
-        if below:
-            console.print(Text("\n".join(below)))
+        console.print(Text(f"\n{grid.title}\n" if grid.title else ""))
+        if (layout := fitted(grid, width)) is None:
+            console.print(Text("\n".join(stacked(grid, width))))
+            continue
+        console.print(_table(layout))
+        if layout.below:
+            console.print(Text("\n".join(layout.below)))
     if page.notes:
         console.print(Text("\n" + "\n".join(page.notes)))
     return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
@@ -58,29 +58,14 @@ def _facts(page: Page) -> Table:
     return facts
 
 
-def _fitted(grid: Grid, width: int) -> tuple[Grid, list[str]]:
-    """`grid`, and the lines below it: the parameters with the rows that have them, where the table is too wide."""
-    widest = [max(len(row[place]) for row in [grid.columns, *grid.rows]) for place in range(len(grid.columns))]
-    if _BELOW not in grid.columns or sum(widest) + _GAP * (len(widest) - 1) <= width:
-        return grid, []
-    place = grid.columns.index(_BELOW)
-    names: dict[str, list[str]] = {}
-    for row in grid.rows:
-        names.setdefault(row[place], []).append(row[0])
-    columns, *rows = ((*row[:place], *row[place + 1 :]) for row in [grid.columns, *grid.rows])
-    return Grid(grid.title, columns, tuple(rows)), [
-        f"{', '.join(rows_with)}: {text}" for text, rows_with in names.items() if text
-    ]
-
-
-def _table(grid: Grid) -> Table:
-    """`grid` as a table of rich."""
+def _table(layout: Layout) -> Table:
+    """A fitted grid as a table of rich."""
     table = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    for place, column in enumerate(grid.columns):
+    grid = named_rows(layout.grid)
+    for column, width in zip(grid.columns, layout.widths, strict=True):
         justify: JustifyMethod = "right" if column in _NUMBERS else "left"
-        whole = column in _UNBROKEN or column.endswith("interval")
-        least = None if whole else min(_LEAST, max(len(row[place]) for row in [grid.columns, *grid.rows]))
-        table.add_column(column, justify=justify, no_wrap=whole, min_width=least, overflow="fold")
-    for row in grid.rows:
-        table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
+        table.add_column(column, justify=justify, width=width, no_wrap=is_unbroken(column), overflow="fold")
+    for place, row in enumerate(grid.rows):
+        style = _STYLES["fail"] if place in grid.marked else ""
+        table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row), style=style)
     return table

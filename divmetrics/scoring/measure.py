@@ -26,6 +26,7 @@ from divmetrics.scoring.collected import Collected
 from divmetrics.scoring.facts import facts_of
 from divmetrics.scoring.per_sample import sample_columns, table_of_modes
 from divmetrics.scoring.plan import FEATURES, HELD_OUT, SIDES, Plan, Refused, Request, SideName, Task
+from divmetrics.scoring.progress import Step, silent
 from divmetrics.scoring.task_inputs import TaskInputs
 from divmetrics.scoring.verdict import verdict_on
 
@@ -35,7 +36,12 @@ Outcome = Measured | DivmetricsError
 
 @no_autocast()
 def measure(
-    plan: Plan, real: Collected, fake: Collected, meta: Mapping[str, Any], held_out: Collected | None = None
+    plan: Plan,
+    real: Collected,
+    fake: Collected,
+    meta: Mapping[str, Any],
+    held_out: Collected | None = None,
+    step: Step = silent,
 ) -> Report:
     """The report of `plan` on collected samples. Raises the error of the first named metric that fails."""
     given: dict[SideName, Collected] = {"real": real, "fake": fake}
@@ -45,10 +51,9 @@ def measure(
     bound = plan.bind(sides.inventory(), sides.sizes(), sides.classes)
     tasks = [outcome for outcome in bound if isinstance(outcome, Task)]
     begin = perf_counter()
-    shared_seconds = _run_shared_passes(tasks, sides)
-    found = {task.key: _measure_timed(task, sides, shared_seconds.get(task.key, 0.0)) for task in tasks}
+    found = _measured(tasks, sides, step)
     measured = perf_counter()
-    uncertainties, replicates = _uncertainties(tasks, found, sides, plan)
+    uncertainties, replicates = _uncertainties(tasks, found, sides, plan, step)
     spent = {"metrics": round(measured - begin, 3), "chance": round(perf_counter() - measured, 3)}
     results = {
         outcome.key: _result(outcome, sides, plan, outcome.reason, 0.0, Uncertainty())
@@ -172,6 +177,16 @@ def _run_shared_passes(tasks: Sequence[Task], sides: TaskInputs) -> dict[str, fl
     return seconds
 
 
+def _measured(tasks: Sequence[Task], sides: TaskInputs, step: Step) -> dict[str, tuple[Outcome, float]]:
+    """The outcome of each task and the seconds that it took, by task key."""
+    step("distances and sums that several metrics share")
+    shared, found = _run_shared_passes(tasks, sides), {}
+    for place, task in enumerate(tasks, 1):
+        step(f"{task.key}: value, {place} of {len(tasks)}")
+        found[task.key] = _measure_timed(task, sides, shared.get(task.key, 0.0))
+    return found
+
+
 def _measure_timed(task: Task, sides: TaskInputs, shared: float) -> tuple[Outcome, float]:
     begin = perf_counter()
     found = _measure_task(task, sides)
@@ -220,7 +235,7 @@ def _with_real_value(measured: Measured, task: Task, sides: TaskInputs) -> Measu
 
 
 def _uncertainties(
-    tasks: Sequence[Task], found: Mapping[str, tuple[Outcome, float]], sides: TaskInputs, plan: Plan
+    tasks: Sequence[Task], found: Mapping[str, tuple[Outcome, float]], sides: TaskInputs, plan: Plan, step: Step
 ) -> tuple[dict[str, Uncertainty], Replicates | None]:
     """Intervals, null bands and replicates of all tasks with a finite value, by task key; None if not asked for."""
     if not plan.uncertain:
@@ -233,7 +248,7 @@ def _uncertainties(
         for task in tasks
         if isinstance(value := values[task.key], Measured) and finite_or_none(value.value) is not None
     }
-    return uncertainties_of(estimates, plan.seed, level=plan.questions.ci_level, null=plan.questions.null)
+    return uncertainties_of(estimates, plan.seed, level=plan.questions.ci_level, null=plan.questions.null, step=step)
 
 
 def _result(

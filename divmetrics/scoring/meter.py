@@ -30,6 +30,7 @@ from divmetrics.scoring.collected import Collected
 from divmetrics.scoring.collector import Collector
 from divmetrics.scoring.measure import measure
 from divmetrics.scoring.plan import FEATURES, HELD_OUT, LABELS, SIDES, Plan, SideName
+from divmetrics.scoring.progress import shown_steps
 from divmetrics.scoring.ranks import check_same, together
 from divmetrics.scoring.task_inputs import inventory
 from divmetrics.sources import Source, Stream, open_source, with_labels
@@ -240,7 +241,8 @@ class Meter:
             "world_size": dist.world()[1],
             "seconds": {"extract": round(sum(side.seconds for side in self._sides.values()), 3)},
         }
-        return measure(self.plan, sides["real"], sides["fake"], meta, sides.get(HELD_OUT))
+        with shown_steps(shown=self._settings.progress) as step:
+            return measure(self.plan, sides["real"], sides["fake"], meta, sides.get(HELD_OUT), step)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the samples so far to a file, whole or not at all; `load` continues from there.

@@ -42,7 +42,7 @@ def test_tables_name_every_entry(kind: str, call: Callable[..., object], monkeyp
     names = [entry["name"] for entry in json.loads(call("list", kind, "--json").out)]
     lines = call("list", kind).out.splitlines()
     assert max(map(len, lines)) <= 80
-    assert all(any(line.startswith(f"{name} ") for line in lines) for name in names)
+    assert all(any(f"{line} ".startswith(f"{name} ") for line in lines) for name in names)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from divmetrics.records.metric import Interval, Laws, Metric, Null, ReplicateCos
 
 HALF_SAMPLES = np.random.default_rng(1).normal(size=100)
 PERMUTATIONS = np.random.default_rng(2).normal(size=199)
-REALS, FAKES = np.random.default_rng(3).normal(size=(2, 50))
+REALS, FAKES = np.random.default_rng(3).normal(size=(2, 32))
 
 
 def scripted(
@@ -36,7 +36,7 @@ def scripted(
         whole, alone = (side != 0).all(1), (side[:, pool.n :] == 0).all(1)
         kinds = np.where(whole, 1, np.where(alone, 2, np.where(np.maximum.accumulate(whole), 3, 0)))
         used = (side != 0).sum(1)
-        kinds[alone & (used < used[alone].max(initial=0))] = 3  # quarters
+        kinds[alone & (used < used[alone].max(initial=0))] = 3  # two thirds
         values = np.empty(len(side))
         for kind, script in enumerate((half_samples, permutations, reals, fakes)):
             values[kinds == kind] = script[: (kinds == kind).sum()]
@@ -148,10 +148,10 @@ def test_the_band_of_many_permutations_lies_between_two_of_them(level: float, ra
 def test_the_band_is_where_one_more_score_of_real_samples_lies(better: str, level: float) -> None:
     """Of 8 real samples two sets, 4 against 3, as 8 stand against 6; the fakes have values at these sizes too."""
     found = assessed(metric(better), 9.0, level).null
-    reach = stats.t.ppf((1 + (level or 0.95)) / 2, 49) * REALS.std(ddof=1) * (1 + 1 / 50) ** 0.5
+    reach = stats.t.ppf((1 + (level or 0.95)) / 2, 31) * REALS.std(ddof=1) * (1 + 1 / 32) ** 0.5
     assert (found.low, found.high) == pytest.approx((REALS.mean() - reach, REALS.mean() + reach), rel=1e-9)
     assert (found.mean, found.sd) == pytest.approx((REALS.mean(), REALS.std(ddof=1)), rel=1e-12)
-    assert (found.draws, found.method, found.n_real, found.n_fake, found.split) == (50, "real samples", 4, 3, (4, 3))
+    assert (found.draws, found.method, found.n_real, found.n_fake, found.split) == (32, "real samples", 4, 3, (4, 3))
     assert found.fakes == pytest.approx(FAKES.mean(), rel=1e-12)
 
 
@@ -166,27 +166,29 @@ def test_a_law_in_n_carries_the_band_to_the_sizes_of_the_value() -> None:
     assert below.fakes == pytest.approx(FAKES.mean())
 
 
-@pytest.mark.parametrize(("trend", "steps"), [(0, 1.0), (0.5, 0.5**0.5), (1, 0.5)])
-def test_a_trend_from_quarters_to_halves_goes_on(trend: float, steps: float) -> None:
-    """c + b log n, c + b / sqrt n and c + b / n: the next step is as large, by 1 / sqrt 2, or half as large."""
-    quarters = 2 + np.random.default_rng(4).normal(size=50)
-    found = assessed(metric(null_trend=trend, fakes=quarters), 9.0, samples=pool(32, 32)).null
+@pytest.mark.parametrize(("trend", "steps"), [(0, 1.70951), (0.5, 1.30328), (1, 1.0)])
+def test_a_trend_from_smaller_sets_to_halves_goes_on(trend: float, steps: float) -> None:
+    """c + b log n: log 2 / log 1.5; c + b / sqrt n: (1 - 1 / sqrt 2) / (sqrt 1.5 - 1); c + b / n: .5 / .5."""
+    smaller = 2 + np.random.default_rng(4).normal(size=32)
+    found = assessed(metric(null_trend=trend, fakes=smaller), 9.0, samples=pool(32, 32)).null
     low, high, _ = student_band(0.0, REALS, metric(), 0.95)
-    shift = steps * (REALS.mean() - quarters.mean())
-    assert (found.mean, found.low, found.high) == pytest.approx((REALS.mean() + shift, low + shift, high + shift))
+    shift = steps * (REALS.mean() - smaller.mean())
+    assert (found.mean, found.low, found.high) == pytest.approx(
+        (REALS.mean() + shift, low + shift, high + shift), rel=1e-3
+    )
     assert (found.n_real, found.n_fake, found.split, found.fakes) == (32, 32, (16, 16), None)
-    ended = assessed(metric(low=0.0, high=1.0, null_trend=trend, fakes=quarters - 9), 0.0, samples=pool(32, 32)).null
+    ended = assessed(metric(low=0.0, high=1.0, null_trend=trend, fakes=smaller - 9), 0.0, samples=pool(32, 32)).null
     assert (ended.mean, ended.high) == (1, 1), "no share is above 1"
-    few = replace(metric(null_trend=trend), minimum=lambda options: 5)
-    assert assessed(few, 9.0, samples=pool(32, 32)).null.n_real == 16, "8 a side are too few for a trend"
+    few = replace(metric(null_trend=trend), minimum=lambda options: 6)
+    assert assessed(few, 9.0, samples=pool(32, 32)).null.n_real == 16, "10 a side are too few for a trend"
 
 
 def test_real_samples_with_infinite_missing_or_no_scores() -> None:
-    some = np.concatenate([np.full(3, np.nan), [np.inf], REALS[:46]])
+    some = np.concatenate([np.full(3, np.nan), [np.inf], REALS[:28]])
     found = assessed(metric(reals=some), 0.0).null
-    assert (found.draws, found.mean, found.high) == (47, None, None)
-    assert found.low == pytest.approx(student_band(0.0, REALS[:46], metric(), 0.95)[0])
-    none = assessed(metric(reals=np.full(50, np.nan)), 0.0)
+    assert (found.draws, found.mean, found.high) == (29, None, None)
+    assert found.low == pytest.approx(student_band(0.0, REALS[:28], metric(), 0.95)[0])
+    none = assessed(metric(reals=np.full(32, np.nan)), 0.0)
     assert (none.null.mean, none.null.low, none.null.high, none.null.draws) == (None, None, None, None)
     assert none.null.p == assessed(metric(), 0.0).null.p, "the permutations do not need them"
     assert none.warnings == ("8 real samples are too few to be split in two, so what real samples score is not known",)
@@ -406,7 +408,7 @@ def drawn(scored: Metric, level: float, samples: Pool | None = None, *, null: bo
     """(half-samples, permutations) that were drawn; real samples against each other wherever there are permutations."""
     estimate = Estimate(scored, {}, 0.0, samples or pool())
     _, replicates = uncertainty_of(estimate, SharedSplits(0), level=level, null=null)
-    assert len(replicates.reals) == len(replicates.fakes) == (50 if len(replicates.permutations) else 0)
+    assert len(replicates.reals) == len(replicates.fakes) == (32 if len(replicates.permutations) else 0)
     return len(replicates.half_samples), len(replicates.permutations)
 
 

@@ -107,10 +107,10 @@ def test_metrics_share_the_splits_of_the_real_samples() -> None:
         features(80, 4, 0), features(80, 4, 1, 3), metrics="precision,recall,density,kid,rarity", ci_level=0
     )
     precision, _ = report.replicates.matrix("reals", ["precision@features", "recall@features"])
-    assert len(precision) == 50
-    assert report.replicates.matrix("reals", ["precision@features", "kid@features"]).shape == (2, 50)
+    assert len(precision) == 32
+    assert report.replicates.matrix("reals", ["precision@features", "kid@features"]).shape == (2, 32)
     density, _ = report.replicates.matrix("reals", ["density@features", "recall@features"])
-    assert np.corrcoef(precision, density)[0, 1] > 0.3
+    assert np.corrcoef(precision, density)[0, 1] > 0.1
     (fakes,) = report.replicates.matrix("fakes", ["rarity@features"])
     assert report["rarity"].null.fakes == pytest.approx(fakes.mean())
     (reals,) = report.replicates.matrix("reals", ["rarity@features"])

@@ -128,9 +128,13 @@ def test_the_judged_end_of_the_interval_is_shown(
 
 def test_parameters_stand_below_a_table_that_is_too_wide() -> None:
     columns = ("metric", "value", "parameters", "note")
-    rows = (("recall", "0.5", "pooled k:5", "a"), ("coverage", "0.6", "pooled k:5", "b"), ("emd", "1", "pooled", ""))
+    rows = (
+        ("recall", "0.5", "pooled k:5 ties:open", "a"),
+        ("coverage", "0.6", "pooled k:5 ties:open", "b"),
+        ("emd", "1", "pooled", ""),
+    )
     page = Page("title", (), (Grid("", columns, rows),), ())
     assert "parameters" in table.render(page, 80)
-    lines = table.render(page, 30).splitlines()
-    assert lines[-2:] == ["recall, coverage: pooled k:5", "emd: pooled"]
+    lines = table.render(page, 40).splitlines()
+    assert lines[-2:] == ["recall, coverage: pooled k:5 ties:open", "emd: pooled"]
     assert "parameters" not in lines[2]

@@ -14,7 +14,14 @@ import numpy as np
 
 from divmetrics.arrays.memo import once
 from divmetrics.arrays.pairs._dense_balls import count_dense_balls
-from divmetrics.arrays.pairs._neighbour_lists import NeighbourLists, greatest_depth, needed_depths, neighbour_lists
+from divmetrics.arrays.pairs._neighbour_lists import (
+    RARE,
+    RARE_BALL,
+    NeighbourLists,
+    greatest_depth,
+    needed_depths,
+    neighbour_lists,
+)
 from divmetrics.arrays.pairs._neighbour_pass import Ties
 from divmetrics.arrays.pairs._split_results import BallCountsOnSplits, BallQuery, middle_values
 from divmetrics.arrays.splits import ABSENT, FAKE, REAL, Pool, Splits
@@ -44,9 +51,9 @@ def ball_counts_on_splits(
     return once((pool, splits), ("ball counts on splits", query), lambda: _count(pool, splits, query))
 
 
-def lists_for_splits(pool: Pool, splits: Splits, k: int) -> tuple[NeighbourLists, np.ndarray]:
+def lists_for_splits(pool: Pool, splits: Splits, k: int, rare: float = RARE) -> tuple[NeighbourLists, np.ndarray]:
     """Lists of `pool` as deep as k neighbours on `splits` need, and for which splits `[B]` that depth is possible."""
-    needed, possible = needed_depths(pool, splits, k), greatest_depth(pool)
+    needed, possible = needed_depths(pool, splits, k, rare), greatest_depth(pool)
     enough = (needed <= possible) | (possible >= max(pool.n, pool.m))
     return neighbour_lists(pool, int(needed[enough].max(initial=k))), enough
 
@@ -108,7 +115,7 @@ def _first_listed(
 
 
 def _count(pool: Pool, splits: Splits, query: BallQuery) -> BallCountsOnSplits:
-    lists, enough = lists_for_splits(pool, splits, query.k)
+    lists, enough = lists_for_splits(pool, splits, query.k, RARE_BALL)
     counts = BallCountsOnSplits.empty(splits, query, enough, lists.scale)
     dense = np.zeros(counts.side.shape, bool)
     for b in np.flatnonzero(counts.usable):

@@ -32,7 +32,9 @@ ROOMY = 48
 MOST = 2**25
 """Entries of all lists together: 268 MB."""
 RARE = 1e-6
-"""Probability that the ball of a sample reaches beyond its list."""
+"""Probability that the k-th neighbour of a sample is not in its list."""
+RARE_BALL = 1e-4
+"""The same for a ball, which is counted without the list then."""
 TINY = 1e-30
 """Least squared distance between different rows, in units of the scale."""
 SHARP = 16
@@ -67,7 +69,7 @@ def neighbour_lists(pool: Pool, depth: int) -> NeighbourLists:
         return deepest_so_far[0]
 
 
-def needed_depths(pool: Pool, splits: Splits, k: int) -> np.ndarray:
+def needed_depths(pool: Pool, splits: Splits, k: int, rare: float = RARE) -> np.ndarray:
     """Depth that lists must have to hold the k-th nearest sample of the same side on each split.
 
     Args:
@@ -75,6 +77,7 @@ def needed_depths(pool: Pool, splits: Splits, k: int) -> np.ndarray:
         splits: B assignments of them to the two sides. Counts are taken from the side that is rarest in the real or
             in the fake part of the pool.
         k: Rank of the neighbour.
+        rare: Probability that it is not in the list (default 1e-6).
 
     Returns:
         `[B]` int.
@@ -86,13 +89,13 @@ def needed_depths(pool: Pool, splits: Splits, k: int) -> np.ndarray:
     rarest = np.stack(shares)
     rarest = np.where(rarest > 0, rarest, 1).min(0)
     levels, places = np.unique(rarest.round(3).clip(1e-3), return_inverse=True)
-    return np.array([_depth(k, float(level)) for level in levels])[places]
+    return np.array([_depth(k, float(level), rare) for level in levels])[places]
 
 
-def _depth(k: int, share: float) -> int:
-    """Least depth at which fewer than k of a `share` of the samples are listed with probability `RARE`: a binomial."""
+def _depth(k: int, share: float, rare: float) -> int:
+    """Least depth at which fewer than k of a `share` of the samples are listed with probability `rare`: a binomial."""
     tried = np.arange(k, int((k + 40 + 12 * k**0.5) / share) + 1)
-    return int(tried[np.argmax(bdtr(k - 1, tried, share) < RARE)])
+    return int(tried[np.argmax(bdtr(k - 1, tried, share) < rare)])
 
 
 def greatest_depth(pool: Pool) -> int:

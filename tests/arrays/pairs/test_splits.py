@@ -160,7 +160,7 @@ def test_dense_balls_are_counted_in_whole_rows(monkeypatch: pytest.MonkeyPatch) 
 def test_lists_that_are_too_short_cost_time_but_no_accuracy(monkeypatch: pytest.MonkeyPatch) -> None:
     """A ball that is not found within the lists happens once in a million; here, all the time."""
     monkeypatch.setattr(lists_room, "ROOMY", 4)
-    monkeypatch.setattr(splits_room, "needed_depths", lambda pool, splits, k: np.full(len(splits), 4))
+    monkeypatch.setattr(splits_room, "needed_depths", lambda pool, splits, k, rare: np.full(len(splits), 4))
     pool = pool_of(gaussian(100, 8), gaussian(100, 8, 1))
     splits = splits_of(pool)
     assert_as_parts(pool, splits, ball_counts_on_splits(pool, splits, 3, "open"), 3, "open")
