@@ -6,9 +6,11 @@ used, and reading it executes no code.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,7 +68,7 @@ def content_of(
 def head_of(path: Path) -> Head:
     """What a segment holds. Raises DamagedSegment, or OSError where it cannot be read."""
     try:
-        with safe_open(path, framework="pt") as file:
+        with _opened(path) as file:
             names = set(file.keys())
             keys, header = file.get_tensor(KEYS).numpy(), _header(file.metadata())
         if keys.dtype != np.uint8 or keys.ndim != 2 or keys.shape[1] != KEY:
@@ -84,7 +86,7 @@ def verify(path: Path) -> Traits:
     if found != path.stem:
         raise DamagedSegment("its checksum is another one")
     try:
-        with safe_open(path, framework="pt") as file:
+        with _opened(path) as file:
             return Traits.from_json(_header(file.metadata())["traits"])
     except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise DamagedSegment(str(error)) from None
@@ -104,7 +106,7 @@ def read_rows(path: Path, layers: Sequence[Layer], rows: np.ndarray) -> dict[Lay
     dense = 4 * len(rows) > last - first
     found: dict[Layer, Tensor] = {}
     try:
-        with safe_open(path, framework="pt") as file:
+        with _opened(path) as file:
             for layer in layers:
                 values = file.get_slice(layer)
                 if whole:
@@ -116,6 +118,16 @@ def read_rows(path: Path, layers: Sequence[Layer], rows: np.ndarray) -> dict[Lay
     except SafetensorError as error:
         raise OSError(str(error)) from None
     return found
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The file, opened; OSError where another process has removed it, also between the two times that it is opened."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except RuntimeError as error:  # what torch makes of a file that is gone
+        raise OSError(errno.ENOENT, str(error), str(path)) from None
 
 
 def _digest(content: bytes) -> str:

@@ -120,10 +120,12 @@ def share(images: Path, scratch: Path, trials: int) -> dict[str, object]:
         cache, outs = scratch / f"cache{trial}", [scratch / f"{trial}-{i}.npz" for i in range(2)]
         runs = [forked(lambda cache=cache, out=out: extract(images, cache, out)) for out in outs]  # type: ignore[misc]
         tidier = forked(lambda cache=cache: tidy(cache)) if trial % 2 else None  # type: ignore[misc]
-        assert [ended(run) for run in runs] == [True, True]
-        if tidier is not None:
-            os.kill(tidier, signal.SIGKILL)
-            assert not ended(tidier), "tidying failed"
+        try:
+            assert [ended(run) for run in runs] == [True, True]
+        finally:
+            if tidier is not None:
+                os.kill(tidier, signal.SIGKILL)
+                assert not ended(tidier), "tidying failed"
         assert all(same(out, bare) for out in outs), f"trial {trial}"
     return {"trials": trials}
 

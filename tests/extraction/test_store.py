@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from divmetrics.errors import UsageError
-from divmetrics.extraction import store
+from divmetrics.extraction import segments, store
 from divmetrics.extraction.segments import DamagedSegment, content_of, head_of, read_rows, verify
 from divmetrics.extraction.store import BESIDE, Cache
 from divmetrics.records.files import CACHE_TAG as TAG
@@ -268,6 +268,21 @@ def test_pipes_in_the_cache_are_not_opened(cache: Cache) -> None:
     os.mkfifo(cache.root / TAG)
     assert cache.clear() == 0
     assert time.monotonic() - begin < 5
+
+
+def test_a_file_that_vanishes_while_it_is_opened_is_gone_and_no_more(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = put(cache)
+
+    def vanished(*_args: object, **_options: object) -> None:
+        raise RuntimeError(f"unable to open file <{path}> in read-only mode: No such file or directory (2)")
+
+    monkeypatch.setattr(segments, "safe_open", vanished)
+    assert (cache.heads(path.parent), cache.verified(path), list(cache.entries())) == ([], None, [])
+    with pytest.raises(FileNotFoundError):
+        read_rows(path, ["pooled"], np.arange(2))
+    assert path.exists()
 
 
 def test_heads_that_are_no_heads_are_damaged(tmp_path: Path) -> None:
