@@ -34,12 +34,13 @@ def ranked(rows: Tensor) -> Tensor:
     return torch.argsort(_distances_from_mean(rows), stable=True)
 
 
-def drawn_order(rows: Tensor, seed: int) -> Tensor:
-    """A random order of samples, dealt to their ranks: any first part of it is a random subset. Copies stay together.
+def drawn_order(rows: Tensor, seed: int, *, copies_together: bool = False) -> Tensor:
+    """A random order of samples, dealt to their ranks: any first part of it is a random subset.
 
     Args:
         rows: Samples `[n, ...]`.
         seed: Seed of the draw.
+        copies_together: Whether equal samples are drawn one after the other, so that a cut parts at most one group.
 
     Returns:
         Their places `[n]` int64, on the CPU.
@@ -51,8 +52,10 @@ def drawn_order(rows: Tensor, seed: int) -> Tensor:
         >>> rows[first].equal(rows.flip(0)[shuffled])
         True
     """
-    ranks = torch.unique(_distances_from_mean(rows), return_inverse=True)[1]  # one rank for copies
     dealt = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
+    if not copies_together:
+        return ranked(rows)[dealt]
+    ranks = torch.unique(_distances_from_mean(rows), return_inverse=True)[1]  # one rank for copies
     return torch.argsort(dealt[ranks], stable=True)
 
 

@@ -37,10 +37,18 @@ def test_every_sample_is_drawn_once_and_the_seed_says_when() -> None:
     assert abs(float(torch.corrcoef(torch.stack([first, ranked(ROWS).argsort().double()]))[0, 1])) < 0.2
 
 
-def test_copies_stay_together() -> None:
+def test_copies_stay_together_where_that_is_wanted() -> None:
     rows = torch.cat([ROWS, ROWS])
-    order = drawn_order(rows, 0) % 400
+    order = drawn_order(rows, 0, copies_together=True) % 400
     assert (order[::2] == order[1::2]).all()
+
+
+def test_copies_are_drawn_like_all_others() -> None:
+    """A tenth of a set of two images repeated holds both, as in the parts of the Inception Score."""
+    rows = torch.cat([ROWS[:1].expand(100, 6), ROWS[1:2].expand(100, 6)])
+    parts = drawn_order(rows, 0).reshape(10, 20)
+    assert ((parts < 100).sum(1) > 0).all()
+    assert ((parts >= 100).sum(1) > 0).all()
 
 
 def test_round_off_moves_few_samples() -> None:

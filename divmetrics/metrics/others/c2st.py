@@ -69,7 +69,7 @@ class _Halves:
         if min(real.n, fake.n) < 4:
             raise TooFewSamples(f"at least 4 rows per side are needed, got {real.n} and {fake.n}; add samples.")
         sides = [side.features.double().cpu().numpy() for side in (real, fake)]
-        orders = [drawn_order(side.features, seed).numpy() for side in (real, fake)]
+        orders = [drawn_order(side.features, seed, copies_together=True).numpy() for side in (real, fake)]
         rows = np.concatenate([side[order] for side, order in zip(sides, orders, strict=True)])
         spread = rows.std(0)
         rows = (rows - rows.mean(0)) / np.where(spread > 0, spread, 1)  # by the pool, which does not know the labels
@@ -189,6 +189,7 @@ def c2st(real: Rows, fake: Rows, *, classifier: Classifier = "logistic", seed: i
         classifier: `logistic` (the default), L2-regularised logistic regression with C = 1, or `knn`, the share of fake
             samples among the floor(sqrt(t)) nearest of t training samples.
         seed: Seed of the halves, which also depend on the contents of the rows, not on their order; 0 by default.
+            Features that differ in the last bits move few samples: the value by up to 0.002 at 1,500 samples.
 
     Returns:
         The accuracy. Per sample: `fake_probability`, None for training samples. Extras: `auc`, the area under the ROC
