@@ -226,8 +226,6 @@ class Report(ReportViews):
     """The samples that were judged."""
     metrics: Mapping[str, Result]
     """Key `NAME@EXTRACTOR` -> result."""
-    facts: tuple[Fact, ...] = ()
-    """What is exactly so of the samples and decides what the numbers mean: copies, files of another nature."""
     modes: tuple[Mode, ...] = ()
     """Modes of the real samples with their shares on both sides."""
     verdict: Verdict | None = None
@@ -238,6 +236,8 @@ class Report(ReportViews):
     """Side -> column -> one value for each sample, with a column `path`; not part of the JSON."""
     held_out: Side | None = None
     """Real samples that the generator was not trained on, where they were given."""
+    facts: tuple[Fact, ...] = ()
+    """What is exactly so of the samples and decides what the numbers mean: copies, files of another nature."""
     replicates: Any = field(default=None, compare=False, repr=False)
     """`divmetrics.inference.replicates.Replicates`: values of the metrics on the half-samples, permutations and splits
     of the real samples that intervals, p-values and bands rest on. `report.replicates.rows[key].permutations` are those

@@ -15,6 +15,7 @@ import numpy as np
 
 from divmetrics.errors import SourceError
 from divmetrics.records.files import NO_FILE
+from divmetrics.records.foreign import foreign
 from divmetrics.sources._files import ImageFiles, image_files
 from divmetrics.sources._folder import Folder
 from divmetrics.sources._labels import check_label_shape, label_name
@@ -61,7 +62,8 @@ def as_paths(value: Any) -> tuple[Paths, Sequence[Any] | None] | Iterator[Any] |
     An iterator of other things is returned as one that begins where it did; None stands for any other value.
     """
     if isinstance(value, Iterator) and not isinstance(value, IOBase):
-        head = next(value, None)
+        with foreign(f"the {type(value).__name__}"):
+            head = next(value, None)
         whole = chain([] if head is None else [head], value)
         return as_paths(list(whole)) if _is_path(head) or _is_labelled(head) else whole
     if isinstance(value, np.ndarray) and value.ndim == 1 and value.dtype.kind in "OU":
