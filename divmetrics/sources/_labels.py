@@ -13,8 +13,14 @@ from divmetrics.sources._listing import image_suffixes, suffix_of
 
 
 def label_name(label: Any) -> str:
-    """A label as text: the number that a tensor or array without axes holds, not its type."""
-    return str(label.item() if isinstance(label, (np.ndarray, torch.Tensor)) else label)
+    """A label as text: the number that a tensor or array without axes holds, not its type; 3.0 is 3.
+
+    Raises SourceError for None and NaN, which name no class.
+    """
+    value = label.item() if isinstance(label, (np.ndarray, np.generic, torch.Tensor)) else label
+    if value is None or value != value:
+        raise SourceError(f"a label is {value}; give every sample a class, or none at all.")
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def check_label_shape(labels: Any) -> None:

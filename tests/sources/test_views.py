@@ -182,3 +182,12 @@ def test_a_path_may_begin_with_its_source(build, gray, csv):
     assert (found[0].labels, found[1]) == (("cat", "dog"), fake)
     found = labels_from_csv([real, fake], csv("path,label\n1.png,cat\n2.png,dog\n"))
     assert [source.labels for source in found] == [("cat", "dog")] * 2, "one list of names for both"
+
+
+def test_labels_from_tables_are_names_and_what_is_missing_there_is_none():
+    rows = open_source(np.eye(3, 3))
+    assert with_labels(rows, np.array([0.0, 7.0, 0.0])).labels == ("0", "7", "0")
+    assert with_labels(rows, [np.str_("cat"), "dog", np.int64(3)]).labels == ("cat", "dog", "3")
+    for missing in (None, float("nan"), np.float64("nan")):
+        with pytest.raises(SourceError, match=r"a label is (None|nan); give every sample a class, or none"):
+            with_labels(rows, ["cat", missing, "dog"])
