@@ -58,6 +58,28 @@ def test_fresh_intervals_hold_the_truth(benchmark: ModuleType) -> None:
     assert all(2.5 < row["width"] / row["sd"] < 5 for name, row in rows.items() if name in hits), "3.9 if normal"
 
 
+def test_an_interval_of_kid_seldom_ends_below_the_truth(benchmark: ModuleType) -> None:
+    """Modes of unequal weights, 100 draws of 120 samples: Student's interval ended below the truth in 13 of them."""
+    draws = [benchmark.one(("intervals", "unequal", 16, 120, number, "kid")) for number in range(100)]
+    (row,) = benchmark.intervals(draws)
+    assert round(100 * row["below"]) <= 4
+    assert round(100 * row["above"]) <= 4
+    assert row["width"] / row["sd"] < 4.6, "3.9 if normal"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("world", ["dropped", "unequal", "heavy", "flat"])
+def test_fresh_intervals_of_other_worlds_hold_and_miss_on_both_sides(benchmark: ModuleType, world: str) -> None:
+    """In 92 % of draws at least, and beyond either end in 5 % at most, within binomial error (99.9 %)."""
+    wanted = "fid,kid,mode_kl,precision,recall,rke_ratio,vendi_ratio"
+    draws = [benchmark.one(("intervals", world, 16, 120, number, wanted)) for number in range(100)]
+    rows = by_metric(benchmark.intervals(draws))
+    assert set(rows) == set(wanted.split(","))
+    for name, row in rows.items():
+        assert round(100 * row["covered"]) >= binom.ppf(0.001, 100, 0.92), name
+        assert round(100 * max(row["above"], row["below"])) <= binom.ppf(0.999, 100, 0.05), name
+
+
 @pytest.mark.slow
 def test_fresh_nulls_keep_their_level(benchmark: ModuleType) -> None:
     """p is at most 5 % and 1 % in as many draws of equal distributions, within binomial error (99.8 %)."""

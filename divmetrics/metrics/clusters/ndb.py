@@ -54,6 +54,8 @@ def _variance(pool: TwoSamplePool, *, bins: int, alpha: float, seed: int) -> flo
         variance=Variance("delta method", _variance),
         resample=_resample,
         replicate_cost="recomputed",
+        caveat="of some hundred samples few bins differ, and how many is known roughly: with 120 samples intervals of "
+        "95 % held in 84 to 92 % of draws and began above the truth in 6 to 16 %",
     ),
     about=About(
         formula=r"\frac1K \#\{k : |\hat p_k - \hat q_k| > z_{1-\alpha/2} \sqrt{P_k (1 - P_k)(1/n + 1/m)}\}",
