@@ -278,6 +278,9 @@ def _own_files(folder: Path, name: re.Pattern[str]) -> Iterator[os.DirEntry[str]
 
 
 def _is_mine(file: os.DirEntry[str] | Path) -> bool:
-    """Whether a file belongs to the user of this process; on systems without users, it does."""
-    owner = file.stat(follow_symlinks=False).st_uid
+    """Whether a file is there and belongs to the user of this process; on systems without users, it does."""
+    try:
+        owner = file.stat(follow_symlinks=False).st_uid
+    except OSError:
+        return False
     return not hasattr(os, "geteuid") or owner == os.geteuid()

@@ -285,6 +285,24 @@ def test_a_file_that_vanishes_while_it_is_opened_is_gone_and_no_more(
     assert path.exists()
 
 
+def test_files_that_vanish_before_they_are_joined_end_nothing(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "MANY", 2)
+    paths = [put(cache, seed) for seed in range(6)]
+    folder = paths[0].parent
+    heads = Cache.heads
+
+    def emptied(self: Cache, place: Path) -> list[segments.Head]:
+        found = heads(self, place)
+        for head in found[:3]:
+            head.path.unlink()
+        return found
+
+    monkeypatch.setattr(Cache, "heads", emptied)
+    cache.join_small(folder)
+    monkeypatch.undo()
+    assert [entry.samples for entry in cache.entries()] == [3 * N]
+
+
 def test_heads_that_are_no_heads_are_damaged(tmp_path: Path) -> None:
     from safetensors.torch import save
 
