@@ -20,6 +20,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from divmetrics.errors import Unavailable, UnknownName, UsageError
+from divmetrics.records.folders import user_cache
 
 TRIES, PAUSE, TIMEOUT = 5, 1.0, 30.0
 """Connections before a download gives up, seconds between them, seconds of silence until one counts as broken."""
@@ -150,10 +151,10 @@ def named(name: str) -> Weights:
 
 def folder() -> Path:
     """Folder of downloaded weights: `weights` in `DIVMETRICS_HOME`, or in the cache folder of this system."""
-    from platformdirs import user_cache_path
-
     home = os.environ.get("DIVMETRICS_HOME")
-    return (Path(home) if home else user_cache_path("divmetrics")) / "weights"
+    if (chosen := Path(home) if home else user_cache()) is None:
+        raise Unavailable("this user has no home folder to keep weights in; set DIVMETRICS_HOME to a folder.")
+    return chosen / "weights"
 
 
 def find(weights: Weights) -> Path:

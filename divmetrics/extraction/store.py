@@ -27,6 +27,7 @@ import torch
 from divmetrics.errors import UsageError
 from divmetrics.extraction.segments import SCHEMA, DamagedSegment, Head, content_of, head_of, read_rows, verify
 from divmetrics.records.files import CACHE_MARK, CACHE_TAG, atomic, is_our_cache
+from divmetrics.records.folders import user_cache
 from divmetrics.sources import Traits
 
 PART = 512
@@ -42,6 +43,9 @@ BESIDE = "divmetrics-features"
 _FOLDER = re.compile("[0-9a-f]{32}")
 _SEGMENT = re.compile(r"[0-9a-f]{32}\.safetensors")
 _TEMPORARY = re.compile(r"\.[0-9a-f]{32}\.safetensors\.[A-Za-z0-9_]{8}")
+
+
+HOMELESS = "this user has no home folder; name one with --cache or DIVMETRICS_CACHE"
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,9 @@ class Cache:
     @classmethod
     def of_option(cls, wanted: str | os.PathLike[str] | bool) -> Cache | None:
         """The cache that the option `cache` names: True the default folder, False none, a path that folder."""
+        if wanted is True and not os.environ.get("DIVMETRICS_CACHE") and user_cache() is None:
+            warnings.warn(f"features are not kept: {HOMELESS}.", stacklevel=2)
+            return None
         return None if wanted is False else cls.at(None if wanted is True else wanted)
 
     @classmethod
@@ -81,9 +88,9 @@ class Cache:
             raise UsageError(f"DIVMETRICS_CACHE_GB is {gigabytes!r}, wanted a number of gigabytes.") from None
         chosen = folder or os.environ.get("DIVMETRICS_CACHE")
         if chosen is None:
-            from platformdirs import user_cache_path
-
-            chosen = user_cache_path("divmetrics") / "features"
+            if (home := user_cache()) is None:
+                raise UsageError(f"there is no cache: {HOMELESS}.")
+            chosen = home / "features"
         if Path(chosen).exists() and not Path(chosen).is_dir():
             raise UsageError(f"the cache {chosen} is a file; name a folder.")
         return cls(Path(chosen) if _is_free(Path(chosen)) else Path(chosen) / BESIDE, limit)

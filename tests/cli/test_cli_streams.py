@@ -15,6 +15,9 @@ from divmetrics.records.results import Report
 HERE = {**os.environ, "PYTHONPATH": str(Path(divmetrics.__file__).parents[1])}
 
 
+pytestmark = pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="needs a device that is always full")
+
+
 def shell(command: str, folder: Path) -> subprocess.CompletedProcess[bytes]:
     """Run a command line of bash in which D is divmetrics."""
     python = shlex.quote(sys.executable)
