@@ -27,6 +27,7 @@ from divmetrics.sources._statistics import MOMENTS, SPATIAL_MOMENTS, Statistics,
 
 MOST_LOADED = 2**30
 """Bytes of an array that is loaded into memory; larger ones must lie in the file as they are, so that it is mapped."""
+_LONGEST_HEADER = 2**20
 _loading_torch = threading.Lock()
 
 
@@ -157,6 +158,10 @@ def _npy_header(file: IO[bytes]) -> tuple[list[int], bool, Any]:
     """Shape, whether it is in Fortran order, and type of the array that `file` holds. Raises ValueError."""
     version = npy.read_magic(file)
     read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    place, length = file.tell(), int.from_bytes(file.read(2 if version == (1, 0) else 4), "little")
+    if length > _LONGEST_HEADER:
+        raise ValueError(f"a header of {length} bytes")
+    file.seek(place)
     try:
         shape, fortran, dtype = read(file)
     except (TypeError, OverflowError, SyntaxError, RecursionError, tokenize.TokenError) as error:

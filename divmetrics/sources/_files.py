@@ -24,7 +24,7 @@ from divmetrics.sources._traits import Look
 
 MOST_NOTES = 2**26
 """Bytes of a file with labels at most."""
-MOST_HASHED = 2**32
+MOST_HASHED = 2**30
 """Bytes of a file whose content is hashed."""
 UNREADABLE = b""
 """In place of the hash of a file that cannot be read."""

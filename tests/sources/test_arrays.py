@@ -300,3 +300,30 @@ def test_a_compressed_array_of_terabytes_is_refused(tmp_path):
         file.writestr("arr_0.npy", header.getvalue() + bytes(2**20))
     with pytest.raises(SourceError, match=r"takes 3072\.0 GiB when it is decompressed"):
         open_source(tmp_path / "bomb.npz")
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{" * 60, "(" * 5000, "1", "", "{'descr': '<f4', 'fortran_order': False, 'shape': (True, 3)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (-1, 3)}",
+    ],
+)  # fmt: skip
+def test_damaged_headers_are_clear_errors(tmp_path, header, suffix):
+    content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + bytes(100)
+    if suffix == ".npz":
+        with zipfile.ZipFile(tmp_path / "x.npz", "w") as file:
+            file.writestr("arr_0.npy", content)
+    else:
+        (tmp_path / "x.npy").write_bytes(content)
+    with pytest.raises(SourceError, match="holds no plain array"):
+        open_source(tmp_path / f"x{suffix}")
+
+
+def test_a_header_of_gigabytes_is_not_read(tmp_path):
+    with (tmp_path / "x.npy").open("wb") as file:
+        file.write(b"\x93NUMPY\x02\x00" + (2**31).to_bytes(4, "little"))
+        file.truncate(2**33)
+    with pytest.raises(SourceError, match="a header of 2147483648 bytes"):
+        open_source(tmp_path / "x.npy")
