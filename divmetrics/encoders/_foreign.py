@@ -259,7 +259,8 @@ def wrap(
     """
     network.eval()
     for parameter in network.parameters():  # a TorchScript module has no requires_grad_ of its own
-        parameter.requires_grad_(False)
+        if parameter.is_leaf:  # those of a copied one are not
+            parameter.requires_grad_(False)
     shape, way_out = f"[2, 3, {prepare.crop[0]}, {prepare.crop[1]}]", "mend it there, or give another size: ?size=N"
     with torch.inference_mode(), foreign(f"the network {name}, on images {shape},", way_out):
         found = network(torch.zeros(2, 3, *prepare.crop))

@@ -111,6 +111,16 @@ def test_a_module_a_function_a_class_and_an_encoder_are_extractors_everywhere(tm
     assert key == "fid@python:mine"
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning", "ignore:.*torch.jit:DeprecationWarning")
+def test_what_wraps_a_network_changes_nothing() -> None:
+    network = Means()
+    plain = load_encoder(Spec.of_object(network)).digest
+    assert load_encoder(Spec.of_object(nn.DataParallel(network))).digest == plain
+    script = load_encoder(Spec.of_object(torch.jit.script(network)))
+    torch.testing.assert_close(script.network(torch.ones(2, 3, 4, 4))[0], torch.ones(2, 3))
+    assert script.known
+
+
 def test_several_extractors_may_be_objects_and_names() -> None:
     report = dm.score(*IMAGES, metrics="fid", extractor=[Means(), "pixels"], **QUIET)
     assert [*report.metrics] == ["fid@python:Means", "fid@pixels"]
