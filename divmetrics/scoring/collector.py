@@ -18,6 +18,7 @@ from divmetrics.arrays.devices import no_autocast
 from divmetrics.arrays.dist import first_of_rank, gather, shard, world
 from divmetrics.arrays.summaries import Sample, Summary, as_rows, check_finite, merged, summarised
 from divmetrics.encoders._encoder import Encoder
+from divmetrics.errors import FeatureError, SourceError
 from divmetrics.extraction import cached, loop
 from divmetrics.records.extractor import Layer
 from divmetrics.records.results import Side, Skipped
@@ -77,6 +78,20 @@ def _merged(first: Sequence[Summary], second: Sequence[Summary]) -> tuple[Summar
     return tuple(merged(a, b) for a, b in zip(first, second, strict=True))
 
 
+@dataclass
+class _Taken:
+    """What was read of one source or batch, before it becomes part of a portion."""
+
+    rows: list[tuple[str, Layer, Tensor, Tensor]] = field(default_factory=list)
+    """Extractor, layer, rows `[b, ...]` and places `[b]`, where they wait for the end of a batch."""
+    encoders: dict[str, EncoderInfo] = field(default_factory=dict)
+    paths: list[str] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    no_samples: list[Skipped] = field(default_factory=list)
+    traits: list[Traits] = field(default_factory=list)
+
+
 class Portion:
     """Samples that this process takes in, from batches or from its share of one source.
 
@@ -94,6 +109,12 @@ class Portion:
         self._skipped: list[Skipped] = []
         self._no_samples: list[Skipped] = []
         self._traits: list[Traits] = []
+        self._shapes: dict[tuple[str, Layer], torch.Size] = {}
+
+    @property
+    def encoders(self) -> Mapping[str, EncoderInfo]:
+        """The encoders of the samples so far."""
+        return self._encoders
 
     @property
     def n(self) -> int:
@@ -112,34 +133,51 @@ class Portion:
     ) -> None:
         """Take in the samples of `source` (only the places `own`, if given), numbered from `first` on.
 
-        `more` says that it is one of many batches.
+        `more` says that it is one of many batches, which is taken in whole or, where it is refused, not at all.
 
         Raises SourceError before a sample is read if too many files of the source are no samples.
         """
+        taken = _Taken()
         if isinstance(source, Source):
             source = source.limited(settings.max_pixels)
             loop.check_skipped(source, (), len(source), settings.max_skipped, shared=False)
             if own is None or own.start == 0:  # one rank lists them
-                self._no_samples += source.skipped
-
+                taken.no_samples += source.skipped
         total = len(source) if isinstance(source, Source) else None
 
         @no_autocast()
         def add(extractor: str, layer: Layer, rows: Tensor, index: Tensor) -> None:
             rows = rows.to(settings.summary_device)  # from the cache they come on the CPU
             check_finite(rows, index, total)
-            if kinds := self.needs(extractor).get(layer):
-                chunks = self._chunks.setdefault((extractor, layer), ChunkedSummaries(tuple(kinds)))
-                chunks.add(rows, index + first)
+            taken.rows.append((extractor, layer, rows, index + first))
+            if not more:  # a source is too large to wait for its end, and a portion that it fails in is thrown away
+                self._summarise(taken)
 
         if source.kind == "features":
-            self._encoders[FEATURES] = EncoderInfo("", "none", "none")
+            taken.encoders[FEATURES] = EncoderInfo("", "none", "none")
             for rows, places, paths, labels in _rows_of(source, own):
                 add(FEATURES, "pooled", rows, places)
-                self._traits.append(traits_of_rows(rows.numpy()))
-                self._paths += paths
-                self._labels += labels
-            return
+                taken.traits.append(traits_of_rows(rows.numpy()))
+                taken.paths += paths
+                taken.labels += labels
+        else:
+            self._extract(source, encoders, settings, add, taken, (first, own, more))
+        self._summarise(taken)
+        self._encoders |= taken.encoders
+        for name in ("paths", "labels", "skipped", "no_samples", "traits"):
+            getattr(self, f"_{name}").extend(getattr(taken, name))
+
+    def _extract(
+        self,
+        source: Source | Stream,
+        encoders: Sequence[Encoder],
+        settings: loop.ExtractionSettings,
+        add: loop.Add,
+        taken: _Taken,
+        where: tuple[int, range | None, bool],
+    ) -> None:
+        """Run the encoders on images; `where`: number of the first, places of this rank, whether it is a batch."""
+        first, own, more = where
         few = [encoder for encoder in encoders if self._keeps_sample(encoder)] if isinstance(source, Source) else []
         every = [encoder for encoder in encoders if encoder not in few]
         layers = {layer for encoder in every for layer in self.needs(encoder.name)}
@@ -154,11 +192,29 @@ class Portion:
             before = self._encoders.get(encoder.name)
             engine = extracted.engine if before is None else _both(before.engine, extracted.engine)
             info = EncoderInfo(encoder.digest, encoder.preprocessing, engine, encoder.protocol)
-            self._encoders[encoder.name] = info
-        self._paths += extracted.paths
-        self._labels += extracted.labels or ()
-        self._skipped += extracted.skipped
-        self._traits.append(extracted.traits)
+            taken.encoders[encoder.name] = info
+        taken.paths += extracted.paths
+        taken.labels += extracted.labels or ()
+        taken.skipped += extracted.skipped
+        taken.traits.append(extracted.traits)
+
+    def _summarise(self, taken: _Taken) -> None:
+        """Add the waiting rows to the summaries, all of them or none. Raises FeatureError where they do not fit."""
+        shapes = dict(self._shapes)
+        for extractor, layer, rows, _ in taken.rows:
+            known = shapes.setdefault((extractor, layer), rows.shape[1:])
+            if known != rows.shape[1:]:
+                had, has = ("x".join(map(str, shape)) for shape in (known, rows.shape[1:]))
+                raise FeatureError(
+                    f"the samples before have {had} numbers each in {layer} of {extractor}, these have {has}; "
+                    "give samples of one shape."
+                )
+        self._shapes = shapes
+        for extractor, layer, rows, places in taken.rows:
+            if kinds := self.needs(extractor).get(layer):
+                chunks = self._chunks.setdefault((extractor, layer), ChunkedSummaries(tuple(kinds)))
+                chunks.add(rows, places)
+        taken.rows.clear()
 
     def _keeps_sample(self, encoder: Encoder) -> bool:
         """Whether only a random sample of the encoder's outputs is kept, so that it need not see the other images."""
@@ -227,10 +283,16 @@ class Collector:
         self._start_anew()
 
     def add(self, source: Source | Stream, encoders: Sequence[Encoder], settings: loop.ExtractionSettings) -> None:
-        """Take in a batch that this rank alone has."""
+        """Take in a batch that this rank alone has: the whole batch, or nothing where it is refused."""
         begin = perf_counter()
-        watched = self._watch.on(source) if world()[1] > 1 else source
-        self._batches.take(watched, encoders, settings, first=first_of_rank() + self._batches.n, more=True)
+        self._check_kind(features=source.kind == "features")
+        noted = len(self._watch.digests)
+        try:
+            watched = self._watch.on(source) if world()[1] > 1 else source
+            self._batches.take(watched, encoders, settings, first=first_of_rank() + self._batches.n, more=True)
+        except BaseException:
+            del self._watch.digests[noted:]
+            raise
         self.seconds += perf_counter() - begin
 
     def take(self, source: Source | Stream, encoders: Sequence[Encoder], settings: loop.ExtractionSettings) -> None:
@@ -273,9 +335,18 @@ class Collector:
 
     def put(self, collected: Collected) -> None:
         """Take in what was collected elsewhere, the same on all ranks, after what is here."""
+        if collected.encoders:
+            self._check_kind(features=FEATURES in collected.encoders)
         whole = self.collected()
         self._earlier = whole.merge(collected) if whole.side.n or whole.side.skipped else collected
         self._start_anew()
+
+    def _check_kind(self, *, features: bool) -> None:
+        """Raise SourceError where features come to images or images to features."""
+        here = {**self._batches.encoders, **(self._earlier.encoders if self._earlier is not None else {})}
+        if here and (FEATURES in here) != features:
+            held, given = ("images", "features") if features else ("features", "images")
+            raise SourceError(f"{self.side} holds {held} already, and these are {given}; give one kind on a side.")
 
     def _start_anew(self) -> None:
         """Begin a portion of batches after what is here."""

@@ -9,6 +9,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
+from threading import RLock
 from time import perf_counter
 from typing import Any, Self, cast
 
@@ -38,6 +39,8 @@ from divmetrics.sources import Source, Stream, open_source, with_labels
 
 class Meter:
     """Collects samples of both sides, batch by batch or whole sources, and measures them when asked.
+
+    Threads may share a meter: each call takes its turn, and a batch is taken whole or, where it is refused, not at all.
 
     Example:
         >>> import numpy as np
@@ -76,6 +79,13 @@ class Meter:
         }
         self._encoders_by_name: dict[str, Encoder] = {}
         self._begin = perf_counter()
+        self._lock = RLock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        vars(self).update(state, _lock=RLock())
 
     def _request(self) -> dict[str, Any]:
         """The part of the request that all ranks of a distributed run must have in common."""
@@ -113,7 +123,7 @@ class Meter:
         source, collector = open_source(batch, side=side), self._side(side)
         if labels is not None and isinstance(source, Source):
             source = with_labels(source, labels)
-        with _naming(side), dist.collective() if self._distributed else nullcontext():
+        with self._lock, _naming(side), dist.collective() if self._distributed else nullcontext():
             once = replace(self._settings, store=None)  # nobody will show this batch again
             collector.add(source, self._encoders(source), once)
 
@@ -139,7 +149,7 @@ class Meter:
             >>> second.collected("real").side.n
             2
         """
-        with _naming(side), together(self._distributed):
+        with self._lock, _naming(side), together(self._distributed):
             if self._distributed:
                 check_same(_identity(side, source))
             if isinstance(source, Collected):
@@ -166,7 +176,7 @@ class Meter:
             >>> meter.collected("fake").side.n
             5
         """
-        with _naming(side), together(self._distributed):
+        with self._lock, _naming(side), together(self._distributed):
             self._side(side).keep(num, self.plan.seed)
 
     def check(self, sources: Mapping[SideName, Source | Collected]) -> None:
@@ -209,12 +219,13 @@ class Meter:
         Returns:
             A frozen value; samples that are added later do not change it.
         """
-        with together(self._distributed):
+        with self._lock, together(self._distributed):
             return self._side(side).collected()
 
     def _filled(self) -> dict[SideName, Collected]:
         """Real, fake and, where there are any, held-out samples."""
-        sides = {side: self.collected(side) for side in self._sides}
+        with self._lock:  # so that all sides are of one moment
+            sides = {side: self.collected(side) for side in self._sides}
         return {side: collected for side, collected in sides.items() if side in SIDES or collected.side.n}
 
     def results(self) -> Report:
@@ -305,9 +316,10 @@ class Meter:
 
     def _encoder(self, spec: Spec) -> Encoder:
         """The encoder of `spec`, loaded once."""
-        if spec.name not in self._encoders_by_name:
-            self._encoders_by_name[spec.name] = load_encoder(spec)
-        return self._encoders_by_name[spec.name]
+        with self._lock:
+            if spec.name not in self._encoders_by_name:
+                self._encoders_by_name[spec.name] = load_encoder(spec)
+            return self._encoders_by_name[spec.name]
 
     @property
     def _specs(self) -> dict[str, Spec]:

@@ -172,6 +172,7 @@ def _apply_rule(rule: Rule, report: Report, rules: Rules, warnings: list[str]) -
         if rule.level == "error":
             raise MeasureError(f"{text}.")
     else:
+        _check_numbers(result, key)
         broken = [*_violated_bounds(rule, key, result), *_regressions(rule, key, result, rules, warnings)]
         text = "; ".join([*broken, *(_missing_modes(report, result) if broken else ())])
         judged = _judged_numbers(rule, key, result)
@@ -179,6 +180,15 @@ def _apply_rule(rule: Rule, report: Report, rules: Rules, warnings: list[str]) -
     return RuleResult(
         rule.name, key, rule.level, rule.expected, result.value, result.ci, tuple(judged.items()), status, text
     )
+
+
+def _check_numbers(result: Result, name: str) -> None:
+    """Raise UsageError where a number of `result` cannot be compared with a bound: not finite, or ends in disorder."""
+    for what, number in zip(("value", "ci_low", "ci_high"), (result.value, *(result.ci or ())), strict=False):
+        if number is not None and not math.isfinite(number):
+            raise UsageError(f"{name}: {what} is {number}, which is not finite and cannot be judged; measure it again.")
+    if result.ci is not None and result.ci[0] > result.ci[1]:
+        raise UsageError(f"{name}: the interval {list(result.ci)} ends below its begin; measure it again.")
 
 
 def _judged_numbers(rule: Rule, key: str, result: Result) -> dict[str, float]:
@@ -322,6 +332,7 @@ def _baseline_result(rule: Rule, key: str, now: Result, rules: Rules, warnings: 
         raise error.within(f"baseline {rules.baseline_path}") from None
     if before.value is None:
         raise UsageError(f"baseline {rules.baseline_path}: {key} could not be computed there; make a new baseline.")
+    _check_numbers(before, f"baseline {rules.baseline_path}: {key}")
     if now.signature.differences(before.signature):
         raise UsageError(f"{key} has {difference_in_words(now.signature, before.signature, rules)}")
     if now.signature.version != before.signature.version:

@@ -330,3 +330,24 @@ def test_a_rule_passes_exactly_when_its_conditions_hold(value: float, least: flo
     elif found == ["pass"]:  # by round-off of the larger number, or at 0
         assert least - max(1e-12, 1e-6 * max(abs(least), abs(value))) <= value
         assert value <= most + max(1e-12, 1e-6 * max(abs(most), abs(value)))
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("where", ["value", "ci_low", "ci_high"])
+def test_numbers_that_are_not_finite_are_refused_on_either_side(bad: float, where: str) -> None:
+    """NaN is neither below nor above a bound, so that a comparison alone lets it pass."""
+    ci = (bad if where == "ci_low" else 0.3, bad if where == "ci_high" else 0.5)
+    damaged = report(result("recall", bad if where == "value" else 0.4, ci=ci))
+    sound = report(result("recall", 0.4, ci=(0.3, 0.5)))
+    for rule in (Rule("recall", min=0.1), Rule("recall", max=1.0), Rule("recall", min=0.1, level="warn", use="value")):
+        with pytest.raises(UsageError, match=f"recall@pixels: {where} is {bad}, which is not finite"):
+            gated(damaged, rule)
+    changed = Rule("recall", max_regression=Regression(0.1))
+    for now, before in ((sound, damaged), (damaged, sound)):
+        with pytest.raises(UsageError, match="which is not finite"):
+            gated(now, changed, baseline=before, baseline_path=Path("b.json"))
+
+
+def test_an_interval_in_disorder_is_refused() -> None:
+    with pytest.raises(UsageError, match="ends below its begin"):
+        gated(report(result("recall", 0.2, ci=(0.9, 0.1))), Rule("recall", min=0.4))
