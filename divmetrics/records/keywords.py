@@ -14,6 +14,7 @@ import textwrap
 import types
 import typing
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import MISSING, Field, dataclass, fields
 from typing import Annotated, Any, Concatenate, Literal, ParamSpec, Self, TypeVar, cast
 
@@ -170,10 +171,21 @@ R = TypeVar("R")
 S = TypeVar("S")
 
 
-def called_with(record: Callable[P, Q], *, positional: int) -> Callable[[Callable[[Q], R]], Callable[P, R]]:
+Around = Callable[[bool], AbstractContextManager[None]]
+"""Given whether a call is `distributed`, what it happens in: there a refusal of one rank is raised on all."""
+
+
+def _as_it_is(_: bool) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
+def called_with(
+    record: Callable[P, Q], *, positional: int, around: Around = _as_it_is
+) -> Callable[[Callable[[Q], R]], Callable[P, R]]:
     """Decorator: a function of one `record` becomes one of that record's fields, the first `positional` in places.
 
-    Signature and docstring name every field; an unknown keyword is an UnknownName that offers the nearest one.
+    Signature and docstring name every field; an unknown keyword is an UnknownName that offers the nearest one. The
+    record is made, and the function called, in `around` of the keyword `distributed`.
     """
 
     def decorate(function: Callable[[Q], R]) -> Callable[P, R]:
@@ -181,7 +193,8 @@ def called_with(record: Callable[P, Q], *, positional: int) -> Callable[[Callabl
 
         @functools.wraps(function)
         def call(*args: P.args, **given: P.kwargs) -> R:
-            return function(_made(record, signature, function.__name__, args, given))
+            with around(given.get("distributed") is True):
+                return function(_made(record, signature, function.__name__, args, given))
 
         return _documented(call, record, signature)
 
@@ -189,7 +202,7 @@ def called_with(record: Callable[P, Q], *, positional: int) -> Callable[[Callabl
 
 
 def method_called_with(
-    record: Callable[P, Q], *, positional: int
+    record: Callable[P, Q], *, positional: int, around: Around = _as_it_is
 ) -> Callable[[Callable[[S, Q], R]], Callable[Concatenate[S, P], R]]:
     """As `called_with`, for a method of an object or of a class."""
 
@@ -199,7 +212,8 @@ def method_called_with(
 
         @functools.wraps(method)
         def call(self: S, /, *args: P.args, **given: P.kwargs) -> R:
-            return method(self, _made(record, signature, name, args, given))
+            with around(given.get("distributed") is True):
+                return method(self, _made(record, signature, name, args, given))
 
         own = next(iter(inspect.signature(method).parameters.values())).replace(annotation=inspect.Parameter.empty)
         return _documented(call, record, signature.replace(parameters=[own, *signature.parameters.values()]))

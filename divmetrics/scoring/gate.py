@@ -44,6 +44,18 @@ def gate(
         >>> judged.passed, judged.outcomes[0].status
         (True, 'pass')
     """
+    if options.get("distributed") is True:
+        from divmetrics.scoring.ranks import together  # torch comes with it
+
+        with together(distributed=True):  # a refusal of one rank is raised on all
+            return _gate(samples, report, config, options)
+    return _gate(samples, report, config, options)
+
+
+def _gate(
+    samples: Sequence[Any], report: Report | str | os.PathLike[str] | None, config: Config, options: Mapping[str, Any]
+) -> GateResult:
+    """`gate`, with what it was called with."""
     rules = _rules(config)
     if report is not None:
         if samples or options:

@@ -56,7 +56,7 @@ class Meter:
 
     plan: Plan
 
-    @method_called_with(MeterRequest, positional=2)
+    @method_called_with(MeterRequest, positional=2, around=together)
     def __init__(self, request: MeterRequest) -> None:
         """A meter without samples."""
         self._start(request)
@@ -268,7 +268,7 @@ class Meter:
                 store.save(path, sides, request)
 
     @classmethod
-    @method_called_with(LoadRequest, positional=2)
+    @method_called_with(LoadRequest, positional=2, around=together)
     def load(cls, request: LoadRequest) -> Self:
         """Read the meter that `save` wrote. It may be asked for other metrics than it was filled for.
 

@@ -31,7 +31,7 @@ Wanted = Callable[[SideName, int | None], int | None]
 """Side, number of its samples -> how many of them to draw, or None for all."""
 
 
-@called_with(ScoreRequest, positional=2)
+@called_with(ScoreRequest, positional=2, around=together)
 def score(request: ScoreRequest) -> Report:
     """Score one set of samples, `fake`, against a reference, `real`.
 
@@ -78,7 +78,7 @@ def score_as_many(request: ScoreRequest, wanted: Wanted) -> Report:
         return meter.results()
 
 
-@called_with(ExtractRequest, positional=2)
+@called_with(ExtractRequest, positional=2, around=together)
 def extract(request: ExtractRequest) -> Side:
     """Run the extractors over a source once and keep the features in a `.dms` file, for use as either side.
 

@@ -135,6 +135,9 @@ def wait_for_all(ranks: int) -> None:
         td.barrier()
 
 
+RULES = ({"rules": {"fid": {"max": 9.0}}}, {"rules": {"fid": {"most": 9.0}}})
+
+
 def refused(run: Callable[[], Any]) -> list[str]:
     """How a run fails: type and sentence."""
     try:
@@ -163,6 +166,12 @@ def refusals(folder: Path, rank: int) -> dict[str, list[str]]:
         "a row that is NaN": refused(lambda: dm.score(broken, fake, metrics="fid", **QUIET)),
         "too many unreadable": refused(lambda: images(folder, max_skipped=0.0)),
         "too many unreadable without a cache": refused(lambda: images(folder, max_skipped=0.0, cache=False)),
+        "a level out of range": refused(lambda: dm.score(real, fake, metrics="fid", ci_level=2.0 * last, **QUIET)),
+        "an unknown keyword": refused(lambda: dm.Meter(**QUIET, **{"metrisc" if last else "metrics": "fid"})),
+        "an unknown rule": refused(lambda: dm.gate(real, fake, config=RULES[last], **QUIET)),
+        "an unknown keyword of load": refused(
+            lambda: dm.Meter.load(folder / "no.dms", **QUIET, **({"n": 1} if last else {}))
+        ),
         "too few samples": refused(lambda: dm.score(real[:3], fake, metrics="recall", **QUIET)),
     }
 

@@ -342,7 +342,7 @@ def test_numbers_that_are_not_finite_are_refused_on_either_side(bad: float, wher
     for rule in (Rule("recall", min=0.1), Rule("recall", max=1.0), Rule("recall", min=0.1, level="warn", use="value")):
         with pytest.raises(UsageError, match=f"recall@pixels: {where} is {bad}, which is not finite"):
             gated(damaged, rule)
-    changed = Rule("recall", max_regression=Regression(0.1))
+    changed = Rule("recall", max_regression=Regression(0.1, relative=False))
     for now, before in ((sound, damaged), (damaged, sound)):
         with pytest.raises(UsageError, match="which is not finite"):
             gated(now, changed, baseline=before, baseline_path=Path("b.json"))
