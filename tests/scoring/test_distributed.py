@@ -99,7 +99,7 @@ def test_all_ranks_report_what_one_process_reports(ranks: int, folder: Path, alo
         "a row that is NaN": "real: 1 of .* hold NaN or Inf",
         "too many unreadable": "2 of 14 samples cannot be read",
         "too many unreadable without a cache": "2 of 14 samples cannot be read",
-        "a level out of range": "ci_level",
+        "a level out of range": "level is 2.0",
         "an unknown keyword": "metrisc",
         "an unknown rule": "most",
         "an unknown keyword of load": "'n'",
