@@ -29,6 +29,7 @@ from rich.table import Table
 from scipy import stats
 
 from divmetrics.arrays.summaries import Rows
+from divmetrics.records.null_band import NullBand
 from divmetrics.records.results import Side
 from divmetrics.scoring.collected import Collected, EncoderInfo
 from divmetrics.scoring.measure import measure
@@ -98,14 +99,21 @@ def one(job: tuple[str, str, int, int, int, str]) -> dict[str, Any]:
         result.metric: {
             "value": result.value,
             "ci": result.ci,
-            "method": result.ci_method if result.ci else result.null and result.null.method,
-            "null": result.null and [result.null.low, result.null.high, result.null.p],
+            "method": result.ci_method if result.ci else result.null and _band(result.null)[1],
+            "null": result.null and [*_band(result.null)[0], result.null.p],
             "debiased": result.extras.get("debiased"),
         }
         for result in report.metrics.values()
         if result.value is not None
     }
     return {"world": world, "d": d, "n": n, "draw": number, "metrics": found}
+
+
+def _band(null: NullBand) -> tuple[list[float | None], str | None]:
+    """Ends of the null distribution that the p-value comes from, and how it was found."""
+    if null.permutations is None:
+        return [null.low, null.high], null.method
+    return [null.permutations.low, null.permutations.high], "permutation"
 
 
 def run(what: str, cases: Sequence[Case], draws: int, metrics: str, jobs: int) -> list[dict[str, Any]]:
