@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import textwrap
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -35,8 +36,12 @@ def say(text: str) -> None:
 
 
 def say_line(text: str) -> None:
-    """Print one line of a result to stdout, whatever the names in it hold."""
-    say(f"{printable(text)}\n")
+    """Print one line of a result to stdout, whatever the names in it hold; a terminal gets it broken between words."""
+    line = printable(text)
+    if sys.stdout.isatty():  # which would break it within a number
+        width = max(40, shutil.get_terminal_size((100, 24)).columns)
+        line = "\n".join(textwrap.wrap(line, width, break_on_hyphens=False, subsequent_indent="  "))
+    say(f"{line}\n")
 
 
 def tell(text: str) -> None:

@@ -78,3 +78,21 @@ def test_unknown_names_get_a_suggestion(kind: str, name: str | None, nearest: st
     done = call("list", kind, *([name] if name else []))
     assert done.code == 2
     assert f"Did you mean '{nearest}'?" in done.err
+
+
+def test_a_line_is_broken_between_words_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    import io
+
+    from divmetrics.cli._output import say_line
+
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setenv("COLUMNS", "40")
+    for out, width in ((Terminal(), 40), (io.StringIO(), 200)):
+        monkeypatch.setattr("sys.stdout", out)
+        say_line("efficientnet-lite0: 12345 samples in 25 files, 123.4 MiB, last used 2026-11-28 23:52")
+        assert max(map(len, out.getvalue().splitlines())) <= width
+        assert len(out.getvalue().splitlines()) == (1 if width == 200 else 3)
+        assert {"12345", "123.4", "23:52"} <= set(out.getvalue().split())
