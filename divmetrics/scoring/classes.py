@@ -216,3 +216,17 @@ class Classified:
 
 def _percent(found: ClassesByReal) -> str:
     return f"{100 * found.accuracy:.3g} %"
+
+
+def confusion_matrix(given: Any) -> Any:
+    """The confusion matrix, read if `given` is the path of a .npy or .csv file. Raises UsageError if that fails."""
+    if not isinstance(given, (str, os.PathLike)):
+        return given
+    path = Path(given)
+    try:
+        check_regular(path)
+        return np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.loadtxt(path, delimiter=",", ndmin=2)
+    except Exception as error:  # numpy raises a dozen types on damaged files
+        raise UsageError(
+            f"{path} is not a confusion matrix ({str(error)[:120]}); give numbers, one row for each true class."
+        ) from None

@@ -8,12 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import cached_property, partial
-from pathlib import Path
 from threading import RLock
 from time import perf_counter
 from typing import Any, Self, cast
-
-import numpy as np
 
 from divmetrics.arrays import dist
 from divmetrics.encoders import load_encoder
@@ -21,7 +18,6 @@ from divmetrics.encoders._encoder import Encoder
 from divmetrics.errors import MeasureError, SourceError, UsageError
 from divmetrics.extraction.loop import ExtractionSettings
 from divmetrics.records.extractor import Layer, Spec
-from divmetrics.records.files import check_regular
 from divmetrics.records.keywords import method_called_with, options_of
 from divmetrics.records.results import Report, Side
 from divmetrics.records.run_options import LoadRequest, MeterRequest, PlanRequest, Questions
@@ -71,7 +67,7 @@ class Meter:
     def _start(self, request: MeterRequest) -> None:
         self._distributed = request.distributed
         with together(request.distributed):
-            self.plan = Plan.of_request(PlanRequest.of(request, confusion=_matrix(request.confusion)))
+            self.plan = Plan.of_request(PlanRequest.of(request, confusion=confusion_matrix(request.confusion)))
             self._settings = ExtractionSettings.of(request)
             check_same(self._request())
         self._sides: dict[SideName, Collector] = {
@@ -385,17 +381,3 @@ def _naming(side: SideName) -> Iterator[None]:
         yield
     except MeasureError as error:
         raise error.within(side) from None
-
-
-def _matrix(given: Any) -> Any:
-    """The confusion matrix, read if `given` is the path of a .npy or .csv file. Raises UsageError if that fails."""
-    if not isinstance(given, (str, os.PathLike)):
-        return given
-    path = Path(given)
-    try:
-        check_regular(path)
-        return np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.loadtxt(path, delimiter=",", ndmin=2)
-    except Exception as error:  # numpy raises a dozen types on damaged files
-        raise UsageError(
-            f"{path} is not a confusion matrix ({str(error)[:120]}); give numbers, one row for each true class."
-        ) from None
