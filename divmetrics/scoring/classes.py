@@ -7,10 +7,12 @@ Names that cannot be the same thing on both sides, such as folders of another ki
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -19,7 +21,8 @@ from torch import Tensor
 from divmetrics.arrays.classes_by_real import NEIGHBOURS, ClassesByReal, classes_by_real
 from divmetrics.arrays.confusion import Predicted, true_counts
 from divmetrics.arrays.summaries import ClassTally
-from divmetrics.errors import MissingLayer
+from divmetrics.errors import MissingLayer, UsageError
+from divmetrics.records.files import check_regular
 from divmetrics.records.results import Side
 from divmetrics.sources._labels import are_file_names
 

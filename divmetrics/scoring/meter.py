@@ -22,7 +22,7 @@ from divmetrics.records.keywords import method_called_with, options_of
 from divmetrics.records.results import Report, Side
 from divmetrics.records.run_options import LoadRequest, MeterRequest, PlanRequest, Questions
 from divmetrics.scoring import collected as store
-from divmetrics.scoring.classes import class_source_of
+from divmetrics.scoring.classes import class_source_of, confusion_matrix
 from divmetrics.scoring.collected import Collected
 from divmetrics.scoring.collector import Collector
 from divmetrics.scoring.measure import measure
