@@ -100,7 +100,7 @@ def read_all(path: Path) -> Ended:
                 source.read([index])
             except UnreadableSample as error:
                 str(error)
-        return Ended(0, "", "", len(source))
+        return Ended(0, "", "", len(source) + len(source.skipped))
     except Exception as error:
         return _refused(error)
 
