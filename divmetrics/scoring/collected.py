@@ -331,8 +331,8 @@ def load(path: str | os.PathLike[str]) -> tuple[dict[str, Collected], dict[str, 
         if not isinstance(header, dict) or header.get("schema") != SCHEMA:
             found = header.get("schema") if isinstance(header, dict) else None
             raise SourceError(f"{path} has schema {found!r}, wanted {SCHEMA!r}; make it again.")
-        if metadata.get("checksum", "") not in ("", _checksum(metadata["header"], tensors)):  # 0.1.0 wrote none
-            raise ValueError("its checksum is another one")
+        if metadata.get("checksum") != _checksum(metadata["header"], tensors):
+            raise ValueError("its checksum is another one, or missing")
         return _sides_of(header, tensors), dict(header["meta"])
     except SourceError:
         raise

@@ -79,6 +79,8 @@ def _check_directory(archive: zipfile.ZipFile) -> None:
     if file.read(4) == b"PK\x03\x04" and min((member.header_offset for member in members), default=0) > 0:
         raise zipfile.BadZipFile("members at its start are not in its directory: several zips joined?")
     for member in members:
+        if not member.filename:
+            raise zipfile.BadZipFile("a member has no name")
         if member.is_dir() or not is_visible(member_name(member.filename)):  # others are compared when they are read
             _check_name(file, member)
 

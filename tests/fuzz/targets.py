@@ -291,7 +291,7 @@ def _renamed(path: Path, random: Random) -> None:
         if random.random() < 0.5:
             path.write_bytes(b"no image")
     else:
-        path.parent.rename(path.parent.with_name(name.removesuffix(".png") or "x"))
+        path.parent.rename(path.parent.with_name(name.removesuffix(".png").strip(".") or "x"))
 
 
 def _score_names(root: Path) -> Ended:
@@ -375,7 +375,7 @@ TARGETS: dict[str, Target] = {
     "npy": Target(_npy, _as_bytes, _reading("in.npy")),
     "npz": Target(_npz, _as_bytes, _reading("in.npz"), "count"),
     "statistics": Target(_statistics, _as_bytes, _score("in.npz", "fake.npy", "-e", "pixels?size=4"), "number"),
-    "labels": Target(_labels, _as_text, _read_labels, "count"),
+    "labels": Target(_labels, _as_text, _read_labels),
     "dms": Target(_features, _as_bytes, _score("in.dms", "fake.dms"), "number"),
     "cache": Target(_cached, _as_bytes, _score_cached, "number"),
     "report": Target(_report, _as_json, _load_report),
