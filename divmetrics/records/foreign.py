@@ -44,11 +44,13 @@ def foreign(
         ForeignError: The block raised; the traceback is among the notes of the error.
 
     Example:
-        >>> with foreign("the function f"):
-        ...     [][0]
-        Traceback (most recent call last):
-        ...
-        divmetrics.errors.ForeignError: the function f raised IndexError: list index out of range ...
+        >>> from divmetrics.errors import ForeignError
+        >>> try:
+        ...     with foreign("the function f"):
+        ...         [][0]
+        ... except ForeignError as error:
+        ...     print(str(error).partition(" at ")[0])
+        the function f raised IndexError: list index out of range
     """
     try:
         yield

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from divmetrics.inference.verdict.statistics import (
+    COPY,
     LACKING,
     TAILS,
     TWIN,
@@ -24,6 +25,10 @@ SHOWN = 5
 """Samples shown of a finding, or of each of its modes."""
 NAMED = 5
 """Modes named in a sentence."""
+CLEARLY_NARROW = 0.85
+"""Width of modes, relative to the real ones, up to which it is the first thing to say."""
+FEW = 0.1
+"""Share of repeated samples below which other findings come first."""
 REAL_SHARE, FAKE_SHARE = "share of the real samples", "share of the fake samples"
 
 
@@ -60,9 +65,13 @@ def findings(tested: Tested) -> list[Found]:
     if modes and not tested.significant(["width"]):  # fewer modes hold more samples each, which lie closer
         found = [fault for fault in found if fault.kind != "shrunken_modes"]
     found += modes
+    found.sort(key=lambda fault: -fault.strength)
+    narrow = [fault for fault in found if fault.kind == "shrunken_modes" and fault.effect <= CLEARLY_NARROW]
+    if narrow:  # narrow modes leave the outer clusters of a wide one empty
+        found.sort(key=lambda fault: fault.kind != "shrunken_modes")
     if not {fault.kind for fault in found} - {"invented_modes"}:
         found += _avoided(tested)
-    return sorted(found, key=lambda fault: -fault.strength)
+    return found
 
 
 def _narrow_modes(tested: Tested) -> Iterator[Found]:
@@ -93,7 +102,8 @@ def _repeated(tested: Tested) -> Iterator[Found]:
     count = round(share * tested.structures.m)
     text = f"About {count} fake samples, {share:.0%}, nearly repeat another one."
     kind: FindingKind = "few_atoms" if share > 0.5 else "near_duplicates"
-    yield Found(kind, *_at(tested, names, share, FAKE_SHARE, text), places)
+    found = Found(kind, *_at(tested, names, share, FAKE_SHARE, text), places)
+    yield found if share >= FEW else replace(found, strength=0.0)
 
 
 def repeated_share(tested: Tested) -> tuple[float, tuple[int, ...]]:
@@ -128,7 +138,7 @@ def _copied(tested: Tested) -> Iterator[Found]:
     if not (names := tested.significant(["copied"])):
         return
     first, _, other = nearest_distances(tested.structures, tested.fake[0].astype(np.uint8))
-    members = np.flatnonzero((other < first - TWIN) & tested.is_fake)
+    members = np.flatnonzero((other < first - COPY) & tested.is_fake)
     share = len(members) / tested.structures.m
     text = (
         f"{len(members)} fake samples, {share:.0%}, nearly repeat a real one. Whether they are copies of training data "

@@ -25,8 +25,9 @@ LACKING = 0.2
 """Share of the expected samples below which a neighbourhood or a mode lacks them."""
 TAILS = (0.02, 0.05, 0.1, 0.2)
 """Tails of distances in which repeated and far samples are looked for."""
-TWIN = log(10)
-"""A twin is ten times as near as what it is compared with; the logarithm of that."""
+TWIN, COPY = log(30), log(10)
+"""A twin is thirty times as near as the nearest of the other side, so that no narrow mode is made of twins; a copy is
+ten times as near as the nearest of its own side. Logarithms."""
 FEWEST = 8
 """Least samples of each side in a cluster whose widths are compared."""
 
@@ -136,7 +137,7 @@ def _distances(structures: Structures, fake: np.ndarray) -> Iterator[Statistic]:
         to_real[b] = np.where(is_fake, other, first)
         twin = first < other - TWIN
         twins[b] = twin[is_fake].mean() - twin[~is_fake].mean()
-        copied[b] = (other[is_fake] < first[is_fake] - TWIN).mean() - twin.mean()
+        copied[b] = (other[is_fake] < first[is_fake] - COPY).mean() - (first < other - COPY).mean()
     yield Statistic("spacing", spacing)
     yield Statistic("far", _tail_excess(-to_real, fake))
     yield Statistic("repeated", _tail_excess(relative, fake))
