@@ -131,6 +131,11 @@ def _drawn(rows: Rows, seed: int) -> torch.Tensor:
     return torch.randperm(rows.n, generator=torch.Generator().manual_seed(seed))[:LARGEST].sort().values
 
 
+def _stands_alone(fault: Found) -> bool:
+    """Whether a loss of diversity would be seen wherever the fake samples lie: of classes, or of distinct samples."""
+    return fault.kind in ("near_duplicates", "few_atoms") or any(test.endswith("classes") for test in fault.tests)
+
+
 def _is_small(fault: Found, tolerance: float) -> bool:
     """Whether a loss is real and within the tolerance."""
     if fault.kind == "shrunken_modes":
@@ -145,15 +150,14 @@ def _state(
     kinds = {fault.kind for fault in found}
     lost = LOST if not known_copies else (*LOST, "copies")
     elsewhere = sum(fault.effect for fault in found if fault.kind == "invented_modes") > 0.5
-    if elsewhere:  # most fake samples lie where no real ones are: that modes lack samples follows from it
-        first = [fault for fault in found if fault.kind in ("low_fidelity", "invented_modes")]
-        rest = [fault for fault in found if fault.kind not in (*LOST, "low_fidelity", "invented_modes")]
-        return "poor_fidelity", [*first, *rest]
+    if elsewhere:  # that clusters lack samples, or lose width, then follows from where the fake samples lie
+        found = [fault for fault in found if fault.kind not in LOST or _stands_alone(fault)]
     within = all(claim.holds for claim in shown)
     if any(fault.kind in lost and not (within and _is_small(fault, tolerance)) for fault in found):
         return "collapsed", sorted(found, key=lambda fault: fault.kind not in lost)
-    if kinds & {"low_fidelity", "invented_modes"}:  # invented modes are far from the real ones, too
-        return "poor_fidelity", sorted(found, key=lambda fault: fault.kind != "invented_modes")
+    if kinds & {"low_fidelity", "invented_modes"}:  # a few invented modes are far from the real ones, too
+        first = "low_fidelity" if elsewhere else "invented_modes"
+        return "poor_fidelity", sorted(found, key=lambda fault: fault.kind != first)
     if within and "copies" not in kinds:
         return "healthy", list(found)
     return "inconclusive", list(found)

@@ -110,6 +110,17 @@ def test_classes_are_named() -> None:
     assert "class 8, class 9" in finding.text
 
 
+def test_classes_are_lost_wherever_the_fake_samples_lie() -> None:
+    rng = np.random.default_rng(20)
+    real, fake = modes(rng, N), modes(rng, N, shares=[1] * 5 + [0] * 5)
+    names = [[f"class {k}" for k in np.linalg.norm(s[:, None] - CENTRES, axis=2).argmin(1)] for s in (real, fake)]
+    assert judged(real, fake + 4).state == "poor_fidelity"
+    verdict = judged(real, fake + 4, classes=tuple(names))
+    assert verdict.state == "collapsed"
+    assert verdict.findings[0].modes == tuple(f"class {k}" for k in range(5, 10))
+    assert "low_fidelity" in [finding.kind for finding in verdict.findings]
+
+
 def test_the_width_of_modes_is_the_effect() -> None:
     rng = np.random.default_rng(10)
     finding = judged(modes(rng, N), modes(rng, N, width=0.6)).findings[0]
