@@ -174,7 +174,7 @@ def test_a_trend_from_smaller_sets_to_halves_goes_on(trend: float, steps: float)
     low, high, _ = student_band(0.0, REALS, metric(), 0.95)
     shift = steps * (REALS.mean() - smaller.mean())
     assert (found.mean, found.low, found.high) == pytest.approx(
-        (REALS.mean() + shift, low + shift, high + shift), rel=1e-3
+        (REALS.mean() + shift, low + shift, high + shift), rel=1e-3, abs=1e-3
     )
     assert (found.n_real, found.n_fake, found.split, found.fakes) == (32, 32, (16, 16), None)
     ended = assessed(metric(low=0.0, high=1.0, null_trend=trend, fakes=smaller - 9), 0.0, samples=pool(32, 32)).null

@@ -105,7 +105,7 @@ def test_bad_input_is_one_sentence() -> None:
         ratio(real, fake, order=-1)
     with pytest.raises(UsageError, match="one of anchored, cosine"):
         ratio(real, fake, kernel="rbf")
-    with pytest.raises(FeatureError, match="a row is all zeros"):
+    with pytest.raises(FeatureError, match="a fake row is all zeros"):
         ratio(real, 0 * fake, kernel="cosine")
     with pytest.raises(FeatureError, match="16 columns on one side and 15"):
         ratio(real, fake[:, 1:])
