@@ -69,7 +69,8 @@ def _stands_on(found: Validation) -> str:
     if (own := facts.get("calibration")) is not None:
         texts.append(f"false alarms on {own['draws']} healthy pairs of {own['n']} samples")
     took = f" It took {found.meta['seconds'] / 60:.0f} minutes." if "seconds" in found.meta else ""
-    return f"It stands on {'; '.join(texts)}.{took}" if texts else "Nothing is recorded yet."
+    notes = " ".join(["", *found.meta.get("notes", ())])
+    return f"It stands on {'; '.join(texts)}.{took}{notes}" if texts else "Nothing is recorded yet."
 
 
 def _draws(count: int) -> str:
