@@ -14,6 +14,7 @@ from math import ceil, log
 import numpy as np
 
 from divmetrics.inference.verdict.findings import repeated_share
+from divmetrics.inference.verdict.structures import Partition
 from divmetrics.inference.verdict.tested import Tested
 
 SIDED = 1.645
@@ -68,23 +69,43 @@ def claims(tested: Tested, tolerance: float) -> list[Claim]:
 
 
 def _of_modes(tested: Tested, limit: float) -> Iterator[Claim]:
-    """Claims about the shares of the modes: the classes, else the clusters."""
+    """Claims about the shares of the modes: of all partitions the least favourable, and of each single mode."""
     structures = tested.structures
+    counts = [_counts(tested, partition) for partition in structures.partitions]
+    yield min((_claim("the effective number of modes", _effective(*both), limit) for both in counts), key=_margin)
+    yield min((_claim("the mass that the modes keep", _kept(*both), limit) for both in counts), key=_margin)
     natural, coarse = structures.partitions[:2]
     fits = structures.n >= SMALLEST * len(natural.names)
-    partition = structures.partition("classes") or (natural if fits else coarse)
-    member = partition.member
-    fake = tested.fake @ member  # [1 + B, C]
-    real = member.sum(0) - fake
-    shares = [counts / counts.sum(1, keepdims=True) for counts in (real, fake)]
-    entropies = [-(share * np.log(np.where(share > 0, share, 1))).sum(1) for share in shares]
-    yield _claim("the effective number of modes", np.exp(entropies[1] - entropies[0]), limit)
-    yield _claim("the mass that the modes keep", 1 - np.clip(shares[0] - shares[1], 0, None).sum(1), limit)
-    there = real[0] > 0
-    ratio = np.log((fake[0][there] + 0.5) / structures.m) - np.log((real[0][there] + 0.5) / structures.n)
-    lower = ratio - SIDED * np.sqrt(1 / (fake[0][there] + 0.5) + 1 / (real[0][there] + 0.5))
+    real, fake = (side[0] for side in _counts(tested, structures.partition("classes") or (natural if fits else coarse)))
+    there = real > 0
+    ratio = np.log((fake[there] + 0.5) / structures.m) - np.log((real[there] + 0.5) / structures.n)
+    lower = ratio - SIDED * np.sqrt(1 / (fake[there] + 0.5) + 1 / (real[there] + 0.5))
     worst = int(lower.argmin())
     yield Claim("the share of each mode", float(np.exp(ratio[worst])), float(np.exp(lower[worst])), LEAST_SHARE)
+
+
+def _counts(tested: Tested, partition: Partition) -> tuple[np.ndarray, np.ndarray]:
+    """Real and fake samples in each cell, on the data and on permutations, `[1 + B, C]` each."""
+    member = partition.member
+    fake = tested.fake @ member
+    return member.sum(0) - fake, fake
+
+
+def _effective(real: np.ndarray, fake: np.ndarray) -> np.ndarray:
+    """Effective number of modes of the fake samples relative to that of the real ones, `[1 + B]`."""
+    shares = [counts / counts.sum(1, keepdims=True) for counts in (real, fake)]
+    entropies = [-(share * np.log(np.where(share > 0, share, 1))).sum(1) for share in shares]
+    return np.asarray(np.exp(entropies[1] - entropies[0]))
+
+
+def _kept(real: np.ndarray, fake: np.ndarray) -> np.ndarray:
+    """1 less the mass by which cells fall short of their share of the real samples, `[1 + B]`."""
+    shares = [counts / counts.sum(1, keepdims=True) for counts in (real, fake)]
+    return np.asarray(1 - np.clip(shares[0] - shares[1], 0, None).sum(1))
+
+
+def _margin(claim: Claim) -> float:
+    return claim.bound - claim.limit
 
 
 def _claim(name: str, values: np.ndarray, limit: float) -> Claim:
