@@ -255,7 +255,7 @@ def test_one_real_sample_that_occurs_twice_does_not_decide(metric: Metric) -> No
 @pytest.mark.parametrize("metric", list(METRICS), ids=lambda m: m.name)
 def test_intervals_and_null_bands_take_sides_of_different_precision(metric: Metric) -> None:
     if metric.fake.summary is not ClassTally:
-        measure_all(metric, pool_of(metric, dict.fromkeys(("real", "held_out"), np.float64)))
+        assert not np.isnan(measure_all(metric, pool_of(metric, dict.fromkeys(("real", "held_out"), np.float64))))
 
 
 SAMPLED = [(metric, law) for metric, law in DECLARED if law in ("row_order", "translation", "rotation", "scaling")]
@@ -354,9 +354,9 @@ def test_resampling_the_sides_as_they_are_gives_the_value(metric: Metric) -> Non
     assert found == pytest.approx(value_on(metric, pool), rel=1e-5, abs=1e-7)
 
 
-def measure_all(metric: Metric, pool: Pool) -> None:
-    """The value, and all that its interval and its null band are made of."""
-    value_on(metric, pool)
+def measure_all(metric: Metric, pool: Pool) -> float:
+    """The value, once all that its interval and its null band are made of has been computed, too."""
+    value = value_on(metric, pool)
     uncertainty, options = metric.uncertainty, metric.resolve({})
     if uncertainty.variance is not None:
         uncertainty.variance(pool, **options)
@@ -366,6 +366,7 @@ def measure_all(metric: Metric, pool: Pool) -> None:
         uncertainty.null(pool, **options)
     if uncertainty.resample is not None:
         uncertainty.resample(pool, Splits.permutations(pool.n, pool.m, 1, 0), **options)
+    return value
 
 
 @pytest.mark.parametrize("metric", list(METRICS), ids=lambda m: m.name)

@@ -90,12 +90,12 @@ def test_far_modes_of_unequal_weight_converge() -> None:
     assert found == pytest.approx(METRICS["w2"](real, fake) ** 2, rel=0.05)
 
 
-@pytest.mark.parametrize(
-    "options", [{"eps": 0}, {"eps": float("inf")}, {"eps": float("nan")}, {"eps": -1}, {"p": 0}, {"p": 3}]
-)
+@pytest.mark.parametrize("options", [{"eps": 0}, {"eps": float("inf")}, {"eps": -1}, {"p": 0}, {"p": 3}])
 def test_options_that_cannot_be(options: dict[str, float]) -> None:
-    with pytest.raises(UsageError, match=r"is not possible|out of reach"):
+    with pytest.raises(UsageError, match="is not possible"):
         sinkhorn(REALS, FAKES, **options)
+    with pytest.raises(UsageError, match="option eps=nan is out of reach"):
+        sinkhorn(REALS, FAKES, eps=float("nan"))
 
 
 def test_the_influence_at_large_entropy_is_that_of_the_distance_of_the_means() -> None:

@@ -51,10 +51,12 @@ def test_sees_collapse() -> None:
     assert values == sorted(values)
 
 
-@pytest.mark.parametrize("options", [{"projections": 0}, {"p": 0.5}, {"p": float("inf")}, {"p": float("nan")}])
+@pytest.mark.parametrize("options", [{"projections": 0}, {"p": 0.5}, {"p": float("inf")}])
 def test_options_that_cannot_be(options: dict[str, float]) -> None:
-    with pytest.raises(UsageError, match=r"is not possible|out of reach"):
+    with pytest.raises(UsageError, match="is not possible"):
         sliced_wasserstein(REAL, FAKE, **options)
+    with pytest.raises(UsageError, match="option p=nan is out of reach"):
+        sliced_wasserstein(REAL, FAKE, p=float("nan"))
 
 
 @pytest.mark.parametrize("sizes", [(120, 120), (120, 90)])

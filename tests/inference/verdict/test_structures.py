@@ -39,7 +39,14 @@ def test_ties_do_not_favour_a_side() -> None:
         pool = rng.integers(0, 2, (240, 2)).astype(float)  # four points
         z = neighbourhood_z(structures(pool, 120, seed), assignments(120, 120, 0, 0), 16)[0]
         means.append(z[:120].mean() - z[120:].mean())
-    assert abs(np.mean(means)) < 0.35  # by the order of the pool it would be beyond 2
+    assert abs(np.mean(means)) < 0.35
+
+
+def test_ties_are_broken_by_the_seed_and_not_by_the_order_of_the_pool() -> None:
+    rng = np.random.default_rng(5)
+    tied, apart = rng.integers(0, 2, (240, 2)).astype(float), rng.normal(size=(240, 2))
+    assert (structures(apart, 120, 0).neighbours == structures(apart, 120, 1).neighbours).all()
+    assert (structures(tied, 120, 0).neighbours != structures(tied, 120, 1).neighbours).any()
 
 
 def test_copies_have_a_tiny_distance_and_constant_rows_are_no_fault() -> None:
