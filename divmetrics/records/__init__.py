@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from divmetrics.records.lazy import lazy_exports as _lazy_exports
 
 if TYPE_CHECKING:
+    from divmetrics.records.exhibits import Exhibits
     from divmetrics.records.extractor import EXTRACTORS, Extractor, Layer, Spec
     from divmetrics.records.generator import ZOO, ZooModel
     from divmetrics.records.metric import METRICS, Metric
@@ -17,6 +18,7 @@ __all__ = [
     "EXTRACTORS",
     "METRICS",
     "ZOO",
+    "Exhibits",
     "Extractor",
     "Finding",
     "Layer",
@@ -37,7 +39,7 @@ if not TYPE_CHECKING:
     _HOMES = {"METRICS": "records.metric", "Metric": "records.metric", "Signature": "records.signature"}
     _HOMES |= dict.fromkeys(["EXTRACTORS", "Extractor", "Layer", "Spec"], "records.extractor")
     _HOMES |= dict.fromkeys(["ZOO", "ZooModel"], "records.generator")
-    _HOMES |= {"NullBand": "records.null_band"}
+    _HOMES |= {"NullBand": "records.null_band", "Exhibits": "records.exhibits"}
     _HOMES |= dict.fromkeys(["Finding", "Verdict"], "records.verdict")
     _HOMES |= dict.fromkeys(set(__all__) - set(_HOMES), "records.results")
     __getattr__, __dir__ = _lazy_exports(__name__, _HOMES)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from divmetrics.errors import UnknownName, UsageError
+from divmetrics.records.exhibits import Exhibits
 from divmetrics.records.facts import Fact
 from divmetrics.records.files import write_text
 from divmetrics.records.json_reading import DamagedRecord, entries_of, parse_json, record_from
@@ -243,6 +244,8 @@ class Report(ReportViews):
     of the real samples that intervals, p-values and bands rest on. `report.replicates.rows[key].permutations` are those
     of one metric, `report.replicates.matrix("permutations", keys)` those of several on the same permutations. None
     where neither intervals nor nulls were asked for, and in a report read from a file: they are not in the JSON."""
+    exhibits: Exhibits | None = None
+    """Galleries, maps, curves and modes in detail, for the page; None where they were not asked for."""
 
     def __getitem__(self, name: str) -> Result:
         return self.metrics[self.resolve(name)]
@@ -281,6 +284,7 @@ class Report(ReportViews):
             "verdict": None if self.verdict is None else self.verdict.to_json(),
             "facts": [fact.to_json() for fact in self.facts],
             "modes": [vars(mode) for mode in self.modes],
+            **({} if self.exhibits is None else {"exhibits": self.exhibits.to_json()}),
             "meta": dict(self.meta),
         }
         return json.dumps(whole, indent=1, allow_nan=False) + "\n"
