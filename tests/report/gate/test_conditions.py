@@ -1,0 +1,121 @@
+"""Conditions as arguments: what they may say, and how they are judged."""
+
+from dataclasses import replace
+
+import pytest
+
+from divmetrics.errors import MeasureError, UnknownName, UsageError
+from divmetrics.records.results import Report, Result, Side
+from divmetrics.records.signature import Signature
+from divmetrics.records.verdict import Verdict
+from divmetrics.report.gate.conditions import conditions_of
+
+SIGNATURE = Signature.parse("recall|features|pooled|none|k:5|n:100/100|seed:0|divmetrics:0.1.0")
+
+
+def report(value: float | None = 0.5, ci: tuple[float, float] | None = (0.4, 0.6), state: str | None = None) -> Report:
+    recall = Result("recall", "features", value, "higher", (0.0, 1.0), {"k": 5}, 100, 100, SIGNATURE, ci=ci)
+    side = Side("x.npy", 100, None)
+    verdict = None if state is None else Verdict(state, 0.01, text=f"{state}, since")
+    return Report("0.1.0", "2026-01-01T00:00:00Z", side, side, {"recall@features": recall}, verdict=verdict)
+
+
+def broken(found: Report, **given: object) -> list[str]:
+    return [result.name for result in conditions_of(given).judged(found) if result.status != "pass"]
+
+
+@pytest.mark.parametrize(
+    ("condition", "holds"),
+    [
+        (">= .4", True),
+        (">= 0.41", False),  # the value is 0.5, the lower end of its interval 0.4
+        ("<= 0.6", True),
+        ("<=0.59", False),
+        ("> 0.4", False),
+        ("> 0.399", True),
+        ("< 6e-1", False),
+        ("< +1.", True),
+        (" >= 0.3 , < 0.7 ", True),
+        ("<= 0.7, >= 0.3", True),
+        (">= 0.3, < 0.6", False),
+        ("> 0.4, <= 0.9", False),
+    ],
+)
+def test_the_end_of_the_interval_that_counts_against_the_generator_is_judged(condition: str, holds: bool) -> None:
+    assert broken(report(), recall=condition) == ([] if holds else ["recall"])
+
+
+def test_without_an_interval_the_value_is_judged() -> None:
+    found = report(0.0, None)
+    assert broken(found, recall=">= 0") == []
+    (result,) = conditions_of({"recall": "> 0"}).judged(found)
+    assert (result.status, result.expected, result.text) == ("fail", "> 0", "0 is not above 0")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"recall": 0.4}, 'recall=0.4 is no condition; say on which side of it the number must be, such as recall=">='),
+        ({"recall": "0.4"}, "write >=, <=, > or < and a number"),
+        ({"recall": "=> 0.4"}, "write >=, <=, > or < and a number"),
+        ({"recall": "== 0.4"}, "write >=, <=, > or < and a number"),
+        ({"recall": ">= nan"}, "write >=, <=, > or < and a number"),
+        ({"recall": ">= 1_0"}, "write >=, <=, > or < and a number"),
+        ({"recall": ">= 40%"}, "write >=, <=, > or < and a number"),
+        ({"recall": ">= 0.4,"}, "or two of these with a comma between them"),
+        ({"recall:k=3": ""}, 'such as "recall:k=3": ">= 0.4"'),
+        ({"recall": None}, "is no condition"),
+        ({"recall": ">= 0.4, > 0.3"}, "bounds one side twice"),
+        ({"recall": ">= 0.4, < 0.4"}, "can hold for no number"),
+        ({"recall": "<= 0.4, >= 0.5"}, "can hold for no number"),
+        ({"recall": ">= 1e999"}, "is not a number"),
+        ({"verdict": ">= healthy"}, 'write verdict="healthy"'),
+        ({"verdict": True}, 'write verdict="healthy"'),
+        ({"verdict": ()}, 'write verdict="healthy"'),
+    ],
+)
+def test_what_is_no_condition_is_refused(given: dict, words: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        conditions_of(given)
+    assert words in str(refused.value)
+
+
+def test_a_state_that_does_not_exist_is_refused() -> None:
+    with pytest.raises(UnknownName, match="Did you mean 'healthy'"):
+        conditions_of({"verdict": "helthy"})
+
+
+@pytest.mark.parametrize(
+    ("given", "allowed"),
+    [
+        ({}, {"healthy", "poor_fidelity", "inconclusive"}),
+        ({"verdict": "!= collapsed"}, {"healthy", "poor_fidelity", "inconclusive"}),
+        ({"verdict": "healthy"}, {"healthy"}),
+        ({"verdict": "==healthy"}, {"healthy"}),
+        ({"verdict": ("healthy", "inconclusive")}, {"healthy", "inconclusive"}),
+        ({"verdict": None}, {"healthy", "poor_fidelity", "inconclusive", "collapsed"}),
+    ],
+)
+def test_states_of_the_verdict(given: dict, allowed: set[str]) -> None:
+    states = ("healthy", "collapsed", "poor_fidelity", "inconclusive")
+    assert {state for state in states if not broken(report(state=state), **given)} == allowed
+
+
+def test_a_report_without_a_verdict_is_refused_where_one_is_asked_for() -> None:
+    assert broken(report(), recall=">= 0.4") == []
+    with pytest.raises(UsageError, match="has no verdict"):
+        broken(report(), verdict="healthy")
+
+
+def test_a_number_that_could_not_be_computed_is_an_error() -> None:
+    with pytest.raises(MeasureError, match="could not be computed"):
+        broken(report(None, None), recall=">= 0.4")
+
+
+def test_a_name_that_fits_two_results_is_refused() -> None:
+    one = report()
+    result = one["recall"]
+    both = replace(one, metrics={**one.metrics, "recall@pixels": replace(result, extractor="pixels")})
+    with pytest.raises(UsageError, match="recall@pixels"):
+        broken(both, recall=">= 0.4")
+    assert broken(both, **{"recall@pixels": ">= 0.4"}) == []
