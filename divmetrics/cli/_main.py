@@ -20,6 +20,7 @@ from divmetrics.cli._gate import gate
 from divmetrics.cli._list import list_parts
 from divmetrics.cli._output import WRONG, plain_warnings, sentence_and_code, tell, tell_all
 from divmetrics.cli._ranks import is_first
+from divmetrics.cli._report import report_command
 from divmetrics.cli._score import score_command
 from divmetrics.cli._streams import harden, lost_output
 from divmetrics.cli._validate import validate
@@ -82,7 +83,7 @@ def commands(ctx: click.Context) -> None:
         ctx.exit(WRONG)
 
 
-for command in (score_command, gate, extract_command, list_parts, zoo, validate, weights, cache, demo):
+for command in (score_command, report_command, gate, extract_command, list_parts, zoo, validate, weights, cache, demo):
     commands.add_command(command)
 
 

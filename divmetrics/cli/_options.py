@@ -17,6 +17,12 @@ json_option = click.option(
     "--json", "json_path", metavar="PATH|-", help="Write JSON; with - to stdout and nothing else."
 )
 md_option = click.option("--md", "md_path", metavar="PATH", help="Write Markdown, for the comment of a pull request.")
+html_option = click.option(
+    "--html",
+    "html_path",
+    metavar="PATH|DIR/",
+    help="Write a page for a browser: one file that needs nothing else, or a folder with its parts side by side.",
+)
 samples_option = click.option(
     "--samples",
     "samples_path",

@@ -106,10 +106,18 @@ def check_outputs(outputs: Mapping[str, str | None], inputs: Iterable[Any] = ())
     """
     if STDOUT in (path for option, path in outputs.items() if option != "--json"):
         raise UsageError("only --json can go to stdout with -; name a file.")
-    files = {option: path for option, path in outputs.items() if path not in (None, STDOUT)}
-    for path in files.values():
-        check_writable(str(path))
-    check_apart(files, inputs)
+    read = list(inputs)
+    files = {option: str(path) for option, path in outputs.items() if path not in (None, STDOUT)}
+    if (page := files.get("--html")) is not None:
+        from divmetrics.report.html.writing import INDEX, check_page, is_folder
+
+        check_page(page, read)
+        if is_folder(page):
+            files["--html"] = os.path.join(page, INDEX)  # noqa: PTH118
+    for option, path in files.items():
+        if option != "--html":
+            check_writable(path)
+    check_apart(files, read)
 
 
 @contextmanager

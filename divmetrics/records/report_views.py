@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
@@ -38,6 +39,51 @@ class ReportViews:
         more = [f"and {len(parts) - _SHOWN} more"] if len(parts) > _SHOWN else []
         shown = printable(", ".join([*parts[:_SHOWN], *more]))
         return f"<Report real n={self.real.n} fake n={self.fake.n}: {shown}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: verdict, findings and a compact table."""
+        fragment: str = late("report.html.notebook:notebook_of")(self)
+        return fragment
+
+    def html(self, path: str | os.PathLike[str]) -> None:
+        """Write the page of the report: verdict, findings, numbers, samples, maps, curves and where they come from.
+
+        Args:
+            path: A file, which then holds all of it; or a folder (one that exists, or a path that ends with a slash),
+                in which style, script and pictures stand beside `index.html`. It is written whole or not at all.
+
+        Raises:
+            UsageError: `path` cannot be written.
+
+        Example:
+            >>> import tempfile
+            >>> from pathlib import Path
+            >>> import numpy as np
+            >>> import divmetrics as dm
+            >>> rows = np.array([[0.0], [1.0]])
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     page = Path(folder) / "page.html"
+            ...     dm.score(rows, rows, metrics="emd", ci_level=0, null=False).html(page)
+            ...     page.read_text()[:15]
+            '<!doctype html>'
+        """
+        late("report.html.writing:write_report")(self, path)
+
+    def figure(self, metrics: Sequence[str] | str | None = None) -> Any:
+        """The values with their intervals against what real samples score, as a figure of matplotlib.
+
+        Args:
+            metrics: Keys or names of metrics of the report; by default all that have a value.
+
+        Returns:
+            A `matplotlib.figure.Figure`, `figure.savefig("numbers.png")`; notebooks show it.
+
+        Raises:
+            Unavailable: matplotlib is not installed (extra `plot`).
+            UnknownName: A metric is not in the report.
+            UsageError: There is nothing to draw.
+        """
+        return late("report.html.figure:figure_of")(self, metrics)
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain dicts, lists, text and numbers, in the schema of `to_json`.

@@ -80,9 +80,9 @@ def report_page(report: Report, title: str = "divmetrics score") -> Page:
     Returns:
         The page, for `table.render` or `markdown.render`.
     """
-    facts = [*_verdict(report), ("fake", _side(report.fake)), ("real", _side(report.real))]
+    facts = [*_verdict(report), ("fake", side_text(report.fake)), ("real", side_text(report.real))]
     if report.held_out is not None:
-        facts.append(("held out", _side(report.held_out)))
+        facts.append(("held out", side_text(report.held_out)))
     facts += [("fact", printable(fact.text)) for fact in report.facts]
     return Page(title, tuple(facts), _grids(report), _notes(report))
 
@@ -115,7 +115,7 @@ def interval(ends: Sequence[float | None] | None) -> str:
     return "" if ends is None else f"[{', '.join('∞' if end is None else number(end, digits=3) for end in ends)}]"
 
 
-def _side(side: Side) -> str:
+def side_text(side: Side) -> str:
     """Source, sample size, classes and skipped samples of one side."""
     parts = [printable(side.source), f"n {side.n or 'unknown'}"]
     if side.labels is not None:
@@ -127,10 +127,16 @@ def _side(side: Side) -> str:
 
 def _grids(report: Report) -> tuple[Grid, ...]:
     """One table for each pair of extractor and preprocessing, in the order of the report."""
-    groups: dict[tuple[str, str], list[tuple[str, Result]]] = {}
+    return tuple(_grid(title, members, report) for title, members in grouped(report).items())
+
+
+def grouped(report: Report) -> dict[str, list[tuple[str, Result]]]:
+    """What was measured on (a sentence) -> the results, (key, result) each, in the order of the report."""
+    groups: dict[str, list[tuple[str, Result]]] = {}
     for key, result in report.metrics.items():
-        groups.setdefault((result.signature.extractor, result.signature.preprocessing), []).append((key, result))
-    return tuple(_grid(_grid_title(*group), members, report) for group, members in groups.items())
+        title = _grid_title(result.signature.extractor, result.signature.preprocessing)
+        groups.setdefault(title, []).append((key, result))
+    return groups
 
 
 def _grid_title(extractor: str, preprocessing: str) -> str:
@@ -144,33 +150,33 @@ def _grid_title(extractor: str, preprocessing: str) -> str:
 
 def _grid(title: str, members: Sequence[tuple[str, Result]], report: Report) -> Grid:
     """The results `members`, (key, result) each, as a table."""
-    warnings = _all_warnings(report)
+    warnings = all_warnings(report)
     columns: dict[str, Callable[[Result], str]] = {
         "value": lambda result: number(result.value),
-        _interval_heading(members): lambda result: interval(result.ci),
-        "reals score": _real_score,
-        "p": _p_value,
+        interval_heading(members): lambda result: interval(result.ci),
+        "reals score": real_score,
+        "p": p_text,
         "better": lambda result: result.better,
-        "parameters": lambda result: _parameters(result, report.meta),
+        "parameters": lambda result: parameters(result, report.meta),
         "note": lambda result: _note(result, warnings),
     }
-    rows = tuple((_metric_name(key, result), *(cell(result) for cell in columns.values())) for key, result in members)
+    rows = tuple((metric_name(key, result), *(cell(result) for cell in columns.values())) for key, result in members)
     bad = frozenset(place for place, (_, result) in enumerate(members) if is_worse(result))
     return Grid(title, ("metric", *columns), rows, bad).without_empty_columns()
 
 
-def _metric_name(key: str, result: Result) -> str:
+def metric_name(key: str, result: Result) -> str:
     """Key of a result without its extractor."""
     return key.removesuffix(f"@{result.extractor}")
 
 
-def _interval_heading(members: Sequence[tuple[str, Result]]) -> str:
+def interval_heading(members: Sequence[tuple[str, Result]]) -> str:
     """Heading of the intervals, with their level where it is the same for all."""
     levels = {result.ci_level for _, result in members if result.ci_level is not None}
     return f"{100 * levels.pop():g} % interval" if len(levels) == 1 else "interval"
 
 
-def _real_score(result: Result) -> str:
+def real_score(result: Result) -> str:
     """What real samples score: the band of two disjoint sets, or the value of one set for one-sample metrics."""
     null = result.null
     if null is not None:
@@ -179,14 +185,14 @@ def _real_score(result: Result) -> str:
     return number(result.extras["real"]) if "real" in result.extras else ""
 
 
-def _p_value(result: Result) -> str:
+def p_text(result: Result) -> str:
     """p-value: probability of a value at least as bad if both sides came from one distribution."""
     if result.null is None or result.null.p is None:
         return ""
     return "<0.0001" if result.null.p < 1e-4 else f"{result.null.p:.2g}"
 
 
-def _parameters(result: Result, meta: Mapping[str, Any]) -> str:
+def parameters(result: Result, meta: Mapping[str, Any]) -> str:
     """Layer, options, and a seed that differs from the report's."""
     layer = [] if result.signature.layer == "none" else [result.signature.layer]
     own_seed = [f"seed:{result.signature.seed}"] if result.signature.seed != str(meta.get("seed", "")) else []
@@ -197,32 +203,32 @@ def _note(result: Result, warnings: Sequence[str]) -> str:
     """Total of a count, standard deviation over subsets, and numbers of the warnings below the tables."""
     total = [f"of {result.extras['modes_total']}"] if "modes_total" in result.extras else []
     spread = [f"std {number(result.extras['std'])}"] if "std" in result.extras else []
-    marks = [f"[{warnings.index(text) + 1}]" for text in _warning_texts(result)]
+    marks = [f"[{warnings.index(text) + 1}]" for text in warning_texts(result)]
     return " ".join([*total, *spread, *marks])
 
 
-def _warning_texts(result: Result) -> list[str]:
+def warning_texts(result: Result) -> list[str]:
     """The warnings of a result without the metric's name, so that equal ones are listed once."""
     return [printable(text.removeprefix(result.metric).lstrip(": ")) for text in result.warnings]
 
 
-def _all_warnings(report: Report) -> list[str]:
+def all_warnings(report: Report) -> list[str]:
     """The different warnings of a report, in order."""
-    return list(dict.fromkeys(text for result in report.metrics.values() for text in _warning_texts(result)))
+    return list(dict.fromkeys(text for result in report.metrics.values() for text in warning_texts(result)))
 
 
 def _notes(report: Report) -> tuple[str, ...]:
     """The closing notes of a page."""
     notes = (
-        *_worse(report),
-        *_reals(report),
-        *_warnings(report),
+        *worse_note(report),
+        *real_score_notes(report),
+        *warning_notes(report),
         *_classes(report),
         *_missing_modes(report),
         *_skipped(report),
-        *_not_comparable(report),
+        *not_comparable_notes(report),
     )
-    return (*notes, _provenance(report))
+    return (*notes, provenance(report))
 
 
 def is_worse(result: Result) -> bool:
@@ -244,13 +250,13 @@ def is_worse(result: Result) -> bool:
     return end is None or (value < end if result.better == "higher" else value > end)
 
 
-def _worse(report: Report) -> Iterator[str]:
+def worse_note(report: Report) -> Iterator[str]:
     """What the mark of bad rows means, where there are any."""
     if any(map(is_worse, report.metrics.values())):
         yield f"{MARK} worse than real samples: beyond what they score, and p <= {WORSE:g}."
 
 
-def _reals(report: Report) -> Iterator[str]:
+def real_score_notes(report: Report) -> Iterator[str]:
     """Where the bands of "reals score" come from, at which sizes they hold, and what the fakes have at these."""
     groups: dict[tuple[str, str], list[tuple[str, Result, NullBand]]] = {}
     for key, result in report.metrics.items():
@@ -261,7 +267,7 @@ def _reals(report: Report) -> Iterator[str]:
                 sizes = f"{null.split[0]} against {null.split[1]}, carried to {sizes}"
             groups.setdefault((null.method or "", sizes), []).append((key, result, null))
     for (samples, sizes), members in groups.items():
-        names = [_metric_name(key, result) for key, result, _ in members]
+        names = [metric_name(key, result) for key, result, _ in members]
         beside = [
             f"{name} {number(null.fakes)}"
             for name, (_, _, null) in zip(names, members, strict=True)
@@ -272,10 +278,10 @@ def _reals(report: Report) -> Iterator[str]:
         yield f"Reals score{which}: disjoint sets of the {samples}, {sizes}.{at_these}"
 
 
-def _warnings(report: Report) -> Iterator[str]:
+def warning_notes(report: Report) -> Iterator[str]:
     """Each warning with its number and the metrics that it concerns."""
-    for mark, text in enumerate(_all_warnings(report), start=1):
-        names = [_metric_name(key, result) for key, result in report.metrics.items() if text in _warning_texts(result)]
+    for mark, text in enumerate(all_warnings(report), start=1):
+        names = [metric_name(key, result) for key, result in report.metrics.items() if text in warning_texts(result)]
         yield f"[{mark}] {', '.join(names)}: {text}"
 
 
@@ -303,7 +309,7 @@ def _missing_modes(report: Report) -> Iterator[str]:
         found = sorted((mode for mode in report.modes if mode.state == state), key=lambda mode: -mode.real_share)
         if found:
             names = [_mode_text(mode) for mode in found]
-            yield f"{state.capitalize()} modes, {len(found)} of {len(report.modes)}: {_shorten(names, MODES_SHOWN)}."
+            yield f"{state.capitalize()} modes, {len(found)} of {len(report.modes)}: {shorten(names, MODES_SHOWN)}."
 
 
 def _mode_text(mode: Mode) -> str:
@@ -320,16 +326,16 @@ def _skipped(report: Report) -> Iterator[str]:
     for name, side in (("fake", report.fake), ("real", report.real), ("held-out", report.held_out)):
         if side is not None and side.skipped:
             found = [f"{printable(sample.path)} ({printable(sample.reason)})" for sample in side.skipped]
-            yield f"Skipped in {name}, {len(found)}: {_shorten(found, SKIPPED_SHOWN)}."
+            yield f"Skipped in {name}, {len(found)}: {shorten(found, SKIPPED_SHOWN)}."
 
 
-def _shorten(items: Sequence[str], shown: int) -> str:
+def shorten(items: Sequence[str], shown: int) -> str:
     """The first `shown` items, and how many more there are."""
     more = [f"and {len(items) - shown} more"] if len(items) > shown else []
     return ", ".join([*items[:shown], *more])
 
 
-def _not_comparable(report: Report) -> Iterator[str]:
+def not_comparable_notes(report: Report) -> Iterator[str]:
     """Which numbers must not be compared with published ones."""
     ours = {r.metric for r in report.metrics.values() if not r.literature and r.value is not None}
     names = [name for name in PUBLISHED if name in ours]
@@ -338,7 +344,7 @@ def _not_comparable(report: Report) -> Iterator[str]:
         yield f"{', '.join(names)}: not comparable with published {papers}, measured with the 2015 Inception weights."
 
 
-def _provenance(report: Report) -> str:
+def provenance(report: Report) -> str:
     """Seed, device, engine, seconds and version."""
     meta = report.meta
     seconds = meta.get("seconds") or {}

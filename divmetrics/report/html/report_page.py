@@ -1,0 +1,66 @@
+"""`page_of`: the page of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from divmetrics.records.exhibits import Exhibits
+from divmetrics.records.results import Report
+from divmetrics.report.html.answer import answer_of, finding_cards
+from divmetrics.report.html.drawings import atlas_of, chart_of
+from divmetrics.report.html.modes import mode_table
+from divmetrics.report.html.numbers import metric_ids, metric_tables
+from divmetrics.report.html.provenance import provenance_of
+from divmetrics.report.html.render import Pictures, render
+from divmetrics.report.page import not_comparable_notes, real_score_notes, warning_notes, worse_note
+
+KEEP = (
+    "This report holds no exhibits, so the page cannot draw galleries of samples, maps of both sides, curves over the "
+    "number of samples, or the modes one by one. Measure again with --html PAGE.html, or with --exhibits --json "
+    "REPORT.json to write the page later; in Python, score(..., exhibits=True)."
+)
+"""What a page without exhibits says of them."""
+
+
+def page_of(
+    report: Report, pictures: Pictures | None = None, *, beside: bool = False, notes: tuple[str, ...] = ()
+) -> tuple[str, Mapping[str, bytes]]:
+    """The page of a report.
+
+    Args:
+        report: The report.
+        pictures: Pictures of samples that its exhibits show; the others are named.
+        beside: Whether style, script and pictures are files beside the page; else they stand in it.
+        notes: Further sentences about the pictures, such as which could not be read.
+
+    Returns:
+        HTML, and the files beside it: relative path -> content.
+    """
+    ids = metric_ids(report)
+    exhibits = report.exhibits or Exhibits()
+    named = {finding.kind for finding in report.verdict.findings} if report.verdict is not None else set()
+    return render(
+        "report.html",
+        beside=beside,
+        pictures=pictures or {},
+        report=report,
+        title=f"{report.fake.source} against {report.real.source}",
+        answer=answer_of(report),
+        findings=finding_cards(report, ids),
+        tables=metric_tables(report),
+        table_notes=(*worse_note(report), *real_score_notes(report), *not_comparable_notes(report)),
+        warnings=tuple(warning_notes(report)),
+        modes=mode_table(report),
+        classes=_classes(report),
+        galleries=[gallery for gallery in exhibits.galleries if gallery.kind not in named],
+        atlas=atlas_of(exhibits) if exhibits.maps else None,
+        charts=[chart_of(curve) for curve in exhibits.curves],
+        exhibit_notes=(*exhibits.notes, *notes) if report.exhibits is not None else (KEEP, *notes),
+        provenance=provenance_of(report),
+    )
+
+
+def _classes(report: Report) -> str:
+    """Where the classes come from, where that needs saying."""
+    about = report.meta.get("classes")
+    return str(about.get("text") or "") if isinstance(about, dict) else ""

@@ -1,0 +1,125 @@
+"""`write_page`: a page as one file, or as a folder in which the page is replaced last and at once."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from divmetrics.errors import UsageError
+from divmetrics.records.files import atomic, check_apart, check_writable, open_regular, write_text
+from divmetrics.records.results import Report
+from divmetrics.report.html.render import MARK
+from divmetrics.report.html.report_page import page_of
+
+INDEX = "index.html"
+_OURS = re.compile(r"(?:style|script)-[0-9a-f]{16}\.(?:css|js)|i-[0-9a-f]{16}\.(?:webp|jpg|png|gif)")
+"""Names of the files that stand beside a page of ours."""
+PathLike = str | os.PathLike[str]
+
+
+def is_folder(path: PathLike) -> bool:
+    """Whether a page goes into a folder: the path ends with a slash, or a folder is there."""
+    return os.fspath(path).endswith(("/", os.sep)) or Path(path).is_dir()
+
+
+def write_report(report: Report, path: PathLike) -> None:
+    """Write the page of a report. Raises UsageError where `path` cannot be written, OSError where the disk fails."""
+    check_page(path)
+    html, files = page_of(report, beside=is_folder(path))
+    write_page(html, files, path)
+
+
+def write_page(html: str, files: Mapping[str, bytes], path: PathLike) -> None:
+    """Write a page, whole or not at all.
+
+    Args:
+        html: The page.
+        files: What stands beside it: relative path -> content. Names hold a digest of the content, so no file of an
+            earlier page changes before the new page is in its place.
+        path: The file, or the folder, which is made where there is none.
+
+    Raises:
+        UsageError: `path` cannot be written.
+        OSError: The disk is full, or fails.
+    """
+    check_page(path)
+    if not is_folder(path):
+        write_text(path, html)
+        return
+    folder = Path(path)
+    made = [place for place in (folder, folder / "images") if not place.exists()]
+    new: list[Path] = []
+    try:
+        folder.mkdir(exist_ok=True)
+        if any(name.startswith("images/") for name in files):
+            (folder / "images").mkdir(exist_ok=True)
+        for name, content in files.items():
+            if not (folder / name).exists():
+                with atomic(folder / name) as temporary:
+                    temporary.write_bytes(content)
+                new.append(folder / name)
+        write_text(folder / INDEX, html)
+    except BaseException:
+        for file in new:
+            file.unlink(missing_ok=True)
+        for place in reversed(made):
+            with suppress(OSError):
+                place.rmdir()
+        raise
+    _remove_old(folder, files)
+
+
+def check_page(path: PathLike, inputs: Iterable[Any] = ()) -> None:
+    """Raise UsageError where a page cannot be written there, or would be written among the samples that are read.
+
+    Args:
+        path: The file or folder.
+        inputs: What the command reads.
+    """
+    if not is_folder(path):
+        check_writable(path)
+        return
+    folder = Path(path)
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"cannot write {path}: there is a file of that name; name a folder, or leave out the slash.")
+    if not folder.exists():
+        check_writable(os.path.normpath(folder))
+    elif not os.access(folder, os.W_OK):
+        raise UsageError(f"cannot write {path}: no permission to write in this folder; choose another place.")
+    index = folder / INDEX
+    if index.exists() and not _is_ours(index):
+        raise UsageError(f"cannot write {path}: {index} is not a page of divmetrics; name another folder.")
+    for given in inputs:
+        if isinstance(given, (str, os.PathLike)) and _is_within(folder, given):
+            raise UsageError(f"--html {path} would write among samples that are read ({given}); name another folder.")
+    check_apart({"--html": index}, inputs)
+
+
+def _is_within(folder: Path, source: PathLike) -> bool:
+    """Whether the folder of a page, or its folder of images, lies in a folder of samples."""
+    if not Path(source).is_dir():
+        return False
+    top = os.path.join(os.path.realpath(source), "")  # noqa: PTH118
+    return any(os.path.join(os.path.realpath(place), "").startswith(top) for place in (folder, folder / "images"))  # noqa: PTH118
+
+
+def _is_ours(index: Path) -> bool:
+    try:
+        with open_regular(index) as file:
+            return f'name="generator" content="{MARK} '.encode() in file.read(2048)
+    except OSError:
+        return False
+
+
+def _remove_old(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Remove what stood beside an earlier page and is not used any more."""
+    kept = {folder / name for name in files}
+    for place in (folder, folder / "images"):
+        with suppress(OSError):
+            for file in place.iterdir():
+                if file not in kept and _OURS.fullmatch(file.name) and file.is_file():
+                    file.unlink(missing_ok=True)

@@ -1,0 +1,75 @@
+"""Pages are written whole or not at all, over pages of ours only, and never among samples."""
+
+import errno
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from divmetrics.errors import UsageError
+from divmetrics.records.results import Report
+from divmetrics.report.html import writing
+from divmetrics.report.html.report_page import page_of
+from divmetrics.report.html.writing import check_page, write_page
+
+
+def files_in(folder: Path) -> set[str]:
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_one_file(bare_report: Report, tmp_path: Path) -> None:
+    bare_report.html(tmp_path / "page.html")
+    assert files_in(tmp_path) == {"page.html"}
+    assert (tmp_path / "page.html").read_text().startswith("<!doctype html>")
+
+
+def test_a_folder_is_made_and_what_an_earlier_page_used_goes(
+    shown_report: Report, bare_report: Report, pictures: Mapping[tuple[str, int], str], tmp_path: Path
+) -> None:
+    folder = f"{tmp_path / 'site'}/"
+    write_page(*page_of(shown_report, pictures, beside=True), folder)
+    (tmp_path / "site" / "mine.txt").touch()
+    (tmp_path / "site" / "images" / "mine.gif").touch()
+    first = files_in(tmp_path / "site")
+    assert len(first) == 6
+    bare_report.html(tmp_path / "site")
+    assert first - files_in(tmp_path / "site") == {name for name in first if name.startswith("images/i-")}
+
+
+def test_nothing_half_written_where_the_disk_is_full(
+    shown_report: Report, pictures: Mapping[tuple[str, int], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(writing, "write_text", full)
+    for path in (tmp_path / "page.html", f"{tmp_path / 'site'}/"):
+        with pytest.raises(OSError, match="No space left"):
+            write_page(*page_of(shown_report, pictures, beside=str(path).endswith("/")), path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_places_that_are_refused(bare_report: Report, tmp_path: Path) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "index.html").write_text("<h1>my own</h1>")
+    (tmp_path / "file").touch()
+    for path, words in (
+        (f"{tmp_path}/gone/deep/", "does not exist"),
+        (tmp_path / "gone" / "page.html", "does not exist"),
+        (tmp_path / "site", "not a page of divmetrics"),
+        (f"{tmp_path}/file/", "there is a file of that name"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            bare_report.html(path)
+    assert files_in(tmp_path) == {"site/index.html", "file"}
+    assert (tmp_path / "site" / "index.html").read_text() == "<h1>my own</h1>"
+
+
+def test_no_page_among_samples(tmp_path: Path) -> None:
+    for name in ("real", "out/images"):
+        (tmp_path / name).mkdir(parents=True)
+    for folder, source in (("real/", "real"), ("real/site/", "real"), ("out/", "out/images")):
+        with pytest.raises(UsageError, match="among samples that are read"):
+            check_page(f"{tmp_path}/{folder}", [str(tmp_path / source)])
+    check_page(f"{tmp_path}/out/", [str(tmp_path / "real"), None, 3])
