@@ -121,6 +121,12 @@ class Questions(OptionRecord):
         bool,
         Help("Fill `report.samples` with everything known about single samples, one value each.", command_line=False),
     ] = False
+    exhibits: Annotated[
+        bool,
+        Help(
+            "Add to the report what its page shows: galleries of samples, maps, curves, and the modes by themselves.",
+        ),
+    ] = False
     confusion: Annotated[
         Any,
         Help(

@@ -23,12 +23,13 @@ from divmetrics.records.metric import Measured
 from divmetrics.records.results import Mode, Report, Result, finite_or_none
 from divmetrics.records.signature import Signature, params_text
 from divmetrics.scoring.collected import Collected
+from divmetrics.scoring.exhibits import exhibits_on
 from divmetrics.scoring.facts import facts_of
 from divmetrics.scoring.per_sample import sample_columns, table_of_modes
 from divmetrics.scoring.plan import FEATURES, HELD_OUT, SIDES, Plan, Refused, Request, SideName, Task
 from divmetrics.scoring.progress import Step, silent
 from divmetrics.scoring.task_inputs import TaskInputs
-from divmetrics.scoring.verdict import verdict_on
+from divmetrics.scoring.verdict import judged_on
 
 Outcome = Measured | DivmetricsError
 """What a task gives: its value, or the error that says why there is none."""
@@ -62,9 +63,13 @@ def measure(
         for outcome in bound
         if not (isinstance(outcome, Task) and _left_out(outcome, found[outcome.key][0]))
     }
-    judged = perf_counter()
-    verdict = verdict_on(sides, plan, results)
-    spent["verdict"] = round(perf_counter() - judged, 3)
+    begin = perf_counter()
+    judged = judged_on(sides, plan, results)
+    spent["verdict"] = round(perf_counter() - begin, 3)
+    modes, begin = _modes(tasks, sides, plan), perf_counter()
+    exhibits = exhibits_on(judged, sides, plan, step)
+    if exhibits is not None:
+        spent["exhibits"] = round(perf_counter() - begin, 3)
     return Report(
         version=__version__,
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -73,8 +78,8 @@ def measure(
         held_out=None if held_out is None else held_out.side,
         metrics=results,
         facts=facts_of(sides.collected),
-        modes=_modes(tasks, sides, plan),
-        verdict=verdict,
+        modes=modes,
+        verdict=None if judged is None else judged.verdict,
         meta={
             "seed": plan.seed,
             **_provenance(fake),
@@ -85,6 +90,7 @@ def measure(
         },
         samples=sample_columns(tasks, {key: value for key, (value, _) in found.items()}, sides, plan),
         replicates=replicates,
+        exhibits=exhibits,
     )
 
 

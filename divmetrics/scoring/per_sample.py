@@ -43,11 +43,12 @@ def table_of_modes(tasks: Sequence[Task], sides: TaskInputs, plan: Plan) -> tupl
     """The table of modes: the classes of the samples, else clusters of the real samples, else a classifier's classes.
 
     Where the real samples alone have classes, they classify the fakes. Clustering takes time, so it is done only where
-    modes were requested by number, by metric or by a preset. A classifier with a known confusion
+    modes were requested by number, by metric, by a preset or as exhibits. A classifier with a known confusion
     matrix is preferred to clusters.
     """
     counted = [task for task in tasks if task.request.metric.fake.summary is ClassTally and task.request.metric.real]
-    wanted = plan.questions.modes is not None or counted or not all(task.request.explicit for task in tasks)
+    asked = plan.questions.modes is not None or plan.questions.exhibits
+    wanted = asked or counted or not all(task.request.explicit for task in tasks)
     if plan.questions.modes is None and sides.classes.kind == "labels":
         real, fake = (sides.label_tally(side) for side in SIDES)
         return mode_table(real, fake, sides.class_names, plan.questions.confusion)

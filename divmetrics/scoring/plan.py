@@ -163,7 +163,8 @@ class Plan:
                 found.setdefault(layer, set()).update(_kept_summaries(need, rows_too=self.uncertain))
             if "classes" in need.layers:
                 found.setdefault("pooled", set()).add(Rows)
-        wanted = self.questions.samples or self.questions.null or self.questions.modes is not None  # the verdict's, too
+        asked = self.questions
+        wanted = asked.samples or asked.exhibits or asked.null or asked.modes is not None  # null: the verdict's, too
         if extractor not in self.companions and wanted:
             found.setdefault("pooled", set()).add(Rows)
         return found

@@ -6,15 +6,15 @@ from collections.abc import Collection
 
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import DivmetricsError, MissingLayer
-from divmetrics.inference.verdict import Naming, Question, verdict_of
+from divmetrics.inference.verdict import Judged, Naming, Question, judge
 from divmetrics.records.verdict import Verdict
 from divmetrics.scoring.per_sample import pooled_extractor
 from divmetrics.scoring.plan import HELD_OUT, Plan, SideName
 from divmetrics.scoring.task_inputs import TaskInputs
 
 
-def verdict_on(sides: TaskInputs, plan: Plan, keys: Collection[str]) -> Verdict | None:
-    """The verdict on the first extractor whose rows both sides keep.
+def judged_on(sides: TaskInputs, plan: Plan, keys: Collection[str]) -> Judged | None:
+    """The verdict, and what it was found from, on the first extractor whose rows both sides keep.
 
     Args:
         sides: The samples.
@@ -32,7 +32,7 @@ def verdict_on(sides: TaskInputs, plan: Plan, keys: Collection[str]) -> Verdict 
     classes = (labels[0], labels[1]) if sides.classes.kind == "labels" and labels[0] and labels[1] else None
     question = Question(plan.questions.alpha, plan.questions.tolerance, plan.seed)
     try:
-        return verdict_of(
+        return judge(
             real,
             fake,
             question,
@@ -41,9 +41,8 @@ def verdict_on(sides: TaskInputs, plan: Plan, keys: Collection[str]) -> Verdict 
             naming=Naming(_Names(sides), tuple(keys), extractor),
         )
     except DivmetricsError as error:
-        return Verdict(
-            "inconclusive", question.alpha, (), question.tolerance, f"inconclusive: {error}", None, extractor
-        )
+        text = f"inconclusive: {error}"
+        return Judged(Verdict("inconclusive", question.alpha, (), question.tolerance, text, None, extractor))
 
 
 def _held_out(sides: TaskInputs, extractor: str) -> Rows | None:

@@ -4,6 +4,6 @@
 `equivalence`, the claims of a healthy generator -> `judging`.
 """
 
-from divmetrics.inference.verdict.judging import Naming, Question, verdict_of
+from divmetrics.inference.verdict.judging import Judged, Naming, Question, drawn_positions, judge, verdict_of
 
-__all__ = ["Naming", "Question", "verdict_of"]
+__all__ = ["Judged", "Naming", "Question", "drawn_positions", "judge", "verdict_of"]

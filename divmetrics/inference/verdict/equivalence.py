@@ -13,7 +13,7 @@ from math import ceil, log
 
 import numpy as np
 
-from divmetrics.inference.verdict.findings import repeated_share
+from divmetrics.inference.verdict.findings import repeated_samples
 from divmetrics.inference.verdict.structures import Partition
 from divmetrics.inference.verdict.tested import Tested
 
@@ -61,7 +61,7 @@ def claims(tested: Tested, tolerance: float) -> list[Claim]:
         statistic = tested[name]
         ratio = float(np.exp(-statistic.effect))
         found.append(Claim(words, ratio, float(ratio * np.exp(-SIDED * statistic.spread)), limit))
-    share, _ = repeated_share(tested)
+    share, _ = repeated_samples(tested)
     m = tested.structures.m
     error = (max(share * (1 - share), 1 / m) / m) ** 0.5
     found.append(Claim("the share of distinct samples", 1 - share, 1 - share - SIDED * error, limit))

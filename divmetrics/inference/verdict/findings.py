@@ -98,16 +98,19 @@ def _repeated(tested: Tested) -> Iterator[Found]:
     """Fake samples that nearly repeat others of their side."""
     if not (names := tested.significant(["repeated", "twins"])):
         return
-    share, places = repeated_share(tested)
+    share, places = repeated_samples(tested)
     count = round(share * tested.structures.m)
     text = f"About {count} fake samples, {share:.0%}, nearly repeat another one."
     kind: FindingKind = "few_atoms" if share > 0.5 else "near_duplicates"
-    found = Found(kind, *_at(tested, names, share, FAKE_SHARE, text), places)
+    found = Found(kind, *_at(tested, names, share, FAKE_SHARE, text), tuple(places[: 4 * SHOWN].tolist()))
     yield found if share >= FEW else replace(found, strength=0.0)
 
 
-def repeated_share(tested: Tested) -> tuple[float, tuple[int, ...]]:
-    """The share of fake samples that nearly repeat another one, beyond that of the real samples, and some of them."""
+def repeated_samples(tested: Tested) -> tuple[float, np.ndarray]:
+    """The share of fake samples that nearly repeat another one, beyond that of the real samples, and which they are.
+
+    The second is places in the pool, those nearest to another one first.
+    """
     is_fake = tested.is_fake
     first, ranked, other = nearest_distances(tested.structures, tested.fake[0].astype(np.uint8))
     relative = first - ranked
@@ -117,8 +120,7 @@ def repeated_share(tested: Tested) -> tuple[float, tuple[int, ...]]:
         excess = float(low[is_fake].mean() - low[~is_fake].mean())
         if excess > best:
             best, members = excess, low & is_fake
-    order = np.flatnonzero(members)[np.argsort(first[members], kind="stable")]
-    return best, tuple(order[: 4 * SHOWN].tolist())
+    return best, np.flatnonzero(members)[np.argsort(first[members], kind="stable")]
 
 
 def _far(tested: Tested) -> Iterator[Found]:

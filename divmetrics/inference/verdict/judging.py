@@ -47,6 +47,19 @@ class Naming:
     """What gave the features."""
 
 
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """A verdict, and what it was found from."""
+
+    verdict: Verdict
+    drawn: tuple[torch.Tensor, torch.Tensor] | None = None
+    """Positions of the tested samples in their sides; None where nothing was tested."""
+    tested: Tested | None = None
+    """The tests of these samples."""
+    found: tuple[Found, ...] = ()
+    """The findings of the verdict with places in the pool of tested samples, in their order."""
+
+
 def verdict_of(
     real: Rows,
     fake: Rows,
@@ -73,11 +86,24 @@ def verdict_of(
         >>> verdict.state, verdict.findings[0].kind
         ('collapsed', 'shrunken_modes')
     """
+    return judge(real, fake, question, held_out=held_out, classes=classes, naming=naming).verdict
+
+
+def judge(
+    real: Rows,
+    fake: Rows,
+    question: Question,
+    *,
+    held_out: Rows | None = None,
+    classes: tuple[Sequence[str], Sequence[str]] | None = None,
+    naming: Naming | None = None,
+) -> Judged:
+    """As `verdict_of`, with what the verdict was found from."""
     naming, least = naming or Naming(), min(real.n, fake.n)
     if least < SMALLEST:
         text = f"inconclusive: {least} samples are too few for a verdict, which needs {SMALLEST} of each side."
-        return _verdict("inconclusive", question, (), text, SMALLEST, naming)
-    places = tuple(_drawn(side, question.seed) for side in (real, fake))
+        return Judged(_verdict("inconclusive", question, (), text, SMALLEST, naming))
+    places = drawn_positions(real, question.seed), drawn_positions(fake, question.seed)
     tested = Tested.of(
         real.take(places[0]),
         fake.take(places[1]),
@@ -99,7 +125,8 @@ def verdict_of(
     n_needed = needed(shown, least) if state == "inconclusive" else None
     name = _NameInPool((real, fake), places, naming)
     records = tuple(_record(fault, name, naming.keys) for fault in kept)
-    return _verdict(state, question, records, _sentence(state, kept, shown, question, n_needed), n_needed, naming)
+    text = _sentence(state, kept, shown, question, n_needed)
+    return Judged(_verdict(state, question, records, text, n_needed, naming), places, tested, tuple(kept))
 
 
 def _verdict(
@@ -124,7 +151,7 @@ class _NameInPool:
         return self.naming.sample("fake", int(self.sides[1].index[self.drawn[1][place - first]]))
 
 
-def _drawn(rows: Rows, seed: int) -> torch.Tensor:
+def drawn_positions(rows: Rows, seed: int) -> torch.Tensor:
     """Positions of at most `LARGEST` rows, ascending."""
     if rows.n <= LARGEST:
         return torch.arange(rows.n)

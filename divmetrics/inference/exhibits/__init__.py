@@ -1,0 +1,1 @@
+"""What a report shows: which samples, maps, curves and modes in detail; by places in pools, without names."""
