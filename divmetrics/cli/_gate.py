@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ import click
 from click.core import ParameterSource
 
 from divmetrics.cli._options import debug_option, json_option, md_option, options_of_request, read_by, samples_option
-from divmetrics.cli._output import STDOUT, check_outputs, deliver, save_samples, say, sentence_and_code
+from divmetrics.cli._output import STDOUT, check_outputs, deliver, save_samples, say, sentence_and_code, tell
 from divmetrics.cli._ranks import is_first, shared_work
 from divmetrics.errors import DivmetricsError, UsageError
 from divmetrics.records.files import check_apart, write_text
@@ -20,7 +21,8 @@ from divmetrics.records.results import Report
 from divmetrics.records.run_options import ScoreRequest
 from divmetrics.report import gated as view
 from divmetrics.report import markdown
-from divmetrics.report.gate.judge import GateResult, error_json, judge
+from divmetrics.report.gate.judge import judge_saved
+from divmetrics.report.gate.outcomes import GateResult, error_json
 from divmetrics.report.gate.rules import Rules, read_rules
 
 _FOR_BOTH = frozenset({"sources", "config", "json_path", "md_path", "junit_path", "quiet"})
@@ -112,6 +114,11 @@ def _path_after(option: str, arguments: list[str]) -> str | None:
 @options_of_request(ScoreRequest)
 @json_option
 @md_option
+@click.option(
+    "--quarantine",
+    is_flag=True,
+    help="Where the gate fails, measure once more on another seed at half the false-alarm rate; fail if both do.",
+)
 @click.option("--junit", "junit_path", metavar="PATH", help="Write JUnit XML, one testcase a rule.")
 @samples_option
 @debug_option
@@ -120,6 +127,7 @@ def gate(
     ctx: click.Context,
     sources: tuple[str, ...],
     config: str | None,
+    quarantine: bool,
     keywords: dict[str, Any],
     json_path: str | None,
     md_path: str | None,
@@ -144,11 +152,14 @@ def gate(
     outputs = {"--json": json_path, "--md": md_path, "--junit": junit_path, "--samples": samples_path}
     check_outputs(outputs, [*sources, config, *read_by(keywords)])
     rules = read_rules(config)
+    rules = replace(rules, quarantine=quarantine or rules.quarantine)
     check_outputs(outputs, [rules.path, rules.baseline_path, *read_by(rules.keywords)])
     gated = _judged(ctx, sources, rules, {**keywords, "samples": samples_path is not None})
     if is_first():
         _hand_out(gated.report, gated, json_path, md_path, junit_path, samples_path)
-    return 0 if gated.passed else 1
+        if gated.exit_code > 1:
+            tell(f"error: {gated.error}")
+    return gated.exit_code
 
 
 def _hand_out(
@@ -174,7 +185,7 @@ def _judged(ctx: click.Context, sources: tuple[str, ...], rules: Rules, keywords
     """The judgement of a saved report, or of a new one of the metrics and extractor that the rules name."""
     if len(sources) == 1:
         _refuse_measuring_options(ctx)
-        return judge(Report.load(sources[0]), rules)
+        return judge_saved(Report.load(sources[0]), rules)
     if len(sources) > 2:
         raise UsageError(f"gate takes REAL FAKE or REPORT.json, got {len(sources)} arguments.")
     from divmetrics.scoring.gate import measure_and_judge

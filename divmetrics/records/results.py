@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
+from divmetrics._version import __version__
 from divmetrics.errors import UnknownName, UsageError
 from divmetrics.records.exhibits import Exhibits
 from divmetrics.records.facts import Fact
@@ -307,6 +308,11 @@ class Report(ReportViews):
             raise UsageError(f"{name} is not JSON ({error}); {again}.") from None
         if not isinstance(whole, dict) or whole.get("schema") != SCHEMA:
             found = whole.get("schema") if isinstance(whole, dict) else None
+            if _is_newer(found):
+                raise UsageError(
+                    f"{name} has schema {found!r} of a newer divmetrics; this one ({__version__}) reads {SCHEMA!r}: "
+                    "upgrade it, or make the report again with this version."
+                )
             raise UsageError(f"{name} has schema {found!r}, wanted {SCHEMA!r}; {again}.")
         try:
             return cls._from_object(whole)
@@ -358,6 +364,13 @@ class Report(ReportViews):
     def with_meta(self, **meta: Any) -> Self:
         """A copy of the report with entries added to `meta`."""
         return replace(self, meta={**self.meta, **meta})
+
+
+def _is_newer(schema: Any) -> bool:
+    """Whether a schema is one of reports with a higher number."""
+    name, _, number = schema.rpartition("/") if isinstance(schema, str) else ("", "", "")
+    own, _, mine = SCHEMA.rpartition("/")
+    return name == own and number.isdecimal() and len(number) < 10 and int(number) > int(mine)
 
 
 def finite_or_none(value: float) -> float | None:

@@ -117,6 +117,10 @@ class Questions(OptionRecord):
             at_least=1,
         ),
     ] = None
+    mode_table: Annotated[
+        bool,
+        Help("Make the table of modes where neither a preset nor a metric asks for it, too.", command_line=False),
+    ] = False
     samples: Annotated[
         bool,
         Help("Fill `report.samples` with everything known about single samples, one value each.", command_line=False),

@@ -5,12 +5,18 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 from divmetrics.records.printing import printable
-from divmetrics.report.gate.judge import GateResult, RuleResult
+from divmetrics.report.gate.outcomes import GateResult, RuleResult
 from divmetrics.report.page import Grid, Page, interval, number
+
+COUNTED = {"failure": "failures", "error": "errors", "skipped": "skipped"}
+"""Element of a test case -> the attribute of its suite that counts them."""
+ORDER = ("first", "second")
+COULD_NOT_JUDGE = 3
+"""Exit code of a gate that could not judge."""
 
 
 def gate_page(gated: GateResult) -> Page:
-    """The result of a gate as a page: a row for each rule.
+    """The result of a gate as a page: a row for each rule, and a second table where it was measured twice.
 
     Args:
         gated: The judged report.
@@ -18,23 +24,52 @@ def gate_page(gated: GateResult) -> Page:
     Returns:
         The page, for `table.render` or `markdown.render`.
     """
-    facts = [("fake", f"{printable(gated.report.fake.source)}, n {gated.report.fake.n}")]
-    facts += [("real", f"{printable(gated.report.real.source)}, n {gated.report.real.n}")]
+    report, second = gated.report, gated.second
+    facts = [("fake", f"{printable(report.fake.source)}, n {report.fake.n}")]
+    facts += [("real", f"{printable(report.real.source)}, n {report.real.n}")]
     facts += [("rules", str(gated.rules.path))]
     facts += [("baseline", str(gated.rules.baseline_path))] if gated.rules.baseline_path else []
-    facts += [("fact", printable(fact.text)) for fact in gated.report.facts]
+    facts += [("fact", printable(fact.text)) for fact in report.facts]
+    runs = [gated] if second is None else [gated, second]
+    grids = tuple(
+        _grid(run, f"{name} run, seed {_seed(run)}" if second else "") for run, name in zip(runs, ORDER, strict=False)
+    )
+    errors = [f"error: {run.error}" for run in runs[-1:] if run.error is not None and not gated.passed]
+    notes = [f"warning: {printable(text)}" for text in dict.fromkeys(text for run in runs for text in run.warnings)]
+    return Page(
+        _title(gated),
+        tuple(facts),
+        grids,
+        (*errors, *notes, *dict.fromkeys(s for run in runs for s in _signatures(run))),
+    )
+
+
+def _title(gated: GateResult) -> str:
+    """Heading: what became of the gate."""
+    if gated.passed:
+        return "gate passed" if gated.passed_at_once else "gate passed in the second run"
+    if gated.exit_code == COULD_NOT_JUDGE:
+        return "gate could not judge"
+    return "gate failed" if gated.second is None else "gate failed twice"
+
+
+def _seed(run: GateResult) -> object:
+    return run.report.meta.get("seed", "unknown")
+
+
+def _grid(run: GateResult, title: str) -> Grid:
+    """The rules of one run as a table, the bad ones marked."""
     columns = ("rule", "found", "interval", "judged", "expected", "status", "note")
-    broken = frozenset(place for place, outcome in enumerate(gated.outcomes) if outcome.status == "fail")
-    grid = Grid("", columns, tuple(map(_row, gated.outcomes)), broken).without_empty_columns()
-    notes = [f"warning: {printable(text)}" for text in gated.warnings]
-    return Page(f"gate {'passed' if gated.passed else 'failed'}", tuple(facts), (grid,), (*notes, *_signatures(gated)))
+    broken = frozenset(place for place, outcome in enumerate(run.outcomes) if outcome.status in ("fail", "error"))
+    return Grid(title, columns, tuple(map(_row, run.outcomes)), broken).without_empty_columns()
 
 
 def _row(outcome: RuleResult) -> tuple[str, ...]:
     """Cells of one rule."""
     found = outcome.found if isinstance(outcome.found, str) else number(outcome.found)
     ends = interval(outcome.interval)
-    return (outcome.name, found, ends, _judged(outcome), outcome.expected, outcome.status, printable(outcome.text))
+    note = printable("; ".join(filter(None, [outcome.text, outcome.note])))
+    return (outcome.name, found, ends, _judged(outcome), outcome.expected, outcome.status.upper(), note)
 
 
 def _judged(outcome: RuleResult) -> str:
@@ -56,18 +91,39 @@ def junit(gated: GateResult) -> str:
         gated: The judged report.
 
     Returns:
-        XML with a test case for each rule; a broken rule of level `error` is a failure, one of level `warn` is skipped.
+        XML with a test case for each rule: `fail` is a failure, `error` an error; `warn` and `inconclusive` are skipped
+        with that word before the message. Rules that fail in a run whose second one passed are skipped, too.
     """
-    counts = {status: sum(o.status == status for o in gated.outcomes) for status in ("fail", "warn")}
-    root, suite = _suite(tests=len(gated.outcomes), failures=counts["fail"], skipped=counts["warn"], errors=0)
-    for outcome in gated.outcomes:
-        case = _case(suite, outcome.name)
-        if outcome.status != "pass":
-            kind = {"fail": "failure", "warn": "skipped"}[outcome.status]
-            judged = f", judged {ends}" if (ends := _judged(outcome)) else ""
-            message = f"{outcome.name}: expected {outcome.expected}{judged}; {outcome.text}"
-            ElementTree.SubElement(case, kind, {"message": printable(message)})
+    runs = [("divmetrics.gate", gated)] + ([] if gated.second is None else [("divmetrics.gate.second", gated.second)])
+    cases = [(where, outcome) for where, run in runs for outcome in run.outcomes]
+    kinds = [_kind(outcome, quarantined=gated.passed and not gated.passed_at_once) for _, outcome in cases]
+    counts = {plural: kinds.count(kind) for kind, plural in COUNTED.items()}
+    root, suite = _suite(tests=len(cases), **counts)
+    for (where, outcome), kind in zip(cases, kinds, strict=True):
+        case = _case(suite, outcome.name, where)
+        if kind is not None:
+            _explain(case, kind, outcome)
     return _xml(root)
+
+
+def _kind(outcome: RuleResult, *, quarantined: bool) -> str | None:
+    """The element that says how a rule did not pass; None where it did."""
+    kind = {"pass": None, "fail": "failure", "error": "error"}.get(outcome.status, "skipped")
+    return "skipped" if kind is not None and quarantined else kind
+
+
+def _explain(case: ElementTree.Element, kind: str, outcome: RuleResult) -> None:
+    """Add the element `kind` to a test case: in short as its message, in full as its text, which some servers show."""
+    judged = f", judged {ends}" if (ends := _judged(outcome)) else ""
+    message = f"{outcome.name}: expected {outcome.expected}{judged}; {outcome.text}"
+    if kind == "skipped":
+        message = f"{outcome.status.upper()}: {message}"
+    if kind == "error":
+        message = f"{outcome.text}."
+    found = outcome.found if isinstance(outcome.found, str) else number(outcome.found)
+    lines = [message, f"found {found} {interval(outcome.interval)}".strip(), *filter(None, [outcome.note])]
+    element = ElementTree.SubElement(case, kind, {"type": outcome.status, "message": printable(message)})
+    element.text = "\n".join(map(printable, lines))
 
 
 def error_page(sentence: str) -> Page:
@@ -83,22 +139,25 @@ def error_junit(sentence: str, exit_code: int) -> str:
         exit_code: That of the command.
     """
     root, suite = _suite(tests=1, failures=0, skipped=0, errors=1)
-    ElementTree.SubElement(
-        _case(suite, "gate"), "error", {"type": f"exit code {exit_code}", "message": printable(sentence)}
-    )
+    case = _case(suite, "gate", "divmetrics.gate")
+    error = ElementTree.SubElement(case, "error", {"type": f"exit code {exit_code}", "message": printable(sentence)})
+    error.text = printable(sentence)
     return _xml(root)
 
 
 def _suite(**totals: int) -> tuple[ElementTree.Element, ElementTree.Element]:
     """The root of a JUnit document, and its only test suite."""
     counts = {name: str(count) for name, count in totals.items()}
-    root = ElementTree.Element("testsuites", counts)
+    of_root = {
+        name: count for name, count in counts.items() if name != "skipped"
+    }  # which the schema has on suites only
+    root = ElementTree.Element("testsuites", of_root)
     return root, ElementTree.SubElement(root, "testsuite", {"name": "divmetrics gate", **counts})
 
 
-def _case(suite: ElementTree.Element, name: str) -> ElementTree.Element:
+def _case(suite: ElementTree.Element, name: str, where: str) -> ElementTree.Element:
     """A new test case of `suite`."""
-    return ElementTree.SubElement(suite, "testcase", {"classname": "divmetrics.gate", "name": printable(name)})
+    return ElementTree.SubElement(suite, "testcase", {"classname": where, "name": printable(name)})
 
 
 def _xml(root: ElementTree.Element) -> str:

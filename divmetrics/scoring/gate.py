@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from divmetrics.errors import UsageError
+from divmetrics.errors import MeasureError, UsageError
 from divmetrics.records.keywords import called_with
 from divmetrics.records.results import Report
 from divmetrics.records.run_options import ScoreRequest
-from divmetrics.report.gate.judge import GateResult, judge
+from divmetrics.report.gate.judge import judge, judge_saved
+from divmetrics.report.gate.numbers import check_possible
+from divmetrics.report.gate.outcomes import GateResult
 from divmetrics.report.gate.rules import Rules, read_rules, rules_from
 from divmetrics.report.gate.sizes import BaselineSizes
 
+LEAST_ALPHA, PERMUTED = 0.001, 999
+"""Smallest false-alarm rate of a verdict, and the number of permutations that sets it."""
 Config = Rules | Mapping[str, Any] | str | os.PathLike[str] | None
 
 
@@ -60,10 +65,17 @@ def _gate(
     if report is not None:
         if samples or options:
             raise UsageError("gate: a report is not measured again; give report= and config= alone, or real and fake.")
-        return judge(report if isinstance(report, Report) else Report.load(report), rules)
+        return _complete(judge_saved(report if isinstance(report, Report) else Report.load(report), rules))
     if len(samples) + len(options.keys() & {"real", "fake"}) != 2:
         raise UsageError("gate: give real and fake to measure them, or report= for a report that was saved.")
-    return measure_and_judge(samples, rules, options)
+    return _complete(measure_and_judge(samples, rules, options))
+
+
+def _complete(judged: GateResult) -> GateResult:
+    """`judged`. Raises MeasureError where a rule of level `error` could not be judged."""
+    if judged.exit_code > 1:
+        raise MeasureError(judged.error or "a rule could not be judged.")
+    return judged
 
 
 def measure_and_judge(samples: Sequence[Any], rules: Rules, options: Mapping[str, Any], **meta: Any) -> GateResult:
@@ -78,13 +90,47 @@ def measure_and_judge(samples: Sequence[Any], rules: Rules, options: Mapping[str
     Raises:
         UsageError, MeasureError: as `gate`.
     """
+    from divmetrics.records.metric import METRICS
     from divmetrics.scoring.score import score_as_many  # torch comes with it; a saved report is judged without
 
-    request = _request(*samples, **{**rules.keywords, **options})
+    check_possible(rules, {metric.name: metric.range for metric in METRICS})
+    request = request_of(samples, rules, options)
     sizes = BaselineSizes(rules, request.num)
     sizes.check()
-    report = score_as_many(request, sizes.draw)
-    return judge(report.with_meta(**meta), rules, sizes.drawn)
+    if rules.quarantine:
+        _check_repeatable(request)
+    first = judge(score_as_many(request, sizes.draw).with_meta(**meta), rules, sizes.drawn)
+    if not rules.quarantine or first.passed or first.error is not None:
+        return first
+    again = replace(request, seed=request.seed + 1, alpha=request.alpha / 2)
+    report = score_as_many(again, sizes.draw).with_meta(**meta)
+    second = judge(report, rules, sizes.drawn, share=0.5, ignored=("seed",))
+    if report.fake.digest is not None and report.fake.digest == first.report.fake.digest:
+        second = replace(second, warnings=(*second.warnings, SAME_SAMPLES))
+    return replace(first, second=second)
+
+
+SAME_SAMPLES = (
+    "the second run has measured the same samples, since FAKE has no others; give more samples than the baseline has, "
+    "and each run draws its own."
+)
+
+
+def request_of(samples: Sequence[Any], rules: Rules, options: Mapping[str, Any]) -> ScoreRequest:
+    """What is asked of `score`: the options, and those of the rules where they say nothing."""
+    return _request(*samples, **{**rules.keywords, **options})
+
+
+def _check_repeatable(request: ScoreRequest) -> None:
+    """Raise UsageError where a second run is impossible: samples that can be read once, an alpha without a half."""
+    for side in ("real", "fake", "held_out"):
+        if hasattr(getattr(request, side), "__next__"):
+            raise UsageError(f"gate: quarantine may read the samples twice, and {side} is an iterator; give a list.")
+    if request.null and request.alpha < 2 * LEAST_ALPHA:
+        raise UsageError(
+            f"gate: quarantine halves alpha, and {request.alpha:g} has no half that {PERMUTED} permutations can test; "
+            f"give at least {2 * LEAST_ALPHA:g}."
+        )
 
 
 def _same(request: ScoreRequest) -> ScoreRequest:

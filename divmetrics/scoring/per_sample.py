@@ -47,7 +47,8 @@ def table_of_modes(tasks: Sequence[Task], sides: TaskInputs, plan: Plan) -> tupl
     matrix is preferred to clusters.
     """
     counted = [task for task in tasks if task.request.metric.fake.summary is ClassTally and task.request.metric.real]
-    asked = plan.questions.modes is not None or plan.questions.exhibits
+    questions = plan.questions
+    asked = questions.mode_table or questions.modes is not None or questions.exhibits
     wanted = asked or counted or not all(task.request.explicit for task in tasks)
     if plan.questions.modes is None and sides.classes.kind == "labels":
         real, fake = (sides.label_tally(side) for side in SIDES)

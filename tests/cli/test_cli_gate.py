@@ -41,8 +41,12 @@ def test_exit_1_failed(saved: Path, rules: Callable[[str], Path], call: Callable
         ("[gate.rules.recall]\nmin = 0.5\nuse = 'ci_low'\n", "has no interval"),
         ("[gate]\nverdict = 'error'\n", "asks for the verdict and the report has none"),
         ("[gate]\nbaseline = 'none.json'\n[gate.rules.recall]\nmin = 0.5\n", "cannot read the report"),
-        ("[gate\n", "is not TOML"),
+        ("[gate\n", "Expected ']' at the end of a table declaration (at line 1, column 6)"),
         ("", "has no rules"),
+        ("[gate.rules.missing_modes]\nmax = 0\n", "the report has no table of modes"),
+        ("[gate.rules.recall]\nmax = -0.5\n", "recall is at least 0, so no value can pass"),
+        ("[gate.rules.recall]\nmin = 0.5\n[gate.rules.'recall@pixels']\nmax = 0.4\n", "no value passes both"),
+        ("[gate]\nby = 'class'\n", "by (rules for each group) does not exist yet"),
     ],
 )
 def test_exit_2_wrong_rules(
@@ -78,7 +82,8 @@ def test_exit_3_a_ruled_metric_could_not_be_computed(
 ) -> None:
     make_report(recall=None).save(tmp_path / "r.json")
     done = call("gate", tmp_path / "r.json", "--config", rules("[gate.rules.recall]\nmin = 0.4\n"))
-    assert (done.code, done.out) == (3, "")
+    assert (done.code, done.out.splitlines()[0]) == (3, "gate could not judge")
+    assert "ERROR" in done.out
     assert "could not be computed" in done.err
 
 
@@ -222,11 +227,13 @@ def test_the_outputs_say_why_nothing_was_judged(
     make_report(fid=None).save(tmp_path / "r.json")
     (tmp_path / "g.md").write_text("gate passed, last week")
     done = call("gate", *given, "--config", rules(text), "--json", "g.json", "--md=g.md", "--junit", "g.xml")
-    assert (done.code, done.out) == (code, "")
+    assert (done.code, "gate could not judge" in done.out) == (code, case == "no number")
     sentence = done.err.splitlines()[-1].removeprefix("error: ")
     assert message in sentence
     whole = json.loads((tmp_path / "g.json").read_text())
-    assert (whole["schema"], whole["passed"], whole["rules"]) == ("divmetrics.gate/1", False, [])
+    statuses = [rule["status"] for rule in whole["rules"]]
+    assert (whole["schema"], whole["passed"]) == ("divmetrics.gate/1", False)
+    assert statuses == (["error"] if case == "no number" else [])
     assert (whole["error"], whole["exit_code"]) == (sentence, code)
     page = (tmp_path / "g.md").read_text()
     assert page.startswith("### gate could not judge\n")

@@ -90,9 +90,9 @@ def test_gate_page(judged: gated_view.GateResult) -> None:
     page = gated_view.gate_page(judged)
     assert page.title == "gate failed"
     assert page.grids[0].rows == (
-        ("recall", "0.4100", ">= 0.4", "pass", ""),
-        ("fid", "9", "<= 8", "fail", "9 is above 8"),
-        ("vendi", "4", ">= 5", "warn", "4 is below 5"),
+        ("recall", "0.4100", ">= 0.4", "PASS", ""),
+        ("fid", "9", "<= 8", "FAIL", "9 is above 8"),
+        ("vendi", "4", ">= 5", "WARN", "4 is below 5"),
     )
     assert [note.split("|")[0] for note in page.notes] == ["recall", "fid", "vendi"], "each number with its signature"
 

@@ -1,7 +1,9 @@
 """`gate` in Python: two sources or a report, and rules from a file or a mapping."""
 
+import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from PIL import Image
 import divmetrics as dm
 from divmetrics.errors import MissingLayer, UsageError
 from divmetrics.records.metric import METRICS
+from divmetrics.records.run_options import ScoreRequest
 
 REAL = np.random.default_rng(0).normal(size=(60, 3))
 FAKE = np.random.default_rng(1).normal(size=(60, 3)) * 0.01
@@ -218,3 +221,70 @@ def test_a_baseline_without_the_number_is_refused_before_anything_is_read(baseli
     config = {"baseline": str(baseline), "rules": {"density": {"max_regression": 1}}}
     with pytest.raises(UsageError, match=r"baseline .*b\.json: unknown metric in the report 'density'"):
         dm.gate(samples(), samples(), config=config)
+
+
+def test_a_rule_that_nothing_passes_is_refused_before_anything_is_read() -> None:
+    with pytest.raises(UsageError, match=r"rule 'recall' has min 1\.5, and recall is at most 1"):
+        dm.gate("no/real", "no/fake", config={"rules": {"recall": {"min": 1.5}}})
+
+
+def test_a_rule_on_modes_makes_the_table_without_a_metric_of_modes() -> None:
+    rng = np.random.default_rng(0)
+    modes = rng.integers(0, 4, 240)
+    rows = np.eye(4)[modes] * 20 + rng.normal(size=(240, 4))
+    real, fake, lost = rows[:120], rows[120:], rows[120:][modes[120:] != 2]
+    config = {"verdict": "off", "modes": 4, "rules": {"missing_modes": {"max": 0}, "recall": {"min": 0}}}
+    assert [o.found for o in dm.gate(real, fake, config=config, **FAST).outcomes] == [0.0, pytest.approx(0.9, abs=0.1)]
+    judged = dm.gate(real, lost, config=config, **FAST)
+    assert (judged.passed, judged.outcomes[0].found) == (False, 1.0)
+    assert judged.outcomes[0].text.startswith("1 is above 0; missing modes: cluster ")
+
+
+@pytest.fixture
+def seeds(monkeypatch: pytest.MonkeyPatch) -> dict[int, float]:
+    """Seed -> recall that a stand-in for `score` measures there."""
+    from divmetrics.scoring import score as module
+
+    recall: dict[int, float] = {}
+    template = dm.score(REAL, REAL, metrics="recall", **FAST)
+
+    def measured(request: ScoreRequest, _wanted: object) -> dm.Report:
+        recall[-request.seed] = request.alpha
+        digest = None if request.num is None else f"sha256:{request.seed}"
+        result = replace(template["recall"], value=recall[request.seed])
+        fake = replace(template.fake, digest=digest or template.fake.digest)
+        return replace(template, metrics={"recall@features": result}, fake=fake, meta={"seed": request.seed})
+
+    monkeypatch.setattr(module, "score_as_many", measured)
+    return recall
+
+
+@pytest.mark.parametrize(("second", "passed"), [(0.9, True), (0.1, False)])
+def test_quarantine_fails_only_where_both_runs_do(second: float, passed: bool, seeds: dict[int, float]) -> None:
+    seeds |= {3: 0.1, 4: second}
+    config = {"quarantine": True, "seed": 3, **RULES}
+    judged = dm.gate(REAL, FAKE, config={**config, "rules": {"recall": {"min": 0.4}}}, num=9, **FAST)
+    assert (judged.passed, judged.exit_code) == (passed, 0 if passed else 1)
+    assert (seeds[-3], seeds[-4]) == (0.01, 0.005), "the second run has half the false-alarm rate"
+    whole = json.loads(judged.to_json())
+    runs = (whole, whole["second"])
+    assert [run["rules"][0]["status"] for run in runs] == ["fail", "pass" if passed else "fail"]
+    assert [run["seed"] for run in runs] == [3, 4]
+    assert judged.second is not None
+    assert judged.second.warnings == ()
+
+
+def test_quarantine_says_where_it_is_no_second_look(seeds: dict[int, float]) -> None:
+    seeds |= {5: 0.1, 6: 0.1}
+    config = {"quarantine": True, "seed": 5, "rules": {"recall": {"min": 0.4}}}
+    judged = dm.gate(REAL, FAKE, config=config, **FAST)
+    assert judged.second is not None
+    assert "has measured the same samples" in judged.second.warnings[0]
+    seeds[5] = 0.9
+    assert dm.gate(REAL, FAKE, config=config, **FAST).second is None, "a gate that passes is measured once"
+    with pytest.raises(UsageError, match="fake is an iterator"):
+        dm.gate(REAL, iter([FAKE]), config=config, **FAST)
+    with pytest.raises(UsageError, match=r"0\.001 has no half"):
+        dm.gate(REAL, FAKE, config=config, ci_level=0, alpha=0.001)
+    saved = replace(dm.score(REAL, FAKE, metrics="recall", **FAST), modes=())
+    assert "quarantine has no effect on a saved report" in dm.gate(report=saved, config=config).warnings[-1]

@@ -1,113 +1,50 @@
 """Judgement of a report by the rules of a gate.
 
-A rule that cannot be judged is an error, never a pass.
+A rule that cannot be judged is an error, never a pass. A rule on a change against the baseline fails where the change
+is larger than allowed and no chance, all such rules of the file together; see `divmetrics.report.gate.changes`.
 """
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from typing import Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from divmetrics._version import __version__
-from divmetrics.errors import MeasureError, UnknownName, UsageError
+from divmetrics.errors import UnknownName, UsageError
 from divmetrics.records.results import Report, Result
-from divmetrics.report.gate.rules import Rule, Rules
-from divmetrics.report.gate.sizes import difference_in_words
+from divmetrics.report.gate.changes import Change, change_of, significant
+from divmetrics.report.gate.mode_rules import ABOUT_MODES, judge_modes, judge_verdict, missing_modes
+from divmetrics.report.gate.numbers import (
+    bounds_in_noise,
+    check_numbers,
+    check_possible,
+    exceeds,
+    judged_numbers,
+    violated_bounds,
+)
+from divmetrics.report.gate.outcomes import GateResult, RuleResult, Status
+from divmetrics.report.gate.rules import MODE_RULES, Rule, Rules
 
-SCHEMA = "divmetrics.gate/1"
-
-RELATIVE_TOLERANCE, ABSOLUTE_TOLERANCE = 1e-6, 1e-12
-"""A bound is broken beyond these only: the round-off of float32 features, and of a sum that should be 0."""
-TOTALS = {"modes_found": "modes_total"}
-"""Metrics whose values are whole numbers -> the further number of the result that says how large they can be."""
-
-ABOUT_MODES = ("modes_found", "effective_modes", "mode_kl", "mode_tv", "unseen_mass")
-"""Metrics that the missing modes explain."""
-NAMED = 20
-"""Most missing modes that are named."""
-
-Status = Literal["pass", "fail", "warn"]
+NO_ERROR_RULE = "no rule has the level error, so this gate never fails."
 
 
 @dataclass(frozen=True)
-class RuleResult:
-    """Result of one rule."""
+class _Read:
+    """A rule with the number that it is about."""
 
-    name: str
-    """Name of the rule, as in the rule file."""
-    metric: str
-    """Key of the number in the report; `verdict` for the verdict."""
-    level: str
-    """`error` or `warn`."""
-    expected: str
-    """The rule in words."""
-    found: float | str | None
-    """The value in the report, or the state of the verdict."""
-    interval: tuple[float, float] | None
-    """Its confidence interval, where the report has one."""
-    judged: tuple[tuple[str, float], ...]
-    """The numbers that were held against the bounds, each with what it is: `value`, `ci_low` or `ci_high`."""
-    status: Status
-    """`fail` for a broken rule of level `error`, `warn` for one of level `warn`."""
-    text: str
-    """Why it did not pass; empty where it did."""
+    rule: Rule
+    key: str
+    result: Result
+    change: Change | None = None
 
 
-@dataclass(frozen=True)
-class GateResult:
-    """Result of a gate: a report judged by rules."""
-
-    report: Report
-    rules: Rules
-    outcomes: tuple[RuleResult, ...]
-    """One for each rule, the verdict's first."""
-    warnings: tuple[str, ...]
-    """What limits the comparison with the baseline, one sentence each."""
-
-    @property
-    def passed(self) -> bool:
-        """Whether no rule of level `error` is broken."""
-        return all(outcome.status != "fail" for outcome in self.outcomes)
-
-    def to_json(self) -> str:
-        """JSON text, schema `divmetrics.gate/1`."""
-        whole = {
-            "schema": SCHEMA,
-            "divmetrics": self.report.version,
-            "passed": self.passed,
-            "real": self.report.real.source,
-            "fake": self.report.fake.source,
-            "rules": [asdict(outcome) for outcome in self.outcomes],
-            "warnings": self.warnings,
-        }
-        return json.dumps(whole, indent=1, allow_nan=False) + "\n"
-
-
-def error_json(sentence: str, exit_code: int) -> str:
-    """JSON text, schema `divmetrics.gate/1`, of a gate that could not judge: not passed, no rules, and the reason.
-
-    Args:
-        sentence: The error.
-        exit_code: That of the command: 2 for a wrong request, 3 where the samples could not be measured.
-    """
-    whole = {
-        "schema": SCHEMA,
-        "divmetrics": __version__,
-        "passed": False,
-        "error": sentence,
-        "exit_code": exit_code,
-        "real": None,
-        "fake": None,
-        "rules": [],
-        "warnings": [],
-    }
-    return json.dumps(whole, indent=1) + "\n"
-
-
-def judge(report: Report, rules: Rules, drawn: Mapping[str, str] | None = None) -> GateResult:
+def judge(
+    report: Report,
+    rules: Rules,
+    drawn: Mapping[str, str] | None = None,
+    *,
+    share: float = 1.0,
+    ignored: Sequence[str] = (),
+) -> GateResult:
     """Judge a report by rules.
 
     Args:
@@ -115,23 +52,43 @@ def judge(report: Report, rules: Rules, drawn: Mapping[str, str] | None = None) 
         rules: The rules, with their baseline.
         drawn: Side of which fewer samples were drawn, to compare as many as the baseline has -> a sentence for the
             warnings.
+        share: Share of the level that rules on a change spend: a half in a second run.
+        ignored: Fields in which the signature of the baseline may differ.
 
     Returns:
-        One result for each rule, and warnings.
+        One result for each rule, and warnings. A metric that could not be computed is the status `error` of its rule.
 
     Raises:
-        UsageError: where the report lacks what a rule names, or the baseline has another signature.
-        MeasureError: where a metric of a rule of level `error` could not be computed.
+        UsageError: where the report lacks what a rule names, rules contradict each other, or the baseline has another
+            signature.
     """
     drawn = drawn or {}
     warnings = [*drawn.values(), *(_reference_warning(report, rules) if "real" not in drawn else ())]
-    outcomes = [
-        *_apply_verdict_rule(report, rules),
-        *(_apply_rule(rule, report, rules, warnings) for rule in rules.rules),
-    ]
-    if any(report.metrics[outcome.metric].metric in ABOUT_MODES for outcome in outcomes if outcome.metric != "verdict"):
+    verdict = [*judge_verdict(report, rules)]
+    read = [_read(rule, report, rules, ignored, warnings) for rule in rules.rules if rule.name not in MODE_RULES]
+    _check_together(read)
+    known = {about.rule.name: outcome for about, outcome in zip(read, _judged(read, report, share), strict=True)}
+    known |= {rule.name: judge_modes(rule, report) for rule in rules.rules if rule.name in MODE_RULES}
+    outcomes = (*verdict, *(known[rule.name] for rule in rules.rules))
+    if any(about.result.metric in ABOUT_MODES for about in read) or rules.about_modes:
         warnings += _about_classes(report)
-    return GateResult(report, rules, tuple(outcomes), tuple(dict.fromkeys(warnings)))
+    if not any(outcome.level == "error" for outcome in outcomes):
+        warnings.append(NO_ERROR_RULE)
+    return GateResult(report, rules, outcomes, tuple(dict.fromkeys(warnings)))
+
+
+def judge_saved(report: Report, rules: Rules) -> GateResult:
+    """Judge a report that is not measured again.
+
+    Raises:
+        UsageError: as `judge`, and where no value of a metric could pass a rule.
+    """
+    check_possible(rules, {result.metric: result.range for result in report.metrics.values()})
+    judged = judge(report, rules)
+    if rules.quarantine and not judged.passed:
+        once = "quarantine has no effect on a saved report, which is not measured again; gate REAL FAKE instead."
+        return replace(judged, warnings=(*judged.warnings, once))
+    return judged
 
 
 def _about_classes(report: Report) -> Iterator[str]:
@@ -151,76 +108,68 @@ def _reference_warning(report: Report, rules: Rules) -> Iterator[str]:
         yield f"{rules.baseline_path} was measured against other real samples, {rules.baseline.real.source}."
 
 
-def _apply_verdict_rule(report: Report, rules: Rules) -> Iterator[RuleResult]:
-    """Result of the rule on the verdict; nothing where it is off, or neither rules nor report have one."""
-    if rules.verdict == "off" or (rules.verdict is None and report.verdict is None):
-        return
-    if report.verdict is None:
-        raise UsageError(f'{rules.path} asks for the verdict and the report has none; set verdict = "off".')
-    level = rules.verdict or "error"
-    state = report.verdict.state
-    text = "" if state != "collapsed" else "the generator has collapsed"
-    yield RuleResult("verdict", "verdict", level, "not collapsed", state, None, (), _status(level, text), text)
-
-
-def _apply_rule(rule: Rule, report: Report, rules: Rules, warnings: list[str]) -> RuleResult:
-    """Result of one rule; warnings about the baseline are appended to `warnings`."""
+def _read(rule: Rule, report: Report, rules: Rules, ignored: Sequence[str], warnings: list[str]) -> _Read:
+    """A rule and its number; warnings about the baseline are appended to `warnings`."""
     key = _find_key(report, rule, rules.extractor)
-    result, judged = report.metrics[key], dict[str, float]()
+    result, change = report.metrics[key], None
+    if result.value is not None:
+        check_numbers(result, key)
+        if rule.max_regression is not None and rules.baseline is not None:
+            change, warning = change_of(rule, key, result, rules, ignored)
+            warnings += [warning] if warning else []
+    return _Read(rule, key, result, change)
+
+
+def _check_together(read: Sequence[_Read]) -> None:
+    """Raise UsageError where two rules on one number leave no value that passes both."""
+    for place, first in enumerate(read):
+        for second in read[place + 1 :]:
+            for low, high in ((first, second), (second, first)):
+                least, most = low.rule.min, high.rule.max
+                if first.key == second.key and least is not None and most is not None and exceeds(least, most):
+                    raise UsageError(
+                        f"rules {first.rule.name!r} and {second.rule.name!r} are both about {first.key}: min {least:g} "
+                        f"is above max {most:g}, so no value passes both; drop one."
+                    )
+
+
+def _judged(read: Sequence[_Read], report: Report, share: float) -> Iterator[RuleResult]:
+    """One result for each rule on a number."""
+    changes = [about.change for about in read if about.change is not None]
+    real_changes = iter(significant(changes, share))
+    for about in read:
+        no_chance = about.change is not None and next(real_changes)
+        yield _apply(about, report, no_chance=no_chance, family=len(changes), share=share)
+
+
+def _apply(about: _Read, report: Report, *, no_chance: bool, family: int, share: float) -> RuleResult:
+    """Result of one rule; `no_chance` says whether its change is significant among those of the `family`."""
+    rule, key, result = about.rule, about.key, about.result
+    bare = RuleResult(rule.name, key, rule.level, rule.expected, result.value, result.ci, (), "pass", "")
     if result.value is None:
         text = f"{key} could not be computed: {'; '.join(result.warnings) or 'the report does not say why'}"
-        if rule.level == "error":
-            raise MeasureError(f"{text}.")
-    else:
-        _check_numbers(result, key)
-        broken = [*_violated_bounds(rule, key, result), *_regressions(rule, key, result, rules, warnings)]
-        text = "; ".join([*broken, *(_missing_modes(report, result) if broken else ())])
-        judged = _judged_numbers(rule, key, result)
-    status = _status(rule.level, text)
-    return RuleResult(
-        rule.name, key, rule.level, rule.expected, result.value, result.ci, tuple(judged.items()), status, text
-    )
-
-
-def _check_numbers(result: Result, name: str) -> None:
-    """Raise UsageError where a number of `result` cannot be compared with a bound: not finite, or ends in disorder."""
-    for what, number in zip(("value", "ci_low", "ci_high"), (result.value, *(result.ci or ())), strict=False):
-        if number is not None and not math.isfinite(number):
-            raise UsageError(f"{name}: {what} is {number}, which is not finite and cannot be judged; measure it again.")
-    if result.ci is not None and result.ci[0] > result.ci[1]:
-        raise UsageError(f"{name}: the interval {list(result.ci)} ends below its begin; measure it again.")
-
-
-def _judged_numbers(rule: Rule, key: str, result: Result) -> dict[str, float]:
-    """The numbers of `result` that the bounds of `rule` are held against, by what they are."""
-    asked = {"ci_low": rule.min, "ci_high": rule.max, "value": rule.max_regression}
-    uses = [_use(rule, result, end) for end, bound in asked.items() if bound is not None]
-    return {use: _number_of(rule, key, result, use) for use in uses}
-
-
-def _missing_modes(report: Report, result: Result) -> Iterator[str]:
-    """The names of the missing modes, where `result` is about modes."""
-    if result.metric not in ABOUT_MODES:
-        return
-    names = [mode.name for mode in report.modes if mode.state in ("missing", "unseen")]
-    absent = result.extras.get("missing")
-    if absent is not None:  # the modes of the report may be clusters, with numbers of their own
-        by_number = {mode.id: mode.name for mode in report.modes if not mode.exemplars}
-        same = len(report.modes) == result.extras.get("modes_total")
-        names = [
-            which if isinstance(which, str) else by_number.get(which, f"class {which}") if same else f"class {which}"
-            for which in absent
-        ]
-    if names:
-        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-        yield f"missing modes: {', '.join(names[:NAMED])}{more}"
-
-
-def _status(level: str, complaint: str) -> Status:
-    """Status of a rule; `complaint` says how it is broken, empty where it is not."""
-    if not complaint:
-        return "pass"
-    return "fail" if level == "error" else "warn"
+        return replace(bare, status="error" if rule.level == "error" else "warn", text=text.removesuffix("."))
+    broken, notes = [*violated_bounds(rule, key, result)], [*bounds_in_noise(rule, result)]
+    unclear, floor = "", None
+    if (change := about.change) is not None:
+        floor = change.noise_floor(family, share * change.level) or None
+        if change.too_large and no_chance:
+            broken.append(change.in_words())
+        elif change.too_large:
+            unclear = f"{change.in_words()}; chance explains up to {floor or 0:.3g}"
+        if change.error is None:
+            notes.append("no interval here or in the baseline, so that chance may decide; measure both with --ci-level")
+        if floor is not None and exceeds(floor, change.allowed, change.scale):
+            notes.append(
+                f"max_regression {rule.max_regression} is inside the noise: changes below {floor:.3g} are not told "
+                "from chance and do not fail; measure more samples, or allow more"
+            )
+    text = "; ".join([*broken, *(missing_modes(report, result) if broken else ()), *filter(None, [unclear])])
+    status: Status = "pass" if not unclear else "inconclusive"
+    if broken:
+        status = "fail" if rule.level == "error" else "warn"
+    judged = tuple(judged_numbers(rule, key, result).items())
+    return replace(bare, judged=judged, status=status, text=text, note="; ".join(notes), noise_floor=floor)
 
 
 def _find_key(report: Report, rule: Rule, extractor: str | None) -> str:
@@ -253,97 +202,3 @@ def _keys_of_metric(report: Report, spec: str) -> list[str]:
 def _metric_of(key: str) -> str:
     """Metric of a key, without the extractor."""
     return key.partition("@")[0]
-
-
-def _violated_bounds(rule: Rule, key: str, result: Result) -> Iterator[str]:
-    """How `min` and `max` are violated, in words."""
-    if rule.min is not None and _exceeds(rule.min, low := _judged_value(rule, key, result, pessimistic="ci_low")):
-        yield "{} is below {}".format(*_told_apart(low, rule.min))
-    if rule.max is not None and _exceeds(high := _judged_value(rule, key, result, pessimistic="ci_high"), rule.max):
-        yield "{} is above {}".format(*_told_apart(high, rule.max))
-
-
-def _exceeds(larger: float, smaller: float, scale: float = 0.0) -> bool:
-    """Whether `larger` exceeds `smaller` beyond round-off of numbers of their size, or of the size `scale`."""
-    size = max(abs(larger), abs(smaller), scale)
-    return larger - smaller > max(RELATIVE_TOLERANCE * size, ABSOLUTE_TOLERANCE)
-
-
-def _told_apart(first: float, second: float) -> tuple[str, str]:
-    """Two different numbers in 4 significant digits, or as many more as it takes to tell them apart."""
-    for digits in range(4, 18):
-        texts = f"{first:.{digits}g}", f"{second:.{max(digits, 6)}g}"
-        shown = [float(text) for text in texts]
-        if shown[0] != shown[1] and (shown[0] < shown[1]) == (first < second):
-            break
-    return texts
-
-
-def _judged_value(rule: Rule, key: str, result: Result, pessimistic: str) -> float:
-    """The number of `result` that the rule judges: its value or an end of its interval."""
-    return _number_of(rule, key, result, _use(rule, result, pessimistic))
-
-
-def _use(rule: Rule, result: Result, pessimistic: str) -> str:
-    """What the rule reads of `result`: `value`, `ci_low` or `ci_high`; `pessimistic` is the end that would fail."""
-    if rule.use != "pessimistic":
-        return rule.use
-    return "value" if result.ci is None else pessimistic
-
-
-def _number_of(rule: Rule, key: str, result: Result, use: str) -> float:
-    """The value of `result`, or an end of its interval. Raises UsageError where it has no interval."""
-    assert result.value is not None  # noqa: S101  checked by the callers
-    if use == "value":
-        return result.value
-    if result.ci is None:
-        raise UsageError(f"rule {rule.name!r} reads {use} and {key} has no interval; set use to value or pessimistic.")
-    return _possible(result, result.ci[use == "ci_high"])
-
-
-def _possible(result: Result, end: float) -> float:
-    """An end of the interval of `result`; for a count, the nearest whole number from 0 to its total."""
-    if result.metric not in TOTALS:
-        return end
-    total = result.extras.get(TOTALS[result.metric], math.inf)
-    return float(min(max(round(end), 0), total))
-
-
-def _regressions(rule: Rule, key: str, now: Result, rules: Rules, warnings: list[str]) -> Iterator[str]:
-    """How `max_regression` is violated, in words: a change beyond what is allowed and beyond the joint interval."""
-    if rule.max_regression is None or rules.baseline is None:
-        return
-    before = _baseline_result(rule, key, now, rules, warnings)
-    sign = 1 if now.better == "lower" else -1
-    value, reference = (_judged_value(rule, key, result, pessimistic="value") for result in (now, before))
-    change, allowed = sign * (value - reference), rule.max_regression.allowed(reference)
-    size = max(abs(value), abs(reference))  # the round-off of a difference is that of its terms
-    if _exceeds(change, allowed, size) and _exceeds(change, _joint_halfwidth(now, before), size):
-        larger, smaller = _told_apart(change, allowed)
-        yield f"{value:.4g} is {larger} worse than the baseline's {reference:.4g}, allowed is {smaller}"
-
-
-def _baseline_result(rule: Rule, key: str, now: Result, rules: Rules, warnings: list[str]) -> Result:
-    """Result of the baseline for `key`. Raises UsageError where there is none, or its signature differs."""
-    assert rules.baseline is not None  # noqa: S101  checked by the callers
-    try:
-        before = rules.baseline[key if key in rules.baseline.metrics else rule.name]
-    except UsageError as error:
-        raise error.within(f"baseline {rules.baseline_path}") from None
-    if before.value is None:
-        raise UsageError(f"baseline {rules.baseline_path}: {key} could not be computed there; make a new baseline.")
-    _check_numbers(before, f"baseline {rules.baseline_path}: {key}")
-    if now.signature.differences(before.signature):
-        raise UsageError(f"{key} has {difference_in_words(now.signature, before.signature, rules)}")
-    if now.signature.version != before.signature.version:
-        versions = f"divmetrics {before.signature.version}, the report by {now.signature.version}"
-        warnings.append(f"{rules.baseline_path} was made by {versions}.")
-    return before
-
-
-def _joint_halfwidth(now: Result, before: Result) -> float:
-    """Half-width of the interval of the difference: the half-widths that face each other, added in quadrature."""
-    if now.ci is None or before.ci is None or now.value is None or before.value is None:
-        return 0.0
-    upwards = now.better != "lower"  # where higher is better, the true value may be higher and the true baseline lower
-    return math.hypot(now.ci[upwards] - now.value, before.value - before.ci[not upwards])

@@ -20,10 +20,16 @@ MOST = sys.float_info.max
 FILES = ("divmetrics.toml", "pyproject.toml")
 LEVELS = ("error", "warn")
 VERDICTS = (*LEVELS, "off")
-NUMBERS, PLACES = ("num", "seed"), ("labels", "held_out")
+INCONCLUSIVE = ("warn", "fail")
+NUMBERS, PLACES = ("num", "seed", "alpha", "tolerance", "ci_level", "modes"), ("labels", "held_out")
 """Options of `score` that a rule file may hold: numbers, and paths."""
-KEYS = ("extractor", "metrics", *NUMBERS, *PLACES, "verdict", "baseline", "rules")
+KEYS = (
+    *("extractor", "metrics", *NUMBERS, *PLACES),
+    *("verdict", "inconclusive", "quarantine", "baseline", "rules"),
+)
 USES = ("value", "ci_low", "ci_high", "pessimistic")
+MODE_RULES = {"missing_modes": "missing", "thinned_modes": "thinned"}
+"""Rules that count modes, and the state of those in the table of modes."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +51,10 @@ class Regression:
 
 @dataclass(frozen=True)
 class Rule:
-    """Bounds on one metric. `name` is a metric, with `:option=value` and `@EXTRACTOR` where needed."""
+    """Bounds on one metric, or on the number of modes in a state.
+
+    `name` is a metric, with `:option=value` and `@EXTRACTOR` where needed, or one of `MODE_RULES`.
+    """
 
     name: str
     level: str = "error"
@@ -77,6 +86,10 @@ class Rules:
     extractor: str | None = None
     verdict: str | None = None
     """`error`, `warn` or `off`; None is `error` for reports that have a verdict."""
+    inconclusive: str = "warn"
+    """What an inconclusive verdict does: `warn` is printed, `fail` fails the gate."""
+    quarantine: bool = False
+    """Whether a gate that fails is measured again on another seed, and fails only if it does so twice."""
     baseline: Report | None = None
     baseline_path: Path | None = None
     more_metrics: tuple[str, ...] = ()
@@ -87,7 +100,18 @@ class Rules:
     @property
     def metrics(self) -> list[str]:
         """The metrics that are measured, with their options, as arguments of `score`."""
-        return list(dict.fromkeys([*self.more_metrics, *(rule.name.partition("@")[0] for rule in self.rules)]))
+        named = (rule.name.partition("@")[0] for rule in self.rules if rule.name not in MODE_RULES)
+        return list(dict.fromkeys([*self.more_metrics, *named]))
+
+    @property
+    def about_modes(self) -> bool:
+        """Whether a rule needs the table of modes."""
+        return any(rule.name in MODE_RULES for rule in self.rules)
+
+    @property
+    def alpha(self) -> float | None:
+        """The false-alarm rate of the verdict that the file asks for; None where it does not say."""
+        return self.options.get("alpha")
 
     @property
     def extractors(self) -> str | None:
@@ -98,7 +122,7 @@ class Rules:
     @property
     def keywords(self) -> dict[str, Any]:
         """Arguments of `score` that the rules name; none where they ask for the verdict only."""
-        named = {"metrics": self.metrics, "extractor": self.extractors}
+        named = {"metrics": self.metrics, "extractor": self.extractors, "mode_table": self.about_modes}
         return {**{name: value for name, value in named.items() if value}, **self.options}
 
 
@@ -168,12 +192,15 @@ def _gate_table(path: Path) -> Mapping[str, Any] | None:
 def _parse(path: Path, table: Mapping[str, Any]) -> Rules:
     """Check the table of a rule file and read its baseline."""
     where = f"{path}: [{_section(path)}]"
+    if "by" in table:
+        raise UsageError(f"{where}: by (rules for each group) does not exist yet; leave it out.")
     _check_keys(table, [*KEYS], where)
     extractor, more = _text(table, "extractor", where), _names(table, "metrics", where)
     options = _options(table, path.parent, where)
     rules = _table(table.get("rules", {}), f"{_section(path)}.rules")
     parsed = tuple(_rule(name, entry, f"{path}: [{_section(path)}.rules.{name}]") for name, entry in rules.items())
     verdict = _choice(table, "verdict", VERDICTS, where)
+    inconclusive = _inconclusive(table, verdict, where)
     if not parsed and verdict in (None, "off"):
         raise UsageError(f"{where} has no rules; write at least one as [{_section(path)}.rules.NAME].")
     baseline = _text(table, "baseline", where)
@@ -182,7 +209,47 @@ def _parse(path: Path, table: Mapping[str, Any]) -> Rules:
     if relative and place is None:
         raise UsageError(f"{where}: max_regression of {', '.join(relative)} needs baseline = REPORT.json.")
     report = None if place is None else Report.load(place)
-    return Rules(path, parsed, extractor, verdict, report, place, more, options)
+    quarantine = table.get("quarantine", False)
+    if not isinstance(quarantine, bool):
+        raise UsageError(f"{where}: quarantine = {quarantine!r:.40} is neither true nor false.")
+    rules_read = Rules(path, parsed, extractor, verdict, inconclusive, quarantine, report, place, more, options)
+    check_against_baseline(rules_read)
+    return rules_read
+
+
+def _inconclusive(table: Mapping[str, Any], verdict: str | None, where: str) -> str:
+    """The key `inconclusive`. Raises UsageError where the verdict cannot fail, so that it could not either."""
+    found = _choice(table, "inconclusive", INCONCLUSIVE, where)
+    if found is not None and verdict == "off":
+        raise UsageError(f'{where}: inconclusive = "{found}" is about the verdict, and verdict = "off"; drop one.')
+    if found == "fail" and verdict == "warn":
+        raise UsageError(
+            f'{where}: verdict = "warn" never fails and inconclusive = "fail" does; set verdict = "error", or '
+            'inconclusive = "warn".'
+        )
+    return found or "warn"
+
+
+def check_against_baseline(rules: Rules) -> None:
+    """Raise UsageError where a bound and `max_regression` of one rule leave no value that passes."""
+    for rule in rules.rules:
+        if rule.max_regression is None or rules.baseline is None or rule.use in ("ci_low", "ci_high"):
+            continue
+        key = rule.name if rule.name in rules.baseline.metrics else None
+        keys = [key] if key else [k for k in rules.baseline.metrics if k.partition("@")[0] == rule.name]
+        before = rules.baseline.metrics[keys[0]] if len(keys) == 1 else None
+        if before is None or before.value is None or not math.isfinite(before.value):
+            continue  # said where it is judged
+        allowed, worst = rule.max_regression, before.value
+        lower = before.better == "lower"
+        worst += allowed.allowed(before.value) * (1 if lower else -1)
+        bound = rule.min if lower else rule.max
+        if bound is not None and (bound > worst if lower else bound < worst):
+            wanted = f"min {bound:g}" if lower else f"max {bound:g}"
+            raise UsageError(
+                f"{rules.path}: [{_section(rules.path)}.rules.{rule.name}]: {wanted} and max_regression {allowed} "
+                f"contradict each other: the baseline has {before.value:.6g}, so no value passes both; drop one."
+            )
 
 
 def _options(table: Mapping[str, Any], folder: Path, where: str) -> dict[str, Any]:
@@ -191,11 +258,13 @@ def _options(table: Mapping[str, Any], folder: Path, where: str) -> dict[str, An
     found: dict[str, Any] = {}
     for name in NUMBERS:
         if name in table:
+            value, option = table[name], declared[name]
             try:
-                declared[name].check(table[name])
+                percent = isinstance(value, str) and value.endswith("%") and float in option.kinds
+                found[name] = option.parse(value) if percent else value
+                option.check(found[name])
             except UsageError as error:
                 raise error.within(where) from None
-            found[name] = table[name]
     for name in PLACES:
         if (text := _text(table, name, where)) is not None:
             found[name] = _beside(folder, text)
@@ -223,6 +292,8 @@ def _names(table: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
 def _rule(name: str, entry: Any, where: str) -> Rule:
     """Check one rule; `where` begins the error messages."""
     entry = _table(entry, where)
+    if name in MODE_RULES:
+        return _mode_rule(name, entry, where)
     _check_keys(entry, ["level", "min", "max", "max_regression", "use"], where)
     if not entry.keys() & {"min", "max", "max_regression"}:
         raise UsageError(f"{where} asks for nothing; give it min, max or max_regression.")
@@ -237,6 +308,20 @@ def _rule(name: str, entry: Any, where: str) -> Rule:
         max_regression=_regression(entry, where),
         use=_choice(entry, "use", USES, where) or "pessimistic",
     )
+
+
+def _mode_rule(name: str, entry: Mapping[str, Any], where: str) -> Rule:
+    """Check a rule on the table of modes: `max` modes, and a level."""
+    for key in entry:
+        if key in ("min", "max_regression", "use"):
+            raise UsageError(f"{where}: {key} has no meaning for a number of modes; give max, and level if you like.")
+    _check_keys(entry, ["level", "max"], where)
+    most = _number(entry, "max", where)
+    if most is None:
+        raise UsageError(f"{where} asks for nothing; give it max, the number of modes that may be so.")
+    if most < 0 or most != int(most):
+        raise UsageError(f"{where}: max = {entry['max']!r:.40} is no number of modes; give 0, 1, 2, ...")
+    return Rule(name, level=_choice(entry, "level", LEVELS, where) or "error", max=most, use="value")
 
 
 def _regression(entry: Mapping[str, Any], where: str) -> Regression | None:

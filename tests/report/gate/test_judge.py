@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from divmetrics.errors import MeasureError, UsageError
+from divmetrics.errors import UsageError
 from divmetrics.records.results import Mode, Report, Result, Side
 from divmetrics.records.signature import Signature
 from divmetrics.records.verdict import Verdict
-from divmetrics.report.gate.judge import GateResult, judge
+from divmetrics.report.gate.judge import judge
+from divmetrics.report.gate.outcomes import GateResult
 from divmetrics.report.gate.rules import Regression, Rule, Rules
 
 BETTER = {"recall": "higher", "fid": "lower", "modes_found": "higher"}
@@ -198,7 +199,7 @@ def test_regression_within_the_joint_interval_passes(metric: str, sign: int) -> 
 
     baseline = report(seen(100.0, 3.0, better_side=False))
     rule = Rule(metric, max_regression=Regression(1.0, relative=False))
-    for change, expected in [(4.9, "pass"), (5.1, "fail")]:
+    for change, expected in [(4.9, "inconclusive"), (5.1, "fail")]:
         now = report(seen(100.0 + sign * change, 4.0, better_side=True))
         assert status(now, rule, baseline=baseline) == [expected]
     plain = report(result(metric, 100.0 + sign * 4.9))
@@ -227,6 +228,7 @@ def test_another_version_or_other_real_samples_only_warn() -> None:
     older = replace(now, signature=replace(now.signature, version="0.0.9"))
     rule = Rule("recall", max_regression=Regression(1, relative=False))
     found = gated(report(now), rule, baseline=report(older, digest="sha256:2"), baseline_path=Path("b.json"))
+    assert found.outcomes[0].status == "pass"
     assert found.passed
     assert [text.split(".json ")[1][:30] for text in found.warnings] == [
         "was measured against other rea",
@@ -249,8 +251,9 @@ def test_a_metric_that_the_report_lacks_is_an_error() -> None:
 
 def test_a_metric_that_could_not_be_computed_is_never_a_pass() -> None:
     now = report(result("recall", None, warnings=("too few samples",)))
-    with pytest.raises(MeasureError, match="could not be computed: too few samples"):
-        gated(now, Rule("recall", min=0.1))
+    judged = gated(now, Rule("recall", min=0.1), verdict="off")
+    assert (judged.outcomes[0].status, judged.passed, judged.exit_code) == ("error", False, 3)
+    assert judged.error == "recall@pixels could not be computed: too few samples."
     assert status(now, Rule("recall", min=0.1, level="warn")) == ["warn"]
 
 
@@ -314,6 +317,8 @@ def test_only_errors_fail_and_the_json_says_all() -> None:
         "judged": [["ci_low", 0.38]],
         "status": "fail",
         "text": "0.38 is below 0.4",
+        "note": "min 0.4 is inside the noise, [0.38, 0.44]: an unchanged generator falls on either side of it; "
+        "move it, or measure more samples",
     }
     assert (fid["status"], fid["found"], fid["interval"]) == ("warn", 9.0, None)
 

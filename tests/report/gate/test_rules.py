@@ -1,12 +1,14 @@
 """Rule files: what is read, and that every mistake in them is a UsageError that names the place."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from divmetrics.errors import UsageError
-from divmetrics.records.results import Report, Side
+from divmetrics.records.results import Report, Result, Side
+from divmetrics.records.signature import Signature
 from divmetrics.report.gate.rules import Regression, Rule, read_rules
 
 
@@ -111,6 +113,20 @@ def test_rules_are_found_in_the_current_folder(tmp_path: Path, monkeypatch: pyte
         ("[gate]\nheld_out = ''", "held_out = '' is not a text"),
         ("[gate]\nmetrics = 3", "metrics = 3 is neither a text nor a list of texts"),
         ("[gate]\nmetrics = ['fid', 3]", "metrics = ['fid', 3] is neither a text nor a list of texts"),
+        ("[gate]\nby = 'class'\nrules.fid.max = 1", "by (rules for each group) does not exist yet; leave it out"),
+        ("[gate]\nquarantine = 'yes'\nrules.fid.max = 1", "quarantine = 'yes' is neither true nor false"),
+        ("[gate]\ninconclusive = 'fial'", "unknown inconclusive 'fial'. Did you mean 'fail'?"),
+        ("[gate]\ninconclusive = 'error'", "unknown inconclusive 'error'"),
+        ("[gate]\nverdict = 'warn'\ninconclusive = 'fail'", 'verdict = "warn" never fails and inconclusive = "fail"'),
+        ("[gate]\nverdict = 'off'\ninconclusive = 'warn'\nrules.fid.max = 1", "is about the verdict"),
+        ("[gate]\ntolerance = 'x%'", "tolerance is 'x%'"),
+        ("[gate]\nalpha = 0.9", "alpha is 0.9"),
+        ("[gate.rules.missing_modes]\nmin = 1", "min has no meaning for a number of modes"),
+        ("[gate.rules.missing_modes]\nmax_regression = 1", "max_regression has no meaning for a number of modes"),
+        ("[gate.rules.thinned_modes]\nlevel = 'warn'", "[gate.rules.thinned_modes] asks for nothing"),
+        ("[gate.rules.thinned_modes]\nmax = 1.5", "max = 1.5 is no number of modes"),
+        ("[gate.rules.thinned_modes]\nmax = -1", "max = -1 is no number of modes"),
+        ("[gate.rules.missing_mode]\nmax = 1\nmni = 2", "unknown key 'mni'"),
         ("[gate]\nrules = 3", "gate.rules must be a table"),
         ("[gate.rules]\nfid = 3", "must be a table"),
         ("gate = 3", "must be a table"),
@@ -167,3 +183,55 @@ def test_options_of_score_are_read(tmp_path: Path) -> None:
         table = f"[gate]\nheld_out = '{given}'\nmetrics = ['kid']\nrules.fid.max = 1\n"
         rules = read_rules(written(tmp_path, table))
         assert rules.keywords == {"metrics": ["kid", "fid"], "held_out": expected}
+
+
+def test_rules_on_modes_name_no_metric(tmp_path: Path) -> None:
+    options = "tolerance = '5%'\nquarantine = true\ninconclusive = 'fail'\nmodes = 7\n"
+    text = f"[gate]\n{options}rules.missing_modes.max = 2\n"
+    rules = read_rules(written(tmp_path, text))
+    assert rules.rules == (Rule("missing_modes", max=2, use="value"),)
+    assert (rules.metrics, rules.about_modes, rules.quarantine, rules.inconclusive) == ([], True, True, "fail")
+    assert rules.keywords == {"mode_table": True, "tolerance": 0.05, "modes": 7}
+
+
+@pytest.mark.parametrize(
+    ("metric", "better", "bound", "contradicts"),
+    [
+        ("fid", "lower", "min = 12", True),
+        ("fid", "lower", "min = 11", False),
+        ("fid", "lower", "max = 1", False),
+        ("recall", "higher", "max = 8", True),
+        ("recall", "higher", "max = 9", False),
+        ("recall", "higher", "min = 20", False),
+    ],
+)
+def test_a_bound_that_the_baseline_rules_out_is_a_contradiction(
+    metric: str, better: str, bound: str, contradicts: bool, tmp_path: Path
+) -> None:
+    """The baseline has 10 and may lose 1: a FID of at least 12, or a recall of at most 8, is impossible."""
+    signature = Signature(metric, "pixels#1", "pooled", "none", "", "9/9", "0", "0.1.0")
+    result = Result(metric, "pixels", 10.0, better, (0, None), {}, 9, 9, signature)
+    replace(empty_report(), metrics={f"{metric}@pixels": result}).save(tmp_path / "b.json")
+    path = written(tmp_path, f"[gate]\nbaseline = 'b.json'\n[gate.rules.{metric}]\nmax_regression = '10%'\n{bound}\n")
+    if contradicts:
+        with pytest.raises(
+            UsageError, match=rf"\[gate.rules.{metric}\]: {bound.replace('= ', '')} and max_regression 10 %"
+        ):
+            read_rules(path)
+    else:
+        assert read_rules(path).rules[0].max_regression is not None
+
+
+def test_a_newer_baseline_is_told_from_a_damaged_one(tmp_path: Path) -> None:
+    path = written(tmp_path, "[gate]\nbaseline = 'b.json'\nrules.fid.max_regression = 1\n")
+    for schema, message in [
+        ("divmetrics.report/2", "of a newer divmetrics; this one .* upgrade"),
+        ("divmetrics.gate/1", "has schema 'divmetrics.gate/1', wanted 'divmetrics.report/1'"),
+    ]:
+        empty_report().save(tmp_path / "b.json")
+        (tmp_path / "b.json").write_text((tmp_path / "b.json").read_text().replace("divmetrics.report/1", schema))
+        with pytest.raises(UsageError, match=message):
+            read_rules(path)
+    (tmp_path / "b.json").write_text('{"schema": "divmetrics.report/1",\n "metrics" 3}')
+    with pytest.raises(UsageError, match=r"b\.json is not JSON \(line 2, column 12: expected ':'\)"):
+        read_rules(path)
