@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from divmetrics.records.keywords import KeywordOption
     from divmetrics.records.results import Report
     from divmetrics.report.gate.conditions import Conditions
-    from divmetrics.report.gate.judge import RuleResult
+    from divmetrics.report.gate.outcomes import RuleResult
 
 __all__ = ["Divmetrics", "NotDiverse", "assert_diverse"]
 

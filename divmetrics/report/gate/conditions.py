@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
-from divmetrics.errors import UnknownName, UsageError
+from divmetrics.errors import MeasureError, UnknownName, UsageError
 from divmetrics.records.results import Report
 from divmetrics.records.verdict import State
-from divmetrics.report.gate.judge import RuleResult, judge
+from divmetrics.report.gate.judge import judge
+from divmetrics.report.gate.outcomes import RuleResult
 from divmetrics.report.gate.rules import Rules, rules_from
 
 STATES: tuple[str, ...] = get_args(State)
@@ -42,7 +43,10 @@ class Conditions:
             UsageError: The report lacks what a condition names.
             MeasureError: A number that decides could not be computed.
         """
-        results = [] if self.rules is None else list(judge(report, self.rules).outcomes)
+        judged = None if self.rules is None else judge(report, self.rules)
+        if judged is not None and judged.error is not None:
+            raise MeasureError(judged.error)
+        results = [] if judged is None else judged.outcomes
         return [*self._verdict(report), *(self._strictly(result) for result in results)]
 
     def _verdict(self, report: Report) -> Iterator[RuleResult]:

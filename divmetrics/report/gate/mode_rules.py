@@ -50,14 +50,14 @@ def judge_modes(rule: Rule, report: Report) -> RuleResult:
     found = [mode for mode in report.modes if mode.state == state]
     unseen = [mode for mode in report.modes if mode.state == "unseen"] if state == "missing" else []
     status: Status = "pass"
-    text = ""
-    if exceeds(len(found), rule.max):
+    text, count = "", float(len(found))
+    if exceeds(count, rule.max):
         status = "fail" if rule.level == "error" else "warn"
         text = f"{len(found)} is above {rule.max:g}; {state} modes: {_listed(found)}"
     elif exceeds(len(found) + len(unseen), rule.max):
         status = "inconclusive"
         text = f"too few samples to tell whether these modes are missing, too: {_listed(unseen)}"
-    return RuleResult(rule.name, "modes", rule.level, rule.expected, float(len(found)), None, (), status, text)
+    return RuleResult(rule.name, "modes", rule.level, rule.expected, count, None, (("value", count),), status, text)
 
 
 def _listed(modes: Sequence[Mode]) -> str:
