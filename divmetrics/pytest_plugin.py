@@ -10,9 +10,11 @@ pytest loads this module in every run, so it imports what it needs when a test u
 
 from __future__ import annotations
 
+import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,6 +26,11 @@ if TYPE_CHECKING:
     from divmetrics.report.gate.outcomes import RuleResult
 
 __all__ = ["Divmetrics", "NotDiverse", "assert_diverse"]
+
+_FOLDERS: list[Path | None] = []
+"""The folder for pages of the run of pytest that goes on, last; several where a run is inside another."""
+NAME_LENGTH = 120
+"""Most characters in the name of a page."""
 
 
 class NotDiverse(AssertionError):
@@ -96,6 +103,67 @@ def divmetrics() -> Divmetrics:
     return Divmetrics()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--divmetrics-html`."""
+    group = parser.getgroup("divmetrics", "generated samples")
+    group.addoption(
+        "--divmetrics-html", metavar="DIR", help="write the page of each test that fails in assert_diverse into DIR"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Find the folder for pages. Its path is made absolute, since processes of xdist may run elsewhere."""
+    given = config.getoption("divmetrics_html")
+    folder = None if given is None else Path(config.invocation_params.dir, given)
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise pytest.UsageError(f"--divmetrics-html {given} is a file; name a folder.")
+    config.option.divmetrics_html = None if folder is None else str(folder)
+    _FOLDERS.append(folder)
+
+
+def pytest_unconfigure() -> None:
+    """Forget the folder for pages."""
+    if _FOLDERS:
+        _FOLDERS.pop()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[Any]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Write the page of a test that fails, and say where it lies."""
+    result = yield
+    error = None if call.excinfo is None else call.excinfo.value
+    folder = item.config.getoption("divmetrics_html")
+    if folder is not None and result.failed and isinstance(error, NotDiverse):
+        result.sections.append(("divmetrics page", _write_page(error.report, Path(folder), item.nodeid)))
+    return result
+
+
+def _write_page(report: Report, folder: Path, test: str) -> str:
+    """Write the page of a report, and return its path, or why it could not be written."""
+    from divmetrics.errors import DivmetricsError
+
+    page = folder / _page_name(test)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        report.html(page)
+    except (DivmetricsError, OSError) as error:
+        return f"{page} could not be written: {error}"
+    return str(page)
+
+
+def _page_name(test: str) -> str:
+    """`tests/test_a.py::test_b` -> `tests-test_a.py-test_b.html`; with a digest where other tests may be called so."""
+    plain = test.replace("/", "-").replace("::", "-")
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "_", plain)
+    if name != plain or len(name) > NAME_LENGTH:
+        from hashlib import sha256
+
+        name = f"{name[:NAME_LENGTH]}-{sha256(test.encode()).hexdigest()[:8]}"
+    return f"{name}.html"
+
+
 def _measured(real: Any, fake: Any, given: Mapping[str, Any]) -> tuple[Report, Conditions]:
     """The report that conditions are about, and the conditions. All of them are checked before a sample is read."""
     from divmetrics.errors import UsageError
@@ -127,6 +195,8 @@ def _measured(real: Any, fake: Any, given: Mapping[str, Any]) -> tuple[Report, C
     keywords = {**({} if asked.rules is None else asked.rules.keywords), **options}
     if asked.rules is not None and "metrics" in options:
         keywords["metrics"] = [*asked.rules.metrics, *_listed(options["metrics"])]
+    if _FOLDERS and _FOLDERS[-1] is not None:  # the page of a test that fails shows samples
+        keywords = {"exhibits": True, **keywords}
     return score(real, fake, **keywords), asked
 
 

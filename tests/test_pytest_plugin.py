@@ -67,6 +67,47 @@ def test_the_failure_is_the_conditions_and_the_table(tests: pytest.Pytester) -> 
     assert "report/gate" not in ran.stdout.str()  # no traceback through the insides
 
 
+def test_each_test_that_fails_leaves_its_page(tests: pytest.Pytester) -> None:
+    tests.makepyfile("""
+        import pytest
+        from divmetrics import Report
+        from divmetrics.pytest_plugin import NotDiverse
+
+        @pytest.mark.parametrize("bound", ["<= 0/1", "<= 0.1", "<= 1"])
+        def test_bound(divmetrics, bound):
+            divmetrics.assert_diverse(Report.load("report.json"), recall=bound, verdict=None)
+
+        def test_plain(divmetrics):
+            divmetrics.assert_diverse(Report.load("report.json"), recall="> 0.9", verdict=None)
+
+        @pytest.mark.xfail
+        def test_expected(divmetrics):
+            divmetrics.assert_diverse(Report.load("report.json"), recall="> 0.9", verdict=None)
+
+        def test_caught(divmetrics):
+            with pytest.raises(NotDiverse):
+                divmetrics.assert_diverse(Report.load("report.json"), recall="> 0.9", verdict=None)
+    """)
+    ran = tests.runpytest_inprocess(*PLUGIN, "--divmetrics-html", "new/pages")
+    ran.assert_outcomes(failed=3, passed=2, xfailed=1)
+    names = sorted(path.name for path in (tests.path / "new/pages").iterdir())
+    assert len(names) == 2
+    file = "test_each_test_that_fails_leaves_its_page.py"
+    assert names[1] == f"{file}-test_plain.html"
+    assert names[0].startswith(f"{file}-test_bound_0.1_-")
+    ran.stdout.fnmatch_lines(["*divmetrics page*", f"*new/pages/{names[0]}"])
+    page = (tests.path / "new/pages" / names[1]).read_text()
+    assert page.startswith("<!doctype html>")
+    assert "collapsed" in page
+
+
+def test_pages_go_into_a_folder(tests: pytest.Pytester) -> None:
+    tests.makepyfile("def test_nothing(): pass")
+    ran = tests.runpytest_inprocess(*PLUGIN, "--divmetrics-html", "report.json")
+    assert ran.ret == pytest.ExitCode.USAGE_ERROR
+    assert "--divmetrics-html report.json is a file; name a folder." in ran.stderr.str()
+
+
 def test_it_measures_what_is_named_and_takes_options_of_score() -> None:
     rows = np.random.default_rng(0).normal(size=(60, 2))
     conditions = {"recall:k=3": ">= 0.1", "verdict": None}
@@ -149,8 +190,10 @@ def test_images_are_shown_to_the_network_once_whatever_the_number_of_workers(tes
             divmetrics.assert_diverse("real.npy", "fake.npy", fid=f"<= {most}", **options)
     """)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "xdist", "-p", "divmetrics_plugin", "-n", "2"]
+    command += ["--divmetrics-html", "pages"]
     done = subprocess.run(command, cwd=tests.path, capture_output=True, text=True, check=False)  # noqa: S603
     assert "2 failed, 2 passed" in done.stdout
     assert done.stdout.count("NotDiverse: 1 of 1 conditions does not hold: fid") >= 2
+    assert len(list((tests.path / "pages").iterdir())) == 2
     kept = [path for path in Path(os.environ["DIVMETRICS_CACHE"]).rglob("*") if path.is_file()]
     assert 2 <= sum(path.stat().st_size > 40 * 48 for path in kept) <= 4  # one for each side, by one or both workers
