@@ -32,17 +32,20 @@ if TYPE_CHECKING:
         UnknownName,
         UsageError,
     )
+    from divmetrics.records.comparison import Comparison
     from divmetrics.records.extractor import extractor
     from divmetrics.records.metric import metric
     from divmetrics.records.results import Report, Result
     from divmetrics.records.signature import Signature
     from divmetrics.scoring.collected import Collected
+    from divmetrics.scoring.compare import compare
     from divmetrics.scoring.gate import gate
     from divmetrics.scoring.meter import Meter
     from divmetrics.scoring.score import extract, score
 
 __all__ = [
     "Collected",
+    "Comparison",
     "DivmetricsError",
     "Encoder",
     "FeatureError",
@@ -59,6 +62,7 @@ __all__ = [
     "UnknownName",
     "UsageError",
     "__version__",
+    "compare",
     "extract",
     "extractor",
     "gate",
@@ -69,6 +73,7 @@ __all__ = [
 
 _HOMES = {
     "Collected": "scoring.collected",
+    "Comparison": "records.comparison",
     "DivmetricsError": "errors",
     "Encoder": "encoders",
     "FeatureError": "errors",
@@ -85,6 +90,7 @@ _HOMES = {
     "UnknownName": "errors",
     "UsageError": "errors",
     "__version__": "_version",
+    "compare": "scoring.compare",
     "extract": "scoring.score",
     "extractor": "records.extractor",
     "gate": "scoring.gate",

@@ -14,6 +14,7 @@ from divmetrics import errors, plugins
 
 FACE = [
     "Collected",
+    "Comparison",
     "DivmetricsError",
     "Encoder",
     "FeatureError",
@@ -30,6 +31,7 @@ FACE = [
     "UnknownName",
     "UsageError",
     "__version__",
+    "compare",
     "extract",
     "extractor",
     "gate",

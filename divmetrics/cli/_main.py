@@ -14,6 +14,7 @@ import click
 
 from divmetrics._version import __version__
 from divmetrics.cli._cache import cache
+from divmetrics.cli._compare import compare_command
 from divmetrics.cli._demo import demo
 from divmetrics.cli._extract import extract_command
 from divmetrics.cli._gate import gate
@@ -83,7 +84,20 @@ def commands(ctx: click.Context) -> None:
         ctx.exit(WRONG)
 
 
-for command in (score_command, report_command, gate, extract_command, list_parts, zoo, validate, weights, cache, demo):
+COMMANDS = (
+    score_command,
+    compare_command,
+    report_command,
+    gate,
+    extract_command,
+    list_parts,
+    zoo,
+    validate,
+    weights,
+    cache,
+    demo,
+)
+for command in COMMANDS:
     commands.add_command(command)
 
 

@@ -74,6 +74,19 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class Asked:
+    """What is wanted of the uncertainty of a measurement."""
+
+    level: float
+    """Confidence level of intervals and null bands; 0 leaves the intervals out."""
+    null: bool
+    """Whether metrics of two sample sets get a null band."""
+    paired: bool = False
+    """Whether all metrics are evaluated on half-samples, also those that know their own variance: two measurements
+    against the same real samples are compared on them."""
+
+
+@dataclass(frozen=True)
 class Analytic:
     """What a metric knows of its own uncertainty without any replicates."""
 
@@ -86,9 +99,7 @@ class Analytic:
 def uncertainties_of(
     estimates: Mapping[str, Estimate],
     seed: int,
-    *,
-    level: float,
-    null: bool,
+    asked: Asked,
     step: Callable[[str], None] = lambda _: None,
 ) -> tuple[dict[str, Uncertainty], Replicates]:
     """Interval, null band and bias of every estimate, and the replicates that they rest on.
@@ -96,8 +107,7 @@ def uncertainties_of(
     Args:
         estimates: Key in the report -> value and samples.
         seed: Half-samples are drawn from it, permutations from the next.
-        level: Confidence level of intervals and null bands; 0 leaves the intervals out.
-        null: Whether metrics of two sample sets get a null band.
+        asked: What is wanted of them.
         step: Called with what is done next.
 
     Returns:
@@ -106,40 +116,40 @@ def uncertainties_of(
     splits, found, rows = SharedSplits(seed), {}, {}
     for place, (key, estimate) in enumerate(estimates.items(), 1):
         step(f"{key}: interval and p-value, {place} of {len(estimates)}")
-        found[key], replicates = uncertainty_of(estimate, splits, level=level, null=null)
+        found[key], replicates = uncertainty_of(estimate, splits, asked)
         if replicates is not None:
             rows[key] = replicates
     return found, Replicates(seed, rows)
 
 
 def uncertainty_of(
-    estimate: Estimate, splits: SharedSplits, *, level: float, null: bool
+    estimate: Estimate, splits: SharedSplits, asked: Asked
 ) -> tuple[Uncertainty, MetricReplicates | None]:
     """Uncertainty of one estimate, as far as its metric allows, and its replicates; a failure becomes a warning.
 
     Args:
         estimate: The value and its samples.
         splits: Half-samples and permutations, shared by all estimates of one measurement.
-        level: Confidence level of the interval and the null band; 0 leaves the interval out.
-        null: Whether a metric of two sample sets gets a null band.
+        asked: What is wanted of it.
     """
     metric, pool = estimate.metric, estimate.pool
     if pool is None:
         return Uncertainty(warnings=(NO_SAMPLES,)), None
     try:
         with guarded(f"the interval or null of {metric.name}", metric.function):
-            analytic = _analytic(estimate, pool, level, null)
-            counts = _counts_needed(estimate, pool, analytic, level, null)
+            analytic = _analytic(estimate, pool, asked)
+            counts = _counts_needed(estimate, pool, analytic, asked)
             replicates = draw(metric, estimate.options, pool, counts, splits, estimate.more_reals)
-            return _from_replicates(estimate, pool, analytic, replicates, level), replicates
+            return _from_replicates(estimate, pool, analytic, replicates, asked.level), replicates
     except DivmetricsError as raised:
         samples = [rows for name in ("real", "fake") if (rows := getattr(pool, name, None)) is not None]
         return Uncertainty(warnings=(f"no interval and no null: {explained(raised, *samples)}",)), None
 
 
-def _analytic(estimate: Estimate, pool: Pool, level: float, null: bool) -> Analytic:
+def _analytic(estimate: Estimate, pool: Pool, asked: Asked) -> Analytic:
     """The interval from the metric's own ends or variance, and its closed-form null, where it has them."""
     metric, options = estimate.metric, estimate.options
+    level, null = asked.level, asked.null
     own, variance = metric.uncertainty.interval, metric.uncertainty.variance
     closed = metric.uncertainty.null
     band = closed(pool, **options) if closed is not None and null and not isinstance(pool, OneSamplePool) else None
@@ -153,15 +163,15 @@ def _analytic(estimate: Estimate, pool: Pool, level: float, null: bool) -> Analy
     return Analytic(null=band)
 
 
-def _counts_needed(estimate: Estimate, pool: Pool, analytic: Analytic, level: float, null: bool) -> Counts:
+def _counts_needed(estimate: Estimate, pool: Pool, analytic: Analytic, asked: Asked) -> Counts:
     """How many splits of each kind the missing parts of the uncertainty take."""
     metric = estimate.metric
     counts = counts_of(metric, pool)
-    drawn_null = null and analytic.null is None and not isinstance(pool, OneSamplePool)
+    drawn_null = asked.null and analytic.null is None and not isinstance(pool, OneSamplePool)
     half_samples = counts.half_samples
-    if not level:
+    if not asked.level:
         half_samples = 0
-    elif analytic.ci is not None:
+    elif analytic.ci is not None and not asked.paired:
         half_samples = HALF_SAMPLES_FOR_BIAS if metric.uncertainty.bias == "1/n" else 0
     if not drawn_null:
         return Counts(half_samples, 0)
@@ -174,6 +184,8 @@ def _from_replicates(
     """The uncertainty from what the metric knows by itself and what its replicates show."""
     metric, value, spec = estimate.metric, estimate.value, estimate.metric.uncertainty
     half_samples = replicates.usable_half_samples
+    if analytic.ci is not None:  # more are drawn for comparisons, which must not change the estimate of the bias
+        half_samples = half_samples[:HALF_SAMPLES_FOR_BIAS]
     ci, method = analytic.ci, analytic.method
     band, middle, warnings = _band(estimate, pool, analytic, replicates, level or LEVEL_WITHOUT_INTERVALS)
     if ci is None and len(half_samples) > 1:

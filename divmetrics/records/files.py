@@ -6,6 +6,7 @@ An unwritable path is found before the work starts.
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import re
 import shutil
@@ -76,6 +77,15 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
         temporary.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
+def read_text(path: str | os.PathLike[str], what: str) -> str:
+    """The text of a file that the user calls `what`. Raises UsageError where it cannot be read."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not text"
+        raise UsageError(f"cannot read the {what} {path}: {reason}.") from None
+
+
 def check_writable(path: str | os.PathLike[str]) -> None:
     """Raise UsageError if `path` cannot be written, so that a long run does not end in nothing."""
     if "\0" in os.fspath(path):
@@ -114,7 +124,8 @@ def check_apart(outputs: Mapping[str, Any], inputs: Iterable[Any]) -> None:
         if (other := places.setdefault(os.path.realpath(path), option)) != option:
             raise UsageError(f"{other} and {option} both name {path}; name two files.")
     given = [os.fspath(what) for what in inputs if isinstance(what, (str, os.PathLike))]
-    for source in dict.fromkeys(part for text in given for part in (text, *text.split("+"))):
+    matches = [match for text in given if glob.has_magic(text) for match in glob.glob(text, recursive=True)]  # noqa: PTH207
+    for source in dict.fromkeys([*(part for text in given for part in (text, *text.split("+"))), *matches]):
         if not source or "\0" in source or not os.path.exists(source):  # noqa: PTH110  names such as zoo:digits, too
             continue
         for option, path in named.items():

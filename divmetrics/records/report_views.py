@@ -132,11 +132,16 @@ class ReportViews:
         for key, result in self.metrics.items():
             if result.value is None:
                 continue
-            name = "/".join(re.sub(r"[^A-Za-z0-9_.-]", "_", part) for part in key.split("@", 1))
+            name = "/".join(map(logger_name, key.split("@", 1)))
             while name in found:  # keys that differ in characters that loggers refuse
                 name += "_"
             found[name] = float(result.value)
         return found
+
+
+def logger_name(text: str) -> str:
+    """`text` with `_` in place of what TensorBoard, MLflow or Weights & Biases refuse in the name of a number."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", text)
 
 
 def _row(result: Any) -> dict[str, Any]:

@@ -11,14 +11,13 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Self
 
 from divmetrics._version import __version__
 from divmetrics.errors import UnknownName, UsageError
 from divmetrics.records.exhibits import Exhibits
 from divmetrics.records.facts import Fact
-from divmetrics.records.files import write_text
+from divmetrics.records.files import read_text, write_text
 from divmetrics.records.json_reading import DamagedRecord, entries_of, parse_json, record_from
 from divmetrics.records.null_band import NullBand
 from divmetrics.records.report_views import ReportViews
@@ -315,12 +314,12 @@ class Report(ReportViews):
                 )
             raise UsageError(f"{name} has schema {found!r}, wanted {SCHEMA!r}; {again}.")
         try:
-            return cls._from_object(whole)
+            return cls.from_object(whole)
         except DamagedRecord as error:
             raise UsageError(f"{name} is damaged: {error}; {again}.") from None
 
     @classmethod
-    def _from_object(cls, whole: Mapping[str, Any]) -> Self:
+    def from_object(cls, whole: Mapping[str, Any]) -> Self:
         """The report that a JSON object of this schema stands for. Raises DamagedRecord, which names the place."""
         written = {"divmetrics": "version"}
         own = {written.get(key, key): value for key, value in whole.items() if key not in NOT_IN_JSON}
@@ -343,12 +342,7 @@ class Report(ReportViews):
         Raises:
             UsageError: The file is missing, or not a report.
         """
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "not text"
-            raise UsageError(f"cannot read the report {path}: {reason}.") from None
-        return cls.from_json(text, str(path))
+        return cls.from_json(read_text(path, "report"), str(path))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the report to a JSON file, whole or not at all.

@@ -200,6 +200,31 @@ class _Pair:
 
 
 @dataclass(frozen=True)
+class _Several:
+    real: Annotated[Any, Help(f"The reference samples: {SOURCE}.")]
+    fakes: Annotated[
+        Any,
+        Help(
+            "The generators: a mapping of names to their samples, each as `real`; or a list of paths, which are named "
+            "after their files and folders. Keys that are whole numbers are steps of a training run."
+        ),
+    ]
+
+
+@dataclass(frozen=True)
+class StepOptions(OptionRecord):
+    """Whether generators are checkpoints."""
+
+    steps: Annotated[
+        bool,
+        Help(
+            "The generators are checkpoints of one run: their names hold the step (step_001000/), a pattern stands for "
+            "all that match, and the first step at which diversity fell is named."
+        ),
+    ] = False
+
+
+@dataclass(frozen=True)
 class _HeldOut:
     held_out: Annotated[
         Any,
@@ -248,3 +273,10 @@ class ExtractRequest(RunOptions, SampleOptions, ExtractorOptions, _Extraction):
 @dataclass(frozen=True)
 class ScoreRequest(RunOptions, Questions, _HeldOut, SampleOptions, ExtractorOptions, MetricOptions, _Pair):
     """Arguments of `score`."""
+
+
+@dataclass(frozen=True)
+class CompareRequest(
+    RunOptions, Questions, StepOptions, _HeldOut, SampleOptions, ExtractorOptions, MetricOptions, _Several
+):
+    """Arguments of `compare`."""

@@ -17,7 +17,7 @@ from divmetrics.arrays.overflow import explained
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import DivmetricsError, MissingLayer, SourceError
 from divmetrics.inference.replicates import Replicates
-from divmetrics.inference.uncertainty import Estimate, Uncertainty, uncertainties_of
+from divmetrics.inference.uncertainty import Asked, Estimate, Uncertainty, uncertainties_of
 from divmetrics.records.foreign import guarded
 from divmetrics.records.metric import Measured
 from divmetrics.records.results import Mode, Report, Result, finite_or_none
@@ -254,7 +254,8 @@ def _uncertainties(
         for task in tasks
         if isinstance(value := values[task.key], Measured) and finite_or_none(value.value) is not None
     }
-    return uncertainties_of(estimates, plan.seed, level=plan.questions.ci_level, null=plan.questions.null, step=step)
+    asked = Asked(plan.questions.ci_level, null=plan.questions.null, paired=plan.paired)
+    return uncertainties_of(estimates, plan.seed, asked, step)
 
 
 def _result(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
@@ -19,14 +18,15 @@ from divmetrics.errors import MeasureError, SourceError, UsageError
 from divmetrics.extraction.loop import ExtractionSettings
 from divmetrics.records.extractor import Layer, Spec
 from divmetrics.records.keywords import method_called_with, options_of
-from divmetrics.records.results import Report, Side
+from divmetrics.records.results import Report
 from divmetrics.records.run_options import LoadRequest, MeterRequest, PlanRequest, Questions
 from divmetrics.scoring import collected as store
 from divmetrics.scoring.classes import class_source_of, confusion_matrix
 from divmetrics.scoring.collected import Collected
 from divmetrics.scoring.collector import Collector
 from divmetrics.scoring.measure import measure
-from divmetrics.scoring.plan import FEATURES, HELD_OUT, LABELS, SIDES, Plan, SideName
+from divmetrics.scoring.outlines import identity_of, outline_of, size_of
+from divmetrics.scoring.plan import FEATURES, HELD_OUT, LABELS, SIDES, Plan, Refused, SideName, Task
 from divmetrics.scoring.progress import shown_steps
 from divmetrics.scoring.ranks import check_same, together
 from divmetrics.scoring.task_inputs import inventory
@@ -70,9 +70,7 @@ class Meter:
             self.plan = Plan.of_request(PlanRequest.of(request, confusion=confusion_matrix(request.confusion)))
             self._settings = ExtractionSettings.of(request)
             check_same(self._request())
-        self._sides: dict[SideName, Collector] = {
-            side: Collector(partial(self.plan.needs, side), side) for side in (*SIDES, HELD_OUT)
-        }
+        self._sides = _empty_sides(self.plan)
         self._encoders_by_name: dict[str, Encoder] = {}
         self._begin = perf_counter()
         self._lock = RLock()
@@ -147,7 +145,7 @@ class Meter:
         """
         with self._lock, _naming(side), together(self._distributed):
             if self._distributed:
-                check_same(_identity(side, source))
+                check_same(identity_of(side, source))
             if isinstance(source, Collected):
                 self._side(side).put(source)
             else:
@@ -175,24 +173,34 @@ class Meter:
         with self._lock, _naming(side), together(self._distributed):
             self._side(side).keep(num, self.plan.seed)
 
-    def check(self, sources: Mapping[SideName, Source | Collected]) -> None:
+    def emptied(self) -> Self:
+        """A meter of the same request without samples, which shares the networks that were loaded."""
+        other = type(self).__new__(type(self))
+        vars(other).update(vars(self), _lock=RLock(), _begin=perf_counter())
+        other._sides = _empty_sides(self.plan)
+        return other
+
+    def check(self, sources: Mapping[SideName, Source | Collected]) -> list[Task | Refused]:
         """Raise the errors that `results` would raise for lack of a layer, of labels or of samples.
 
         Args:
             sources: Side -> source, opened but not read.
+
+        Returns:
+            What `results` would measure, and what it would not.
 
         Raises:
             SourceError: One side holds features and another images, or a file lacks the extractor.
             MissingLayer, TooFewSamples, FeatureError: A metric that was named cannot be computed.
         """
         inventories = {side: self._forecast(source) for side, source in sources.items()}
-        sizes = {side: _size(source) for side, source in sources.items()}
+        sizes = {side: size_of(source) for side, source in sources.items()}
         kinds = {side: "features" if FEATURES in found else "images" for side, found in inventories.items()}
         if len(set(kinds.values())) > 1:
             held = " and ".join(f"{side} holds {kind}" for side, kind in kinds.items())
             raise SourceError(f"{held}; give the same kind on both sides.")
-        both = [_outline(sources[side]) for side in SIDES if side in sources]
-        self.plan.bind(inventories, sizes, class_source_of(*both) if len(both) == len(SIDES) else None)
+        both = [outline_of(sources[side]) for side in SIDES if side in sources]
+        return self.plan.bind(inventories, sizes, class_source_of(*both) if len(both) == len(SIDES) else None)
 
     def merge(self, other: Meter) -> None:
         """Add all samples of another meter, after those that are there.
@@ -235,7 +243,16 @@ class Meter:
             MissingLayer, TooFewSamples, FeatureError: A metric that was named cannot be computed.
         """
         with together(self._distributed):
-            report = self._measured(self._filled())
+            return self.measured(self._filled())
+
+    def measured(self, sides: Mapping[SideName, Collected]) -> Report:
+        """As `results`, of samples that were collected elsewhere for the same request.
+
+        Args:
+            sides: Real, fake and, where there are any, held-out samples.
+        """
+        with together(self._distributed):
+            report = self._measured(sides)
         seconds = {**report.meta["seconds"], "total": round(perf_counter() - self._begin, 3)}
         return report.with_meta(seconds=seconds)
 
@@ -352,26 +369,9 @@ class Meter:
         return tuple(layer for layer in spec.extractor.provides if layer not in absent)
 
 
-def _outline(source: Source | Collected) -> Side:
-    """What is known of a side before it is read: its size and its classes."""
-    if isinstance(source, Collected):
-        return source.side
-    return Side(source.name, len(source), None, None if source.labels is None else Counter(source.labels))
-
-
-def _identity(side: SideName, source: Source | Stream | Collected) -> dict[str, Any]:
-    """What must be the same on all ranks of a source that they share."""
-    if isinstance(source, Stream):
-        return {"side": side, "kind of source": "stream"}
-    return {"side": side, "kind of source": type(source).__name__, "samples": _size(source), "digest": _digest(source)}
-
-
-def _digest(source: Source | Collected) -> str | None:
-    return source.side.digest if isinstance(source, Collected) else source.digest()
-
-
-def _size(source: Source | Collected) -> int | None:
-    return source.side.n if isinstance(source, Collected) else len(source)
+def _empty_sides(plan: Plan) -> dict[SideName, Collector]:
+    """A collector for each side."""
+    return {side: Collector(partial(plan.needs, side), side) for side in (*SIDES, HELD_OUT)}
 
 
 @contextmanager

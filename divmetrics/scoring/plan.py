@@ -113,6 +113,8 @@ class Plan:
     companions: Mapping[str, Spec] = field(default_factory=dict)
     """Extractors that are added for metrics whose layer no requested extractor provides."""
     questions: Questions = field(default_factory=Questions)
+    paired: bool = False
+    """Whether every metric is evaluated on half-samples, for the comparison with another generator."""
 
     @classmethod
     @method_called_with(PlanRequest, positional=2)

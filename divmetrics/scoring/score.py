@@ -16,7 +16,7 @@ from divmetrics.records.files import check_apart, check_writable
 from divmetrics.records.keywords import called_with
 from divmetrics.records.metric import METRICS
 from divmetrics.records.results import Report, Side
-from divmetrics.records.run_options import ExtractRequest, MeterRequest, ScoreRequest
+from divmetrics.records.run_options import CompareRequest, ExtractRequest, MeterRequest, ScoreRequest
 from divmetrics.scoring.collected import Collected
 from divmetrics.scoring.foreign_statistics import read_statistics
 from divmetrics.scoring.meter import Meter
@@ -67,7 +67,7 @@ def score_as_many(request: ScoreRequest, wanted: Wanted) -> Report:
         given: dict[SideName, Any] = {"real": request.real, "fake": request.fake}
         if request.held_out is not None:
             given[HELD_OUT] = request.held_out
-        sources = _open(given, list(meter.plan.extractors), request, wanted)
+        sources = open_sides(given, list(meter.plan.extractors), request, wanted)
         countable = {side: source for side, source in sources.items() if not isinstance(source, Stream)}
         if len(countable) == len(sources):
             meter.check(countable)
@@ -108,7 +108,7 @@ def extract(request: ExtractRequest) -> Side:
         provided = {layer for spec in specs_of(request) for layer in spec.extractor.provides}
         everything = [m.name for m in METRICS if m.companion is None or provided.intersection(m.fake.layers)]
         meter = Meter.of(MeterRequest.of(request, metrics=everything))
-        sources = _open({"samples": request.source}, list(meter.plan.extractors), request, lambda _side, _there: None)
+        sources = open_sides({"samples": request.source}, list(meter.plan.extractors), request)
         meter.take("fake", sources["samples"])
         collected = meter.collected("fake").only_rows()
         if dist.world()[0] == 0:  # all ranks hold the same, and one of them writes it
@@ -116,11 +116,11 @@ def extract(request: ExtractRequest) -> Side:
         return collected.side
 
 
-def _open(
+def open_sides(
     given: Mapping[S, Any],
     extractors: Sequence[str],
-    chosen: ExtractRequest | ScoreRequest,
-    wanted: Callable[[S, int | None], int | None],
+    chosen: ExtractRequest | ScoreRequest | CompareRequest,
+    wanted: Callable[[S, int | None], int | None] = lambda _side, _there: None,
 ) -> dict[S, Source | Stream | Collected]:
     """Each side as a source, labelled by the csv file and cut down to the number of samples that is wanted."""
     opened = {side: _open_collected(what, extractors) or open_source(what, side=side) for side, what in given.items()}
@@ -141,7 +141,7 @@ def _with_places(side: str, source: Source | Stream | Collected, option: str) ->
 def _cut(
     side: S,
     source: Source | Stream | Collected,
-    chosen: ExtractRequest | ScoreRequest,
+    chosen: ExtractRequest | ScoreRequest | CompareRequest,
     wanted: Callable[[S, int | None], int | None],
 ) -> Source | Stream | Collected:
     """As many samples of one side as the option `num` and `wanted` leave, drawn by the seed."""

@@ -14,6 +14,7 @@ from divmetrics.arrays.summaries import Rows
 from divmetrics.inference.replicates import SharedSplits
 from divmetrics.inference.student_band import student_band
 from divmetrics.inference.uncertainty import (
+    Asked,
     Estimate,
     Uncertainty,
     uncertainties_of,
@@ -75,7 +76,7 @@ def assessed(
     scored: Metric, value: float, level: float = 0.95, samples: Pool | None = None, *, null: bool = True
 ) -> Uncertainty:
     estimate = Estimate(scored, {}, value, samples or pool())
-    return uncertainty_of(estimate, SharedSplits(0), level=level, null=null)[0]
+    return uncertainty_of(estimate, SharedSplits(0), Asked(level, null=null))[0]
 
 
 @pytest.mark.parametrize(("m", "factor"), [(6, 1.0), (5, (2 / 3) ** 0.5), (3, 0.5**0.5)])
@@ -407,7 +408,7 @@ def test_a_caveat_stands_where_something_is_shown(level: float, null: bool) -> N
 def drawn(scored: Metric, level: float, samples: Pool | None = None, *, null: bool) -> tuple[int, int]:
     """(half-samples, permutations) that were drawn; real samples against each other wherever there are permutations."""
     estimate = Estimate(scored, {}, 0.0, samples or pool())
-    _, replicates = uncertainty_of(estimate, SharedSplits(0), level=level, null=null)
+    _, replicates = uncertainty_of(estimate, SharedSplits(0), Asked(level, null=null))
     assert len(replicates.reals) == len(replicates.fakes) == (32 if len(replicates.permutations) else 0)
     return len(replicates.half_samples), len(replicates.permutations)
 
@@ -443,7 +444,7 @@ def test_options_reach_every_function_of_the_metric() -> None:
         variance=Variance("closed form", noted("variance", None)),
         null=noted("null", None),
     )
-    uncertainty_of(Estimate(scored, {"k": 7}, 0.0, pool()), SharedSplits(0), level=0.95, null=True)
+    uncertainty_of(Estimate(scored, {"k": 7}, 0.0, pool()), SharedSplits(0), Asked(0.95, null=True))
     assert sorted(seen) == [("interval", 7), ("null", 7), ("resample", 7), ("variance", 7)]
 
 
@@ -454,17 +455,17 @@ def test_all_estimates_are_judged_on_splits_of_one_seed() -> None:
     one = replace(metric(), uncertainty=UncertaintySpec(resample=places))
     estimates = {"one": Estimate(one, {}, 0.0, pool()), "two": Estimate(one, {}, 0.0, pool())}
     lost = Estimate(one, {}, 0.0, None)
-    found, replicates = uncertainties_of({**estimates, "lost": lost}, 3, level=0.95, null=True)
+    found, replicates = uncertainties_of({**estimates, "lost": lost}, 3, Asked(0.95, null=True))
     assert list(found) == ["one", "two", "lost"]
     assert found["lost"].warnings
     assert (replicates.seed, list(replicates.rows)) == (3, ["one", "two"])
     first, second = replicates.matrix("permutations", ["one", "two"])
     assert (first == second).all()
     assert found["one"] == found["two"]
-    narrow, only_intervals = uncertainties_of(estimates, 3, level=0.8, null=False)
+    narrow, only_intervals = uncertainties_of(estimates, 3, Asked(0.8, null=False))
     assert narrow["one"].null is None
     assert len(only_intervals.rows["one"].permutations) == 0
     assert np.ptp(narrow["one"].ci) < np.ptp(found["one"].ci)
-    _, others = uncertainties_of(estimates, 4, level=0.95, null=True)
+    _, others = uncertainties_of(estimates, 4, Asked(0.95, null=True))
     assert (others.rows["one"].permutations != first).any()
     assert (others.rows["one"].half_samples != replicates.rows["one"].half_samples).any()

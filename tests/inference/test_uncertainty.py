@@ -13,7 +13,7 @@ from divmetrics.arrays.summaries import Moments, Rows
 from divmetrics.errors import FeatureError
 from divmetrics.inference.replicates import SharedSplits
 from divmetrics.inference.student_band import student_band
-from divmetrics.inference.uncertainty import Estimate, Uncertainty, uncertainty_of
+from divmetrics.inference.uncertainty import Asked, Estimate, Uncertainty, uncertainty_of
 from divmetrics.records.metric import Interval, Laws, Metric, Null, UncertaintySpec, Variance
 from divmetrics.records.results import Side
 from divmetrics.scoring.collected import Collected, EncoderInfo
@@ -87,9 +87,8 @@ def uncertainty_in(metric: Metric, given: TaskInputs, plan: Plan = PLAN) -> tupl
     task = Task(Request(metric, {}, metric.name, explicit=True), "features", "pooled")
     value = metric.function(*(given.summary(task, side) for side in task.request.sides))
     estimate = Estimate(metric, {}, value, given.pool(task))
-    found, _ = uncertainty_of(
-        estimate, SharedSplits(given.seed), level=plan.questions.ci_level, null=plan.questions.null
-    )
+    asked = Asked(plan.questions.ci_level, null=plan.questions.null)
+    found, _ = uncertainty_of(estimate, SharedSplits(given.seed), asked)
     return value, found
 
 
@@ -238,7 +237,7 @@ def test_statistics_without_samples_have_no_interval_and_say_so() -> None:
     collected = {**given.collected, "real": replace(given.collected["real"], summaries=moments)}
     task = Task(Request(GAP, {}, "gap", explicit=True), "features", "pooled")
     estimate = Estimate(GAP, {}, 1.0, TaskInputs(collected, 0).pool(task))
-    found, replicates = uncertainty_of(estimate, SharedSplits(0), level=0.95, null=True)
+    found, replicates = uncertainty_of(estimate, SharedSplits(0), Asked(0.95, null=True))
     assert replicates is None
     assert (found.ci, found.null) == (None, None)
     assert "statistics hold no samples" in found.warnings[0]

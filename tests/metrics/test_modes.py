@@ -12,7 +12,7 @@ from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, MeasureError, UsageError
 from divmetrics.inference.replicates import SharedSplits
-from divmetrics.inference.uncertainty import Estimate, uncertainty_of
+from divmetrics.inference.uncertainty import Asked, Estimate, uncertainty_of
 from divmetrics.records.metric import METRICS, Metric
 
 modes_found, mode_kl, mode_tv, effective_modes = (
@@ -204,5 +204,5 @@ def test_no_interval_of_a_count_goes_beyond_the_number_of_modes(metric: Metric, 
     """9 classes: the interval of `modes_found` ended at 9.0000001, that of `effective_modes` at 9.04."""
     sides = labels(*[per_class] * 9)
     estimate = Estimate(metric, metric.resolve({}), metric(sides, sides), pool_of(sides, sides))
-    low, high = uncertainty_of(estimate, SharedSplits(0), level=0.95, null=False)[0].ci
+    low, high = uncertainty_of(estimate, SharedSplits(0), Asked(0.95, null=False))[0].ci
     assert low <= estimate.value <= high <= 9 + 1e-12

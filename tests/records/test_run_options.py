@@ -13,11 +13,11 @@ import divmetrics
 from divmetrics.cli._main import commands
 from divmetrics.errors import UnknownName, UsageError
 from divmetrics.records.keywords import options_of
-from divmetrics.records.run_options import ExtractRequest, LoadRequest, MeterRequest, ScoreRequest
+from divmetrics.records.run_options import CompareRequest, ExtractRequest, LoadRequest, MeterRequest, ScoreRequest
 
-REQUESTS = (MeterRequest, LoadRequest, ExtractRequest, ScoreRequest)
+REQUESTS = (MeterRequest, LoadRequest, ExtractRequest, ScoreRequest, CompareRequest)
 NAMES = {option.name for record in REQUESTS for option in options_of(record)}
-FACES = {"score": ScoreRequest, "Meter": MeterRequest}
+FACES = {"score": ScoreRequest, "Meter": MeterRequest, "compare": CompareRequest}
 
 
 @pytest.mark.parametrize(("name", "record"), FACES.items())
@@ -71,7 +71,8 @@ def test_values_are_checked_before_anything_is_opened(given: dict[str, object], 
 
 
 def test_commands_offer_every_option_of_their_request() -> None:
-    for name, record in (("score", ScoreRequest), ("gate", ScoreRequest), ("extract", ExtractRequest)):
+    records = {"score": ScoreRequest, "gate": ScoreRequest, "extract": ExtractRequest, "compare": CompareRequest}
+    for name, record in records.items():
         flags = {flag for p in commands.commands[name].params if isinstance(p, click.Option) for flag in p.opts}
         offered = [o for o in options_of(record) if o.help.command_line and o.default is not MISSING]
         assert {f"--{option.flag}" for option in offered} <= flags
@@ -102,9 +103,9 @@ def declared(tree: ast.Module) -> list[str]:
 def test_each_option_is_declared_once() -> None:
     house = Path(divmetrics.__file__).parent
     readers = [*house.glob("scoring/*.py"), house / "extraction" / "loop.py"]
-    readers += [house / "cli" / f"{name}.py" for name in ("_options", "_score", "_gate", "_extract")]
+    readers += [house / "cli" / f"{name}.py" for name in ("_options", "_score", "_gate", "_extract", "_compare")]
     names = NAMES - {"labels", "held_out", "samples"}  # also what one batch, one set or one file of samples has
     again = {f"{path.name}: {name}" for path in readers for name in names.intersection(declared(parsed(path)))}
     assert again == set()
     once = declared(parsed(house / "records" / "run_options.py"))
-    assert sorted(once) == sorted(NAMES - {"real", "fake", "source", "out", "path"})
+    assert sorted(once) == sorted(NAMES - {"real", "fake", "fakes", "source", "out", "path"})
