@@ -17,8 +17,9 @@ import numpy as np
 import torch
 
 from divmetrics.arrays.splits import HeldOutPool, OneSamplePool, Pool, Splits, TwoSamplePool
-from divmetrics.arrays.summaries import ClassTally, Rows, Summary
+from divmetrics.arrays.summaries import ClassTally
 from divmetrics.errors import DivmetricsError, UnknownName, UsageError
+from divmetrics.inference.on_rows import as_summary
 from divmetrics.records.metric import Metric, ReplicateCost
 
 PERMUTATIONS: Mapping[ReplicateCost, tuple[int, int]] = {
@@ -273,12 +274,8 @@ def _recomputed(metric: Metric, pool: Pool, splits: Splits, b: int, options: Map
         parts |= {"real": pool.train, "held_out": pool.part(splits.real(b))}
     elif isinstance(pool, TwoSamplePool):
         parts["real"] = pool.part(splits.real(b))
-    summaries = [_as(need.summary, parts[side]) for side, need in metric.needs.items()]
+    summaries = [as_summary(need.summary, parts[side]) for side, need in metric.needs.items()]
     try:
         return metric.measure(*summaries, **options).value
     except DivmetricsError:
         return np.nan
-
-
-def _as(kind: type[Summary], rows: Rows) -> Summary:
-    return rows if isinstance(rows, kind) else kind.of(rows.features, rows.index)

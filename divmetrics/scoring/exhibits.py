@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import isfinite
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -15,13 +16,18 @@ from divmetrics.arrays.overflow import explained
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import DivmetricsError
 from divmetrics.inference.exhibits.galleries import fakes_and_nearest, galleries_of
+from divmetrics.inference.exhibits.maps import Plane
 from divmetrics.inference.exhibits.placed import Placed, PlacedGallery, PlacedRow, PooledRows
 from divmetrics.inference.verdict import Judged, drawn_positions
-from divmetrics.records.exhibits import Exhibits, Gallery, GalleryRow, Shown, ShownSide
+from divmetrics.records.exhibits import Curve, Exhibits, Gallery, GalleryRow, Map, ModeDetail, Points, Shown, ShownSide
 from divmetrics.records.foreign import internal_error
 from divmetrics.records.metric import METRICS
+from divmetrics.records.results import Mode, Result
+from divmetrics.scoring.exhibit_curves import convergence_curves, mode_details, prd_curve
+from divmetrics.scoring.exhibit_maps import chosen_points, maps_of
+from divmetrics.scoring.memberships import Memberships, memberships_of
 from divmetrics.scoring.per_sample import pooled_extractor
-from divmetrics.scoring.plan import Plan
+from divmetrics.scoring.plan import Plan, Task
 from divmetrics.scoring.progress import Step, silent
 from divmetrics.scoring.task_inputs import TaskInputs
 
@@ -32,57 +38,79 @@ EXTREMES = 12
 """Best and worst fake samples shown."""
 
 
-def exhibits_on(judged: Judged | None, sides: TaskInputs, plan: Plan, step: Step = silent) -> Exhibits | None:
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """What exhibits are made from: the samples of a run and what was found of them."""
+
+    sides: TaskInputs
+    plan: Plan
+    tasks: Sequence[Task]
+    results: Mapping[str, Result]
+    """Key in the report -> result."""
+    modes: Sequence[Mode]
+    judged: Judged | None
+    """The verdict and what it was found from."""
+
+
+def exhibits_of(measurement: Measurement, step: Step = silent) -> Exhibits | None:
     """The exhibits of a measurement; None where none are asked for. In a distributed run rank 0 alone makes them.
 
-    What cannot be made is left out, and `notes` say why.
+    What cannot be made is left out, and `notes` say why: the numbers of the report do not depend on it.
 
     Args:
-        judged: The verdict and what it was found from.
-        sides: The samples.
-        plan: What was asked for.
+        measurement: What they are made from.
         step: Told what is being made.
     """
-    if not plan.questions.exhibits or dist.world()[0] != 0:
+    if not measurement.plan.questions.exhibits or dist.world()[0] != 0:
         return None
-    return _Making(judged, sides, plan, step).all()
+    return _Making(measurement, step).all()
 
 
-@dataclass(eq=False)
 class _Making:
     """The making of the exhibits of one measurement."""
 
-    judged: Judged | None
-    sides: TaskInputs
-    plan: Plan
-    step: Step
-
-    def __post_init__(self) -> None:
+    def __init__(self, measurement: Measurement, step: Step) -> None:
+        self.measurement, self.step = measurement, step
+        self.sides, self.plan, self.judged = measurement.sides, measurement.plan, measurement.judged
         self.notes: list[str] = []
+        self.finding_at: dict[int, str] = {}
+        """Place in the pool -> kind of the first finding that the sample shows."""
 
     def all(self) -> Exhibits:
         """Everything that can be made."""
-        galleries = [*self._part("galleries of the findings", self._findings), *self._part("the grid", self._grid)]
+        galleries = self._part("the galleries of the findings", self._findings)
+        maps: list[Map] = []
+        curves: list[Curve] = []
         if self.extractor is None:
             self.notes.append(
-                "Features of single samples are not there on both sides (files of statistics, labels alone): no "
-                "galleries of findings, no maps, no curves."
+                "Features of single samples are not there on both sides (files of statistics, labels alone): there "
+                "are no galleries of findings, no maps and no curves."
             )
         else:
-            galleries += self._part("the best and the worst samples", self._extremes)
-        return self._with_contents(Exhibits(tuple(galleries), notes=tuple(self.notes)))
+            galleries += self._part("the best and worst samples", self._extremes)
+            maps = self._part("the maps", self._maps)
+            curves = [*self._part("the curve of precision and recall", self._prd), *self._part("curves", self._curves)]
+        galleries += self._part("the grid", self._grid)
+        modes = self._part("the modes by themselves", self._modes)
+        made = Exhibits(tuple(galleries), tuple(maps), tuple(curves), tuple(modes), tuple(self.notes))
+        return replace(made, contents=self._contents(made))
 
-    def _part(self, what: str, make: Callable[[], Iterator[Gallery]]) -> list[Gallery]:
-        """What `make` yields; where it fails, a note says so: the numbers of the report do not depend on it."""
+    def _part(self, what: str, make: Callable[[], Iterator[T]]) -> list[T]:
+        """What `make` yields; a note where it fails, with what came before that."""
         self.step(f"the page: {what}")
+        made: list[T] = []
         try:
-            return list(make())
+            made.extend(make())
         except DivmetricsError as error:
-            self.notes.append(f"{what} could not be made: {error}")
+            self.notes.append(f"{what[:1].upper()}{what[1:]} could not be made: {error}")
         except (ArithmeticError, ValueError, RuntimeError, LookupError) as error:
             rows = () if self.extractor is None else (self.real, self.fake)
-            self.notes.append(f"{what} could not be made: {explained(internal_error(what, error), *rows)}")
-        return []
+            found = explained(internal_error(what, error), *rows)
+            self.notes.append(f"{what[:1].upper()}{what[1:]} could not be made: {found}")
+        return made
 
     @cached_property
     def extractor(self) -> str | None:
@@ -125,6 +153,9 @@ class _Making:
         if self.judged is None or self.judged.tested is None:
             return
         for gallery in galleries_of(self.judged.found, self.judged.tested, self.pooled, self.plan.seed):
+            shown = [sample.place for row in gallery.rows for sample in (*row.real, *row.fake)]
+            for place in gallery.members or shown:
+                self.finding_at.setdefault(place, gallery.kind)
             yield self._named(gallery)
 
     def _grid(self) -> Iterator[Gallery]:
@@ -159,6 +190,65 @@ class _Making:
             if few:
                 yield self._named(PlacedGallery(kind, title, text, (PlacedRow("", near.real, tuple(fakes)),)))
 
+    @cached_property
+    def memberships(self) -> Memberships | None:
+        """The mode of each sample, where it is known."""
+        return memberships_of(self.measurement.modes, self.sides, self.plan, self.extractor)
+
+    def _maps(self) -> Iterator[Map]:
+        """Both sides in two dimensions."""
+        n, seed = self.real.n, self.plan.seed
+        places = chosen_points(self.real, [place for place in self.finding_at if place < n], seed)
+        fakes = chosen_points(self.fake, [place - n for place in self.finding_at if place >= n], seed)
+        counts: dict[ShownSide, tuple[int, int]] = {
+            "real": (len(places), self.sides["real"].n or n),
+            "fake": (len(fakes), self.sides["fake"].n or self.fake.n),
+        }
+        rows = torch.cat([self.real.features.cpu()[places], self.fake.features.cpu()[fakes]])
+        places += [place + n for place in fakes]
+        yield from maps_of(rows, lambda plane: self._points(plane, places), counts, seed)
+
+    def _points(self, plane: Plane, places: Sequence[int]) -> Points:
+        """The points of a map: what is known of the samples at these places of the pool."""
+        at = [self._position(place) for place in places]
+        known = self.memberships
+        return Points(
+            plane.x,
+            plane.y,
+            tuple(side for side, _ in at),
+            tuple(position for _, position in at),
+            tuple(self._name(side, position) for side, position in at),
+            tuple(None if known is None else known.name(side, position) for side, position in at),
+            tuple(self.finding_at.get(place) for place in places),
+        )
+
+    def _prd(self) -> Iterator[Curve]:
+        yield prd_curve(self.real, self.fake)
+
+    def _curves(self) -> Iterator[Curve]:
+        """The main metrics by the number of samples."""
+        assert self.extractor is not None  # noqa: S101
+        given = self.measurement
+        curves = list(
+            convergence_curves(
+                given.tasks, given.results, self._whole("real"), self._whole("fake"), self.extractor, self.plan.seed
+            )
+        )
+        if not curves:
+            self.notes.append(
+                "No curves by the number of samples: the report has none of the metrics that are shown so, or fewer "
+                "than 50 samples of a side."
+            )
+        yield from curves
+
+    def _modes(self) -> Iterator[ModeDetail]:
+        """The modes of the table by themselves."""
+        sizes = self.sides["real"].n or 0, self.sides["fake"].n or 0
+        rows = None if self.extractor is None else (self._whole("real"), self._whole("fake"))
+        details, notes = mode_details(self.measurement.modes, self.memberships, rows, sizes, self.plan.seed)
+        self.notes += notes
+        yield from details
+
     def _named(self, gallery: PlacedGallery) -> Gallery:
         """A gallery of places with the samples that lie there."""
         rows = tuple(
@@ -167,11 +257,15 @@ class _Making:
         )
         return Gallery(gallery.kind, gallery.title, gallery.text, rows)
 
+    def _position(self, place: int) -> tuple[ShownSide, int]:
+        """Side and position in the whole set of the sample at a place of the pool."""
+        if place < self.real.n:
+            return "real", int(self.drawn["real"][place])
+        return "fake", int(self.drawn["fake"][place - self.real.n])
+
     def _at(self, placed: Placed) -> Shown:
         """The sample at a place of the pool."""
-        side: ShownSide = "real" if placed.place < self.real.n else "fake"
-        position = int(self.drawn[side][placed.place - (0 if side == "real" else self.real.n)])
-        return self._shown(side, position, placed.value, placed.caption)
+        return self._shown(*self._position(placed.place), placed.value, placed.caption)
 
     def _shown(self, side: ShownSide, position: int, value: float | None = None, caption: str = "") -> Shown:
         finite = value if value is not None and isfinite(value) else None
@@ -181,13 +275,13 @@ class _Making:
         paths = self.sides.collected[side].paths
         return paths[position] if position < len(paths) else f"#{position}"
 
-    def _with_contents(self, exhibits: Exhibits) -> Exhibits:
-        """The same with the digest of each sample shown."""
+    def _contents(self, exhibits: Exhibits) -> dict[str, dict[str, str]]:
+        """The digest of each sample shown."""
         found: dict[str, dict[str, str]] = {}
         for side, numbers in exhibits.shown().items():
             contents = self.sides.collected[side].traits.contents
             found[side] = {str(number): contents[number].hex() for number in numbers if number < len(contents)}
-        return Exhibits(exhibits.galleries, exhibits.maps, exhibits.curves, exhibits.modes, exhibits.notes, found)
+        return found
 
 
 def _caption(realism: float, rarity: float | None) -> str:

@@ -23,7 +23,7 @@ from divmetrics.records.metric import Measured
 from divmetrics.records.results import Mode, Report, Result, finite_or_none
 from divmetrics.records.signature import Signature, params_text
 from divmetrics.scoring.collected import Collected
-from divmetrics.scoring.exhibits import exhibits_on
+from divmetrics.scoring.exhibits import Measurement, exhibits_of
 from divmetrics.scoring.facts import facts_of
 from divmetrics.scoring.per_sample import sample_columns, table_of_modes
 from divmetrics.scoring.plan import FEATURES, HELD_OUT, SIDES, Plan, Refused, Request, SideName, Task
@@ -67,7 +67,7 @@ def measure(
     judged = judged_on(sides, plan, results)
     spent["verdict"] = round(perf_counter() - begin, 3)
     modes, begin = _modes(tasks, sides, plan), perf_counter()
-    exhibits = exhibits_on(judged, sides, plan, step)
+    exhibits = exhibits_of(Measurement(sides, plan, tasks, results, modes, judged), step)
     if exhibits is not None:
         spent["exhibits"] = round(perf_counter() - begin, 3)
     return Report(

@@ -65,11 +65,12 @@ def test_real_samples_of_a_missing_mode_are_shown_beside_the_nearest_fakes(dropp
 def test_grids_are_drawn_by_the_seed(dropped: Report) -> None:
     (row,) = gallery(dropped, "grid").rows
     assert (len(row.real), len(row.fake)) == (36, 36)
-    other = scored(modes(60, 0)[0], modes(60, 1)[0], seed=1, metrics="fid", null=False)
-    again = scored(modes(60, 0)[0], modes(60, 1)[0], seed=1, metrics="fid", null=False)
-    assert gallery(other, "grid") == gallery(again, "grid")
-    third = scored(modes(60, 0)[0], modes(60, 1)[0], seed=2, metrics="fid", null=False)
-    assert gallery(other, "grid") != gallery(third, "grid")
+    line = np.arange(40.0)[:, None]
+    first, again, other = (scored(line, line + 0.5, seed=s, metrics="emd", null=False) for s in (1, 1, 2))
+    assert gallery(first, "grid") == gallery(again, "grid")
+    assert gallery(first, "grid") != gallery(other, "grid")
+    assert first.exhibits is not None
+    assert [drawn.method for drawn in first.exhibits.maps] == ["columns"]
 
 
 def test_best_and_worst_fakes_are_those_of_highest_and_lowest_realism(dropped: Report) -> None:
@@ -86,3 +87,65 @@ def test_best_and_worst_fakes_are_those_of_highest_and_lowest_realism(dropped: R
 def test_exhibits_come_back_from_json(dropped: Report) -> None:
     assert Report.from_json(dropped.to_json()) == dropped
     assert dropped.exhibits != Exhibits()
+
+
+def test_maps_show_both_sides_with_their_modes_and_findings(dropped: Report) -> None:
+    assert dropped.exhibits is not None
+    assert dropped.exhibits.notes == ()
+    pca, tsne = dropped.exhibits.maps
+    assert (pca.method, tsne.method) == ("pca", "tsne")
+    assert "seed 0" in tsne.text
+    assert "no evidence" in tsne.text
+    pooled = np.concatenate([modes(200, 0)[0], modes(200, 1, 5)[0]])
+    centred = pooled - pooled.mean(0)
+    singular = np.linalg.svd(centred)[1]
+    assert f"({singular[0] ** 2 / (singular**2).sum():.1%} of the variance)" in pca.x_label
+    expected = centred @ np.linalg.svd(centred)[2][0] / np.abs(centred).max()
+    assert np.abs(pca.points.x) == pytest.approx(np.abs(expected), abs=1e-4)
+    for drawn in (pca, tsne):
+        points = drawn.points
+        assert list(zip(points.side, points.index, strict=True)) == [
+            (side, i) for side in ("real", "fake") for i in range(200)
+        ]
+        which = np.concatenate([modes(200, 0)[1], modes(200, 1, 5)[1]])
+        pure = [np.bincount(which[[own == name for own in points.mode]]).max() for name in set(points.mode)]
+        assert len(pure) == 6
+        assert sum(pure) >= 398
+        shown = [i for i in range(400) if points.finding[i] == "dropped_modes"]
+        assert {points.side[i] for i in shown} == {"real"}
+        assert (which[shown] == 5).sum() >= len(shown) - 1 >= 25
+    near = np.square(
+        np.array([tsne.points.x, tsne.points.y]).T[:, None] - np.array([tsne.points.x, tsne.points.y]).T
+    ).sum(2)
+    np.fill_diagonal(near, np.inf)
+    assert (which[near.argmin(1)] == which).mean() > 0.95  # neighbours stay neighbours
+
+
+def test_modes_are_measured_by_themselves(dropped: Report) -> None:
+    assert dropped.exhibits is not None
+    details = dropped.exhibits.modes
+    assert [(mode.name, mode.state, mode.p) for mode in details] == [(m.name, m.state, m.p) for m in dropped.modes]
+    assert sum(mode.n_real for mode in details) == sum(mode.n_fake for mode in details) == 200
+    for mode in details:
+        if mode.state == "missing":
+            assert (mode.n_fake, mode.recall, mode.fid, mode.spacing_ratio) == (0, None, None, None)
+        else:
+            assert mode.recall > 0.6
+            assert mode.spread == pytest.approx(1, abs=0.2)
+            assert mode.spacing_ratio == pytest.approx(1, abs=0.3)
+            assert 0 < mode.fid < 8
+
+
+def test_curves_end_at_the_values_of_the_report(dropped: Report) -> None:
+    assert dropped.exhibits is not None
+    prd, *others = dropped.exhibits.curves
+    assert prd.name == "prd"
+    assert max(prd.series[0].x) < 0.9  # a sixth of the real samples is out of reach
+    assert [curve.name for curve in others] == ["convergence:fid@features", "convergence:recall@features"]
+    for curve in others:
+        (series,) = curve.series
+        assert series.x == (25, 50, 100, 200)
+        assert series.y[-1] == dropped[curve.name.partition(":")[2]].value
+        assert all(low <= value <= high for low, value, high in zip(series.low, series.y, series.high, strict=True))
+    fid = others[0].series[0].y
+    assert fid[0] > fid[1] > fid[-1]  # its bias falls as samples are added

@@ -92,6 +92,11 @@ def _partition_of(fault: Found, tested: Tested) -> Partition:
     return ends.get(key, partitions[0])
 
 
+def _called(partition: Partition, cell: int) -> str:
+    """The name of a cell; clusters of the verdict are others than those of the table of modes."""
+    return partition.names[cell] if partition.name == "classes" else f"{partition.names[cell]} of the verdict"
+
+
 def _cells(fault: Found, partition: Partition) -> list[int]:
     number = {name: cell for cell, name in enumerate(partition.names)}
     return [number[name] for name in fault.modes if name in number]
@@ -120,7 +125,7 @@ def _of_lost_modes(fault: Found, tested: Tested, rows: PooledRows, seed: int) ->
         members = np.flatnonzero((partition.cell == cell) & ~tested.is_fake)
         chosen = members[np.argsort(least[members], kind="stable")][:EACH].tolist()
         shares = f"{real_share[cell]:.1%} of the real samples, {fake_share[cell]:.1%} of the fake ones"
-        shown.append(reals_and_nearest(rows, chosen, f"{partition.names[cell]}: {shares}"))
+        shown.append(reals_and_nearest(rows, chosen, f"{_called(partition, cell)}: {shares}"))
     everyone = np.flatnonzero(np.isin(partition.cell, cells) & ~tested.is_fake)
     text = "Real samples of each mode, those with the fewest fake ones around them first, and the fake ones nearest."
     return _gallery(text, shown, everyone.tolist(), len(cells))
@@ -131,13 +136,13 @@ def _of_shrunken_modes(fault: Found, tested: Tested, rows: PooledRows, seed: int
     partition = tested.structures.partition("classes") or tested.structures.partitions[0]
     points, rng = tested.structures.points, np.random.default_rng(seed)
     found = []
-    for cell, name in enumerate(partition.names):
+    for cell in range(len(partition.names)):
         both = [np.flatnonzero((partition.cell == cell) & side) for side in (~tested.is_fake, tested.is_fake)]
         if min(map(len, both)) < FEWEST:
             continue
         real, fake = (float(np.sqrt(points[own].var(0).sum())) for own in both)
         if real > 0:
-            found.append((fake / real, name, both))
+            found.append((fake / real, _called(partition, cell), both))
     found.sort(key=lambda entry: entry[0])
     shown = []
     for ratio, name, both in found[:ROWS]:
@@ -194,7 +199,7 @@ def _of_invented_modes(fault: Found, tested: Tested, rows: PooledRows, seed: int
         members = np.flatnonzero((partition.cell == cell) & tested.is_fake)
         chosen = members[np.argsort(-crowd[members], kind="stable")][:EACH].tolist()
         shown.append(
-            fakes_and_nearest(rows, chosen, f"{partition.names[cell]}: {fake_share[cell]:.1%} of the fake samples")
+            fakes_and_nearest(rows, chosen, f"{_called(partition, cell)}: {fake_share[cell]:.1%} of the fake samples")
         )
     everyone = np.flatnonzero(np.isin(partition.cell, cells) & tested.is_fake)
     text = "Fake samples of each mode, the most typical first, and the real one nearest to each."
