@@ -16,6 +16,8 @@ SQUARE = 480.0
 """Size of a map."""
 HUES = 8
 """Number of colours that tell modes apart; further ones share the last."""
+ROOM = 45.0
+"""Least distance between labels of an axis."""
 MOST_SERIES_ROWS = 60
 """Most points of a curve in the table beside it."""
 Point = tuple[float, float, float | None, float | None]
@@ -71,11 +73,23 @@ def chart_of(curve: Curve) -> Chart:
         text=curve.text,
         x_label=curve.x_label,
         y_label=curve.y_label,
-        x_ticks=tuple(x_axis.ticks(WIDE, 5)),
+        x_ticks=tuple(_sizes(points, x_axis) or x_axis.ticks(WIDE, 5)),
         y_ticks=tuple((round(HIGH - place, 1), text) for place, text in y_axis.ticks(HIGH, 5)),
         lines=tuple(_line(series, x_axis, y_axis) for series in curve.series),
         rows=tuple(rows),
     )
+
+
+def _sizes(points: Sequence[Point], axis: Axis) -> list[tuple[float, str]]:
+    """Places of the numbers themselves, where they are few on a logarithmic axis and their labels have room."""
+    if not axis.log:
+        return []
+    ticks: list[tuple[float, str]] = []
+    for x in sorted({point[0] for point in points}, reverse=True):
+        place = axis.place(x, WIDE)
+        if not ticks or ticks[-1][0] - place >= ROOM:
+            ticks.append((place, f"{x:,.6g}"))
+    return ticks
 
 
 def _in_unit(values: Sequence[float | None]) -> bool:
