@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import click
 
-from divmetrics.cli._options import debug_option, json_option, md_option, options_of_request, read_by
+from divmetrics.cli._options import debug_option, html_option, json_option, md_option, options_of_request, read_by
 from divmetrics.cli._output import check_outputs, deliver
 from divmetrics.cli._ranks import is_first, shared_work
 from divmetrics.records.run_options import CompareRequest
@@ -18,6 +19,7 @@ from divmetrics.records.run_options import CompareRequest
 @options_of_request(CompareRequest)
 @json_option
 @md_option
+@html_option
 @debug_option
 @click.pass_obj
 def compare_command(
@@ -27,6 +29,7 @@ def compare_command(
     keywords: dict[str, Any],
     json_path: str | None,
     md_path: str | None,
+    html_path: str | None,
 ) -> None:
     """Rank the generators A, B, ... against the reference REAL, metric by metric, each with its verdict.
 
@@ -37,7 +40,7 @@ def compare_command(
     divmetrics compare real/ a/ b/ c/
     divmetrics compare real/ 'run/step_*' --steps
     """
-    check_outputs({"--json": json_path, "--md": md_path}, [real, *generators, *read_by(keywords)])
+    check_outputs({"--json": json_path, "--md": md_path, "--html": html_path}, [real, *generators, *read_by(keywords)])
     from divmetrics.report import compared
     from divmetrics.scoring.compare import compare  # torch comes with it
 
@@ -45,4 +48,5 @@ def compare_command(
         found = compare(real, list(generators), **{**keywords, **shared})
     if is_first():
         found = found.with_meta(argv=list(argv))
-        deliver(compared.comparison_page(found), found.to_json(), json_path, md_path)
+        pages = [] if html_path is None else [partial(found.html, html_path)]
+        deliver(compared.comparison_page(found), found.to_json(), json_path, md_path, *pages)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from importlib import import_module
@@ -33,6 +34,24 @@ class ComparisonViews:
             for name, report in zip(self.names, self.reports, strict=True)
         ]
         return f"<Comparison of {len(states)}: {', '.join(states)}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the verdicts and the rankings, without style sheet and script."""
+        fragment: str = late("report.html.comparison_notebook:notebook_of_comparison")(self)
+        return fragment
+
+    def html(self, path: str | os.PathLike[str]) -> None:
+        """Write the page of the comparison, for a browser: verdicts, rankings with intervals, curves of checkpoints.
+
+        Args:
+            path: The file; or a folder, where `path` ends with a slash or a folder is there, in which style and script
+                stand beside `index.html`. It is written whole or not at all.
+
+        Raises:
+            UsageError: `path` cannot be written.
+            OSError: The disk is full, or fails.
+        """
+        late("report.html.writing:write_comparison")(self, path)
 
     def to_dict(self) -> dict[str, Any]:
         """The comparison as plain dicts, lists, text and numbers, in the schema of `to_json`."""

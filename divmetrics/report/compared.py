@@ -27,7 +27,7 @@ def comparison_page(comparison: Comparison, title: str = "divmetrics compare") -
         The page, for `table.render` or `markdown.render`.
     """
     first = comparison.reports[0]
-    facts = [*_falls(comparison), ("real", side_text(first.real))]
+    facts = [*fall_facts(comparison), ("real", side_text(first.real))]
     if first.held_out is not None:
         facts.append(("held out", side_text(first.held_out)))
     grids = [_verdicts(comparison), *(_grid(ranking, comparison) for ranking in comparison.ranking)]
@@ -53,7 +53,7 @@ def p_text(p: float) -> str:
     return "<0.0001" if p < 1e-4 else f"{p:.2g}"
 
 
-def _falls(comparison: Comparison) -> Iterator[tuple[str, str]]:
+def fall_facts(comparison: Comparison) -> Iterator[tuple[str, str]]:
     """Where collapse set in, and other falls, for checkpoints."""
     if comparison.steps is None:
         return
@@ -109,11 +109,11 @@ def _grid(ranking: Ranking, comparison: Comparison) -> Grid:
                 "".join(place.groups),
                 number(place.value),
                 interval(place.ci),
-                _difference(difference),
+                difference_text(difference),
                 "" if difference is None else p_text(difference.p_adjusted),
             )
         )
-    columns = ("name", "rank", "group", "value", f"{_level(comparison)}interval", "to the best", "p")
+    columns = ("name", "rank", "group", "value", f"{level_text(comparison)}interval", "to the best", "p")
     marked = frozenset(number for number, place in enumerate(ranking.places) if (place.rank or 1) > 1)
     return Grid(title, columns, tuple(rows), marked).without_empty_columns()
 
@@ -135,7 +135,7 @@ def _steps_grid(ranking: Ranking, comparison: Comparison, title: str) -> Grid:
             marked.add(len(rows))
         letters = "".join(place.groups)
         rows.append((str(step), number(place.value), interval(place.ci), _drawn(place, low, high), letters, note))
-    columns = ("name", "value", f"{_level(comparison)}interval", "curve", "group", "note")
+    columns = ("name", "value", f"{level_text(comparison)}interval", "curve", "group", "note")
     return Grid(f"{title}, by step", columns, tuple(rows), frozenset(marked)).without_empty_columns()
 
 
@@ -154,13 +154,13 @@ def _drawn(place: Place, low: float, high: float) -> str:
     return "".join(line)
 
 
-def _level(comparison: Comparison) -> str:
+def level_text(comparison: Comparison) -> str:
     """The level of the intervals before the word, where there is one: `95 % `."""
     levels = {result.ci_level for report in comparison.reports for result in report.metrics.values() if result.ci_level}
     return f"{100 * levels.pop():g} % " if len(levels) == 1 else ""
 
 
-def _difference(difference: Difference | None) -> str:
+def difference_text(difference: Difference | None) -> str:
     """Difference to the best with its interval."""
     if difference is None:
         return ""

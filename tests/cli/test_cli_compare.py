@@ -73,3 +73,13 @@ def test_errors_write_nothing(
     assert words in done.err
     assert len(done.err.splitlines()) == 1
     assert {path: path.read_bytes() for path in files.rglob("*") if path.is_file()} == before
+
+
+def test_a_saved_comparison_is_shown_again(call: Callable[..., object], files: Path) -> None:
+    first = call("compare", "real.npy", "run/*.npy", "--steps", *FAST, "--json", "c.json", "--html", "c.html")
+    again = call("report", "c.json", "--html", "again.html", "--md", "c.md")
+    assert (first.code, again.code) == (0, 0)
+    assert again.out.splitlines()[1:] == first.out.splitlines()[1:]
+    assert Path("again.html").read_text() == Path("c.html").read_text()
+    Path("c.json").write_text(Path("c.json").read_text().replace('"alpha": 0.01', '"alpha": "x"'))
+    assert "c.json is damaged: expected `float`" in call("report", "c.json").err

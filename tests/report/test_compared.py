@@ -5,51 +5,11 @@ from collections.abc import Callable
 
 import pytest
 
-from divmetrics.records.comparison import Comparison, Difference, Fall, Place, Ranking
-from divmetrics.records.results import Report, Result, Side
-from divmetrics.records.verdict import Finding, Verdict
+from divmetrics.records.comparison import Comparison, Fall, Place, Ranking
 from divmetrics.report import markdown, table
 from divmetrics.report.compared import comparison_page, fall_text
 
 KEY = "recall@efficientnet-lite0"
-FINDING = Finding("dropped_modes", 0.001, 0.2, "share of the real samples", "Modes with 20.0% are missing: cat.")
-
-
-@pytest.fixture
-def compared(make_result: Callable[..., Result], make_report: Callable[..., Report]) -> Callable[..., Comparison]:
-    def make(**changes: object) -> Comparison:
-        values = {"worse": 0.4123, "best": 0.9012, "also": 0.8912}
-        states = {"worse": "collapsed", "best": "healthy", "also": "inconclusive"}
-        reports = tuple(
-            make_report(
-                make_result("recall", value, ci=(value - 0.05, value + 0.05), ci_level=0.95),
-                fake=Side(f"runs/of/{name}", 80, None),
-                verdict=Verdict(
-                    states[name],
-                    0.01,
-                    (FINDING,) if name == "worse" else (),
-                    text=f"{states[name]}: a sentence with a reason why.",
-                ),
-            )
-            for name, value in values.items()
-        )
-        ranks = {"best": (1, (1, 2), ("a",)), "also": (1, (1, 2), ("a",)), "worse": (3, (3, 3), ("b",))}
-        places = tuple(
-            Place(name, values[name], (values[name] - 0.05, values[name] + 0.05), *ranks[name]) for name in ranks
-        )
-        differences = (
-            Difference("worse", "best", -0.4889, (-0.6, -0.3789), 1e-7, 3e-7, told_apart=True, draws=100),
-            Difference("worse", "also", -0.4789, (-0.6, -0.3789), 1e-7, 3e-7, told_apart=True, draws=100),
-            Difference("best", "also", 0.01, (-0.02, 0.04), 0.4, 0.42, told_apart=False, draws=100),
-        )
-        ranking = (Ranking(KEY, "recall", "higher", "diversity", places, differences),)
-        given = {"ranking": ranking, "notes": ("A note.",), "meta": {"seed": 0, "seconds": {"total": 3.21}}}
-        given |= {"version": "0.1.0", "created": "2026-01-31T12:00:00Z", "names": tuple(values), "alpha": 0.01}
-        return Comparison(**{**given, "reports": reports, **changes})
-
-    return make
-
-
 STEPS = {"steps": (30, 10, 20), "falls": (Fall(KEY, 30, 10, 0.4123, 0.9012, 3e-7),)}
 NUMBERS = {"0.4123", "0.9012", "0.8912", "0.362,", "0.462]", "0.851,", "0.951]"}
 

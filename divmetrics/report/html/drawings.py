@@ -50,12 +50,14 @@ class Chart:
     lines: tuple[Line, ...]
     rows: tuple[tuple[str, ...], ...]
     """The numbers: series, x, y, and the interval."""
+    marks: tuple[tuple[float, str], ...] = ()
+    """Places along x that are marked, each with a word."""
     width: float = WIDE
     height: float = HIGH
 
 
-def chart_of(curve: Curve) -> Chart:
-    """A curve with its axes."""
+def chart_of(curve: Curve, marks: Sequence[tuple[float, str]] = ()) -> Chart:
+    """A curve with its axes; `marks` are values of x with a word each."""
     points = [point for series in curve.series for point in _points(series)]
     x_axis = Axis.around([x for x, *_ in points], log=curve.log_x)
     unit = _in_unit([value for _, *ys in points for value in ys])
@@ -77,6 +79,7 @@ def chart_of(curve: Curve) -> Chart:
         y_ticks=tuple((round(HIGH - place, 1), text) for place, text in y_axis.ticks(HIGH, 5)),
         lines=tuple(_line(series, x_axis, y_axis) for series in curve.series),
         rows=tuple(rows),
+        marks=tuple((x_axis.place(x, WIDE), word) for x, word in marks),
     )
 
 

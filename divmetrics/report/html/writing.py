@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from divmetrics.errors import UsageError
+from divmetrics.records.comparison import Comparison
 from divmetrics.records.files import atomic, check_apart, check_writable, open_regular, write_text
 from divmetrics.records.results import Report
+from divmetrics.report.html.comparison_page import comparison_page_of
 from divmetrics.report.html.render import MARK
 from divmetrics.report.html.report_page import page_of
 
@@ -30,6 +32,13 @@ def write_report(report: Report, path: PathLike) -> None:
     """Write the page of a report. Raises UsageError where `path` cannot be written, OSError where the disk fails."""
     check_page(path)
     html, files = page_of(report, beside=is_folder(path))
+    write_page(html, files, path)
+
+
+def write_comparison(comparison: Comparison, path: PathLike) -> None:
+    """Write the page of a comparison. Raises UsageError where `path` cannot be written, OSError on a full disk."""
+    check_page(path)
+    html, files = comparison_page_of(comparison, beside=is_folder(path))
     write_page(html, files, path)
 
 

@@ -1,0 +1,92 @@
+"""The page of a comparison: all of it without script, names escaped, curves of checkpoints with their mark."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from divmetrics.records.comparison import Comparison, Fall
+from divmetrics.report.html.comparison_page import comparison_page_of
+
+HOSTILE = "</script><img src=x onerror=alert(1)>\"'&\u202e\x1b[31m{{ 7*7 }}"
+FALLS = (Fall("recall@efficientnet-lite0", 30, 10, 0.4123, 0.9012, 3e-7),)
+
+
+def test_verdicts_rankings_and_differences_are_there(compared: Callable[..., Comparison]) -> None:
+    page, files = comparison_page_of(compared())
+    assert files == {}
+    for part in (
+        "<h1>3 generators", "Modes with 20.0% are missing: cat.", "A sentence with a reason why.",
+        '<span class="tag collapsed">collapsed</span>', "[0.851, 0.951]", "-0.489 [-0.600, -0.379]", "&lt;0.0001",
+        "worse less best", "A note.", "recall|efficientnet-lite0#57934424|pooled",
+    ):  # fmt: skip
+        assert part in page, part
+    best, also, worse = (
+        page.index(f'role="rowheader">{name}</th>\n<td role="cell" class="num"') for name in ("best", "also", "worse")
+    )
+    assert best < also < worse
+    assert page.count('<svg class="strip') == 3
+    assert 'class="chart"' not in page
+
+
+def test_checkpoints_have_a_curve_with_the_step_that_loses_diversity(compared: Callable[..., Comparison]) -> None:
+    page, _ = comparison_page_of(compared(steps=(30, 10, 20), falls=FALLS))
+    assert "Collapse from step 30 on" in page
+    assert page.count('<figure class="chart">') == 1
+    dots = [float(place) for place in re.findall(r'<circle class="dot s0" cx="([\d.]+)"', page)]
+    assert dots == sorted(dots)
+    assert re.findall(r'<g class="event"><line x1="([\d.]+)"', page) == [str(dots[-1])]  # step 30, the last
+    assert ">lost</text>" in page
+    calm, _ = comparison_page_of(compared(steps=(30, 10, 20)))
+    assert "No collapse found" in calm
+    assert 'class="event"' not in calm
+
+
+def test_names_are_escaped(compared: Callable[..., Comparison]) -> None:
+    found = compared()
+    ranking = found.ranking[0]
+    places = tuple(replace(place, name=HOSTILE if place.name == "best" else place.name) for place in ranking.places)
+    hostile = replace(
+        found, names=("worse", HOSTILE, "also"), ranking=(replace(ranking, places=places),), notes=(HOSTILE,)
+    )
+    for text in (comparison_page_of(hostile)[0], hostile._repr_html_()):
+        assert "<img" not in text
+        assert "{{ 7*7 }}" in text
+        assert "\x1b" not in text
+        assert "\u202e" not in text
+
+
+def test_a_file_a_folder_and_a_notebook(compared: Callable[..., Comparison], tmp_path: Path) -> None:
+    found = compared(steps=(30, 10, 20), falls=FALLS)
+    found.html(tmp_path / "page.html")
+    found.html(f"{tmp_path}/folder/")
+    assert (tmp_path / "page.html").read_text().startswith("<!doctype html>")
+    assert sorted(path.suffix for path in (tmp_path / "folder").iterdir()) == [".css", ".html", ".js"]
+    fragment = found._repr_html_()
+    assert "Diversity is lost from step 30 on" in fragment
+    assert "<sup>a</sup>" in fragment
+    assert "<style" not in fragment
+
+
+def test_a_saved_comparison_needs_neither_torch_nor_numpy(compared: Callable[..., Comparison], tmp_path: Path) -> None:
+    compared().save(tmp_path / "c.json")
+    code = (
+        f"import sys; from divmetrics import Comparison; c = Comparison.load({str(tmp_path / 'c.json')!r})\n"
+        "str(c); c._repr_html_(); print({'torch', 'numpy'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)  # noqa: S603
+    assert done.stdout.strip() == "set()", done.stderr
+
+
+@pytest.mark.parametrize("steps", [None, (30, 10, 20)])
+def test_values_that_are_missing(steps: tuple[int, ...] | None, compared: Callable[..., Comparison]) -> None:
+    found = compared(steps=steps)
+    ranking = found.ranking[0]
+    places = tuple(replace(p, value=None, ci=None, rank=None, ranks=None, groups=()) for p in ranking.places)
+    bare = replace(ranking, places=places, differences=(), warnings=("not ranked: reasons",))
+    page, _ = comparison_page_of(replace(found, ranking=(bare,)))
+    assert "not ranked: reasons." in page
