@@ -18,7 +18,10 @@ from divmetrics.sources import open_source
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-ELSEWHERE = {"plugins.md": "tests/test_plugins.py runs its files"}
+ELSEWHERE = {
+    "plugins.md": "tests/test_plugins.py runs its files",
+    "training.md": "tests/integrations/test_training_page.py runs its blocks with the libraries",
+}
 RANKS = ("init_process_group", "accelerator")
 """Examples for several processes, of which tests/scoring/test_distributed.py runs the like."""
 NOT_HERE = ("weights fetch", "zoo train", "zoo check", "checkpoint=", "-e inception", "validate", "demo", "pip install")

@@ -80,7 +80,7 @@ before = face()
 rows = np.arange(20.0).reshape(10, 2)
 dm.score(rows, rows, metrics="fid", ci_level=0, null=False)
 for module in pkgutil.walk_packages(dm.__path__, "divmetrics."):
-    if not module.name.endswith("__main__"):
+    if not module.name.endswith("__main__") and not module.name.startswith("divmetrics.integrations."):
         importlib.import_module(module.name)
 after = face()
 assert all(after[name] is before[name] for name in before), [n for n in before if after[n] is not before[n]]

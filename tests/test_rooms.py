@@ -176,6 +176,21 @@ def test_light_rooms_import_nothing_heavy(path: Path) -> None:
     assert not heavy, f"a light file imports {heavy} when it is loaded"
 
 
+def test_libraries_with_training_loops_are_imported_by_one_file_each() -> None:
+    """A user of Lightning needs no transformers: `integrations/NAME.py` imports NAME, and nothing else does."""
+    libraries = {"accelerate", "lightning", "pytorch_lightning", "tensorboard", "torchmetrics", "transformers", "wandb"}
+    found: dict[str, set[str]] = {}
+    for path in FILES:
+        for node in ast.walk(tree_of(path)):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+            for library in {name.partition(".")[0] for name in names} & libraries:
+                found.setdefault(library, set()).add(label(path))
+    assert found == {
+        library: {f"integrations/{library}.py"} for library in ("lightning", "torchmetrics", "transformers")
+    }
+
+
 def test_results_are_kept_in_one_place() -> None:
     """Whatever is remembered beside a sample set goes through `arrays/memo.py`, which forgets it with the set."""
     users = {

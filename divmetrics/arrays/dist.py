@@ -70,6 +70,11 @@ def group_size() -> int:
     return td.get_world_size() if td.is_available() and td.is_initialized() else 1
 
 
+def group_rank() -> int:
+    """Number of this process in the torch.distributed job, whether or not they compute together; 0 without a job."""
+    return td.get_rank() if td.is_available() and td.is_initialized() else 0
+
+
 def world() -> tuple[int, int]:
     """(rank, number of ranks) of those that compute together; (0, 1) outside `collective()`."""
     if _in_collective.get() and td.is_available() and td.is_initialized():
