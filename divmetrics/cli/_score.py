@@ -52,7 +52,8 @@ def score_command(
     from divmetrics.scoring.score import score  # torch comes with it: not before the command line is known to be right
 
     with shared_work() as shared:
-        report = score(real, fake, **{"samples": samples_path is not None, **keywords, **shared})
+        asked = {"samples": samples_path is not None, **({"exhibits": True} if html_path else {}), **keywords}
+        report = score(real, fake, **{**asked, **shared})
     if not is_first():
         return
     report = report.with_meta(argv=list(argv))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from divmetrics.errors import UsageError
@@ -31,6 +32,11 @@ def write_images(folder: Path) -> dict[str, Path]:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is not an empty folder; name a new one.")
     return {name: write_samples(Draw.parse(entry), folder / name, as_file=False) for name, entry in SETS.items()}
+
+
+def without_folder(report: Report, name: str) -> Report:
+    """The report without the path of a temporary folder: its sides are called `real` and `name`."""
+    return replace(report, real=replace(report.real, source="real"), fake=replace(report.fake, source=name))
 
 
 def explain(healthy: Report, collapsed: Report) -> tuple[str, str, str]:

@@ -55,7 +55,13 @@ def test_score_writes_a_page(call: Callable[..., object], engine: object, tmp_pa
     done = call("score", "real", "fake", "--html", tmp_path / "page.html", "--json", tmp_path / "r.json")
     assert done.code == 0
     assert "divmetrics score real fake --html" in (tmp_path / "page.html").read_text()
+    assert engine.asked[-1][1]["exhibits"] is True, "a page asks for what it shows"
     assert json.loads((tmp_path / "r.json").read_text())["meta"]["argv"][1] == "score"
+
+
+def test_a_page_without_exhibits_on_request(call: Callable[..., object], engine: object, tmp_path: Path) -> None:
+    assert call("score", "real", "fake", "--html", tmp_path / "page.html", "--no-exhibits").code == 0
+    assert engine.asked[-1][1]["exhibits"] is False
 
 
 def test_score_writes_no_page_among_samples(call: Callable[..., object], engine: object, tmp_path: Path) -> None:

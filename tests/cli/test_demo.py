@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from divmetrics.cli.demo import explain, write_images
+from divmetrics.cli._demo import _pages
+from divmetrics.cli.demo import explain, without_folder, write_images
 from divmetrics.errors import UsageError
 from divmetrics.records.results import Mode, Report, Result, Side
 from divmetrics.records.signature import Signature
@@ -85,3 +86,21 @@ def test_the_command_end_to_end(run: Callable[..., tuple[int, str]], tmp_path: P
     assert "Missing modes, " in out
     assert f"divmetrics score {tmp_path / 'd' / 'real'} {tmp_path / 'd' / 'collapsed'}" in out
     assert (tmp_path / "d" / "healthy" / "9").is_dir()
+    for name, verdict in (("healthy", ">Healthy</h2>"), ("collapsed", ">Collapsed</h2>")):
+        assert verdict in (tmp_path / "d" / f"{name}.html").read_text()
+        assert f"page of the {name} generator, for a browser: {tmp_path / 'd' / name}.html" in out
+
+
+def test_the_demo_writes_its_page_here_or_says_why_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert _pages(None) == {"collapsed": Path("divmetrics-demo.html")}
+    Path("divmetrics-demo.html").mkdir()
+    assert _pages(None) == {}
+    assert "warning: no page is written; cannot write divmetrics-demo.html: it is a folder" in capsys.readouterr().err
+
+
+def test_a_page_does_not_name_a_folder_that_is_gone() -> None:
+    found = without_folder(report((), recall=0.5), "collapsed")
+    assert (found.real.source, found.fake.source, found.real.n) == ("real", "collapsed", 9)

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from divmetrics._version import __version__
+from divmetrics.records.exhibits import Gallery
 from divmetrics.records.printing import printable
+from divmetrics.report.page import number
 
 ASSETS = Path(__file__).parent / "assets"
 MARK = "divmetrics"
@@ -101,7 +103,7 @@ def _environment() -> Any:
     def safe(value: Any) -> Any:
         return printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(ASSETS),
         autoescape=True,
         undefined=StrictUndefined,
@@ -110,3 +112,13 @@ def _environment() -> Any:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.filters["brief"] = lambda value: number(value, 2)
+    environment.filters["explained"] = explained
+    return environment
+
+
+def explained(gallery: Gallery) -> str:
+    """What the numbers below the samples of a gallery are, by the example of the first; empty where there are none."""
+    shown = (one for row in gallery.rows for one in (*row.real, *row.fake) if one.value is not None and one.caption)
+    first = next(shown, None)
+    return f"The number with a sample, such as {number(first.value, 2)}: {first.caption}." if first is not None else ""
