@@ -201,6 +201,16 @@ class Exhibits:
         return {side: list(numbers) for side, numbers in found.items()}
 
 
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures of samples that exhibits show; not part of a report's JSON."""
+
+    uris: Mapping[tuple[str, int], str] = field(default_factory=dict)
+    """(side, number of the sample) -> `data:` URI."""
+    notes: tuple[str, ...] = ()
+    """What could not be drawn, and how to keep it."""
+
+
 def _check_lengths(columns: Points | Series) -> None:
     """Raise ValueError where columns differ in length; those that are left out are empty."""
     lengths = {name: len(column) for name, column in vars(columns).items() if isinstance(column, tuple)}

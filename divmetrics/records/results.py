@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from divmetrics._version import __version__
 from divmetrics.errors import UnknownName, UsageError
-from divmetrics.records.exhibits import Exhibits
+from divmetrics.records.exhibits import Exhibits, Pictures
 from divmetrics.records.facts import Fact
 from divmetrics.records.files import read_text, write_text
 from divmetrics.records.json_reading import DamagedRecord, entries_of, parse_json, record_from
@@ -25,7 +25,7 @@ from divmetrics.records.signature import Signature
 from divmetrics.records.verdict import Verdict
 
 SCHEMA = "divmetrics.report/1"
-NOT_IN_JSON = ("samples", "replicates", "version")
+NOT_IN_JSON = ("samples", "replicates", "pictures", "version")
 """Fields of a report that are not keys of its JSON."""
 
 
@@ -246,6 +246,9 @@ class Report(ReportViews):
     where neither intervals nor nulls were asked for, and in a report read from a file: they are not in the JSON."""
     exhibits: Exhibits | None = None
     """Galleries, maps, curves and modes in detail, for the page; None where they were not asked for."""
+    pictures: Pictures | None = field(default=None, compare=False, repr=False)
+    """Pictures of the samples that `exhibits` show; not part of the JSON. None where samples came in batches, and in a
+    report read from a file: a page then draws what lies where the report says."""
 
     def __getitem__(self, name: str) -> Result:
         return self.metrics[self.resolve(name)]

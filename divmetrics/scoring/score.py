@@ -6,6 +6,7 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import reduce
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +21,7 @@ from divmetrics.records.run_options import CompareRequest, ExtractRequest, Meter
 from divmetrics.scoring.collected import Collected
 from divmetrics.scoring.foreign_statistics import read_statistics
 from divmetrics.scoring.meter import Meter
+from divmetrics.scoring.pictures import pictures_of
 from divmetrics.scoring.plan import HELD_OUT, SideName, specs_of
 from divmetrics.scoring.ranks import together
 from divmetrics.sources import Source, Stream, labels_from_csv, open_source, subset
@@ -75,7 +77,10 @@ def score_as_many(request: ScoreRequest, wanted: Wanted) -> Report:
             meter.take(side, source)
             if isinstance(source, Stream) and (num := wanted(side, meter.collected(side).side.n)) is not None:
                 meter.keep(side, num)
-        return meter.results()
+        report = meter.results()
+        if report.exhibits is None:
+            return report
+        return replace(report, pictures=pictures_of(report, sources, request.max_pixels))
 
 
 @called_with(ExtractRequest, positional=2, around=together)

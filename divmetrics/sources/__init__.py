@@ -20,7 +20,7 @@ from divmetrics.sources._paths import as_paths, is_pattern, open_paths, open_pat
 from divmetrics.sources._statistics import Statistics
 from divmetrics.sources._tar import open_tar
 from divmetrics.sources._traits import Look, Traits, content_of, look_of_content, look_of_pixels, traits_of_rows
-from divmetrics.sources._views import Drawn, chosen_by_seed, labels_from_csv, subset, with_labels
+from divmetrics.sources._views import Drawn, chosen_by_seed, labels_from_csv, subset, whole_source, with_labels
 from divmetrics.sources._zip import open_zip
 from divmetrics.sources._zoo import open_zoo
 from divmetrics.zoo.draw import SCHEME
@@ -47,6 +47,7 @@ __all__ = [
     "strict",
     "subset",
     "traits_of_rows",
+    "whole_source",
     "with_labels",
 ]
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from divmetrics.records.results import Skipped
 from divmetrics.sources._statistics import Statistics
+from divmetrics.sources._thumbnails import thumbnail_of_pixels
 from divmetrics.sources._traits import Look, look_of_pixels
 
 Kind = Literal["image", "features"]
@@ -84,6 +85,22 @@ class Source(ABC):
     def inspect_hashed(self, index: int) -> tuple[np.ndarray, Look, bytes | None]:
         """As `inspect`, with the fingerprint of the content that was decoded; None where that cannot have changed."""
         return *self.inspect(index), None
+
+    def thumbnail(self, index: int, side: int) -> np.ndarray:
+        """A small version of an image, to be looked at.
+
+        Args:
+            index: Which sample.
+            side: Length of its longer side at most.
+
+        Returns:
+            uint8 `[h, w, 3]`, or `[h, w, 4]` where the image is transparent somewhere.
+
+        Raises:
+            UnreadableSample: It cannot be decoded.
+        """
+        (sample,) = self.read([index])
+        return thumbnail_of_pixels(sample, side)
 
     def jpeg(self, index: int) -> bytes | None:  # noqa: ARG002
         """Undecoded content of the sample `index` if it is a JPEG file, else None. Raises UnreadableSample."""

@@ -17,6 +17,8 @@ import io
 import re
 import threading
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
@@ -27,6 +29,7 @@ from divmetrics.sources._base import UnreadableSample
 from divmetrics.sources._listing import formats_of
 from divmetrics.sources._memory import one_large
 from divmetrics.sources._pixels import as_image, check_unit
+from divmetrics.sources._thumbnails import shrunk, thumbnail_of_pixels
 from divmetrics.sources._traits import Look, is_transparent, look_of_file, with_pixels
 
 _MAGIC = (b"\x89PNG", b"\xff\xd8\xff", b"RIFF", b"BM", b"II*\0", b"MM\0*", b"GIF8")
@@ -53,23 +56,69 @@ def decode(data: bytes, path: str, max_pixels: int = MAX_PIXELS) -> np.ndarray:
 
 def inspect(data: bytes, path: str, max_pixels: int = MAX_PIXELS) -> tuple[np.ndarray, Look]:
     """An image as `decode` gives it, and its look. Raises UnreadableSample."""
+    looks: list[Look] = []
+    with loaded(data, path, max_pixels, opened=lambda image: looks.append(look_of_file(image, data))) as image:
+        transparent = is_transparent(image)
+        values = pixels(image)
+        image.close()  # its memory goes before more is taken
+        return values, with_pixels(looks[0], values, transparent=transparent)
+
+
+@contextmanager
+def loaded(
+    data: bytes,
+    path: str,
+    max_pixels: int,
+    *,
+    opened: Callable[[Image.Image], object] = lambda _: None,
+    draft: int | None = None,
+) -> Iterator[Image.Image]:
+    """An image file, decoded; what decoding it and the block raise becomes UnreadableSample.
+
+    Args:
+        data: Content of the file.
+        path: What errors call the sample.
+        max_pixels: Pixels of an image that is decoded, at most.
+        opened: Called with the image before its pixels are decoded.
+        draft: Length of the longer side from which on less than the whole resolution will do (JPEG only).
+    """
     if not data:
         raise UnreadableSample(path, "empty file")
     try:
         with strict, Image.open(io.BytesIO(data), formats=formats_of(path)) as image:
             check_pixels(image, max_pixels)
             one_large.claim(image.width * image.height)
-            file = look_of_file(image, data)
+            opened(image)
+            if draft is not None:
+                image.draft(None, (draft, draft))
             image.load()
             check_pixels(image, max_pixels)  # that of an icon may be larger than its directory says
-            transparent = is_transparent(image)
-            values = pixels(image)
-            image.close()  # its memory goes before more is taken
-            return values, with_pixels(file, values, transparent=transparent)
+            yield image
     except UnidentifiedImageError:  # raised for a truncated header as well
         raise UnreadableSample(path, "truncated or damaged" if data.startswith(_MAGIC) else "not an image") from None
     except Exception as error:  # Pillow raises OSError, SyntaxError, struct.error, KeyError and more
         raise UnreadableSample(path, reason(error)) from None
+
+
+def thumbnail_of_file(data: bytes, path: str, max_pixels: int, side: int) -> np.ndarray:
+    """A small version of an image file, to be looked at: unlike what the networks read, it keeps transparency.
+
+    Args:
+        data: Content of the file.
+        path: What errors call the sample.
+        max_pixels: Pixels of an image that is decoded, at most.
+        side: Length of its longer side at most; smaller images stay as they are.
+
+    Returns:
+        uint8 `[h, w, 3]`, or `[h, w, 4]` where it is transparent somewhere.
+
+    Raises:
+        UnreadableSample: The file cannot be decoded.
+    """
+    with loaded(data, path, max_pixels, draft=2 * side) as image:
+        if is_transparent(image):
+            return shrunk(ImageOps.exif_transpose(image).convert("RGBA"), side)
+        return thumbnail_of_pixels(pixels(image), side)
 
 
 def pixels(image: Image.Image) -> np.ndarray:

@@ -16,7 +16,7 @@ import numpy as np
 from divmetrics.records.results import Skipped
 from divmetrics.records.run_options import MAX_PIXELS
 from divmetrics.sources._base import Kind, Source, UnreadableSample
-from divmetrics.sources._decode import inspect
+from divmetrics.sources._decode import inspect, thumbnail_of_file
 from divmetrics.sources._layout import labels_of
 from divmetrics.sources._listing import Listing, sort_files
 from divmetrics.sources._memory import one_large
@@ -135,6 +135,10 @@ class ImageFiles(Source):
         """As `Source.inspect_hashed`: a file may have been replaced since it was hashed."""
         content = self._content(index)
         return *inspect(content, self.files[index], self.max_pixels), hashlib.sha256(content).digest()
+
+    def thumbnail(self, index: int, side: int) -> np.ndarray:
+        """As `Source.thumbnail`."""
+        return thumbnail_of_file(self._content(index), self.files[index], self.max_pixels, side)
 
     def jpeg(self, index: int) -> bytes | None:
         """As `Source.jpeg`."""

@@ -76,6 +76,10 @@ class View(Source):
         """As `Source.inspect_hashed`."""
         return self.base.inspect_hashed(self.indices[index])
 
+    def thumbnail(self, index: int, side: int) -> np.ndarray:
+        """As `Source.thumbnail`."""
+        return self.base.thumbnail(self.indices[index], side)
+
     def file_hashes(self, indices: Sequence[int]) -> list[bytes] | None:
         """As `Source.file_hashes`."""
         return self.base.file_hashes([self.indices[i] for i in indices])
@@ -104,6 +108,13 @@ class View(Source):
         whole = hashlib.sha256(base.encode() + np.array(self.indices, dtype="<i8").tobytes())
         whole.update("\0".join(self.labels or ()).encode("utf-8", "surrogateescape"))
         return f"sha256:{whole.hexdigest()}"
+
+
+def whole_source(source: Source) -> Source:
+    """The source that a view, or a view of a view, shows samples of; any other source itself."""
+    while isinstance(source, View):
+        source = source.base
+    return source
 
 
 @dataclass(frozen=True, eq=False)

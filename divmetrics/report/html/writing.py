@@ -12,6 +12,7 @@ from typing import Any
 from divmetrics.errors import UsageError
 from divmetrics.records.comparison import Comparison
 from divmetrics.records.files import atomic, check_apart, check_writable, open_regular, write_text
+from divmetrics.records.lazy import late
 from divmetrics.records.results import Report
 from divmetrics.report.html.comparison_page import comparison_page_of
 from divmetrics.report.html.render import MARK
@@ -31,7 +32,11 @@ def is_folder(path: PathLike) -> bool:
 def write_report(report: Report, path: PathLike) -> None:
     """Write the page of a report. Raises UsageError where `path` cannot be written, OSError where the disk fails."""
     check_page(path)
-    html, files = page_of(report, beside=is_folder(path))
+    pictures = report.pictures
+    if pictures is None and report.exhibits is not None:
+        pictures = late("scoring.pictures:saved_pictures")(report)
+    uris, notes = ({}, ()) if pictures is None else (pictures.uris, pictures.notes)
+    html, files = page_of(report, uris, beside=is_folder(path), notes=notes)
     write_page(html, files, path)
 
 
