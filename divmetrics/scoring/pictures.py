@@ -42,7 +42,7 @@ KEEP = "a page that is written when the samples are scored (score --html) keeps 
 
 
 def thumbnails(
-    source: Source, indexes: Iterable[int], side: int = LARGE, max_pixels: int = MAX_PIXELS
+    source: Source, indexes: Iterable[int], side: int = LARGE, most_pixels: int = MAX_PIXELS
 ) -> dict[int, str]:
     """Small versions of some samples of a source.
 
@@ -50,7 +50,7 @@ def thumbnails(
         source: The samples.
         indexes: Which of them.
         side: Length of the longer side of a picture at most.
-        max_pixels: Pixels of an image that is decoded, at most.
+        most_pixels: Pixels of an image that is decoded, at most.
 
     Returns:
         Index -> `data:` URI of a WebP image. Features have no pictures, and what cannot be read is left out.
@@ -64,19 +64,21 @@ def thumbnails(
     """
     if source.kind != "image":
         return {}
-    made = _made(source.limited(max_pixels), list(indexes), lambda limited, index: _uri(limited.thumbnail(index, side)))
+    made = _made(
+        source.limited(most_pixels), list(indexes), lambda limited, index: _uri(limited.thumbnail(index, side))
+    )
     return {index: uri for index, uri in made if isinstance(uri, str)}
 
 
-def pictures_of(report: Report, sources: Mapping[Any, Any], max_pixels: int = MAX_PIXELS) -> Pictures:
+def pictures_of(report: Report, sources: Mapping[Any, Any], most_pixels: int = MAX_PIXELS) -> Pictures:
     """Pictures of what a report shows, from the samples that it was measured on.
 
     Args:
         report: The report with its exhibits.
         sources: Side -> the samples: a `Source`, or what is none, of which nothing can be drawn.
-        max_pixels: Pixels of an image that is decoded, at most.
+        most_pixels: Pixels of an image that is decoded, at most.
     """
-    drawing = _Drawing(report.exhibits or Exhibits(), max_pixels)
+    drawing = _Drawing(report.exhibits or Exhibits(), most_pixels)
     for side in BOTH:
         source = sources.get(side)
         if isinstance(source, Source):
@@ -120,8 +122,8 @@ def _are_features(report: Report) -> bool:
 class _Drawing:
     """The pictures of one report."""
 
-    def __init__(self, exhibits: Exhibits, max_pixels: int) -> None:
-        self.max_pixels = max_pixels
+    def __init__(self, exhibits: Exhibits, most_pixels: int) -> None:
+        self.most_pixels = most_pixels
         self.notes: list[str] = []
         self._names: dict[ShownSide, dict[int, str]] = {"real": {}, "fake": {}}
         rows = [row for gallery in exhibits.galleries for row in gallery.rows]
@@ -141,7 +143,7 @@ class _Drawing:
         """Draw the samples of a side from `source`, those only whose digest is that of `contents`, if given."""
         if source.kind != "image" or not self.wanted(side):
             return
-        whole = whole_source(source).limited(self.max_pixels)
+        whole = whole_source(source).limited(self.most_pixels)
         wanted = set(self._names[side].values())
         places: dict[str, int] = {}
         for index in range(len(whole)):
