@@ -12,7 +12,7 @@ one size, uint8 `[b, h, w, 3]` on any device, and gives what the preparer gives 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,6 +22,7 @@ from PIL import Image
 from torch import Tensor
 
 from divmetrics.encoders._resizing import channels_first, resize
+from divmetrics.errors import SourceError
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 Fit = Literal["short", "long", "whole", "square"]
@@ -30,6 +31,8 @@ Shape = tuple[int, int]
 
 _AT_ONCE = 2**22
 """Pixels that are resized at once, in float64: a large photograph would take gigabytes."""
+MOST_NUMBERS = 2**23
+"""Grey levels of an image that is taken at its own size, at most: 34 MB as floats."""
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 
@@ -68,12 +71,27 @@ class Native:
     name = "native"
 
     def __call__(self, image: np.ndarray) -> Tensor:
-        """An image uint8 `[h, w, 3]` -> grey levels in [0, 1], float32 `[3, h, w]`."""
+        """An image uint8 `[h, w, 3]` -> grey levels in [0, 1], float32 `[3, h, w]`.
+
+        Raises SourceError where it has more than `MOST_NUMBERS` of them.
+        """
+        _check_numbers(image.shape)
         return torch.from_numpy(image).permute(2, 0, 1).contiguous() / 255
 
     def prepare_batch(self, images: Tensor) -> Tensor:
         """Images uint8 `[b, h, w, 3]` -> grey levels in [0, 1], float32 `[b, 3, h, w]`."""
+        _check_numbers(images.shape[1:])
         return channels_first(images).contiguous() / 255
+
+
+def _check_numbers(shape: Sequence[int]) -> None:
+    """Raise SourceError where an image of `shape` (h, w, 3) is too large to be taken as it is."""
+    height, width, channels = shape
+    if height * width * channels > MOST_NUMBERS:
+        raise SourceError(
+            f"an image of {width} x {height} pixels is too large to be taken at its own size, which is possible up to "
+            f"{MOST_NUMBERS / 3e6:.1f} megapixels; choose an extractor that resizes, such as pixels?size=256."
+        )
 
 
 @dataclass(frozen=True)

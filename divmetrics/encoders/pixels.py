@@ -28,7 +28,8 @@ def pixels(*, size: int = 0) -> Encoder:
     bicubic resize in floating point. There are no weights.
 
     Args:
-        size: Side of the images after resizing; 0 takes images as they are, which then have to be of one size.
+        size: Side of the images after resizing; 0 takes images as they are, which then have to be of one size and
+            of at most 2.8 megapixels.
 
     Raises:
         UsageError: `size` is negative.

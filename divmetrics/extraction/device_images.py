@@ -15,12 +15,18 @@ import torch
 from torch import Tensor
 
 from divmetrics.errors import Unavailable
+from divmetrics.extraction.sizes import check_size
 from divmetrics.sources import UnreadableSample, decode
 
 PrepareBatch = Callable[[Tensor], Tensor]
 """Images of one size, uint8 `[b, h, w, 3]` on the device -> input of the network, float32 `[b, ...]`."""
 
+Picture = Tensor | Mapping[str, Tensor]
+"""An image uint8 `[h, w, 3]`, a JPEG file `[bytes]`, or what a worker has prepared for each encoder, `[...]` each."""
+
 _FILES_AT_ONCE = 16
+_PIXELS_AT_ONCE = 2**24
+"""Pixels of the files that are decoded together, where they are more than one."""
 _MAX_PIXELS = 2**24
 """Pixels up to which a file is decoded on the device."""
 
@@ -53,7 +59,7 @@ def check_decoder(device: torch.device) -> None:
 
 
 def on_device(
-    pictures: Tensor | Sequence[Tensor],
+    pictures: Tensor | Sequence[Picture],
     paths: Sequence[str],
     prepare_batch: Mapping[str, PrepareBatch],
     device: torch.device,
@@ -61,7 +67,8 @@ def on_device(
     """Prepare `pictures` on the device for each encoder.
 
     Args:
-        pictures: Images uint8 `[b, h, w, 3]`, or a list of images `[h, w, 3]` and JPEG files `[bytes]`.
+        pictures: Images uint8 `[b, h, w, 3]`, or a list of images `[h, w, 3]`, of JPEG files `[bytes]`, and of what is
+            prepared already, by encoder.
         paths: Name of each, for error messages.
         prepare_batch: Name of the encoder -> its preparer for images of one size.
         device: Where to prepare them.
@@ -73,27 +80,59 @@ def on_device(
     found: dict[str, list[Tensor]] = {name: [] for name in prepare_batch}
     for images in _groups(pictures, paths, device, lost):
         for name, prepare in prepare_batch.items():
-            found[name].append(prepare(images))
+            rows = prepare(images) if isinstance(images, Tensor) else images[name][None].to(device)
+            check_size(name, (found[name] or [rows])[0].shape[1:], rows.shape[1:])
+            found[name].append(rows)
     return {name: torch.cat(parts) for name, parts in found.items() if parts}, lost
 
 
 def _groups(
-    pictures: Tensor | Sequence[Tensor], paths: Sequence[str], device: torch.device, lost: dict[int, str]
-) -> Iterator[Tensor]:
-    """Runs of consecutive images of one size, uint8 `[g, h, w, 3]` on the device, in order."""
+    pictures: Tensor | Sequence[Picture], paths: Sequence[str], device: torch.device, lost: dict[int, str]
+) -> Iterator[Picture]:
+    """Runs of consecutive images of one size, uint8 `[g, h, w, 3]` on the device, and what is prepared, in order."""
     if isinstance(pictures, Tensor) and pictures.ndim == 4:
         yield pictures.to(device, non_blocking=True)
         return
-    for start in range(0, len(pictures), _FILES_AT_ONCE):
-        part = list(pictures[start : start + _FILES_AT_ONCE])
-        files = [place for place, picture in enumerate(part) if picture.ndim == 1]
-        for place, image in zip(files, _decoded([part[place] for place in files], device), strict=True):
+    for cut in _cuts(pictures):
+        part = list(pictures[cut])
+        files = {at: found for at, found in enumerate(part) if isinstance(found, Tensor) and found.ndim == 1}
+        for place, image in zip(files, _decoded(list(files.values()), device), strict=True):
             if image is None:
-                image = _by_pillow(part[place], paths[start + place], start + place, lost)
+                image = _by_pillow(files[place], paths[cut.start + place], cut.start + place, lost)
             part[place] = image
-        kept = [image for image in part if image.numel()]
-        for _, group in groupby(kept, key=lambda image: image.shape):
-            yield torch.stack([image.to(device, non_blocking=True) for image in group])
+        kept = [image for image in part if not isinstance(image, Tensor) or image.numel()]
+        for shape, group in groupby(kept, key=lambda image: image.shape if isinstance(image, Tensor) else None):
+            if shape is None:
+                yield from group
+            else:
+                yield torch.stack([image.to(device, non_blocking=True) for image in group if isinstance(image, Tensor)])
+
+
+def _cuts(pictures: Tensor | Sequence[Picture]) -> list[slice]:
+    """`pictures` cut into slices of at most 16, whose decoded pixels fit into the memory."""
+    cuts, pixels = [slice(0, 0)], 0
+    for place, picture in enumerate(pictures):
+        more = pixels_of(picture)
+        if place and (place - cuts[-1].start == _FILES_AT_ONCE or pixels + more > _PIXELS_AT_ONCE):
+            cuts.append(slice(place, place))
+            pixels = 0
+        cuts[-1], pixels = slice(cuts[-1].start, place + 1), pixels + more
+    return cuts
+
+
+def pixels_of(picture: Picture) -> int:
+    """Pixels of a decoded image, or those that a JPEG file has once it is decoded; 0 where its header is damaged."""
+    if not isinstance(picture, Tensor):
+        return 0
+    if picture.ndim == 3:
+        return picture.shape[0] * picture.shape[1]
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(picture.numpy().tobytes()), formats=["JPEG"]) as image:
+            return image.width * image.height
+    except Exception:  # as in `sendable`
+        return 0
 
 
 def _decoded(files: Sequence[Tensor], device: torch.device) -> list[Tensor | None]:

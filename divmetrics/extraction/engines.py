@@ -24,7 +24,7 @@ from divmetrics.arrays.memo import once
 from divmetrics.encoders._encoder import Encoder
 from divmetrics.encoders._openvino import core, openvino_silent
 from divmetrics.errors import FeatureError, Unavailable
-from divmetrics.extraction.loading import check_size
+from divmetrics.extraction.sizes import check_size
 from divmetrics.records.extractor import Layer
 from divmetrics.records.foreign import foreign, is_foreign, is_lack_of_memory
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from itertools import count, islice
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,8 +25,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from divmetrics.arrays import devices
-from divmetrics.errors import DivmetricsError, SourceError, Unavailable
-from divmetrics.extraction.device_images import sendable
+from divmetrics.encoders._preparing import Native
+from divmetrics.errors import DivmetricsError, Unavailable
+from divmetrics.extraction.device_images import Picture, pixels_of, sendable
+from divmetrics.extraction.sizes import check_size
 from divmetrics.records.foreign import foreign, is_foreign
 from divmetrics.records.results import Skipped
 from divmetrics.sources import (
@@ -48,6 +50,11 @@ AHEAD = 128
 """Samples that threads prepare in advance, mostly while the network is being compiled."""
 MAX_SENT_BYTES = 2**20
 """Mean bytes of an image up to which it is sent to the device as it is; larger ones are resized by the worker."""
+MAX_BATCH_BYTES = {"cpu": 2**26}
+"""Bytes of the samples of a batch, by type of device; batches of larger samples are cut. Other devices have more."""
+MAX_BATCH_BYTES_ELSEWHERE = 2**29
+MAX_WAITING_BYTES = 2**27
+"""Bytes of the batches that threads prepare in advance, as far as these are more than one a thread."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,13 @@ class Preparation:
     """Whether JPEG files are sent undecoded, to be decoded on the device; all encoders are `on_device` then."""
     hashes: bool = False
     """Whether the content that is decoded is hashed."""
+    most_bytes: int = MAX_BATCH_BYTES["cpu"]
+    """Bytes of the samples of a batch, at most, where they are more than one."""
+
+
+def bytes_of(picture: Picture) -> int:
+    """Bytes of an image, of a JPEG file, or of what was prepared of one image for each encoder."""
+    return picture.nbytes if isinstance(picture, Tensor) else sum(tensor.nbytes for tensor in picture.values())
 
 
 class Batch(NamedTuple):
@@ -70,7 +84,7 @@ class Batch(NamedTuple):
     requested: Sequence[int]
     places: Tensor  # [b] int64, those of `requested` that could be read
     prepared: Mapping[str, Tensor]  # encoder -> [b, ...]; without those that are prepared on the device
-    pictures: Tensor | Sequence[Tensor]  # b times uint8 [h, w, 3], or a JPEG file uint8 [bytes]; empty: nothing to do
+    pictures: Tensor | Sequence[Picture]  # of each sample, for the device to prepare; empty: nothing to do
     paths: Sequence[str]
     labels: Sequence[str | None]
     skipped: Sequence[Skipped] = ()
@@ -80,6 +94,13 @@ class Batch(NamedTuple):
     """Of the samples at `places`."""
     hashes: Sequence[bytes | None] = ()
     """Fingerprints of what was decoded at `places`, where they were asked for; None where it cannot have changed."""
+    fitting: int = 0
+    """Where the samples are too large for a batch of so many: how many would fit; nothing was read then."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the samples."""
+        return sum(rows.nbytes for rows in self.prepared.values()) + sum(map(bytes_of, self.pictures))
 
     def without(self, lost: Mapping[int, str]) -> Batch:
         """The batch without the samples that the device could not decode: position in the batch -> why."""
@@ -126,10 +147,33 @@ def batches(
         return _from_stream(source, preparation, size)
     assert places is not None  # noqa: S101  a Source has places
     reader = _Reader(source, preparation)
-    cuts = [places[start : start + size] for start in range(0, len(places), size)]
-    if workers and source.threadsafe and not pinned:
-        return _by_threads(reader, cuts, workers, AHEAD // size + workers)
-    return _by_processes(reader, cuts, workers, pinned=pinned) if workers or pinned else _in_this_process(reader, cuts)
+
+    def read(left: Sequence[int], size: int) -> Iterator[Batch]:
+        cuts = [left[start : start + size] for start in range(0, len(left), size)]
+        if workers and source.threadsafe and not pinned:
+            return _by_threads(reader, cuts, workers, AHEAD // size + workers)
+        if workers or pinned:
+            return _by_processes(reader, cuts, workers, pinned=pinned)
+        return _in_this_process(reader, cuts)
+
+    return _cut_to_fit(read, places, size, read(places, size))
+
+
+def _cut_to_fit(
+    read: Callable[[Sequence[int], int], Iterator[Batch]], places: Sequence[int], size: int, coming: Iterator[Batch]
+) -> Iterator[Batch]:
+    """The batches that are `coming`; from one that is too large for the memory on, smaller ones are read in place."""
+    while True:
+        for batch in coming:
+            if batch.fitting:
+                size = batch.fitting
+                break
+            places = places[len(batch.requested) :]
+            yield batch
+        else:
+            return
+        del coming, batch  # its workers end before others start
+        coming = read(places, size)
 
 
 def _in_this_process(reader: _Reader, cuts: Sequence[Sequence[int]]) -> Iterator[Batch]:
@@ -159,13 +203,18 @@ def _by_processes(reader: _Reader, cuts: Sequence[Sequence[int]], workers: int, 
 
 
 def _by_threads(reader: _Reader, cuts: Sequence[Sequence[int]], workers: int, ahead: int) -> Iterator[Batch]:
+    """Read by threads, `ahead` batches in advance, or as many as the memory allows, once the size of one is known."""
     waiting, coming = deque[Future[Batch]](), iter(cuts)
     with strict, ThreadPoolExecutor(workers, initializer=_use_one_openmp_thread) as threads:
         try:
-            waiting += (threads.submit(reader.__getitem__, cut) for cut in islice(coming, ahead))
-            while waiting:
+            most = min(ahead, workers)
+            while True:
+                waiting += (threads.submit(reader.__getitem__, cut) for cut in islice(coming, most - len(waiting)))
+                if not waiting:
+                    return
                 batch = waiting.popleft().result()
-                waiting += (threads.submit(reader.__getitem__, cut) for cut in islice(coming, 1))
+                most = min(ahead, max(workers, MAX_WAITING_BYTES // max(1, batch.nbytes)))
+                waiting += (threads.submit(reader.__getitem__, cut) for cut in islice(coming, most - len(waiting)))
                 yield batch
         finally:
             threads.shutdown(cancel_futures=True)
@@ -180,15 +229,18 @@ def _use_one_openmp_thread() -> None:
 
 
 def _from_stream(stream: Stream, preparation: Preparation, size: int) -> Iterator[Batch]:
-    pairs = iter(stream)
-    for start in count(0, size):
-        made, labels = _Making(preparation, size), []
+    pairs, start = iter(stream), 0
+    while True:
+        made, labels = _Making(preparation, size), list[str | None]()
         with devices.one_thread():
-            for place, (sample, label) in zip(range(start, start + size), pairs, strict=False):
-                made.add(place, sample, look_of_pixels(sample))
+            for sample, label in pairs:
+                made.add(start + len(labels), sample, look_of_pixels(sample))
                 labels.append(label)
+                if len(labels) == size or made.full:
+                    break
             if not made.places:
                 return
+            start += len(labels)
             batch = made.batch(made.places, [f"#{place}" for place in made.places], labels)
         yield batch
 
@@ -214,6 +266,9 @@ class _Reader(Dataset[Batch]):
                     made.add(place, *self._one(place))
             except UnreadableSample as error:
                 skipped.append(Skipped(error.path, error.reason))
+            if made.full and len(made.places) > 1:
+                fitting = len(made.places) - 1
+                return Batch(places, torch.empty(0, dtype=torch.int64), {}, (), (), (), fitting=fitting)
         labels = self.source.labels
         named = [None if labels is None else labels[place] for place in made.places]
         return made.batch(places, [self.source.path(place) for place in made.places], named, skipped)
@@ -236,8 +291,9 @@ class _Making:
         self.places: list[int] = []
         self._preparation, self._size = preparation, size
         self._prepared: dict[str, list[Tensor]] = {}
-        self._pictures: list[np.ndarray] | None = [] if preparation.on_device else None
-        self._bytes = 0
+        self._pictures: list[np.ndarray | dict[str, Tensor]] | None = [] if preparation.on_device else None
+        self._native = any(isinstance(preparation.preparers[name], Native) for name in preparation.on_device)
+        self._sent, self._bytes = 0, 0
         self._contents: list[bytes] = []
         self._looks: list[Look] = []
         self._hashes: list[bytes | None] = []
@@ -253,27 +309,42 @@ class _Making:
         names = [name for name in self._preparation.preparers if name not in self._preparation.on_device]
         if self._pictures is None:
             names = list(self._preparation.preparers)
+        elif self._preparation.jpeg and sample.ndim == 3 and sample.nbytes > MAX_SENT_BYTES:
+            made = {name: self._one(sample, name) for name in self._preparation.on_device}
+            self._pictures.append(made)
         else:
             self._pictures.append(sample)
-            self._bytes += sample.nbytes
+            self._sent += sample.nbytes
+            if sample.ndim == 1 and self._native:  # as large as the device will make it
+                self._bytes += 12 * pixels_of(torch.from_numpy(sample))
         self._prepare(sample, names)
         self.places.append(place)
         self._unload(self._size)
 
+    @property
+    def full(self) -> bool:
+        """Whether the samples take as much memory as a batch may."""
+        return self._bytes + self._sent >= self._preparation.most_bytes
+
+    def _one(self, sample: np.ndarray, name: str) -> Tensor:
+        prepare = self._preparation.preparers[name]
+        with foreign(f"preparing an image for {name}") if is_foreign(prepare) else nullcontext():
+            tensor = prepare(sample)
+        self._bytes += tensor.nbytes
+        return tensor
+
     def _prepare(self, sample: np.ndarray, names: Iterable[str]) -> None:
         for name in names:
-            prepare = self._preparation.preparers[name]
-            with foreign(f"preparing an image for {name}") if is_foreign(prepare) else nullcontext():
-                tensor = prepare(sample)
-            tensors = self._prepared.setdefault(name, [])
+            tensor, tensors = self._one(sample, name), self._prepared.setdefault(name, [])
             tensors.append(tensor)
             check_size(name, tensors[0].shape, tensor.shape)
 
     def _unload(self, size: int) -> None:
         """Prepare the pictures here if they are too large to be sent, as a batch of `size`."""
-        if self._pictures is not None and not self._preparation.jpeg and self._bytes > MAX_SENT_BYTES * size:
-            kept, self._pictures = self._pictures, None
+        if self._pictures is not None and not self._preparation.jpeg and self._sent > MAX_SENT_BYTES * size:
+            kept, self._pictures, self._sent = self._pictures, None, 0
             for sample in kept:
+                assert isinstance(sample, np.ndarray)  # noqa: S101  others are made for JPEG files only
                 self._prepare(sample, self._preparation.on_device)
 
     def batch(
@@ -285,23 +356,16 @@ class _Making:
     ) -> Batch:
         """The batch, once all its samples are there."""
         self._unload(len(self.places))
-        pictures: Tensor | list[Tensor] = [torch.from_numpy(sample) for sample in self._pictures or ()]
-        if pictures and len({picture.shape for picture in pictures}) == 1:
-            pictures = torch.stack(list(pictures))  # one piece of shared memory, and one copy to the device
+        pictures: Tensor | Sequence[Picture] = [
+            picture if isinstance(picture, dict) else torch.from_numpy(picture) for picture in self._pictures or ()
+        ]
+        images = [picture for picture in pictures if isinstance(picture, Tensor)]
+        if images and len(images) == len(pictures) and len({image.shape for image in images}) == 1:
+            pictures = torch.stack(images)  # one piece of shared memory, and one copy to the device
         prepared = {name: torch.stack(tensors) for name, tensors in self._prepared.items()}
         places = torch.tensor(self.places, dtype=torch.int64)
         traits = Traits(tuple(self._contents), tuple(self._looks))
         return Batch(requested, places, prepared, pictures, paths, labels, skipped, traits=traits, hashes=self._hashes)
-
-
-def check_size(encoder: str, first: torch.Size, other: torch.Size) -> None:
-    """Raise SourceError if two prepared samples of one encoder differ in size."""
-    if first != other:
-        sizes = [" x ".join(map(str, size)) for size in (first, other)]
-        raise SourceError(
-            f"{encoder}: the samples differ in size, {sizes[0]} and {sizes[1]}; give images of one size, or choose an "
-            "extractor that resizes them, like pixels?size=32."
-        )
 
 
 def _unchanged(batch: Any) -> Any:

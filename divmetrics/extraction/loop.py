@@ -123,7 +123,8 @@ class ExtractionSettings(RunOptions):
                 f"{others[0]} resizes with Pillow, on the CPU, so --jpeg device has nothing to give it; leave it out."
             )
         preparers = {encoder.name: encoder.prepare for encoder in encoders}
-        return loading.Preparation(preparers, on_device if device or jpeg else frozenset(), jpeg)
+        most = loading.MAX_BATCH_BYTES.get(self.torch_device.type, loading.MAX_BATCH_BYTES_ELSEWHERE)
+        return loading.Preparation(preparers, on_device if device or jpeg else frozenset(), jpeg, most_bytes=most)
 
     def marked(self, encoder: Encoder) -> Encoder:
         """`encoder` with the settings that change its numbers added to the name of its preprocessing."""

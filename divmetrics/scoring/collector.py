@@ -30,7 +30,7 @@ from divmetrics.sources import Drawn, Source, Stream, Traits, traits_of_rows
 
 CHUNK = 2048
 """Rows summarised at a time. Fixed, so that no number depends on the size of the batches."""
-WIDE = 2**26
+WIDE = 2**25
 """Numbers in a chunk at most: rows as large as images are summarised in smaller ones."""
 
 Needs = Callable[[str], Mapping[Layer, set[type[Summary]]]]
@@ -53,7 +53,8 @@ class ChunkedSummaries:
             rows, index = self._joined()
             self.waiting = [(rows[chunk:], index[chunk:])] if len(rows) > chunk else []
             self.done.append((1, self._summarise(rows[:chunk], index[:chunk])))
-            while len(self.done) > 1 and self.done[-1][0] == self.done[-2][0]:
+            exact = all(kind is Sample for kind in self.kinds)  # large, and merged in any order
+            while len(self.done) > 1 and (exact or self.done[-1][0] == self.done[-2][0]):
                 (size, last), (_, before) = self.done.pop(), self.done.pop()
                 self.done.append((2 * size, _merged(before, last)))
 

@@ -63,6 +63,7 @@ def measure(
         for outcome in bound
         if not (isinstance(outcome, Task) and _left_out(outcome, found[outcome.key][0]))
     }
+    step("verdict: tests on permutations")
     begin = perf_counter()
     judged = judged_on(sides, plan, results)
     spent["verdict"] = round(perf_counter() - begin, 3)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import threading
+from contextlib import suppress
 from types import TracebackType
 
 LARGE = 2**23
@@ -30,6 +32,7 @@ class _OneLarge:
     ) -> None:
         self._own.depth -= 1
         if self._own.depth == 0 and self._own.__dict__.pop("holds", False):
+            _return_freed()
             self._lock.release()
 
     def claim(self, size: int) -> None:
@@ -38,6 +41,12 @@ class _OneLarge:
         if size >= LARGE and own.get("depth") and not own.get("holds"):
             self._lock.acquire()
             self._own.holds = True
+
+
+def _return_freed() -> None:
+    """Give freed memory back to the system: glibc keeps the blocks of an image for the thread that has freed them."""
+    with suppress(AttributeError, OSError, TypeError):  # other C libraries have no such function
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 one_large = _OneLarge()

@@ -19,6 +19,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from PIL import Image
 
+_AT_ONCE = 2**24
+"""Grey levels that are compared at once."""
 DIGEST = 16
 """Bytes kept of the sha256 of a sample: two different samples among a billion agree with probability 1e-21."""
 
@@ -189,7 +191,12 @@ def _repeats(image: np.ndarray) -> int:
         return 1
     steps, changes = gcd(*image.shape[:2]), 0
     for lines in (image, image.swapaxes(0, 1)):
-        found = np.flatnonzero((lines[1:] != lines[:-1]).any((1, 2))) + 1
+        step = max(1, _AT_ONCE // lines[0].size)
+        differs = [
+            (lines[at + 1 : at + 1 + step] != lines[at : min(at + step, len(lines) - 1)]).any((1, 2))
+            for at in range(0, len(lines) - 1, step)
+        ]
+        found = np.flatnonzero(np.concatenate(differs)) + 1
         steps, changes = gcd(steps, *found.tolist()), changes + len(found)
     return steps if changes else 1
 

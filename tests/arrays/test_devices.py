@@ -1,12 +1,12 @@
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from threading import Event, Thread
+from threading import Event, Thread, current_thread
 from typing import TypeVar
 
 import pytest
 import torch
 
-from divmetrics.arrays.devices import convolutions, matmul, one_thread, resolve
+from divmetrics.arrays.devices import convolutions, in_turn, matmul, one_thread, resolve
 from divmetrics.errors import Unavailable, UnknownName
 
 T = TypeVar("T")
@@ -145,3 +145,24 @@ def test_overlapping_settings_are_the_strictest_inside_and_as_before_outside() -
     thread.join()
     assert found == [EXACT]
     assert settings() == before
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_tasks_are_computed_apart_and_taken_in_turn(threads: int) -> None:
+    before, computing, taken = torch.get_num_threads(), set(), []
+    torch.set_num_threads(threads)
+
+    def compute(task: int) -> int:
+        assert not torch.is_grad_enabled() or threads == 1
+        computing.add(current_thread().name)
+        return task**2
+
+    try:
+        in_turn(range(40), compute, lambda task, found: taken.append((task, found)), torch.device("cpu"))
+        with pytest.raises(ZeroDivisionError):
+            in_turn(range(40), lambda task: 1 // (20 - task), lambda *_: None, torch.device("cpu"))
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert taken == [(task, task**2) for task in range(40)]
+    assert (current_thread().name in computing) is (threads == 1)

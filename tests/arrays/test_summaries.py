@@ -183,6 +183,19 @@ def test_a_set_appended_to_another_keeps_its_share_of_the_sample() -> None:
     assert torch.equal(both.index, moved.merge(first).index)
 
 
+def test_of_large_rows_a_sample_keeps_as_many_as_memory_allows() -> None:
+    """They are the first of those that it would keep of small ones, in whatever parts they come."""
+    few, rows = Sample.NUMBERS // 10**6, torch.zeros(1).expand(100, 10**6)  # 67 rows, in the memory of one number
+    parted = Sample.of(torch.zeros(3, 10**6), torch.arange(3)).merge(
+        Sample.of(torch.zeros(4, 10**6), torch.arange(3, 7))
+    )
+    assert parted.index.tolist() == Sample.chosen(torch.arange(7)).tolist()
+    assert Sample._lowest(torch.arange(100), torch.arange(100, 0, -1), rows.shape[1:]).tolist() == [
+        *range(99, 99 - few, -1)
+    ]
+    assert len(Sample._lowest(torch.arange(9), torch.arange(9), (2**60,))) == 2
+
+
 def test_images_of_other_shapes_do_not_merge() -> None:
     with pytest.raises(FeatureError, match=r"shape \(1, 2, 3\) in one part and \(1, 3, 3\)"):
         Sample.from_array(images(3)).merge(Sample.from_array(torch.zeros(2, 1, 3, 3)))

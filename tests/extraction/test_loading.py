@@ -4,7 +4,7 @@ import multiprocessing
 import threading
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,13 +16,13 @@ import torch
 from PIL import Image, ImageFile
 
 from divmetrics.encoders import load_encoder
-from divmetrics.encoders._preparing import Bicubic
+from divmetrics.encoders._preparing import Bicubic, Native
 from divmetrics.errors import SourceError
 from divmetrics.extraction import loading, loop
 from divmetrics.extraction.loading import Batch, Preparation
 from divmetrics.extraction.loop import ExtractionSettings
 from divmetrics.records.results import Skipped
-from divmetrics.sources import Look, Source, Traits, UnreadableSample, one_large, open_source
+from divmetrics.sources import Look, Source, Stream, Traits, UnreadableSample, one_large, open_source
 
 WORK = Preparation({"small": Bicubic(8)})
 
@@ -40,6 +40,7 @@ class Slow(Source):
     kind: Any = "image"
     running: set[int] = field(default_factory=set)
     read_by: set[str] = field(default_factory=set)
+    count: int = 0
 
     def __len__(self) -> int:
         return self.n
@@ -47,6 +48,7 @@ class Slow(Source):
     def read(self, indices: Sequence[int]) -> list[np.ndarray]:
         (place,) = indices
         self.read_by.add(threading.current_thread().name)
+        self.count += 1
         time.sleep(0.002 * (self.n - place))
         if place == self.crash:
             raise ZeroDivisionError("in a thread")
@@ -284,3 +286,47 @@ def test_a_fork_while_another_thread_has_a_large_image_does_not_wait_for_it() ->
 def _claims() -> None:
     with one_large:
         one_large.claim(2**23)
+
+
+def test_batches_of_large_samples_are_cut_and_the_samples_stay_the_same() -> None:
+    """Each sample has 768 bytes, once prepared; a batch may have 2,000 bytes."""
+    whole, cut = WORK, replace(WORK, most_bytes=2000)
+    wanted = torch.cat([batch.prepared["small"] for batch in batches(Slow(), 2, whole, 8)])
+    for workers, threadsafe in [(0, True), (2, True), (2, False)]:
+        found = batches(Slow(broken=frozenset(), threadsafe=threadsafe), workers, cut, 8)
+        assert [batch.places.tolist() for batch in found] == [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9], [10, 11]]
+        assert torch.equal(torch.cat([batch.prepared["small"] for batch in found]), wanted)
+    assert [len(batch.places) for batch in batches(Slow(), 2, replace(WORK, most_bytes=1), 8)] == [1] * 12
+
+
+def test_batches_of_a_stream_are_cut_too() -> None:
+    class Images(Stream):
+        name, kind = "images", "image"
+
+        def __iter__(self) -> Iterator[tuple[np.ndarray, str | None]]:
+            return ((np.full((9, 9, 3), place, np.uint8), None) for place in range(5))
+
+    found = list(loading.batches(Images(), None, replace(WORK, most_bytes=2000), 8, 0, pinned=False))
+    assert [batch.places.tolist() for batch in found] == [[0, 1, 2], [3, 4]]
+
+
+def test_few_batches_of_large_samples_wait_in_advance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loading, "MAX_WAITING_BYTES", 4 * 768)
+    source = Slow(n=40)
+    coming = loading.batches(source, range(40), WORK, 1, 2, pinned=False)
+    next(coming)
+    time.sleep(0.3)
+    read = source.count
+    assert 2 <= read <= 6  # one that was given away, four that wait, and perhaps the first two
+    assert len(list(coming)) == 39
+
+
+def test_images_are_taken_at_their_own_size_up_to_a_bound() -> None:
+    """Nothing of the size of the image is made before it is refused."""
+    large = np.broadcast_to(np.uint8(0), (10**5, 10**5, 3))
+    with pytest.raises(
+        SourceError, match=r"100000 x 100000 pixels is too large .* 2\.8 megapixels; .*pixels\?size=256"
+    ):
+        Native()(large)
+    with pytest.raises(SourceError, match="too large"):
+        Native().prepare_batch(torch.zeros(1, dtype=torch.uint8).expand(2, 10**5, 10**5, 3))

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -11,7 +12,8 @@ MEASURED = r"""
 import re, resource, sys
 from pathlib import Path
 import divmetrics as dm
-dm.extract(sys.argv[1], sys.argv[2], cache=False, workers=2)
+_, folder, out, options = sys.argv
+dm.score(folder, folder, metrics="fid", ci_level=0, null=False, workers=2, **eval(options))
 status = Path("/proc/self/status")
 if status.exists():  # ru_maxrss counts what the parent held before this program was loaded, too
     print(1024 * int(re.search(r"VmHWM:\s+(\d+)", status.read_text())[1]))
@@ -21,13 +23,25 @@ else:
 
 
 @pytest.mark.slow  # 88 megapixels are resized in seconds
-@pytest.mark.parametrize(("side", "number"), [(9400, 3), (3500, 16)])
-def test_large_images_take_less_than_two_gigabytes(tmp_path: Path, side: int, number: int) -> None:
+@pytest.mark.parametrize(
+    ("side", "number", "kind", "options"),
+    [
+        (9400, 3, "png", "dict(cache=False)"),
+        (3500, 8, "png", "dict(extractor='pixels?size=32', cache=out)"),
+        (3500, 24, "jpg", "dict(extractor='pixels?size=32', jpeg='device', cache=False)"),
+        (1650, 24, "png", "dict(extractor='pixels', metrics='ms_ssim', cache=False)"),
+    ],
+)
+def test_large_images_take_less_than_two_gigabytes(
+    tmp_path: Path, side: int, number: int, kind: str, options: str
+) -> None:
     """16 PNGs of 88 megapixels, 4 MB on disk, took 10.2 GB, and 64 JPEGs of 12 megapixels 3.2 GB."""
     (tmp_path / "set").mkdir()
-    Image.new("RGB", (side, side), (10, 200, 30)).save(tmp_path / "set" / "0.png")
-    for i in range(1, number):
-        (tmp_path / "set" / f"{i}.png").hardlink_to(tmp_path / "set" / "0.png")
-    command = [sys.executable, "-c", MEASURED, tmp_path / "set", tmp_path / "set.dms"]
+    image = np.full((side, side, 3), (10, 200, 30), np.uint8)
+    for i in range(number):
+        image[:, i] += 1  # of equal images one is read
+        Image.fromarray(image).save(tmp_path / "set" / f"{i}.{kind}", compress_level=1)
+    program = MEASURED if "metrics" not in options else MEASURED.replace('metrics="fid", ', "")
+    command = [sys.executable, "-c", program, tmp_path / "set", tmp_path / "cache", options]
     found = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
     assert float(found.stdout) < 2e9

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from divmetrics.arrays import dist
+from divmetrics.arrays.devices import in_turn
 from divmetrics.arrays.pairs._distances import Pairs, blocks, ieee_products, lower_bounds
 from divmetrics.arrays.pairs._unique_rows import UniqueRows
 
@@ -67,23 +68,29 @@ def count_balls(
     Returns:
         The counts of every sample, exact.
     """
-    pairs = Pairs(real.rows, fake.rows)
+    pairs = Pairs(real.rows, fake.rows).ready()
     u, v = len(real.rows), len(fake.rows)
     tasks = [(rows, columns) for rows in blocks(u) for columns in blocks(v)]
+
+    def compute(task: tuple[slice, slice]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        rows, columns = task
+        block = BlockComparison.of(pairs, rows, columns, (real_radii[rows], fake_radii[columns]), closed)
+        return *block.count((real.copies[rows], fake.copies[columns])), block.least(), block.low
 
     def count(mine: range) -> Tensor:
         total = torch.zeros(3, u + v, len(closed), dtype=torch.float64, device=closed.device)  # exact up to 2^53
         total[2] = inf
-        for task in mine:
-            rows, columns = tasks[task]
-            block = BlockComparison.of(pairs, rows, columns, (real_radii[rows], fake_radii[columns]), closed)
-            of_rows, of_columns = block.count((real.copies[rows], fake.copies[columns]))
+
+        def take(task: tuple[slice, slice], found: tuple[Tensor, Tensor, Tensor, Tensor]) -> None:
+            (rows, columns), (of_rows, of_columns, least, low) = task, found
             behind = slice(u + columns.start, u + columns.stop)
             total[:2, rows] += of_rows
             total[:2, behind] += of_columns
-            total[2, behind] = torch.minimum(total[2, behind], block.least())
+            total[2, behind] = torch.minimum(total[2, behind], least)
             for observer in observers:
-                observer.observe(rows, columns, block.low)
+                observer.observe(rows, columns, low)
+
+        in_turn([tasks[task] for task in mine], compute, take, closed.device)
         return total[None]
 
     with ieee_products(closed.device):
@@ -104,20 +111,26 @@ def count_balls_within(points: UniqueRows, squared_radii: Tensor, closed: Tensor
     Returns:
         `[n, C]` int64.
     """
-    pairs = Pairs(points.rows, points.rows)
+    pairs = Pairs(points.rows, points.rows).ready()
     parts = blocks(len(points.rows))
     tasks = [(rows, columns) for rows in parts for columns in parts if rows.start <= columns.start]
 
+    def compute(task: tuple[slice, slice]) -> tuple[Tensor, Tensor]:
+        rows, columns = task
+        across = squared_radii[columns]  # a block off the diagonal stands for its mirror image too
+        radii = squared_radii[rows], torch.full_like(across, -inf) if rows == columns else across
+        block = BlockComparison.of(pairs, rows, columns, radii, closed)
+        return block.count((points.copies[rows], points.copies[columns]))
+
     def count(mine: range) -> Tensor:
         total = torch.zeros_like(squared_radii, dtype=torch.int64)
-        for task in mine:
-            rows, columns = tasks[task]
-            across = squared_radii[columns]  # a block off the diagonal stands for its mirror image too
-            radii = squared_radii[rows], torch.full_like(across, -inf) if rows == columns else across
-            block = BlockComparison.of(pairs, rows, columns, radii, closed)
-            over = block.count((points.copies[rows], points.copies[columns]))
+
+        def take(task: tuple[slice, slice], over: tuple[Tensor, Tensor]) -> None:
+            rows, columns = task
             total[rows] += over[0][1].long()
             total[columns] += over[1][0].long()
+
+        in_turn([tasks[task] for task in mine], compute, take, closed.device)
         return total[None]
 
     with ieee_products(closed.device):

@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Self
+from threading import RLock
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -170,16 +171,22 @@ class Pairs:
 
     left: Tensor  # [u, d]
     right: Tensor  # [v, d]
+    _making: Any = field(default_factory=RLock, repr=False)
+
+    @cached_property
+    def _float64(self) -> tuple[BoundedMatrix, BoundedMatrix]:
+        return self._matrices(torch.float64)
 
     def _matrices(self, dtype: torch.dtype) -> tuple[BoundedMatrix, BoundedMatrix]:
         centre = centre_of(self.left, self.right)
         left = BoundedMatrix.of(self.left, centre, dtype)
         return left, left if self.right is self.left else BoundedMatrix.of(self.right, centre, dtype)
 
-    @cached_property
+    @property
     def float64(self) -> tuple[BoundedMatrix, BoundedMatrix]:
-        """Both sets in float64."""
-        return self._matrices(torch.float64)
+        """Both sets in float64; made once, whichever of several threads asks first."""
+        with self._making:
+            return self._float64
 
     @cached_property
     def float32(self) -> tuple[BoundedMatrix, BoundedMatrix]:
@@ -189,6 +196,11 @@ class Pairs:
             if all(matrix.usable for matrix in matrices):
                 return matrices
         return self.float64
+
+    def ready(self) -> Self:
+        """The same, once the bounds that every block reads are made, before several threads ask for them."""
+        _ = self.float32
+        return self
 
     def settle(
         self, rows: slice, columns: slice, i: Tensor, j: Tensor, low: Tensor, unsure: Callable[[Tensor, Tensor], Tensor]

@@ -19,6 +19,7 @@ import torch
 from scipy.special import bdtr
 from torch import Tensor
 
+from divmetrics.arrays.devices import in_turn
 from divmetrics.arrays.memo import growing
 from divmetrics.arrays.pairs._closest import closest
 from divmetrics.arrays.pairs._distances import BoundedMatrix, Pairs, ieee_products, lower_bounds
@@ -144,13 +145,17 @@ def _compute_lists(pool: Pool, depth: int) -> NeighbourLists:
     builder = _ListBuilder.of(pool, max(depth, ROOMY))
     estimates = DistanceEstimates.of(pool)
     every = torch.arange(pool.n + pool.m, device=estimates.matrix.rows.device)
-    for own, rows in builder.parts:
-        for other, columns in builder.parts:
-            if rows.start <= columns.start:  # each block serves twice, for its rows and for its columns
-                block = estimates.block(every[rows], columns)
-                builder.insert(other, every[rows], block, columns.start)
-                if rows != columns:
-                    builder.insert(own, every[columns], block.T, rows.start)
+    tasks = [
+        (rows, columns) for rows in builder.parts for columns in builder.parts if rows[1].start <= columns[1].start
+    ]
+
+    def take(task: tuple[tuple[int, slice], tuple[int, slice]], block: Tensor) -> None:
+        (own, rows), (other, columns) = task  # each block serves twice, for its rows and for its columns
+        builder.insert(other, every[rows], block, columns.start)
+        if rows != columns:
+            builder.insert(own, every[columns], block.T, rows.start)
+
+    in_turn(tasks, lambda task: estimates.block(every[task[0][1]], task[1][1]), take, every.device)
     close = builder.nearest() < estimates.close
     if bool(close.any()):
         scale = estimates.scale

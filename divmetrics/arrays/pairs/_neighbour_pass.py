@@ -1,8 +1,8 @@
 """The pass over all pairs of real and fake samples that all nearest-neighbour metrics share; its results are memoised.
 
 Whichever metric comes first, the pass computes what any of them reads, because that costs little beside the matrix
-products: ball counts, also with radii capped at their median, the smallest ball that contains each fake sample, the
-nearest sample of the other side, and the realism score of each fake sample.
+products: ball counts, also with radii capped at their median, the smallest ball that contains each fake sample, and the
+nearest sample of the other side. Realism scores cost as much as all of these, and are computed where they are wanted.
 """
 
 from __future__ import annotations
@@ -114,8 +114,7 @@ def realism_scores(real: Rows, fake: Rows, k: int) -> Tensor:
         FeatureError: The two sets have different numbers of columns.
     """
     with _pair_results(real, fake) as results:
-        if k not in results.realism:
-            _extend(results, real, fake, [(k, "open")])
+        _extend(results, real, fake, [(k, "open")], realism=[k])
         return results.realism[k]
 
 
@@ -189,34 +188,42 @@ def neighbour_pass(real: Rows, fake: Rows, options: Sequence[Mapping[str, Any]])
     Args:
         real: Real samples `[n, d]`.
         fake: Fake samples `[m, d]`.
-        options: Options of each metric; `k` is 1 and `ties` is `"open"` where a metric lacks them.
+        options: Options of each metric; `k` is 1 and `ties` is `"open"` where a metric lacks them. One with `k` alone
+            may read realism scores.
     """
+    pairs = [(wanted.get("k", 1), wanted.get("ties", "open")) for wanted in options]
+    realism = [wanted["k"] for wanted in options if "k" in wanted and "ties" not in wanted]
     with _pair_results(real, fake) as results:
-        _extend(results, real, fake, [(wanted.get("k", 1), wanted.get("ties", "open")) for wanted in options])
+        _extend(results, real, fake, pairs, realism)
 
 
 def _pair_results(real: Rows, fake: Rows) -> AbstractContextManager[_PairResults]:
     return growing((real, fake), "neighbour pass", _PairResults)
 
 
-def _extend(results: _PairResults, real: Rows, fake: Rows, wanted: Sequence[tuple[int, Ties]]) -> None:
-    """Make one more pass for those (k, ties) of `wanted` that are not in `results` yet."""
-    missing = sorted({pair for pair in wanted if pair not in results.plain})
+def _extend(
+    results: _PairResults, real: Rows, fake: Rows, wanted: Sequence[tuple[int, Ties]], realism: Sequence[int] = ()
+) -> None:
+    """Make one more pass for those (k, ties) of `wanted`, and those k of `realism`, that are not in `results` yet."""
+    new = sorted({k for k in realism if k not in results.realism})
+    missing = sorted({pair for pair in wanted if pair not in results.plain} | {(k, "open") for k in new})
     if missing:
         same_width(real.d, fake.d)
         for k, _ in missing:
             check_enough_rows(k, real.n, fake.n)
-        _pass(real, fake, missing, results)
+        _pass(real, fake, missing, new, results)
 
 
-def _pass(real: Rows, fake: Rows, wanted: Sequence[tuple[int, Ties]], results: _PairResults) -> None:
+def _pass(
+    real: Rows, fake: Rows, wanted: Sequence[tuple[int, Ties]], scored: Sequence[int], results: _PairResults
+) -> None:
     """One pass over all pairs: a column for each plain and each capped radius, and the observers of its blocks."""
     ks = [k for k, _ in wanted]
     _squared_radii(real, [1, *ks])  # the nearest neighbours of real samples cost nothing here and a pass later
     (reals, real_radii), (fakes, fake_radii) = _squared_radii(real, ks), _squared_radii(fake, ks)
     closed = torch.tensor([ties == "closed" for _, ties in wanted], device=real_radii.device)
     across = (NearestObserver(reals.rows, fakes.rows), NearestObserver(fakes.rows, reals.rows, of_columns=True))
-    realism = {k: _realism_observer(reals, fakes, radius) for k, radius in zip(ks, real_radii.T, strict=True)}
+    realism = {k: _realism_observer(reals, fakes, real_radii[:, ks.index(k)]) for k in scored}
     both = torch.cat([real_radii, _capped(reals, real_radii)], 1)
     no_balls = torch.full_like(fake_radii, -inf)
     counts = count_balls(

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from divmetrics.arrays import dist
+from divmetrics.arrays.devices import in_turn
 from divmetrics.arrays.pairs._closest import closest
 from divmetrics.arrays.pairs._distances import (
     BoundedMatrix,
@@ -90,14 +91,17 @@ def _shortlists(matrix: BoundedMatrix, length: int) -> tuple[Tensor, Tensor]:
             low[rows], index[rows] = _shortest(length, [low[rows], fresh], [index[rows], places + start])
 
     tasks = [(rows, columns) for rows in blocks(u) for columns in blocks(u) if rows.start <= columns.start]
-    for task in dist.shard(len(tasks)):
-        rows, columns = tasks[task]
-        block = lower_bounds(matrix, matrix, rows, columns)
+
+    def take(task: tuple[slice, slice], block: Tensor) -> None:
+        rows, columns = task
         if rows == columns:
             block.fill_diagonal_(inf)
         else:
             merge(columns, block.T, rows.start)
         merge(rows, block, columns.start)
+
+    own = [tasks[task] for task in dist.shard(len(tasks))]
+    in_turn(own, lambda task: lower_bounds(matrix, matrix, *task), take, device)
     lists = dist.gather((low, index))  # the ranks had different blocks: their lists share no pair
     return _shortest(length, [part.to(device) for part, _ in lists], [part.to(device) for _, part in lists])
 

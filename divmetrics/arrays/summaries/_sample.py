@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import ClassVar, Self
 
 import torch
@@ -23,6 +25,8 @@ class Sample(Summary):
 
     SIZE: ClassVar[int] = 256
     """Images of 3 x 256 x 256 floats then take 0.2 GB a side."""
+    NUMBERS: ClassVar[int] = 2**26
+    """Numbers of all rows together: of larger ones fewer are kept, in 0.27 GB, but always two."""
 
     features: Tensor  # [k, ...], as given, by ascending `draw`: any first rows of them are a random subset as well
     index: Tensor  # [k] int64, their numbers in the whole set
@@ -40,23 +44,28 @@ class Sample(Summary):
 
     @classmethod
     def of(cls, rows: Tensor, index: Tensor) -> Self:
-        return cls._lowest(rows, index.to(rows.device), _mixed(index.cpu()).to(rows.device), len(rows))
+        index, draw = index.to(rows.device), _mixed(index.cpu()).to(rows.device)
+        kept = cls._lowest(index, draw, rows.shape[1:])
+        return cls(rows[kept], index[kept], draw[kept], len(rows))
 
     def merge(self, other: Self) -> Self:
         mine, theirs = self.features.shape[1:], other.features.shape[1:]
         if mine != theirs:
             raise FeatureError(f"samples have shape {tuple(mine)} in one part and {tuple(theirs)} in the other.")
-        features, index, draw = (torch.cat(pair) for pair in zip(self._drawn(), other._drawn(), strict=True))
-        return self._lowest(features, index, draw, self.count + other.count)
-
-    def _drawn(self) -> tuple[Tensor, Tensor, Tensor]:
-        return self.features, self.index, self.draw
+        index, draw = torch.cat([self.index, other.index]), torch.cat([self.draw, other.draw])
+        kept = self._lowest(index, draw, mine)
+        features = self.features.new_empty(len(kept), *mine)  # joined first, they would be in memory three times
+        from_here = kept < len(self.index)
+        for row, place, here in zip(features, kept.tolist(), from_here.tolist(), strict=True):
+            row.copy_(self.features[place] if here else other.features[place - len(self.index)])
+        return type(self)(features, index[kept], draw[kept], self.count + other.count)
 
     @classmethod
-    def _lowest(cls, features: Tensor, index: Tensor, draw: Tensor, count: int) -> Self:
+    def _lowest(cls, index: Tensor, draw: Tensor, shape: Sequence[int]) -> Tensor:
+        """Places of the rows to keep, by ascending draw, where one has `shape`."""
         order = torch.argsort(index, stable=True)  # of appended sets, equal draws are ordered by number
-        kept = order[torch.argsort(draw[order], stable=True)][: cls.SIZE]
-        return cls(features[kept], index[kept], draw[kept], count)
+        most = min(cls.SIZE, max(2, cls.NUMBERS // max(1, prod(shape))))
+        return order[torch.argsort(draw[order], stable=True)][:most]
 
     @property
     def n(self) -> int:
