@@ -11,19 +11,19 @@ from typing import Any, Self
 
 import numpy as np
 from scipy.sparse import csr_array
-from scipy.special import bdtrc
+from scipy.special import bdtrc, ndtri
 from torch import Tensor
 
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import UsageError
 
+LEAST = 0.5
+"""Count of a class that is not shown to be absent, at least."""
 STEPS = 5000
 """EM iterations at most; it stops where no count moves by a thousandth of a sample."""
 ABSENT = 0.01
-"""A class is taken to be absent where its count is explained by errors, and lower than presence would explain, each at
-this level."""
-NORMAL_QUANTILE = 2.326
-"""Quantile of the normal distribution at 1 - ABSENT."""
+"""A class is taken to be absent where its count is explained by errors, at this level, and lower than presence would
+explain, at this level for all classes together."""
 
 
 def confusion_rates(confusion: Any, classes: int) -> np.ndarray:
@@ -119,7 +119,8 @@ def true_counts(real: np.ndarray, fake: np.ndarray, confusion: Any) -> tuple[np.
     """Corrected counts of both sides; the fakes have no sample of a class whose count the errors explain.
 
     A class is absent among the fakes where no more samples are predicted to be of it than errors explain, and
-    significantly fewer than its share among the real samples would give. Without this rule a class that is never
+    significantly fewer than its share among the real samples would give: of the classes of a faithful generator one is
+    called absent in a hundred sets at most, however many there are. Without this rule a class that is never
     generated keeps a few samples in every second set, by chance.
 
     Args:
@@ -140,11 +141,23 @@ def true_counts(real: np.ndarray, fake: np.ndarray, confusion: Any) -> tuple[np.
     true_real, true_fake = (corrected_counts(side, confusion) for side in (real, fake))
     common = (real + fake) / (n + m)
     spread = np.sqrt(common * (1 - common) * (1 / n + 1 / m))
-    fewer = (true_real / n - true_fake / m) * np.diagonal(rates) > NORMAL_QUANTILE * spread
+    families = np.maximum((real > 0).sum(-1, keepdims=True), 1)
+    fewer = (true_real / n - true_fake / m) * np.diagonal(rates) > -ndtri(ABSENT / families) * spread
     absent = fewer & ~there(fake, leaks(true_fake / m, confusion, sds=2), ABSENT)
     if absent.any():
         true_fake = corrected_counts(fake, confusion, ~absent)
-    return true_real, true_fake
+    return true_real, _at_least(true_fake, (real > 0) & (fake > 0) & ~absent)
+
+
+def _at_least(counts: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """Counts of the same sums, of the classes `kept` at least `LEAST`: the likeliest share of a small one is often 0."""
+    low = kept & (counts < LEAST)
+    if not low.any():
+        return counts
+    others = np.where(low, 0, counts)
+    left = counts.sum(-1, keepdims=True) - LEAST * low.sum(-1, keepdims=True)
+    scaled = others * np.maximum(left, 0) / np.maximum(others.sum(-1, keepdims=True), 1e-300)
+    return np.asarray(np.where(low, LEAST, scaled))
 
 
 @dataclass(frozen=True, eq=False)

@@ -139,8 +139,10 @@ def is_foreign(value: Any) -> bool:
 
 
 def _is_interrupt(error: BaseException) -> bool:
-    """Whether it is Ctrl-C, or the end of a generator, and not raised by a statement of the code that was called."""
-    if type(error) not in (KeyboardInterrupt, GeneratorExit):
+    """Whether it is Ctrl-C, by whoever raised it, or the end of a generator by no statement of the code called."""
+    if isinstance(error, KeyboardInterrupt):
+        return True
+    if type(error) is not GeneratorExit:
         return False
     last = error.__traceback__
     while last is not None and last.tb_next is not None:

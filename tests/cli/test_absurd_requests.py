@@ -112,7 +112,6 @@ def test_damaged_headers_of_arrays(header: str, folder: Path, capsys: pytest.Cap
     [
         "import sys\nsys.exit(0)",
         "raise EOFError",
-        "raise KeyboardInterrupt",
         "def net(x):\n    raise SystemExit(0)",
         "def net(x):\n    raise GeneratorExit",
         "def net(x):\n    return x.mean((2, 3))[:-1]",
@@ -127,6 +126,16 @@ def test_no_gate_passes_by_code_that_ends_the_process(
     (folder / "divmetrics.toml").write_text("[gate.rules.fid]\nmax = 1e9\n")
     line = refused(["gate", "i.npy", "i.npy", "-e", f"python:{name}:net?size=8"], capsys, (2, 3))
     assert name in line
+
+
+@pytest.mark.parametrize("code", ["raise KeyboardInterrupt", "def net(x):\n    raise KeyboardInterrupt"])
+def test_an_interrupt_stays_one_whoever_raises_it(code: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Libraries raise it again when they have cleaned up after Ctrl-C."""
+    name = f"own_{abs(hash(code))}"
+    (folder / f"{name}.py").write_text(code)
+    assert "interrupted" in refused(
+        ["score", "i.npy", "i.npy", "-m", "fid", "-e", f"python:{name}:net?size=8"], capsys, (130,)
+    )
 
 
 @pytest.mark.parametrize("mirror", ["http://[::1", f"http://{'a' * 300}/", "http://x:99999/", "http://é.☃/", "htp:x"])

@@ -53,6 +53,8 @@ def faults_of(ended: Ended, target: Target, sound: Ended) -> list[str]:
         faults["silent"] = ended.value != sound.value
     elif ended.code == 0 and target.guard == "count":
         faults["silent"] = ended.value < sound.value
+    elif ended.code == 0 and target.guard == "told":
+        faults["silent"] = ended.value < sound.value and "warning:" not in ended.err
     return [name for name, wrong in faults.items() if wrong]
 
 

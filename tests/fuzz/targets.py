@@ -10,6 +10,7 @@ import io
 import json
 import shutil
 import tarfile
+import warnings
 import zipfile
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
@@ -29,8 +30,9 @@ from divmetrics.records.results import Report
 from divmetrics.sources import Source, UnreadableSample, labels_from_csv, open_source, with_labels
 
 Damage = Callable[[Path, Random], None]
-Guard = Literal["number", "count", "none"]
-"""What damage may not change where the input is accepted: a number, the count of samples, nothing that can be known."""
+Guard = Literal["number", "count", "told", "none"]
+"""What damage may not change where the input is accepted: a number; the count of samples; that count without a warning;
+nothing that can be known."""
 
 
 @dataclass(frozen=True)
@@ -165,8 +167,11 @@ def _read_labels(root: Path) -> Ended:
     try:
         source = open_source(str(root / "in.npy"))
         assert isinstance(source, Source)
-        (labelled,) = labels_from_csv([source], str(root / "labels.csv"))
-        return Ended(0, "", "", sum(label is not None for label in labelled.labels or ()))
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            (labelled,) = labels_from_csv([source], str(root / "labels.csv"))
+        said = "".join(f"warning: {one.message}\n" for one in caught)
+        return Ended(0, "", said, sum(label is not None for label in labelled.labels or ()))
     except Exception as error:
         return _refused(error)
 
@@ -375,7 +380,7 @@ TARGETS: dict[str, Target] = {
     "npy": Target(_npy, _as_bytes, _reading("in.npy")),
     "npz": Target(_npz, _as_bytes, _reading("in.npz"), "count"),
     "statistics": Target(_statistics, _as_bytes, _score("in.npz", "fake.npy", "-e", "pixels?size=4"), "number"),
-    "labels": Target(_labels, _as_text, _read_labels),
+    "labels": Target(_labels, _as_text, _read_labels, "told"),
     "dms": Target(_features, _as_bytes, _score("in.dms", "fake.dms"), "number"),
     "cache": Target(_cached, _as_bytes, _score_cached, "number"),
     "report": Target(_report, _as_json, _load_report),

@@ -96,7 +96,7 @@ def test_all_ranks_report_what_one_process_reports(ranks: int, folder: Path, alo
         "other samples": "digest is sha256",
         "a typing error": "unknown metric or preset 'recal'",
         "no such folder": "absent",
-        "a row that is NaN": "real: 1 of .* hold NaN or Inf",
+        "a row that is NaN": "real: 1 of .* rows hold NaN or Inf",
         "too many unreadable": "2 of 14 samples cannot be read",
         "too many unreadable without a cache": "2 of 14 samples cannot be read",
         "a level out of range": "level is 2.0",

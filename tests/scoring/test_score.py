@@ -192,5 +192,7 @@ def test_the_first_bad_row_is_counted_in_the_whole_file(row: int) -> None:
     """Rows are taken in 2048 at a time; the number is that of the file."""
     rows = np.random.default_rng(0).normal(size=(3001, 2))
     rows[row] = np.nan
-    with pytest.raises(FeatureError, match=rf"fake: 1 of rows \d+ to \d+ hold NaN or Inf, the first is row {row};"):
+    with pytest.raises(
+        FeatureError, match=rf"fake: 1 of \d+ rows hold NaN or Inf among rows \d+ to \d+, the first is row {row};"
+    ):
         dm.score(np.random.default_rng(1).normal(size=(3001, 2)), rows, metrics="fid")

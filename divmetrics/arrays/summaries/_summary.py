@@ -147,11 +147,13 @@ def check_finite(rows: Tensor, places: Tensor | None = None, total: int | None =
     bad = (~torch.isfinite(rows.flatten(1) if rows.ndim > 1 else rows[:, None])).any(1).nonzero()[:, 0]
     if len(bad):
         numbers = torch.arange(len(rows)) if places is None else places.cpu()
-        part = f"{len(rows)} rows"
+        among = ""
         if (int(numbers.max()) + 1 if total is None else total) > len(rows):  # a part: others were not looked at
-            part = f"rows {int(numbers.min())} to {int(numbers.max())}"
+            among = f" among rows {int(numbers.min())} to {int(numbers.max())}"
         first = int(numbers[bad.cpu()].min())
-        raise FeatureError(f"{len(bad)} of {part} hold NaN or Inf, the first is row {first}; drop them.")
+        raise FeatureError(
+            f"{len(bad)} of {len(rows)} rows hold NaN or Inf{among}, the first is row {first}; drop them."
+        )
 
 
 def same_width(left: int, right: int) -> None:
