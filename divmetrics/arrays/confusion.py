@@ -150,7 +150,7 @@ def true_counts(real: np.ndarray, fake: np.ndarray, confusion: Any) -> tuple[np.
 
 
 def _at_least(counts: np.ndarray, kept: np.ndarray) -> np.ndarray:
-    """Counts of the same sums, of the classes `kept` at least `LEAST`: the likeliest share of a small one is often 0."""
+    """Counts of the same sums, at least `LEAST` of the classes `kept`: the likeliest share of a small one may be 0."""
     low = kept & (counts < LEAST)
     if not low.any():
         return counts

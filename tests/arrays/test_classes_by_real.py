@@ -155,7 +155,7 @@ def test_predicted_rows_keep_what_is_known_of_the_errors() -> None:
 
 
 def many_classes(seed: int, missing: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Predicted counts of 500 classes of 10 real samples, of as many fakes without the last `missing`, and confusion."""
+    """Predicted counts of 500 classes of 10 real samples, of fakes that lack the last `missing`, and the confusion."""
     rng = np.random.default_rng(seed)
     rates = 0.8 * np.eye(500) + 0.05 * sum(np.roll(np.eye(500), shift, 1) for shift in (1, 2, 5, 9))
     share = np.where(np.arange(500) < 500 - missing, 1.0, 0.0)

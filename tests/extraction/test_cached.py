@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from divmetrics.encoders._encoder import Encoder
 from divmetrics.encoders._preparing import Native
-from divmetrics.errors import ForeignError, SourceError
+from divmetrics.errors import SourceError
 from divmetrics.extraction import cached, known, store
 from divmetrics.extraction.loop import ExtractionSettings
 from divmetrics.extraction.segments import head_of
