@@ -10,7 +10,7 @@ import pytest
 
 from divmetrics.cli._main import run
 from divmetrics.cli._output import MOST_CHARACTERS, sentence_and_code
-from divmetrics.errors import DivmetricsError, UsageError
+from divmetrics.errors import UsageError
 from divmetrics.records.foreign import foreign, guarded
 
 HUGE = "1" + "0" * 400
@@ -133,8 +133,7 @@ def test_an_interrupt_stays_one_whoever_raises_it(code: str, folder: Path) -> No
     """Libraries raise it again when they have cleaned up after Ctrl-C; the command ends with 130 then."""
     name = f"own_{abs(hash(code))}"
     (folder / f"{name}.py").write_text(code)
-    with pytest.raises(KeyboardInterrupt):
-        run(["score", "i.npy", "i.npy", "-m", "fid", "-e", f"python:{name}:net?size=8"])
+    assert run(["score", "i.npy", "i.npy", "-m", "fid", "-e", f"python:{name}:net?size=8"]) == 130
 
 
 @pytest.mark.parametrize("mirror", ["http://[::1", f"http://{'a' * 300}/", "http://x:99999/", "http://é.☃/", "htp:x"])
@@ -158,7 +157,7 @@ def test_sentences_are_one_short_line_and_say_whose_fault_it_is() -> None:
 def test_ctrl_c_and_the_end_of_a_generator_go_through() -> None:
     with pytest.raises(KeyboardInterrupt), foreign("it"):
         signal.raise_signal(signal.SIGINT)
-    with pytest.raises(DivmetricsError, match="it raised KeyboardInterrupt"), foreign("it"):
+    with pytest.raises(KeyboardInterrupt), foreign("it"):
         raise KeyboardInterrupt
 
     def elements() -> Iterator[int]:
