@@ -20,6 +20,8 @@ MARK = "divmetrics"
 """What the meta element `generator` of our pages says, by which we know them again."""
 Pictures = Mapping[tuple[str, int], str]
 """(side, number of the sample) -> its picture as a `data:` URI."""
+MOST_PICTURES = 8_500_000
+"""Characters of the pictures in a page of one file; those of the table of all points are left out beyond."""
 _TYPES = {"image/webp": "webp", "image/jpeg": "jpg", "image/png": "png", "image/gif": "gif"}
 
 
@@ -30,6 +32,8 @@ class Parts:
     beside: bool
     files: dict[str, bytes] = field(default_factory=dict)
     """Path relative to the page -> content."""
+    spent: int = 0
+    """Characters of the pictures so far."""
 
     def add(self, name: str, content: bytes) -> str:
         """Keep a file under a name that changes with its content; returns the name."""
@@ -37,6 +41,10 @@ class Parts:
         path = f"{stem}-{sha256(content).hexdigest()[:16]}.{suffix}"
         self.files[path] = content
         return path
+
+    def is_full(self, uri: str) -> bool:
+        """Whether a page in one file would become too large with one more picture."""
+        return not self.beside and self.spent + len(uri) > MOST_PICTURES
 
     def picture(self, uri: str) -> str:
         """The address of a picture: the `data:` URI itself, or the file that it becomes.
@@ -48,6 +56,7 @@ class Parts:
         kind = head.removeprefix("data:").removesuffix(";base64")
         if kind not in _TYPES or head != f"data:{kind};base64":
             raise ValueError(f"no picture: {uri[:40]!r}")
+        self.spent += len(uri)
         return self.add(f"images/i.{_TYPES[kind]}", b64decode(body)) if self.beside else uri
 
 
@@ -67,9 +76,9 @@ def render(template: str, *, beside: bool = False, **content: Any) -> tuple[str,
     pictures: Pictures = content.pop("pictures", {})
     style, script = (_asset(name) for name in ("style.css", "script.js"))
 
-    def picture(side: str, index: int) -> str | None:
+    def picture(side: str, index: int, *, spare: bool = False) -> str | None:
         uri = pictures.get((side, index))
-        return None if uri is None else parts.picture(uri)
+        return None if uri is None or (spare and parts.is_full(uri)) else parts.picture(uri)
 
     given = {
         "picture": picture,

@@ -10,6 +10,7 @@ import pytest
 from divmetrics.records.results import Mode, Report, Result, Side, Skipped
 from divmetrics.records.verdict import Verdict
 from divmetrics.report.html import links
+from divmetrics.report.html import render as rendering
 from divmetrics.report.html.modes import MOST_ROWS
 from divmetrics.report.html.report_page import KEEP, page_of
 
@@ -172,3 +173,14 @@ def test_links_to_the_docs_need_a_home(bare_report: Report, monkeypatch: pytest.
     page, _ = page_of(bare_report)
     assert 'href="https://example.org/verdict/#dropped_modes"' in page
     assert 'href="https://example.org/metrics/recall/"' in page
+
+
+def test_pictures_of_all_points_are_left_out_of_a_page_that_is_full(
+    shown_report: Report, pictures: Mapping[tuple[str, int], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rendering, "MOST_PICTURES", 20 * len(pictures["real", 0]))
+    page, _ = page_of(shown_report, pictures)
+    assert page.count("<img") == 20
+    beside, files = page_of(shown_report, pictures, beside=True)
+    assert beside.count("<img") == 86
+    assert len(files) == 3
