@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # a copy of the package, and every command of the page in it
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "CONTRIBUTING.md").read_text()
 FILES = dict(re.findall(r"as `((?:divmetrics|tests)/\S+\.py)`:\n\n```python\n(.*?)```", PAGE, re.DOTALL))

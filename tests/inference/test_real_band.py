@@ -62,6 +62,7 @@ def test_a_collapsed_set_leaves_the_score_of_the_real_samples_alone() -> None:
     assert abs(recall.permutations.mean - recall.mean) > 0.02
 
 
+@pytest.mark.slow
 def test_bands_hold_for_a_healthy_generator() -> None:
     """Bands of 95 %, 25 draws: recall and precision by their trend, fid and kid by 1/n, realism beside the fakes."""
     rng = np.random.default_rng(0)

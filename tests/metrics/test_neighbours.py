@@ -238,6 +238,7 @@ def test_density_of_nothing_is_an_error() -> None:
 CHANCE = ("precision", "recall", "density", "coverage", *NAMES)
 
 
+@pytest.mark.slow
 def test_standard_errors_are_the_spread_over_fresh_draws() -> None:
     """A dropped mode, 30 draws: the spread itself is only known to 13 %."""
     values: dict[str, list[float]] = {name: [] for name in CHANCE}

@@ -104,6 +104,7 @@ def test_splits_are_measured_as_their_samples(to: str) -> None:
     assert found.tolist() == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["alike", "shift", "shrunken"])
 @pytest.mark.parametrize("to", ["any", "real"])
 def test_interval_over_fresh_draws(to: str, kind: str) -> None:

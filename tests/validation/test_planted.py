@@ -18,6 +18,7 @@ from divmetrics.validation.checks import CHECKS
 from divmetrics.validation.records import Card
 from divmetrics.validation.running import Runner
 
+pytestmark = pytest.mark.slow  # the three suites on eight metrics
 POOLED = Rows.on("pooled")
 SEEN = ("drop", "thin", "shrink")
 TWINS = {"swapped_recall": "recall", "raw_coverage": "coverage", "unconditional_kl": "mode_kl", "mean_kernel": "fid"}
