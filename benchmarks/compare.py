@@ -32,6 +32,8 @@ import divmetrics as dm
 from divmetrics.zoo.targets import target
 
 METRICS = "default,modes_found,kid,vendi,density,coverage,duplicate_fraction"
+OF_STEPS = "recall,sym_recall,effective_modes,modes_found,precision"
+"""Metrics of checkpoints, of which four measure diversity."""
 TARGETS = ("ring-8", "grid-25", "modes-64d", "two-modes")
 SIZES = (100, 200, 400)
 STEPS = 8
@@ -69,6 +71,7 @@ def judge(what: str, case: str, number: int) -> dict[str, Any]:
     if what in ("steps", "collapse"):
         n = 200 if what == "steps" else 400
         lost = [0 if what == "steps" or step < CHANGED else 2 for step in range(1, STEPS + 1)]
+        asked["metrics"] = OF_STEPS
         run = {step: collected(case, n, rng, dropped) for step, dropped in enumerate(lost, 1)}
         found = dm.compare(collected(case, n, rng), run, **asked)
         collapse = found.collapse

@@ -7,8 +7,16 @@ from typing import Any
 
 import click
 
-from divmetrics.cli._options import debug_option, html_option, json_option, md_option, options_of_request, read_by
-from divmetrics.cli._output import check_outputs, deliver
+from divmetrics.cli._options import (
+    debug_option,
+    html_option,
+    json_option,
+    md_option,
+    options_of_request,
+    read_by,
+    samples_option,
+)
+from divmetrics.cli._output import check_outputs, deliver, save_samples
 from divmetrics.cli._ranks import is_first, shared_work
 from divmetrics.records.run_options import CompareRequest
 
@@ -20,6 +28,7 @@ from divmetrics.records.run_options import CompareRequest
 @json_option
 @md_option
 @html_option
+@samples_option
 @debug_option
 @click.pass_obj
 def compare_command(
@@ -30,6 +39,7 @@ def compare_command(
     json_path: str | None,
     md_path: str | None,
     html_path: str | None,
+    samples_path: str | None,
 ) -> None:
     """Rank the generators A, B, ... against the reference REAL, metric by metric, each with its verdict.
 
@@ -40,13 +50,15 @@ def compare_command(
     divmetrics compare real/ a/ b/ c/
     divmetrics compare real/ 'run/step_*' --steps
     """
-    check_outputs({"--json": json_path, "--md": md_path, "--html": html_path}, [real, *generators, *read_by(keywords)])
+    outputs = {"--json": json_path, "--md": md_path, "--html": html_path, "--samples": samples_path}
+    check_outputs(outputs, [real, *generators, *read_by(keywords)])
     from divmetrics.report import compared
     from divmetrics.scoring.compare import compare  # torch comes with it
 
     with shared_work() as shared:
-        found = compare(real, list(generators), **{**keywords, **shared})
+        found = compare(real, list(generators), **{"samples": samples_path is not None, **keywords, **shared})
     if is_first():
         found = found.with_meta(argv=list(argv))
-        pages = [] if html_path is None else [partial(found.html, html_path)]
-        deliver(compared.comparison_page(found), found.to_json(), json_path, md_path, *pages)
+        others = [] if samples_path is None else [partial(save_samples, found.by_name, samples_path)]
+        others += [] if html_path is None else [partial(found.html, html_path)]
+        deliver(compared.comparison_page(found), found.to_json(), json_path, md_path, *others)

@@ -136,12 +136,13 @@ def plain_warnings(*, quiet: bool = False) -> Iterator[None]:
         yield
 
 
-def save_samples(report: Report, path: str) -> None:
-    """Write the per-sample values as csv; warn where no metric of the report has any."""
+def save_samples(reports: Report | Mapping[str, Report], path: str) -> None:
+    """Write the per-sample values as csv; warn where no metric of the reports has any."""
     from divmetrics.report import samples
 
-    samples.write_csv(report, path)
-    if not report.samples:
+    samples.write_csv(reports, path)
+    found = reports.values() if isinstance(reports, Mapping) else [reports]
+    if not any(report.samples for report in found):
         warnings.warn("no metric here has per-sample values; precision, recall, density and coverage do.", stacklevel=2)
 
 

@@ -77,7 +77,8 @@ def _verdicts(comparison: Comparison) -> Grid:
         state, text = _verdict(report)
         rows.append((name, side_text(report.fake), state, text))
     marked = frozenset(place for place, row in enumerate(rows) if row[2] == "collapsed")
-    title = "the verdict of each step" if comparison.steps else "the verdict of each generator"
+    each = "step" if comparison.steps else "generator"
+    title = f"the verdict of each {each}" if any(report.verdict for report in comparison.reports) else f"the {each}s"
     return Grid(title, ("name", "samples", "verdict", "why"), tuple(rows), marked).without_empty_columns()
 
 

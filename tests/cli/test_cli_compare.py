@@ -1,5 +1,6 @@
 """`compare` on files of features: outputs, exit codes, and that nothing is half-written."""
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -30,13 +31,19 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_table_json_and_markdown(call: Callable[..., object], files: Path) -> None:
-    done = call("compare", "real.npy", "a.npy", "narrow.npy", *FAST, "--json", "c.json", "--md", "c.md")
+    done = call(
+        "compare", "real.npy", "a.npy", "narrow.npy", *FAST, "--json", "c.json", "--md", "c.md", "--samples", "c.csv"
+    )
     assert (done.code, done.err) == (0, "")
     assert "recall@features, higher is better" in done.out
     found = dm.Comparison.load("c.json")
     assert {place.name: place.rank for place in found["recall"].places} == {"a": 1, "narrow": 2}
     assert found.meta["argv"][:2] == ["divmetrics", "compare"]
     assert "| `a` | 1 | a |" in Path("c.md").read_text()
+    with Path("c.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    assert [line["generator"] for line in lines] == ["a"] * 240 + ["narrow"] * 240
+    assert {line["side"] for line in lines if line["inside"]} == {"fake"}
     only = call("compare", "real.npy", "a.npy", "narrow.npy", *FAST, "--json", "-")
     assert json.loads(only.out)["schema"] == "divmetrics.comparison/1"
 

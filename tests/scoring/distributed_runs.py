@@ -125,6 +125,13 @@ def padded(folder: Path, rank: int, ranks: int) -> list[str]:
     return [str(warning.message) for warning in caught]
 
 
+def compared(folder: Path) -> list[Any]:
+    """Two generators against the same real samples, with the differences between them."""
+    fakes = {"a": folder / "fake.npy", "b": folder / "held_out.npy"}
+    found = dm.compare(folder / "real.npy", fakes, metrics="recall:k=3", null=False, **QUIET)
+    return [ranking.to_json() for ranking in found.ranking]
+
+
 def own_rows(folder: Path, side: str, rank: int) -> np.ndarray:
     return np.load(folder / f"{side}.npy")[10 * rank : 10 * rank + 10]
 
@@ -187,6 +194,7 @@ def main(rank: int, ranks: int, folder: Path) -> None:
         "batches": batches(folder, rank, ranks),
         "streams": streams(folder, rank, ranks),
         "files": files(folder, rank, ranks),
+        "compared": compared(folder),
     }
     if ranks > 1:
         report = dm.score(np.load(folder / "real.npy"), np.load(folder / "fake.npy"), metrics="fid", **QUIET)
