@@ -56,7 +56,18 @@ COMMANDS = [
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Small images under every name that the pages use."""
     rng = np.random.default_rng(0)
-    for name in ("real", "fake", "train", "test", "data/real", "samples"):
+    for name in (
+        "real",
+        "fake",
+        "train",
+        "test",
+        "data/real",
+        "samples",
+        "a",
+        "b",
+        "run/step_000100",
+        "run/step_000200",
+    ):
         (tmp_path / name).mkdir(parents=True)
         for number in range(24):
             pixels = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)

@@ -31,6 +31,8 @@ class Scored:
     ci_level: float | None
     half_samples: np.ndarray
     """Values `[H]` on half-samples, of which generators with equal sizes share those of the real samples."""
+    class_counts: np.ndarray | None = None
+    """Samples `[K]` in each class of the real ones, for a metric with a test on these."""
 
 
 @dataclass(frozen=True)

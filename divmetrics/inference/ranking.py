@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import combinations
+
+import numpy as np
 
 from divmetrics.inference.paired import PairedTest, Scored, groups_of, holm, paired_test
 from divmetrics.records.comparison import Difference, Fall, Place, Ranking
@@ -24,6 +26,8 @@ class Compared:
     """Name -> value and half-samples; None where there is no value."""
     warnings: tuple[str, ...] = ()
     """Why values must not be compared; they are listed without ranks then."""
+    exchanged: Callable[[np.ndarray, np.ndarray], float] | None = None
+    """The metric's own test of two generators on their class counts; its p-value counts where it is larger."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,9 +62,18 @@ def _tests(compared: Compared) -> dict[tuple[str, str], PairedTest]:
     if compared.warnings:
         return {}
     valued = {name: scored for name, scored in compared.scored.items() if scored is not None}
-    found = {pair: paired_test(valued[pair[0]], valued[pair[1]]) for pair in combinations(valued, 2)}
+    found = {pair: _test(compared, valued[pair[0]], valued[pair[1]]) for pair in combinations(valued, 2)}
     kept = {pair: test for pair, test in found.items() if test is not None}
     return kept if len(kept) == len(found) else {}
+
+
+def _test(compared: Compared, first: Scored, second: Scored) -> PairedTest | None:
+    """The test of two generators; of two p-values the larger one."""
+    found = paired_test(first, second)
+    counts = first.class_counts, second.class_counts
+    if found is None or compared.exchanged is None or counts[0] is None or counts[1] is None:
+        return found
+    return replace(found, p=max(found.p, compared.exchanged(counts[0], counts[1])))
 
 
 def _ranking(one: _Tested, adjusted: Iterator[float], alpha: float, level: float) -> Ranking:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
+from divmetrics.arrays.class_counts import pool_counts
 from divmetrics.arrays.splits import HeldOutPool, OneSamplePool, Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import ClassTally
 from divmetrics.errors import DivmetricsError, UnknownName, UsageError
@@ -157,6 +158,8 @@ class MetricReplicates:
     to carry `reals` to the sizes of the samples."""
     sizes: tuple[int, int] = (0, 0)
     """Samples of each side behind `reals` and `fakes`."""
+    class_counts: np.ndarray = field(default_factory=lambda: np.empty(0))
+    """Fake samples `[K]` in each class that occurs among the real ones, where the metric has a test on these."""
 
     @property
     def usable_half_samples(self) -> np.ndarray:
@@ -247,7 +250,11 @@ def draw(
     if more_reals is not None and counts.reals:
         values = _on_splits(metric, more_reals, splits.of_reals(more_reals, counts), options)
         reals, smaller = np.split(values, [counts.reals])
-    return MetricReplicates(_samples(pool), half_samples, permutations, reals, fakes, smaller, counts.sizes)
+    found = MetricReplicates(_samples(pool), half_samples, permutations, reals, fakes, smaller, counts.sizes)
+    if metric.uncertainty.exchanged is None or not isinstance(pool, TwoSamplePool):
+        return found
+    real_counts, fake_counts = pool_counts(pool)
+    return replace(found, class_counts=fake_counts[real_counts > 0])
 
 
 def _samples(pool: Pool) -> str:

@@ -162,6 +162,10 @@ class UncertaintySpec:
     """Confidence interval; it takes precedence over `variance`."""
     most: Callable[..., float] | None = None
     """`(pool)` -> greatest value that these samples allow, where it is below that of the range: of ten modes, 10."""
+    exchanged: Callable[..., float] | None = None
+    """`(first, second, **options)` -> p-value of the difference of two generators where each sample of a class is as
+    likely to come from either one; arguments are their samples `[K]` in the classes of the real samples. For counts
+    whose rare jumps half-samples do not show."""
     caveat: str | None = None
     """Where the interval or the null band was measured not to hold, in one sentence, for every result that shows them
     and for the page of the metric. `benchmarks/calibration.py` measures it, `tests/validation/test_calibrated.py`

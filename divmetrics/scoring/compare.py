@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from time import perf_counter
 
 import numpy as np
@@ -214,7 +215,10 @@ def _compared(reports: Mapping[str, Report]) -> tuple[list[Compared], list[str]]
             reasons = (f"not ranked: {other} was measured in another way, {signatures[other]}, not {first.signature}",)
         scored = {name: _scored(report, key) for name, report in reports.items()}
         metric = METRICS[first.metric]
-        found.append(Compared(key, first.metric, metric.better, metric.role, scored, reasons))
+        own = metric.uncertainty.exchanged
+        options = {name: value for name, value in first.params.items() if name in metric.options}
+        test = None if own is None else partial(own, **options)
+        found.append(Compared(key, first.metric, metric.better, metric.role, scored, reasons, test))
     return found, notes
 
 
@@ -224,8 +228,10 @@ def _scored(report: Report, key: str) -> Scored | None:
     if result.value is None:
         return None
     rows = {} if report.replicates is None else report.replicates.rows
-    half_samples = rows[key].half_samples if key in rows else np.empty(0)
-    return Scored(result.value, result.ci, result.ci_level, half_samples)
+    if key not in rows:
+        return Scored(result.value, result.ci, result.ci_level, np.empty(0))
+    counts = rows[key].class_counts if len(rows[key].class_counts) else None
+    return Scored(result.value, result.ci, result.ci_level, rows[key].half_samples, counts)
 
 
 @contextmanager

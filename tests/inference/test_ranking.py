@@ -1,6 +1,7 @@
 """Ranks, and falls of diversity, from values whose uncertainty is known."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -84,3 +85,19 @@ def test_a_fall_is_named_with_the_step_before_it_and_its_end(values: list, expec
 
 def test_only_metrics_of_diversity_are_looked_at() -> None:
     assert falls_of([ranking([2, 1], role="fidelity")], "ab", (1, 2)) == ()
+
+
+@pytest.mark.parametrize(("own", "p"), [(0.3, 0.3), (0.0, None)])
+def test_a_test_of_the_metric_on_class_counts_counts_where_it_is_larger(own: float, p: float | None) -> None:
+    draws = np.random.default_rng(2).normal(size=(2, 50)) / 100
+    scored = {
+        name: Scored(value, None, None, value + draw, np.array([1 + value]))
+        for name, value, draw in zip("ab", (0.0, 1.0), draws, strict=True)
+    }
+    plain = Compared("m@x", "m", "higher", "diversity", scored)
+    seen = []
+    with_own = replace(plain, exchanged=lambda first, second: seen.append((first.item(), second.item())) or own)
+    bare, found = (rankings_of([one], 0.01, 0.95)[0].differences[0] for one in (plain, with_own))
+    assert seen == [(1.0, 2.0)]
+    assert found.p == (bare.p if p is None else p)
+    assert found.told_apart == (p is None)

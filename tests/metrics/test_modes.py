@@ -206,3 +206,19 @@ def test_no_interval_of_a_count_goes_beyond_the_number_of_modes(metric: Metric, 
     estimate = Estimate(metric, metric.resolve({}), metric(sides, sides), pool_of(sides, sides))
     low, high = uncertainty_of(estimate, SharedSplits(0), Asked(0.95, null=False))[0].ci
     assert low <= estimate.value <= high <= 9 + 1e-12
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "min_count", "p"),
+    [
+        ([5, 40], [0, 40], 1, 2 * 2.0**-5),  # all five of the rare mode are of one generator
+        ([5, 40], [5, 40], 1, 1.0),
+        ([3, 3, 40], [0, 0, 40], 1, 2 * 2.0**-6),  # both rare modes are of one: (1/8)^2, twice
+        ([4, 40], [1, 40], 2, 2 * (1 + 5) * 2.0**-5),  # of five, at most one is of the other
+        ([60, 0], [0, 60], 1, 1.0),  # as many modes, though others
+        (np.ones(5000), np.zeros(5000), 1, 0.0),
+    ],
+)
+def test_a_mode_that_is_missed_by_chance(first: list, second: list, min_count: int, p: float) -> None:
+    exchanged = METRICS["modes_found"].uncertainty.exchanged
+    assert exchanged(np.array(first), np.array(second), min_count=min_count) == pytest.approx(p, abs=1e-12)

@@ -150,3 +150,17 @@ def test_wrong_requests(sides: dict[str, np.ndarray]) -> None:
         dm.compare(sides["real"], {"a": sides["a"]})
     with pytest.raises(UsageError, match="argument of compare 'metric'"):
         dm.compare(sides["real"], {"a": sides["a"], "b": sides["b"]}, metric="recall")
+
+
+def test_a_rare_mode_that_one_generator_missed_is_no_difference() -> None:
+    """Of five samples of a rare mode all are of one generator: in one of sixteen pairs of equal ones it is so."""
+    rows = np.random.default_rng(0).normal(size=(60, 2))
+    sources = {}
+    for name, rare in (("real", 6), ("a", 5), ("b", 0), ("many", 30)):
+        meter = dm.Meter("modes_found")
+        meter.add("fake", rows, labels=["rare"] * rare + ["common"] * (60 - rare))
+        sources[name] = meter.collected("fake")
+    real = sources.pop("real")
+    ranking = dm.compare(real, sources, metrics="modes_found", null=False)["modes_found"]
+    assert ranking.difference("a", "b").p == pytest.approx(1 / 16)
+    assert ranking.difference("many", "b").told_apart
