@@ -20,7 +20,7 @@ from divmetrics.inference.exhibits.maps import Plane
 from divmetrics.inference.exhibits.placed import Placed, PlacedGallery, PlacedRow, PooledRows
 from divmetrics.inference.verdict import Judged, drawn_positions
 from divmetrics.records.exhibits import Curve, Exhibits, Gallery, GalleryRow, Map, ModeDetail, Points, Shown, ShownSide
-from divmetrics.records.foreign import internal_error
+from divmetrics.records.foreign import guarded
 from divmetrics.records.metric import METRICS
 from divmetrics.records.results import Mode, Result
 from divmetrics.scoring.exhibit_curves import convergence_curves, mode_details, prd_curve
@@ -103,13 +103,11 @@ class _Making:
         self.step(f"the page: {what}")
         made: list[T] = []
         try:
-            made.extend(make())
+            with guarded(what, exhibits_of):
+                made.extend(make())
         except DivmetricsError as error:
-            self.notes.append(f"{what[:1].upper()}{what[1:]} could not be made: {error}")
-        except (ArithmeticError, ValueError, RuntimeError, LookupError) as error:
             rows = () if self.extractor is None else (self.real, self.fake)
-            found = explained(internal_error(what, error), *rows)
-            self.notes.append(f"{what[:1].upper()}{what[1:]} could not be made: {found}")
+            self.notes.append(f"{what[:1].upper()}{what[1:]} could not be made: {explained(error, *rows)}")
         return made
 
     @cached_property

@@ -104,6 +104,9 @@ def saved_pictures(report: Report) -> Pictures:
     for side, entry in sides.items():
         if not drawing.wanted(side) or _are_features(report):
             continue
+        if entry.source == "batches":
+            drawing.notes.append(f"{side}: samples that came in batches are not kept, so that none is drawn.")
+            continue
         try:
             source = open_source(entry.source, side=side)
         except DivmetricsError as error:

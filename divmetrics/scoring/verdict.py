@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from divmetrics.arrays.overflow import explained
 from divmetrics.arrays.summaries import Rows
-from divmetrics.errors import DivmetricsError, MissingLayer
+from divmetrics.errors import DivmetricsError, InternalError, MissingLayer
 from divmetrics.inference.verdict import Judged, Naming, Question, judge
+from divmetrics.records.foreign import guarded
 from divmetrics.records.verdict import Verdict
 from divmetrics.scoring.per_sample import pooled_extractor
 from divmetrics.scoring.plan import HELD_OUT, Plan, SideName
@@ -31,16 +33,14 @@ def judged_on(sides: TaskInputs, plan: Plan, keys: Collection[str]) -> Judged | 
     labels = [sides.collected[side].labels for side in ("real", "fake")]
     classes = (labels[0], labels[1]) if sides.classes.kind == "labels" and labels[0] and labels[1] else None
     question = Question(plan.questions.alpha, plan.questions.tolerance, plan.seed)
+    held_out, naming = _held_out(sides, extractor), Naming(_Names(sides), tuple(keys), extractor)
     try:
-        return judge(
-            real,
-            fake,
-            question,
-            held_out=_held_out(sides, extractor),
-            classes=classes,
-            naming=Naming(_Names(sides), tuple(keys), extractor),
-        )
-    except DivmetricsError as error:
+        with guarded("the verdict", judge):
+            return judge(real, fake, question, held_out=held_out, classes=classes, naming=naming)
+    except DivmetricsError as raised:
+        error = explained(raised, real, fake)
+        if isinstance(error, InternalError):
+            raise
         text = f"inconclusive: {error}"
         return Judged(Verdict("inconclusive", question.alpha, (), question.tolerance, text, None, extractor))
 

@@ -1,14 +1,19 @@
 """The exhibits of a report: what is shown of which samples, and what is said where something cannot be."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.linalg import LinAlgError
 
 import divmetrics as dm
 from divmetrics.records.exhibits import Exhibits, Gallery
 from divmetrics.records.metric import METRICS
 from divmetrics.records.results import Report
+from divmetrics.scoring.exhibits import Measurement, exhibits_of
+from divmetrics.scoring.plan import Plan
+from divmetrics.sources import open_source, with_labels
 
 CENTRES = np.random.default_rng(7).normal(size=(6, 8)) * 3
 
@@ -149,3 +154,79 @@ def test_curves_end_at_the_values_of_the_report(dropped: Report) -> None:
         assert all(low <= value <= high for low, value, high in zip(series.low, series.y, series.high, strict=True))
     fid = others[0].series[0].y
     assert fid[0] > fid[1] > fid[-1]  # its bias falls as samples are added
+
+
+def plain(real: object, fake: object, **options: object) -> Exhibits:
+    """Exhibits without intervals, nulls and verdict."""
+    found = scored(real, fake, **{"metrics": "recall", "null": False, **options}).exhibits
+    assert found is not None
+    return found
+
+
+def test_two_samples_and_samples_that_are_all_the_same_say_what_cannot_be_shown() -> None:
+    two = plain(np.eye(2, 3), np.eye(2, 3) + 1, metrics="emd")
+    assert [found.kind for found in two.galleries] == ["grid"]
+    assert [drawn.method for drawn in two.maps] == ["pca"]
+    assert any("t-SNE needs 5 samples" in note for note in two.notes)
+    assert any("best and worst samples could not be made" in note for note in two.notes)
+    same = plain(np.ones((9, 3)), np.ones((9, 3)))
+    assert same.maps == ()
+    assert any("nothing to map" in note for note in same.notes)
+    assert not any("bug" in note for note in (*two.notes, *same.notes))
+
+
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # what scikit-learn says before it refuses them
+def test_features_that_overflow_have_no_verdict_and_exhibits_all_the_same() -> None:
+    rows = 1e200 * modes(60, 0)[0]
+    with pytest.warns(UserWarning, match="no table of modes: .* overflow"):
+        report = scored(rows, rows[::-1], metrics="recall")
+    assert report.verdict is not None
+    assert report.verdict.state == "inconclusive"
+    assert "overflow" in report.verdict.text
+    assert report.exhibits is not None
+    assert [drawn.method for drawn in report.exhibits.maps] == ["pca", "tsne"]
+    assert not any("bug" in note for note in report.exhibits.notes)
+
+
+def test_classes_of_one_side_alone_and_many_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = modes(130, 0)[0]
+    real = with_labels(open_source(rows), ["<b>", "cat"] * 65)
+    fake = with_labels(open_source(rows + 0.1), ["<b>"] * 100 + ["dog"] * 30)
+    details = {mode.name: mode for mode in plain(real, fake).modes}
+    assert (details["dog"].state, details["dog"].n_real, details["dog"].n_fake) == ("invented", 0, 30)
+    assert (details["cat"].n_real, details["cat"].n_fake) == (65, 0)
+    assert details["<b>"].spread == pytest.approx(1, abs=0.2)
+    monkeypatch.setattr("divmetrics.scoring.exhibit_curves.MOST_MODES", 5)
+    names = [f"c{number % 9}" for number in range(30)]
+    most = with_labels(open_source(rows[:30]), names), with_labels(open_source(rows[:29]), ["c1", *names[1:29]])
+    many = plain(*most, metrics="mode_tv")
+    assert [mode.name for mode in many.modes] == ["c0", "c1", "c2", "c3", "c4"]
+    assert any(note.startswith("Of 9 modes the 5") for note in many.notes)
+
+
+def test_statistics_have_no_samples_to_show(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 255, (9, 2, 2, 3), dtype=np.uint8)
+    np.savez(tmp_path / "stats.npz", mu=np.zeros(12), sigma=np.eye(12))
+    with pytest.warns(UserWarning, match="taken to be pixels"):
+        found = plain(tmp_path / "stats.npz", images, metrics="fid", extractor="pixels?size=2")
+    (grid,) = found.galleries
+    assert (len(grid.rows[0].real), len(grid.rows[0].fake)) == (0, 9)
+    assert any("files of statistics" in note for note in found.notes)
+
+
+def test_a_part_that_fails_leaves_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise LinAlgError("it does not converge")
+
+    monkeypatch.setattr("divmetrics.scoring.exhibit_maps.tsne_plane", fail)
+    rows = modes(40, 0)[0]
+    found = plain(rows, rows[::-1])
+    assert [drawn.method for drawn in found.maps] == ["pca"]
+    assert len(found.curves) == 1
+    assert any(note.startswith("The maps could not be made") and "does not converge" in note for note in found.notes)
+
+
+def test_only_the_first_rank_makes_exhibits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("divmetrics.arrays.dist.world", lambda: (1, 2))
+    measurement = Measurement(None, Plan.of("fid", exhibits=True), (), {}, (), None)  # type: ignore[arg-type]
+    assert exhibits_of(measurement) is None
