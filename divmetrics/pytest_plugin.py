@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import warnings
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +65,9 @@ def assert_diverse(real: Any, fake: Any = None, **conditions: Any) -> Report:
         UsageError: A condition or an option is wrong, or the report lacks what a condition names.
         MeasureError: Samples cannot be read or are too few, or a metric could not be computed.
 
+    Warns:
+        UserWarning: There are too few samples to tell how many modes are missing.
+
     Example:
         >>> import numpy as np
         >>> real = np.random.default_rng(0).normal(size=(200, 2))
@@ -79,7 +83,10 @@ def assert_diverse(real: Any, fake: Any = None, **conditions: Any) -> Report:
         judged = asked.judged(report)
     except DivmetricsError as error:  # its sentence says all; what a user's own code raised stands in its notes
         raise error.with_traceback(None) from None
-    if broken := [result for result in judged if result.status != "pass"]:
+    for result in judged:
+        if result.status == "inconclusive":
+            warnings.warn(f"{result.name} {result.expected}: {result.text}", stacklevel=2)
+    if broken := [result for result in judged if result.status in ("fail", "error")]:
         failure = NotDiverse(_message(report, judged, broken))
         failure.report, failure.conditions = report, judged
         raise failure
@@ -201,7 +208,7 @@ def _measured(real: Any, fake: Any, given: Mapping[str, Any]) -> tuple[Report, C
 
 
 def _listed(metrics: Any) -> list[str]:
-    return metrics.split(",") if isinstance(metrics, str) else list(metrics)
+    return metrics.split(",") if isinstance(metrics, str) else [*metrics]
 
 
 def _is_option(option: KeywordOption | None, value: Any, metrics: set[str]) -> bool:
@@ -214,8 +221,9 @@ def _is_option(option: KeywordOption | None, value: Any, metrics: set[str]) -> b
 def _check_names(given: Mapping[str, Any], metrics: set[str], options: Sequence[str]) -> None:
     """Raise UnknownName for a name that is no metric, no count of modes and no option."""
     from divmetrics.errors import UnknownName
+    from divmetrics.report.gate.rules import MODE_RULES
 
-    known = {"verdict", *metrics}
+    known = {"verdict", *MODE_RULES, *metrics}
     for name in given:
         if name.partition("@")[0].partition(":")[0] not in known:
             raise UnknownName.of("condition or option of assert_diverse", name, [*known, *options])

@@ -142,6 +142,17 @@ def test_a_wrong_request_is_an_error_and_no_failure(arguments: int, given: dict,
     assert len(refused.traceback) == 2  # the call, and the sentence
 
 
+def test_modes_of_features_and_of_samples_that_are_too_few() -> None:
+    clusters = [np.random.default_rng(i).normal((20 * i, 0), 1, (40, 2)) for i in range(3)]
+    options = {"metrics": "recall", "ci_level": 0, "null": False, "modes": 3}
+    real, fake = np.concatenate(clusters), np.concatenate(clusters[:2])
+    assert_diverse(real, real + 0.1, missing_modes="<= 0", **options)
+    with pytest.raises(NotDiverse, match=r"missing_modes <= 0: 1 is above 0; missing modes: cluster"):
+        assert_diverse(real, fake, missing_modes="<= 0", **options)
+    with pytest.warns(UserWarning, match="missing_modes <= 0: too few samples to tell"):
+        assert_diverse(real, fake[:80:20], missing_modes="<= 0", **{**options, "metrics": "fid"})
+
+
 def test_a_report_is_not_measured_again(report: dm.Report) -> None:
     for extra in ({"fake": np.eye(9)}, {"seed": 1}):
         with pytest.raises(UsageError, match=f"leave out {next(iter(extra))}"):

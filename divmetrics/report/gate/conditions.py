@@ -10,9 +10,9 @@ from typing import Any, get_args
 from divmetrics.errors import MeasureError, UnknownName, UsageError
 from divmetrics.records.results import Report
 from divmetrics.records.verdict import State
-from divmetrics.report.gate.judge import judge
+from divmetrics.report.gate.judge import judge_saved
 from divmetrics.report.gate.outcomes import RuleResult
-from divmetrics.report.gate.rules import Rules, rules_from
+from divmetrics.report.gate.rules import MODE_RULES, Rules, rules_from
 
 STATES: tuple[str, ...] = get_args(State)
 DEFAULT_VERDICT = "!= collapsed"
@@ -43,7 +43,7 @@ class Conditions:
             UsageError: The report lacks what a condition names.
             MeasureError: A number that decides could not be computed.
         """
-        judged = None if self.rules is None else judge(report, self.rules)
+        judged = None if self.rules is None else judge_saved(report, self.rules)
         if judged is not None and judged.error is not None:
             raise MeasureError(judged.error)
         results = [] if judged is None else judged.outcomes
@@ -119,6 +119,8 @@ def _bounds(name: str, condition: Any) -> list[tuple[str, float]]:
     if len(bounds) < len(found):
         wanted = f"write >=, <=, > or < and a number, such as {example}, or two of these with a comma between them"
         raise UsageError(f"{name}={condition!r:.60} is no condition; {wanted}.")
+    if name in MODE_RULES:
+        return [_at_most(name, condition, bounds)]
     if len({_end(sign) for sign, _ in bounds}) < len(bounds):
         raise UsageError(f"{name}={condition!r:.60} bounds one side twice; give one lower and one upper bound at most.")
     if len(bounds) > 1:
@@ -126,6 +128,14 @@ def _bounds(name: str, condition: Any) -> list[tuple[str, float]]:
         if low > high or (low == high and "=" not in {low_sign[-1]} & {high_sign[-1]}):
             raise UsageError(f"{name}={condition!r:.60} can hold for no number; exchange the bounds.")
     return bounds
+
+
+def _at_most(name: str, condition: str, bounds: list[tuple[str, float]]) -> tuple[str, float]:
+    """The bound on a number of modes; `< 3` is `<= 2`. Raises UsageError where it is no such bound."""
+    sign, most = bounds[0]
+    if len(bounds) > 1 or _end(sign) == "min" or most != int(most) or most < (sign == "<"):
+        raise UsageError(f'{name}={condition!r:.60} is no bound on a number of modes; write {name}="<= 0", 1, 2, ...')
+    return "<=", most - (sign == "<")
 
 
 def _states(condition: Any) -> tuple[str, ...] | None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from divmetrics.errors import MeasureError, UnknownName, UsageError
-from divmetrics.records.results import Report, Result, Side
+from divmetrics.records.results import Mode, Report, Result, Side
 from divmetrics.records.signature import Signature
 from divmetrics.records.verdict import Verdict
 from divmetrics.report.gate.conditions import conditions_of
@@ -99,6 +99,30 @@ def test_a_state_that_does_not_exist_is_refused() -> None:
 def test_states_of_the_verdict(given: dict, allowed: set[str]) -> None:
     states = ("healthy", "collapsed", "poor_fidelity", "inconclusive")
     assert {state for state in states if not broken(report(state=state), **given)} == allowed
+
+
+MODES = [Mode(i, name, 0.25, 0.25 * (state == "present"), None, state) for i, (name, state) in enumerate(
+    [("a", "present"), ("b", "missing"), ("c", "missing"), ("d", "unseen")])]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("condition", "status"),
+    [("<= 1", "fail"), ("< 2", "fail"), ("<= 2", "inconclusive"), ("< 3", "inconclusive"), ("<= 3", "pass")],
+)
+def test_a_number_of_modes(condition: str, status: str) -> None:
+    found = replace(report(), modes=tuple(MODES))
+    assert [result.status for result in conditions_of({"missing_modes": condition}).judged(found)] == [status]
+
+
+@pytest.mark.parametrize("condition", [">= 1", "<= 0.5", "< 0", "<= -1", "<= 2, >= 1"])
+def test_what_is_no_bound_on_a_number_of_modes(condition: str) -> None:
+    with pytest.raises(UsageError, match='write missing_modes="<= 0"'):
+        conditions_of({"missing_modes": condition})
+
+
+def test_a_bound_that_no_value_can_pass_is_refused() -> None:
+    with pytest.raises(UsageError, match="recall"):
+        broken(report(), recall=">= 1.5")
 
 
 def test_a_report_without_a_verdict_is_refused_where_one_is_asked_for() -> None:
