@@ -82,6 +82,16 @@ def world() -> tuple[int, int]:
     return 0, 1
 
 
+def store() -> Any:
+    """The key-value store of the job, where ranks compute together; None alone."""
+    return td.distributed_c10d._get_default_store() if world()[1] > 1 else None
+
+
+def inside_all_or_none() -> bool:
+    """Whether an error of one rank is raised on all here."""
+    return _blocks.get() > 0
+
+
 def shard(n: int) -> range:
     """This rank's contiguous part of `range(n)`; parts differ in size by at most one and are not padded."""
     rank, ranks = world()
@@ -136,12 +146,16 @@ def all_or_none() -> Iterator[None]:
 
 
 def _failure(error: Exception, block: int | None) -> _Failure:
-    """What to send of `error`: itself, or its text where it does not survive pickling."""
+    return _Failure(sendable(error), block)
+
+
+def sendable(error: Exception) -> Exception:
+    """`error` itself, or its text where it does not survive pickling."""
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301  our own bytes
     except Exception:
-        return _Failure(RuntimeError(f"{type(error).__name__}: {error}"), block)
-    return _Failure(error, block)
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
 
 
 def gather(value: T) -> list[T]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property, partial
 from threading import RLock
@@ -25,6 +25,7 @@ from divmetrics.scoring.classes import class_source_of, confusion_matrix
 from divmetrics.scoring.collected import Collected
 from divmetrics.scoring.collector import Collector
 from divmetrics.scoring.measure import measure
+from divmetrics.scoring.meetings import Meetings
 from divmetrics.scoring.outlines import identity_of, outline_of, size_of
 from divmetrics.scoring.plan import FEATURES, HELD_OUT, LABELS, SIDES, Plan, Refused, SideName, Task
 from divmetrics.scoring.progress import shown_steps
@@ -70,6 +71,7 @@ class Meter:
             self.plan = Plan.of_request(PlanRequest.of(request, confusion=confusion_matrix(request.confusion)))
             self._settings = ExtractionSettings.of(request)
             check_same(self._request())
+            self._meetings = Meetings.agreed(distributed=request.distributed)
         self._sides = _empty_sides(self.plan)
         self._encoders_by_name: dict[str, Encoder] = {}
         self._begin = perf_counter()
@@ -97,6 +99,9 @@ class Meter:
     def add(self, side: SideName, batch: Any, *, labels: Sequence[Any] | None = None) -> None:
         """Add one batch. In a distributed run each rank adds its own batches, as many as it has.
 
+        A batch that is refused is not taken. The ranks of a distributed run all raise its error at their next call,
+        for the samples would be others than those that the run was given.
+
         Args:
             side: "real", "fake" or "held_out" (real samples that the generator was not trained on).
             batch: Images `[b, h, w, c]` or `[b, c, h, w]`, uint8 or floats in [0, 1], or features `[b, d]`;
@@ -114,12 +119,13 @@ class Meter:
             >>> meter.collected("real").side.labels
             {'cat': 1, 'dog': 2}
         """
-        source, collector = open_source(batch, side=side), self._side(side)
-        if labels is not None and isinstance(source, Source):
-            source = with_labels(source, labels)
-        with self._lock, _naming(side), dist.collective() if self._distributed else nullcontext():
+        with self._lock, self._meetings.alone():
+            source, collector = open_source(batch, side=side), self._side(side)
+            if labels is not None and isinstance(source, Source):
+                source = with_labels(source, labels)
             once = replace(self._settings, store=None)  # nobody will show this batch again
-            collector.add(source, self._encoders(source), once)
+            with _naming(side):
+                collector.add(source, self._encoders(source), once)
 
     def take(self, side: SideName, source: Source | Stream | Collected) -> None:
         """Add a whole source, or features extracted before, after the samples that are there.
@@ -143,7 +149,7 @@ class Meter:
             >>> second.collected("real").side.n
             2
         """
-        with self._lock, _naming(side), together(self._distributed):
+        with self._lock, self._meetings.together(), _naming(side):
             if self._distributed:
                 check_same(identity_of(side, source))
             if isinstance(source, Collected):
@@ -170,13 +176,14 @@ class Meter:
             >>> meter.collected("fake").side.n
             5
         """
-        with self._lock, _naming(side), together(self._distributed):
+        with self._lock, self._meetings.together(), _naming(side):
             self._side(side).keep(num, self.plan.seed)
 
     def emptied(self) -> Self:
         """A meter of the same request without samples, which shares the networks that were loaded."""
         other = type(self).__new__(type(self))
-        vars(other).update(vars(self), _lock=RLock(), _begin=perf_counter())
+        new = {"_lock": RLock(), "_meetings": self._meetings.of_another(), "_begin": perf_counter()}
+        vars(other).update(vars(self), **new)
         other._sides = _empty_sides(self.plan)
         return other
 
@@ -223,7 +230,7 @@ class Meter:
         Returns:
             A frozen value; samples that are added later do not change it.
         """
-        with self._lock, together(self._distributed):
+        with self._lock, self._meetings.together():
             return self._side(side).collected()
 
     def _filled(self) -> dict[SideName, Collected]:
@@ -242,7 +249,7 @@ class Meter:
             SourceError: A side has no samples, or different encoders made the two.
             MissingLayer, TooFewSamples, FeatureError: A metric that was named cannot be computed.
         """
-        with together(self._distributed):
+        with self._meetings.together():
             return self.measured(self._filled())
 
     def measured(self, sides: Mapping[SideName, Collected]) -> Report:
@@ -251,7 +258,7 @@ class Meter:
         Args:
             sides: Real, fake and, where there are any, held-out samples.
         """
-        with together(self._distributed):
+        with self._meetings.together():
             report = self._measured(sides)
         seconds = {**report.meta["seconds"], "total": round(perf_counter() - self._begin, 3)}
         return report.with_meta(seconds=seconds)
@@ -275,7 +282,7 @@ class Meter:
             path: The `.dms` file. In a distributed run rank 0 writes it.
         """
         request = {"extractor": [spec.to_json() for spec in self.plan.extractors.values()], "seed": self.plan.seed}
-        with together(self._distributed):
+        with self._meetings.together():
             sides = {str(side): collected for side, collected in self._filled().items()}
             if dist.world()[0] == 0:  # all ranks hold the same, and one of them writes it
                 store.save(path, sides, request)

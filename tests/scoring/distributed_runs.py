@@ -7,6 +7,7 @@ import json
 import sys
 import warnings
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -180,7 +181,28 @@ def refusals(folder: Path, rank: int) -> dict[str, list[str]]:
             lambda: dm.Meter.load(folder / "no.dms", **QUIET, **({"n": 1} if last else {}))
         ),
         "too few samples": refused(lambda: dm.score(real[:3], fake, metrics="recall", **QUIET)),
+        "a refused batch": gives_up(broken if last else real, come=not last),
+        "two refused batches, and all come": gives_up(broken, come=True),
     }
+
+
+def gives_up(rows: np.ndarray, *, come: bool) -> list[str]:
+    """A rank that is refused a batch, and does not come to the collective call of the others."""
+    meter = dm.Meter("fid", **QUIET)
+    added = refused(lambda: meter.add("real", rows))
+    return refused(meter.results) if come else added
+
+
+def absent(rank: int, ranks: int) -> list[str]:
+    """A rank that does not come, without a word."""
+    meter = dm.Meter("fid", **QUIET)
+    store = td.distributed_c10d._get_default_store()
+    before = store.timeout
+    store.set_timeout(timedelta(seconds=0.5))
+    try:
+        return refused(meter.results) if rank < ranks - 1 else ["Unavailable", f"rank {ranks - 1} has not come"]
+    finally:
+        store.set_timeout(before)
 
 
 def main(rank: int, ranks: int, folder: Path) -> None:
@@ -204,6 +226,7 @@ def main(rank: int, ranks: int, folder: Path) -> None:
         found["world size"] = [report.meta["world_size"], meter.results().meta["world_size"]]
         found["padded"] = padded(folder, rank, ranks)
         found["refusals"] = refusals(folder, rank)
+        found["absent"] = absent(rank, ranks)
         alone = {**QUIET, "distributed": False}
         own = np.load(folder / "real.npy")[rank:], np.load(folder / "fake.npy")
         found["alone"] = dm.score(*own, metrics="fid", **alone)["fid"].value == dm.metrics.fid(*own)

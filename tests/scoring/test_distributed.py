@@ -79,6 +79,8 @@ def test_all_ranks_report_what_one_process_reports(ranks: int, folder: Path, alo
     refusals = found[0]["refusals"]
     assert all(other["refusals"] == refusals for other in found)
     assert all(other["alone"] for other in found)
+    assert all(other["absent"][0] == "Unavailable" for other in found)
+    assert all(other["absent"][1].startswith(f"rank {ranks - 1} has not come") for other in found)
     assert all(other["world size"] == [ranks, ranks] for other in found)
     for other in found:
         assert [text.partition(";")[0].partition(": the sampler")[0] for text in other["padded"]] == [
@@ -104,6 +106,8 @@ def test_all_ranks_report_what_one_process_reports(ranks: int, folder: Path, alo
         "an unknown rule": "most",
         "an unknown keyword of load": "'n'",
         "too few samples": "recall with k=5 needs at least 6",
+        "a refused batch": "real: 1 of .* rows hold NaN or Inf",
+        "two refused batches, and all come": "real: 1 of .* rows hold NaN or Inf",
     }.items():
         kind, sentence = refusals[name]
         assert issubclass(getattr(errors, kind), errors.DivmetricsError)
