@@ -48,7 +48,7 @@ class Clusters:
     labels: Tensor  # [n] int64, the cluster of each row of the fit
 
     @classmethod
-    def fit(cls, rows: Tensor, count: int | None, seed: int) -> Self:
+    def fit(cls, rows: Tensor, count: int | None, seed: int, content: Tensor | None = None) -> Self:
         """K-means clusters of a set of rows.
 
         Args:
@@ -57,6 +57,7 @@ class Clusters:
                 silhouette (Rousseeuw 1987, with distances to centres), from 2 to `MOST`, with at least `FEWEST` rows a
                 cluster.
             seed: Seed of the projection and of the subset for Ward's tree.
+            content: A number for the content of each row, by which the subset is drawn; see `ranked`.
 
         Raises:
             UsageError: `count` is below 1.
@@ -75,7 +76,7 @@ class Clusters:
         basis = _principal(wide, origin, seed) if wide.shape[1] > WIDTH else None
         points = _projected(wide, origin, basis).numpy()
         with thread_controller().limit(limits=1):
-            tree, members = _ward_tree(points, seed)
+            tree, members = _ward_tree(points, seed, content)
             if count is not None:
                 centres = _lloyd(points, _branch_means(tree, members, min(count, len(points))))
             else:
@@ -127,7 +128,7 @@ def clusters(rows: Rows, count: int | None, seed: int) -> Clusters:
         count: Number of clusters, or None for the best one.
         seed: Seed of the projection and of the subset for Ward's tree.
     """
-    return once((rows,), ("clusters", count, seed), lambda: Clusters.fit(rows.features, count, seed))
+    return once((rows,), ("clusters", count, seed), lambda: Clusters.fit(rows.features, count, seed, rows.content))
 
 
 def reduced_dimension(rows: Tensor, seed: int) -> Tensor:
@@ -160,11 +161,11 @@ def _principal(rows: Tensor, origin: Tensor, seed: int) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(directions.T))
 
 
-def _ward_tree(points: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def _ward_tree(points: np.ndarray, seed: int, content: Tensor | None) -> tuple[np.ndarray, np.ndarray]:
     """Ward's tree over at most `SEEN` of the points, in scipy's linkage format, and those points."""
     members = points
     if len(points) > SEEN:
-        members = points[drawn_order(torch.from_numpy(points), seed)[:SEEN].numpy()]
+        members = points[drawn_order(torch.from_numpy(points), seed, content=content)[:SEEN].numpy()]
     return (scipy.cluster.hierarchy.linkage(members, "ward") if len(members) > 1 else np.empty((0, 4))), members
 
 

@@ -7,12 +7,11 @@ inverts it (Richardson and Lucy), which never leaves the simplex.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
 from scipy.special import bdtrc, ndtri
-from torch import Tensor
 
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import UsageError
@@ -173,6 +172,3 @@ class Predicted(Rows):
     weight: float = 1.0
     """Independent observations that one sample is worth: fewer than 1 where the side holds copies or the classifier
     errs. Sampling variances rest on it."""
-
-    def _at(self, places: Tensor) -> Self:
-        return type(self)(self.features[places], self.index[places], self.confusion, self.weight)

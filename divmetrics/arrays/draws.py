@@ -1,6 +1,8 @@
 """Random draws of samples that depend on what the samples are, not on their places: renamed files change no number.
 
-Samples are ranked by something that belongs to each of them, and a seeded permutation is dealt to the ranks.
+Samples are ranked by something that belongs to each of them, and a seeded permutation is dealt to the ranks: by a
+digest of their content where it is known, as it is of images, so that the last bits of features decide nothing; else by
+the distance of their features from the mean.
 """
 
 from __future__ import annotations
@@ -14,14 +16,15 @@ NUMBERS = 2**24
 """Numbers that are converted to float64 at once."""
 
 
-def ranked(rows: Tensor) -> Tensor:
-    """The places of samples in an order that is their own: that of their distances from the mean of the set.
+def ranked(rows: Tensor, content: Tensor | None = None) -> Tensor:
+    """The places of samples in an order that is their own: of their contents, or of their distances from the mean.
 
-    Neither the order of the rows nor a translation, a rotation or another unit changes it, and round-off hardly ever
-    does.
+    The order of the rows does not change it. Neither does, by distances, a translation, a rotation or another unit, and
+    round-off hardly ever does.
 
     Args:
         rows: Samples `[n, ...]`.
+        content: A number for the content of each `[n]` int64; None where it is not known.
 
     Returns:
         Their places `[n]` int64, on the CPU, the sample nearest to the mean first.
@@ -31,16 +34,17 @@ def ranked(rows: Tensor) -> Tensor:
         >>> ranked(torch.tensor([[0.0], [5.0], [1.0], [9.0]])).tolist()  # the mean is 3.75
         [1, 2, 0, 3]
     """
-    return torch.argsort(_distances_from_mean(rows), stable=True)
+    return torch.argsort(_own(rows, content), stable=True)
 
 
-def drawn_order(rows: Tensor, seed: int, *, copies_together: bool = False) -> Tensor:
+def drawn_order(rows: Tensor, seed: int, *, copies_together: bool = False, content: Tensor | None = None) -> Tensor:
     """A random order of samples, dealt to their ranks: any first part of it is a random subset.
 
     Args:
         rows: Samples `[n, ...]`.
         seed: Seed of the draw.
         copies_together: Whether equal samples are drawn one after the other, so that a cut parts at most one group.
+        content: As in `ranked`.
 
     Returns:
         Their places `[n]` int64, on the CPU.
@@ -54,9 +58,19 @@ def drawn_order(rows: Tensor, seed: int, *, copies_together: bool = False) -> Te
     """
     dealt = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
     if not copies_together:
-        return ranked(rows)[dealt]
-    ranks = torch.unique(_distances_from_mean(rows), return_inverse=True)[1]  # one rank for copies
+        return ranked(rows, content)[dealt]
+    ranks = torch.unique(_own(rows, content), return_inverse=True)[1]  # one rank for copies
     return torch.argsort(dealt[ranks], stable=True)
+
+
+def joined(first: Tensor | None, second: Tensor | None) -> Tensor | None:
+    """The contents of two sets together; None where those of one are not known."""
+    return None if first is None or second is None else torch.cat([first, second])
+
+
+def _own(rows: Tensor, content: Tensor | None) -> Tensor:
+    """What samples are ranked by, `[n]` on the CPU."""
+    return _distances_from_mean(rows) if content is None else content.cpu()
 
 
 def _distances_from_mean(rows: Tensor) -> Tensor:

@@ -45,12 +45,15 @@ class Pool(ABC):
     @cached_property
     def whole(self) -> Rows:
         """All samples as one set, the real ones first, numbered from 0."""
-        joined = {
+        joined: dict[str, Tensor | None] = {
             column.name: torch.cat([getattr(side, column.name) for side in self.sides])
             for column in fields(self.fake)
-            if isinstance(getattr(self.fake, column.name), Tensor)
+            if all(isinstance(getattr(side, column.name), Tensor) for side in self.sides)
         }
-        return replace(self.fake, **{**joined, "index": torch.arange(self.n + self.m, device=joined["index"].device)})
+        if isinstance(self.fake, Rows):
+            joined.setdefault("content", None)  # that of one side may not be known
+        index = torch.arange(self.n + self.m, device=self.fake.index.device)
+        return replace(self.fake, **{**joined, "index": index})  # type: ignore[arg-type]
 
     def features(self) -> Tensor:
         """All features `[n + m, d]`, the real samples first."""

@@ -300,7 +300,8 @@ def save(path: str | os.PathLike[str], sides: Mapping[str, Collected], meta: Map
     for name, side in sides.items():
         for (extractor, layer, kind), summary in side.summaries.items():
             for part in fields(summary):
-                value = getattr(summary, part.name)
+                if (value := getattr(summary, part.name)) is None:
+                    continue
                 kept = tensors if isinstance(value, Tensor) else scalars
                 kept[f"{name}/{extractor}/{layer}/{kind}/{part.name}"] = (
                     value.cpu().contiguous() if isinstance(value, Tensor) else value

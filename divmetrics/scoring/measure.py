@@ -28,7 +28,7 @@ from divmetrics.scoring.facts import facts_of
 from divmetrics.scoring.per_sample import sample_columns, table_of_modes
 from divmetrics.scoring.plan import FEATURES, HELD_OUT, SIDES, Plan, Refused, Request, SideName, Task
 from divmetrics.scoring.progress import Step, silent
-from divmetrics.scoring.task_inputs import TaskInputs
+from divmetrics.scoring.task_inputs import TaskInputs, identified
 from divmetrics.scoring.verdict import judged_on
 
 Outcome = Measured | DivmetricsError
@@ -46,7 +46,9 @@ def measure(
 ) -> Report:
     """The report of `plan` on collected samples. Raises the error of the first named metric that fails."""
     given: dict[SideName, Collected] = {"real": real, "fake": fake}
-    sides = TaskInputs(given if held_out is None else {**given, HELD_OUT: held_out}, plan.seed)
+    if held_out is not None:
+        given[HELD_OUT] = held_out
+    sides = TaskInputs({side: identified(collected) for side, collected in given.items()}, plan.seed)
     for other in sides.collected.values():
         _check_same_encoders(real, other)
     bound = plan.bind(sides.inventory(), sides.sizes(), sides.classes)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import cast
 
@@ -20,7 +20,7 @@ from divmetrics.records.extractor import Layer
 from divmetrics.records.results import Side
 from divmetrics.scoring.classes import Classified, ClassSource, class_source_of
 from divmetrics.scoring.collected import STORED, Collected
-from divmetrics.scoring.plan import HELD_OUT, LABELS, SIDES, SideName, Task
+from divmetrics.scoring.plan import FEATURES, HELD_OUT, LABELS, SIDES, SideName, Task
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,10 +187,12 @@ class TaskInputs:
         def make() -> Rows:
             whole: Rows = self.collected[side].get(task.extractor, task.layer, Rows)
             if by_class:
-                whole = Labelled(whole.features, whole.index, self._classes(side), self.class_names)
+                whole = Labelled(
+                    whole.features, whole.index, self._classes(side), self.class_names, content=whole.content
+                )
             if size is None or size == whole.n:
                 return whole
-            return whole.take(drawn_order(whole.features, self.seed)[:size])
+            return whole.take(drawn_order(whole.features, self.seed, content=whole.content)[:size])
 
         return once((self,), ("rows", task.extractor, task.layer, side, size, by_class), make)
 
@@ -206,6 +208,20 @@ class TaskInputs:
     def _tally(self, side: SideName) -> ClassTally:
         labels = self.collected[side].side.labels or {}
         return ClassTally(torch.tensor([labels.get(name, 0) for name in self.class_names]), self.class_names)
+
+
+def identified(collected: Collected) -> Collected:
+    """The same samples; their rows know the contents of the images behind them, by which samples are drawn."""
+    digests = collected.traits.contents
+    if not digests or len(digests) != collected.side.n:
+        return collected
+    content = torch.frombuffer(bytearray(b"".join(digest[:8] for digest in digests)), dtype=torch.int64)
+    known = {
+        key: replace(summary, content=content)
+        for key, summary in collected.summaries.items()
+        if isinstance(summary, Rows) and key[0] != FEATURES and summary.n == len(content)
+    }
+    return replace(collected, summaries={**collected.summaries, **known})
 
 
 def inventory(collected: Collected) -> dict[str, Iterable[Layer]]:

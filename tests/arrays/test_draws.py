@@ -61,3 +61,15 @@ def test_rows_are_converted_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> 
     whole = drawn_order(images, 0)
     monkeypatch.setattr(draws, "NUMBERS", 40)
     assert drawn_order(images, 0).equal(whole)
+
+
+def test_contents_decide_where_they_are_known() -> None:
+    """Other features of the same samples, in another order: the same samples are drawn."""
+    content = torch.from_numpy(np.random.default_rng(3).integers(-(2**62), 2**62, 400))
+    shuffle = torch.randperm(400, generator=torch.Generator().manual_seed(0))
+    other = torch.from_numpy(np.random.default_rng(4).normal(size=(400, 6)))
+    for together in (False, True):
+        drawn = drawn_order(ROWS, 5, copies_together=together, content=content)
+        again = drawn_order(other, 5, copies_together=together, content=content[shuffle])
+        assert content[drawn].equal(content[shuffle][again])
+    assert ranked(ROWS, content).equal(content.argsort())

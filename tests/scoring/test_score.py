@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import divmetrics as dm
+from divmetrics.encoders.python_object import encoder_of
 from divmetrics.errors import FeatureError, MeasureError, MissingLayer, SourceError, TooFewSamples, UsageError
 
 RNG = np.random.default_rng(0)
@@ -196,3 +198,23 @@ def test_the_first_bad_row_is_counted_in_the_whole_file(row: int) -> None:
         FeatureError, match=rf"fake: 1 of \d+ rows hold NaN or Inf among rows \d+ to \d+, the first is row {row};"
     ):
         dm.score(np.random.default_rng(1).normal(size=(3001, 2)), rows, metrics="fid")
+
+
+def test_the_last_bits_of_features_decide_no_draw() -> None:
+    """Batch sizes and threads move features of images in their last bits; what is drawn goes by the pixels."""
+    rng = np.random.default_rng(0)
+    sides = [rng.integers(low, 256, (1100, 4, 4, 3), dtype=np.uint8) for low in (0, 8)]
+
+    def values(error: float) -> dict[str, float | None]:
+        noise = torch.Generator().manual_seed(1)
+
+        def network(batch: torch.Tensor) -> torch.Tensor:
+            rows = batch.flatten(1)[:, ::4]
+            return rows * (1 + error * torch.randn(rows.shape, generator=noise)) if len(rows) > 2 else rows
+
+        encoder = encoder_of(network, name="net", size=4, mean=0, std=1)
+        options = {"batch_size": 8, "ci_level": 0, "null": False, "cache": False}
+        report = dm.score(*sides, metrics="c2st,ndb,mode_js,prd_f8,fid_infinity", extractor=encoder, **options)
+        return {name: result.value for name, result in report.metrics.items()}
+
+    assert values(3e-7) == pytest.approx(values(0.0), rel=1e-5)

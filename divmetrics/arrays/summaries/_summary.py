@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -185,6 +185,9 @@ class Rows(Summary):
 
     features: Tensor
     index: Tensor
+    content: Tensor | None = field(default=None, kw_only=True)
+    """A number for the content of each sample `[n]` int64, by which samples are drawn; None where only features are
+    known."""
 
     @classmethod
     def of(cls, rows: Tensor, index: Tensor) -> Self:
@@ -222,7 +225,10 @@ class Rows(Summary):
         return self._at(torch.sort(places.to(self.features.device)).values)
 
     def _at(self, places: Tensor) -> Self:
-        return type(self)(self.features[places], self.index[places])
+        return replace(self, features=self.features[places], index=self.index[places], content=self._content_at(places))
+
+    def _content_at(self, places: Tensor) -> Tensor | None:
+        return None if self.content is None else self.content[places.to(self.content.device)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,6 +269,4 @@ class Labelled(Rows):
         return type(self)(joined.features, joined.index, torch.cat([self.labels, other.labels])[order], self.names)
 
     def _at(self, places: Tensor) -> Self:
-        return type(self)(
-            self.features[places], self.index[places], self.labels[places.to(self.labels.device)], self.names
-        )
+        return replace(super()._at(places), labels=self.labels[places.to(self.labels.device)])

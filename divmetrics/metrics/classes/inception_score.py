@@ -28,7 +28,7 @@ def _in_split_order(rows: Rows, shuffle: bool, seed: int) -> Tensor:
     """Logits `[n, classes]` in the order in which they are cut into parts."""
     if not shuffle:
         return rows.features
-    return rows.features[drawn_order(rows.features, seed).to(rows.features.device)]
+    return rows.features[drawn_order(rows.features, seed, content=rows.content).to(rows.features.device)]
 
 
 def _score(log_p: Tensor) -> Tensor:

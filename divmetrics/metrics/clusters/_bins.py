@@ -38,7 +38,7 @@ def bin_counts(real: Rows, fake: Rows, bins: int, seed: int) -> Counts:
 
     def make() -> Counts:
         points = reduced_dimension(torch.cat([real.features, fake.features]), seed)
-        return _fit_and_count(points[: real.n], points[real.n :], bins, seed)
+        return _fit_and_count(points[: real.n], points[real.n :], bins, seed, real.content)
 
     return once((real, fake), ("bin counts", bins, seed), make)
 
@@ -49,7 +49,8 @@ def bin_counts_on_splits(pool: Pool, splits: Splits, bins: int, seed: int) -> Co
     def make() -> Counts:
         points = reduced_dimension(pool.features(), seed)
         counts = [
-            _fit_and_count(points[splits.real(b)], points[splits.fake(b)], bins, seed) for b in range(len(splits))
+            _fit_and_count(points[real], points[splits.fake(b)], bins, seed, _at(pool.whole.content, real))
+            for b, real in enumerate(map(splits.real, range(len(splits))))
         ]
         width = max(len(pair[0]) for pair in counts)
         padded = [[np.pad(side, (0, width - len(side))) for side in pair] for pair in counts]
@@ -67,11 +68,15 @@ def bin_counts_by_halves(pool: Pool, bins: int, seed: int) -> Counts:
     sides: list[list[np.ndarray]] = [[], []]
     for b in range(FITS):
         chosen = torch.randperm(pool.n, generator=torch.Generator().manual_seed(seed + b))[: max(1, pool.n // 2)]
-        clusters = Clusters.fit(points[chosen], count, seed)
+        clusters = Clusters.fit(points[chosen], count, seed, _at(pool.whole.content, chosen))
         labels = clusters.assign(points)
         for side, part in zip(sides, (labels[: pool.n], labels[pool.n :]), strict=True):
             side.append(torch.bincount(part, minlength=max(count, clusters.count)).numpy())
     return np.stack(sides[0]), np.stack(sides[1])
+
+
+def _at(content: Tensor | None, places: Tensor) -> Tensor | None:
+    return None if content is None else content[places]
 
 
 def _number_of_bins(n: int, bins: int) -> int:
@@ -79,9 +84,9 @@ def _number_of_bins(n: int, bins: int) -> int:
     return min(bins, max(1, n // MIN_PER_BIN))
 
 
-def _fit_and_count(real: Tensor, fake: Tensor, bins: int, seed: int) -> Counts:
+def _fit_and_count(real: Tensor, fake: Tensor, bins: int, seed: int, content: Tensor | None) -> Counts:
     """Counts of `real` `[n, d]` and `fake` `[m, d]` in bins fitted to `real`."""
-    clusters = Clusters.fit(real, _number_of_bins(len(real), bins), seed)
+    clusters = Clusters.fit(real, _number_of_bins(len(real), bins), seed, content)
     real_counts, fake_counts = (
         torch.bincount(labels, minlength=clusters.count) for labels in (clusters.labels, clusters.assign(fake))
     )

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from divmetrics.arrays.class_counts import label_counts_on_splits
 from divmetrics.arrays.clustering import reduced_dimension, thread_controller
-from divmetrics.arrays.draws import ranked
+from divmetrics.arrays.draws import joined, ranked
 from divmetrics.arrays.memo import once
 from divmetrics.arrays.pairs import disjoint_halves_variance
 from divmetrics.arrays.splits import FAKE, REAL, Splits, TwoSamplePool
@@ -117,7 +117,7 @@ def _union_clusters(real: Rows, fake: Rows, clusters: int, runs: int, seed: int)
     def make() -> Tensor:
         # Principal components preserve distances between clusters, and k-means takes a tenth of the time on them
         points = reduced_dimension(torch.cat([real.features, fake.features]), seed)
-        order = ranked(points)  # mini-batches are drawn by place
+        order = ranked(points, joined(real.content, fake.content))  # mini-batches are drawn by place
         labels = torch.stack([_cluster(points[order].float().numpy(), clusters, seed + run) for run in range(runs)])
         return torch.empty_like(labels).index_copy_(1, order, labels)
 

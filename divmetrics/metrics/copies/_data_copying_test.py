@@ -143,7 +143,7 @@ def _fit(train: Rows, fake: Rows, held_out: Rows, cells: int, pca: int, smallest
     base, fakes, held_outs = _principal_axes([side.features.cpu() for side in (train, fake, held_out)], pca)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer distinct rows than cells: some stay empty
-        model = KMeans(cells, n_init=4, random_state=seed % 2**32).fit(base[ranked(base)].numpy())
+        model = KMeans(cells, n_init=4, random_state=seed % 2**32).fit(base[ranked(base, train.content)].numpy())
     fake_cell, held_out_cell = (model.predict(side.numpy()) for side in (fakes, held_outs))
     fake_distance, held_out_distance = (nearest_rows(side, base)[0].numpy() for side in (fakes, held_outs))
     every = [Cell(fake_distance[fake_cell == c], held_out_distance[held_out_cell == c]) for c in range(cells)]

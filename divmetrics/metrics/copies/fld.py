@@ -65,9 +65,9 @@ def _fit_both(real: Rows, fake: Rows, held_out: Rows, seed: int) -> _Likelihoods
     mean, sd = rows[2].mean(0), rows[2].std(0)
     sd = sd.where(sd > 0, 1.0)  # a column that does not vary keeps its unit
     train, fakes, test = ((side - mean.to(side.device)) / sd.to(side.device) for side in rows)
-    order = drawn_order(real.features, seed)
+    order = drawn_order(real.features, seed, content=real.content)
     if fake.n > MOST_CENTRES:
-        fakes = fakes[drawn_order(fake.features, seed)[:MOST_CENTRES]]
+        fakes = fakes[drawn_order(fake.features, seed, content=fake.content)[:MOST_CENTRES]]
     of_fakes = KernelDensity.fit(fakes, train)
     of_reals = KernelDensity.fit(train[order[:count]], train[order[count:]])
     (fake_log, fake_variance), (real_log, real_variance) = (one.log_likelihood(test) for one in (of_fakes, of_reals))

@@ -54,7 +54,8 @@ def _line(real: Rows, fake: Rows, sizes: Sequence[int], sides: str, seed: int, f
     With sides="both" the real samples are cut to subsets in the same proportion.
     """
     rng = torch.Generator().manual_seed(seed)
-    of_fake, of_real = ranked(fake.features), ranked(real.features) if sides == "both" else torch.empty(0)
+    of_fake = ranked(fake.features, fake.content)
+    of_real = ranked(real.features, real.content) if sides == "both" else torch.empty(0)
     draws = [of_fake[torch.randperm(fake.n, generator=rng)[:size]] for size in sizes]
     shares = [max(2, round(real.n * size / fake.n)) for size in sizes]
     partners = [of_real[torch.randperm(real.n, generator=rng)[:share]] for share in shares] if sides == "both" else []

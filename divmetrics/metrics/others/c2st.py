@@ -69,7 +69,10 @@ class _Halves:
         if min(real.n, fake.n) < 4:
             raise TooFewSamples(f"at least 4 rows per side are needed, got {real.n} and {fake.n}; add samples.")
         sides = [side.features.double().cpu().numpy() for side in (real, fake)]
-        orders = [drawn_order(side.features, seed, copies_together=True).numpy() for side in (real, fake)]
+        orders = [
+            drawn_order(side.features, seed, copies_together=True, content=side.content).numpy()
+            for side in (real, fake)
+        ]
         rows = np.concatenate([side[order] for side, order in zip(sides, orders, strict=True)])
         spread = rows.std(0)
         rows = (rows - rows.mean(0)) / np.where(spread > 0, spread, 1)  # by the pool, which does not know the labels
