@@ -2,6 +2,7 @@
 
     python tests/fuzz/run.py --inputs 750 --seed 1              all targets, that many inputs each
     python tests/fuzz/run.py --target tar --only 17 --keep DIR  one input again, kept in DIR
+    python tests/fuzz/run.py --faults --inputs 640              those, and faults of the machine
 
 Prints a line for each fault with what makes it again, and a line of JSON with the counts at the end.
 """
@@ -23,6 +24,7 @@ from random import Random
 from time import monotonic
 from types import FrameType
 
+import faults
 from targets import TARGETS, Ended, Target
 
 LIMIT_S, LIMIT_BYTES, LONGEST = 5, 2 * 2**30, 300
@@ -109,6 +111,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", type=int, help="the number of one input")
     parser.add_argument("--keep", type=Path, help="folder that keeps the last input")
+    parser.add_argument("--faults", action="store_true", help="faults of the machine, too: see faults.py")
     given = parser.parse_args()
     signal.signal(signal.SIGALRM, _stop)
     warnings.simplefilter("ignore")
@@ -123,6 +126,10 @@ def main() -> int:
         "faults": bad,
         "seconds": round(monotonic() - begin),
     }
+    if given.faults:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        warnings.resetwarnings()
+        bad += faults.run(None, None, given.seed)
     print(json.dumps({**total, "targets": counts}))  # noqa: T201
     return 1 if bad else 0
 

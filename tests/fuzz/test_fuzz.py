@@ -32,3 +32,12 @@ def test_damaged_input_is_refused_or_changes_nothing(target: str) -> None:
     out, counts = fuzz("--target", target, "--inputs", str(INPUTS), "--seed", str(SEED))
     assert counts["faults"] == 0, out
     assert counts["inputs"] == INPUTS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "tries"), [("disk", 120), ("threads", 10)])
+def test_faults_of_the_machine_end_in_a_sentence_or_change_nothing(kind: str, tries: int) -> None:
+    command = [sys.executable, str(HERE / "faults.py"), "--kind", kind, "--tries", str(tries), "--seed", str(SEED)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)  # noqa: S603
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"| {kind} | {tries} |" in done.stdout

@@ -206,11 +206,9 @@ def test_the_last_bits_of_features_decide_no_draw() -> None:
     sides = [rng.integers(low, 256, (1100, 4, 4, 3), dtype=np.uint8) for low in (0, 8)]
 
     def values(error: float) -> dict[str, float | None]:
-        noise = torch.Generator().manual_seed(1)
-
         def network(batch: torch.Tensor) -> torch.Tensor:
             rows = batch.flatten(1)[:, ::4]
-            return rows * (1 + error * torch.randn(rows.shape, generator=noise)) if len(rows) > 2 else rows
+            return rows * (1 + error * torch.sin(1e4 * rows.sum(1, keepdim=True) + torch.arange(rows.shape[1])))
 
         encoder = encoder_of(network, name="net", size=4, mean=0, std=1)
         options = {"batch_size": 8, "ci_level": 0, "null": False, "cache": False}
