@@ -1,7 +1,10 @@
 """False alarms and power of the verdict, on fresh samples of known distributions.
 
     python benchmarks/verdict.py alarms --runs 500
-    python benchmarks/verdict.py power --runs 100
+    python benchmarks/verdict.py power --runs 100     # a case
+    python benchmarks/verdict.py missing --runs 500   # a tenth of the modes
+    python benchmarks/verdict.py exact --runs 20      # exact samplers, a case
+    python benchmarks/verdict.py needed --runs 100    # do as many samples as an inconclusive verdict names decide?
 
 Every run is seeded by its number and is one line in a scratch file, so that a run that was stopped goes on. The tables
 are computed from all lines and written to `results/verdict.jsonl`.
@@ -29,9 +32,13 @@ from scipy.stats import beta
 
 from divmetrics.arrays.summaries import Rows
 from divmetrics.inference.verdict import Question, verdict_of
+from divmetrics.records.verdict import Verdict
 from divmetrics.zoo.targets import target
 
 Rng = np.random.Generator
+Sides = tuple[Any, ...]
+FEW = (60, 100, 200, 400)
+"""Samples of each side of the runs of `needed`."""
 SIZES = ((100, 100), (200, 200), (500, 500), (1000, 1000), (2000, 2000), (500, 150), (300, 1200))
 """Real and fake samples of the healthy runs, in turn."""
 
@@ -142,39 +149,124 @@ FAULTS: Mapping[str, tuple[Callable[[Rng], tuple[Any, ...]], str, tuple[str, ...
     "spread x .7, digits, n=800": (shrunken_digits, "collapsed", ("shrunken_modes",)),
     "30 % near-duplicates, 3 % among the real": (repeated_digits, "collapsed", ("near_duplicates", "few_atoms")),
     "half memorised, held-out reals, n=800": (memorised, "collapsed", ("copies",)),
-    "exact sampler of grid-25, n=2000": (
-        lambda rng: (of_target("grid-25", rng, 2000), of_target("grid-25", rng, 2000)),
-        "healthy",
-        (),
-    ),
-    "exact sampler of modes-64d, n=2000": (
-        lambda rng: (of_target("modes-64d", rng, 2000), of_target("modes-64d", rng, 2000)),
-        "healthy",
-        (),
-    ),
 }
 """Case -> samples, the state that is right, and the kinds of which one should come first."""
+
+
+def drop(rng: Rng, centres: np.ndarray, width: float, shares: np.ndarray, dropped: int, n: int, m: int) -> Sides:
+    """Modes around `centres` `[K, d]`, the last `dropped` of which are missing among the fake samples."""
+    kept = shares * (np.arange(len(shares)) < len(shares) - dropped)
+    return tuple(
+        centres[rng.choice(len(centres), size, p=p / p.sum())] + width * rng.normal(size=(size, centres.shape[1]))
+        for size, p in ((n, shares), (m, kept))
+    )
+
+
+def points_on_a_grid(side: int) -> np.ndarray:
+    return np.stack(np.meshgrid(range(side), range(side)), -1).reshape(-1, 2).astype(float)
+
+
+def points_on_a_ring(count: int) -> np.ndarray:
+    angles = 2 * np.pi * np.arange(count) / count
+    return np.stack([np.cos(angles), np.sin(angles)], 1)
+
+
+def without_one_class(rng: Rng) -> Sides:
+    """1,000 digits against all of the others that are not of one class: about 720."""
+    lost = rng.integers(10)
+    return two_sets_of_digits(rng, 1000, 1000, lambda classes, rng: rng.permutation(np.flatnonzero(classes != lost)))
+
+
+def heavy_modes(rng: Rng) -> Sides:
+    centres = rng.normal(size=(10, 8)) * 1.5
+    return tuple(centres[rng.integers(0, kinds, 1000)] + 0.3 * heavy(rng, 1000, 8) for kinds in (10, 9))
+
+
+MISSING: Mapping[str, Callable[[Rng], Sides]] = {
+    "ring of 10, 1 missing": lambda rng: drop(rng, points_on_a_ring(10), 0.05, np.ones(10), 1, 1000, 1000),
+    "ring of 10, 1 missing, 1000 and 500": lambda rng: drop(rng, points_on_a_ring(10), 0.1, np.ones(10), 1, 1000, 500),
+    "grid of 100, 10 missing": lambda rng: drop(
+        rng, rng.permutation(points_on_a_grid(10)), 0.05, np.ones(100), 10, 1000, 1000
+    ),
+    "digits, features, 1 class missing": without_one_class,
+    "10 modes 4 widths apart, d=64, 1 missing": lambda rng: drop(
+        rng, rng.normal(size=(10, 64)) * 0.354, 1.0, np.ones(10), 1, 1000, 1000
+    ),
+    "10 modes 8 widths apart, d=512, 1 missing": lambda rng: drop(
+        rng, rng.normal(size=(10, 512)) * 0.25, 1.0, np.ones(10), 1, 1000, 1000
+    ),
+    "20 modes, shares 1 to 4.5, d=16, the rarest 2 missing": lambda rng: drop(
+        rng, rng.normal(size=(20, 16)) * 1.5, 1.0, np.arange(1, 21) ** -0.5, 2, 1000, 1000
+    ),
+    "10 heavy-tailed modes, d=8, 1 missing": heavy_modes,
+}
+"""Targets of which a tenth of the modes is missing, n >= 1000."""
+
+
+def normal(rng: Rng, n: int, m: int, d: int) -> Sides:
+    return rng.normal(size=(n, d)), rng.normal(size=(m, d))
+
+
+EXACT: Mapping[str, Callable[[Rng, int, int], Sides]] = {
+    **{f"normal, d={d}": lambda rng, n, m, d=d: normal(rng, n, m, d) for d in (2, 16, 128, 1280)},  # type: ignore[misc]
+    **HEALTHY,
+    "grid-25, a fourth of the fake ones": lambda rng, n, m: (
+        of_target("grid-25", rng, n),
+        of_target("grid-25", rng, m // 4),
+    ),
+}
+"""Exact samplers: none loses anything."""
+
+
+def samples(what: str, case: str, number: int, rng: Rng) -> tuple[Any, ...]:
+    """The samples of one run."""
+    if what == "alarms":
+        return HEALTHY[case](rng, *SIZES[number // len(HEALTHY) % len(SIZES)])
+    if what == "missing":
+        return MISSING[case](rng)
+    if what == "exact":
+        return EXACT[case](rng, 2000, 2000)
+    if what == "needed":
+        return HEALTHY[case](rng, *(2 * [FEW[number // len(HEALTHY) % len(FEW)]]))
+    return FAULTS[case][0](rng)
 
 
 def judge(what: str, case: str, number: int) -> dict[str, Any]:
     """The verdict of one run."""
     torch.set_num_threads(1)
     rng = np.random.default_rng([number, sum(case.encode())])
-    if what == "alarms":
-        sides: tuple[Any, ...] = HEALTHY[case](rng, *SIZES[number // len(HEALTHY) % len(SIZES)])
-    else:
-        sides = FAULTS[case][0](rng)
-    real, fake, *held_out = (Rows.from_array(np.asarray(side, np.float32)) for side in sides)
-    verdict = verdict_of(real, fake, Question(seed=number), held_out=held_out[0] if held_out else None)
+    line = {"what": what, "case": case, "run": number}
+    verdict, n, m = judged(samples(what, case, number, rng), number)
     kinds = [finding.kind for finding in verdict.findings]
-    return {"what": what, "case": case, "run": number, "n": real.n, "m": fake.n, "state": verdict.state, "kinds": kinds}
+    line |= {"n": n, "m": m, "state": verdict.state, "kinds": kinds, "needed": verdict.n_needed, "text": verdict.text}
+    if what == "needed" and verdict.n_needed:
+        size = min(verdict.n_needed, 890 if case.startswith("digits") else 5000)
+        line["then"] = judged(HEALTHY[case](rng, size, size), number)[0].state
+    return line
+
+
+def judged(sides: tuple[Any, ...], seed: int) -> tuple[Verdict, int, int]:
+    """The verdict, and the sizes of both sides."""
+    real, fake, *held_out = (Rows.from_array(np.asarray(side, np.float32)) for side in sides)
+    verdict = verdict_of(real, fake, Question(seed=seed), held_out=held_out[0] if held_out else None)
+    return verdict, real.n, fake.n
+
+
+CASES: Mapping[str, Mapping[str, Any]] = {
+    "alarms": HEALTHY,
+    "missing": MISSING,
+    "needed": HEALTHY,
+    "power": FAULTS,
+    "exact": EXACT,
+}
 
 
 def cases(what: str, runs: int) -> list[tuple[str, int]]:
-    """Case and number of each run; the healthy runs go through the distributions in turn."""
-    if what == "alarms":
-        return [([*HEALTHY][number % len(HEALTHY)], number) for number in range(runs)]
-    return [(case, number) for case in FAULTS for number in range(runs)]
+    """Case and number of each run; `runs` are those of all cases in turn, or of each case of power and of `exact`."""
+    named = [*CASES[what]]
+    if what in ("power", "exact"):
+        return [(case, number) for number in range(runs) for case in named]
+    return [(named[number % len(named)], number) for number in range(runs)]
 
 
 def interval(hits: int, runs: int) -> str:
@@ -187,22 +279,23 @@ def interval(hits: int, runs: int) -> str:
 def show(what: str, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Print the table and return its rows."""
     rows: list[dict[str, Any]] = []
-    table = Table("case", "collapsed", "healthy", "findings" if what == "alarms" else "right kind first")
-    named = HEALTHY if what == "alarms" else FAULTS
-    for case in (*named, "all") if what == "alarms" else named:
+    third = {"power": "right kind first", "needed": "decided with as many as named"}.get(what, "findings")
+    table = Table("case", "collapsed", "healthy", third)
+    for case in (*CASES[what], *(["all"] if what not in ("power", "exact") else [])):
         of_case = [line for line in lines if case in (line["case"], "all")]
+        if not (runs := len(of_case)):
+            continue
         states = Counter(line["state"] for line in of_case)
-        if what == "alarms":
-            named_ones = Counter(kind for line in of_case for kind in line["kinds"])
-            third: Any = dict(named_ones)
+        row = {"what": what, "case": case, "runs": runs, "states": dict(states)}
+        if what == "power":
+            row["kinds"] = sum(bool(line["kinds"]) and line["kinds"][0] in FAULTS[case][2] for line in of_case)
+        elif what == "needed":
+            drawn = [line["then"] for line in of_case if "then" in line]
+            row["kinds"] = dict(Counter(drawn))
         else:
-            right = FAULTS[case][2]
-            third = sum(bool(line["kinds"]) and line["kinds"][0] in right for line in of_case) if right else None
-        row = {"what": what, "case": case, "runs": len(of_case), "states": dict(states), "kinds": third}
+            row["kinds"] = dict(Counter(kind for line in of_case for kind in line["kinds"]))
         rows.append(row)
-        runs = len(of_case)
-        if runs:
-            table.add_row(case, interval(states["collapsed"], runs), interval(states["healthy"], runs), str(third))
+        table.add_row(case, interval(states["collapsed"], runs), interval(states["healthy"], runs), str(row["kinds"]))
     Console().print(table)
     return rows
 
@@ -210,7 +303,7 @@ def show(what: str, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def main() -> None:
     """Run what is missing, print the table, write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("alarms", "power"))
+    parser.add_argument("what", choices=tuple(CASES))
     parser.add_argument("--runs", type=int, default=500)
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()

@@ -9,6 +9,7 @@ well-separated modes too often.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -184,9 +185,13 @@ def _lloyd(points: np.ndarray, start: np.ndarray) -> np.ndarray:
     if len(start) == 1:
         return np.asarray(points.mean(0, keepdims=True))
     from sklearn.cluster import KMeans
+    from sklearn.exceptions import ConvergenceWarning
 
     points, start = points.astype(np.float32), start.astype(np.float32)  # twice as fast; they are centred
-    return np.asarray(KMeans(len(start), init=start, n_init=1, max_iter=ROUNDS).fit(points).cluster_centers_, float)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # of fewer distinct rows than centres, beside an outlier
+        fitted = KMeans(len(start), init=start, n_init=1, max_iter=ROUNDS).fit(points)
+    return np.asarray(fitted.cluster_centers_, float)
 
 
 def _best_centres(points: np.ndarray, tree: np.ndarray, members: np.ndarray) -> np.ndarray:

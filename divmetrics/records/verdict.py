@@ -66,7 +66,7 @@ class Verdict:
     text: str = ""
     """One sentence: the state and why."""
     n_needed: int | None = None
-    """Samples a side that would decide an inconclusive verdict; None where it is not inconclusive."""
+    """Samples a side that would decide an inconclusive verdict; None where more samples would not, or it is none."""
     extractor: str | None = None
     """The features that were tested: the name of an extractor, or `features`."""
 

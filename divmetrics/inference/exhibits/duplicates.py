@@ -6,8 +6,8 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from divmetrics.inference.verdict.findings import repeated_samples
-from divmetrics.inference.verdict.statistics import TWIN, nearest_distances
+from divmetrics.inference.verdict.findings import own_distances, repeated_samples
+from divmetrics.inference.verdict.statistics import TWIN
 from divmetrics.inference.verdict.tested import Tested
 
 
@@ -26,7 +26,7 @@ def duplicate_groups(tested: Tested) -> tuple[list[list[int]], list[int]]:
     """
     structures = tested.structures
     side = tested.fake[0].astype(np.uint8)
-    first, ranked, other = nearest_distances(structures, side)
+    first, ranked, other = own_distances(tested)
     _, flagged = repeated_samples(tested)
     reach = np.maximum((first + ranked) / 2, other - TWIN)[flagged, None]
     reach = np.maximum(reach, first[flagged, None])  # at least the nearest one

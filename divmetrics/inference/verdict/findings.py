@@ -58,7 +58,8 @@ def findings(tested: Tested) -> list[Found]:
         found = [fault for fault in found if fault.kind not in ("shrunken_modes", "invented_modes")]
     elif "shrunken_modes" in kinds and not tested.significant(["twins"]):
         found = [fault for fault in found if fault.kind != "near_duplicates"]
-    blurred = {"fine clusters", "coarse clusters"} if "shrunken_modes" in kinds else set()
+    narrower = len(tested.significant(["width", "spacing"])) == 2  # else clusters may be wide for the modes they lack
+    blurred = {"fine clusters", "coarse clusters"} if narrower else set()
     if "few_atoms" in kinds:  # the clusters are the atoms
         blurred |= {"clusters", "coarse clusters", "fine clusters"}
     modes = list(_modes(tested, blurred))
@@ -67,10 +68,10 @@ def findings(tested: Tested) -> list[Found]:
     found += modes
     found.sort(key=lambda fault: -fault.strength)
     narrow = [fault for fault in found if fault.kind == "shrunken_modes" and fault.effect <= CLEARLY_NARROW]
-    if narrow:  # narrow modes leave the outer clusters of a wide one empty
+    if narrow and narrower:  # narrow modes leave the outer clusters of a wide one empty
         found.sort(key=lambda fault: fault.kind != "shrunken_modes")
     if not {fault.kind for fault in found} - {"invented_modes"}:
-        found += _avoided(tested)
+        found += _avoided(tested, blurred)
     return found
 
 
@@ -96,7 +97,10 @@ def _at(
 
 def _repeated(tested: Tested) -> Iterator[Found]:
     """Fake samples that nearly repeat others of their side."""
-    if not (names := tested.significant(["repeated", "twins"])):
+    names = tested.significant(["repeated", "twins"])
+    if not names and _atoms(tested).any():
+        names = tested.significant(["spacing"])
+    if not names:
         return
     share, places = repeated_samples(tested)
     count = round(share * tested.structures.m)
@@ -106,17 +110,31 @@ def _repeated(tested: Tested) -> Iterator[Found]:
     yield found if share >= FEW else replace(found, strength=0.0)
 
 
+def own_distances(tested: Tested) -> tuple[np.ndarray, ...]:
+    """What `nearest_distances` gives of the data, `[N]` each."""
+    return tuple(distance[0] for distance in nearest_distances(tested.structures, tested.fake[:1]))
+
+
+def _atoms(tested: Tested) -> np.ndarray:
+    """Fake samples `[N]` with several others of their side thirty times as near as most real samples have them.
+
+    Of more copies than the lists hold, no other distance is known.
+    """
+    _, ranked, _ = own_distances(tested)
+    return tested.is_fake & (ranked < np.quantile(ranked[~tested.is_fake], TAILS[2]) - TWIN)
+
+
 def repeated_samples(tested: Tested) -> tuple[float, np.ndarray]:
     """The share of fake samples that nearly repeat another one, beyond that of the real samples, and which they are.
 
     The second is places in the pool, those nearest to another one first.
     """
     is_fake = tested.is_fake
-    first, ranked, other = nearest_distances(tested.structures, tested.fake[0].astype(np.uint8))
+    first, ranked, other = own_distances(tested)
     relative = first - ranked
     levels = np.quantile(relative, (*TAILS, 0.3, 0.5))
     best, members = 0.0, np.zeros(len(first), bool)
-    for low in (*(relative <= level for level in levels), first < other - TWIN):
+    for low in (*(relative <= level for level in levels), first < other - TWIN, _atoms(tested)):
         excess = float(low[is_fake].mean() - low[~is_fake].mean())
         if excess > best:
             best, members = excess, low & is_fake
@@ -127,7 +145,7 @@ def _far(tested: Tested) -> Iterator[Found]:
     """Fake samples far from all real ones."""
     if not (names := tested.significant(["far"])):
         return
-    first, _, other = nearest_distances(tested.structures, tested.fake[0].astype(np.uint8))
+    first, _, other = own_distances(tested)
     factor = float(np.exp(np.median(other[tested.is_fake]) - np.median(first[~tested.is_fake])))
     text = f"Fake samples lie {factor:.2f} times as far from the nearest real sample as real samples do."
     fakes = np.flatnonzero(tested.is_fake)
@@ -139,7 +157,7 @@ def _copied(tested: Tested) -> Iterator[Found]:
     """Fake samples that nearly repeat real ones."""
     if not (names := tested.significant(["copied"])):
         return
-    first, _, other = nearest_distances(tested.structures, tested.fake[0].astype(np.uint8))
+    first, _, other = own_distances(tested)
     members = np.flatnonzero((other < first - COPY) & tested.is_fake)
     share = len(members) / tested.structures.m
     text = (
@@ -171,15 +189,23 @@ def flagged(tested: Tested, partition: Partition, *, too_many: bool = False) -> 
     return Cells(np.array(numbers, int), *(count / count.sum() for count in counts))
 
 
-def _modes(tested: Tested, blurred: Collection[str]) -> Iterator[Found]:
-    """Modes without fake samples, and modes with too few."""
+def _modes(tested: Tested, blurred: Collection[str], by: Sequence[str] = ()) -> Iterator[Found]:
+    """Modes without fake samples, and modes with too few.
+
+    Args:
+        tested: The tests.
+        blurred: Partitions that do not show modes.
+        by: Significant tests that show a loss of mass by themselves. It is a matter of words then whether modes are
+            named, and a test of their shares need be significant on its own only.
+    """
     best: tuple[bool, float] = (False, 0.0)
-    chosen: tuple[Partition, tuple[str, ...]] | None = None
+    chosen: tuple[Partition, Sequence[str]] | None = None
     for partition in tested.structures.partitions:
-        names = tested.significant([f"emptiest_of_{partition.key}", f"thin_{partition.key}"])
+        tests = [f"emptiest_of_{partition.key}", f"thin_{partition.key}"]
+        names = by if by and min(map(tested.own_p, tests)) <= tested.alpha else tested.significant(tests)
         if not names or partition.name in blurred:
             continue
-        rank = (partition.name == "classes", tested.best(names)[1])
+        rank = (partition.name == "classes", tested.best(tests)[1])
         if rank > best:
             best, chosen = rank, (partition, names)
     if chosen is None:
@@ -236,31 +262,34 @@ def _listed(partition: Partition, cells: np.ndarray) -> str:
 
 
 def _invented(tested: Tested) -> Iterator[Found]:
-    """Modes of fake samples where there are no real ones."""
-    for partition in reversed(tested.structures.partitions):
+    """Modes of fake samples where there are no real ones, by the partition that shows most of them."""
+    best = None
+    for partition in tested.structures.partitions:
         if not (names := tested.significant([f"fullest_of_{partition.key}"])):
             continue
         cells = flagged(tested, partition, too_many=True)
         invented = cells.numbers[cells.real_share[cells.numbers] <= LACKING * cells.fake_share[cells.numbers]]
-        if not len(invented):
-            continue
         share = float(cells.fake_share[invented].sum())
-        text = f"{share:.1%} of the fake samples form modes that the real ones do not have."
-        members = np.flatnonzero(np.isin(partition.cell, invented) & tested.is_fake)
-        modes = tuple(partition.names[cell] for cell in invented)
-        yield Found(
-            "invented_modes", *_at(tested, names, share, FAKE_SHARE, text), tuple(members[:SHOWN].tolist()), modes
-        )
+        if len(invented) and (best is None or share >= best[0]):
+            best = share, names, partition, invented
+    if best is None:
         return
+    share, names, partition, invented = best
+    text = f"{share:.1%} of the fake samples form modes that the real ones do not have."
+    members = np.flatnonzero(np.isin(partition.cell, invented) & tested.is_fake)
+    modes = tuple(partition.names[cell] for cell in invented)
+    yield Found("invented_modes", *_at(tested, names, share, FAKE_SHARE, text), tuple(members[:SHOWN].tolist()), modes)
 
 
-def _avoided(tested: Tested) -> Iterator[Found]:
-    """Regions of real samples without fake ones that no mode explains."""
+def _avoided(tested: Tested, blurred: Collection[str]) -> Iterator[Found]:
+    """Regions of real samples with few fake ones: modes where their shares tell, else none that explains it."""
     scales = usable_scales(tested.structures)
-    names = tested.significant(
-        [*(f"{test}_{scale}" for scale in scales for test in ("avoided", "empty")), "missing_direction"]
-    )
+    around = [f"{test}_{scale}" for scale in scales for test in ("avoided", "empty")]
+    names = tested.significant([*around, "lacking", "missing_direction"])
     if not names or tested.significant(["far"]):  # fakes farther out leave the middle empty
+        return
+    if modes := list(_modes(tested, blurred, names)):
+        yield from modes
         return
     z = neighbourhood_z(tested.structures, tested.fake[:1], scales[0])[0][: tested.structures.n]
     share = float((z < -2).mean())

@@ -12,6 +12,7 @@ from divmetrics.arrays.summaries import Rows
 from divmetrics.inference.verdict.copies import copies_of_training
 from divmetrics.inference.verdict.equivalence import Claim, claims, needed
 from divmetrics.inference.verdict.findings import Found, findings
+from divmetrics.inference.verdict.statistics import usable_scales
 from divmetrics.inference.verdict.tested import Tested
 from divmetrics.inference.verdict.wording import ADVICE, EVIDENCE, WORDS
 from divmetrics.records.verdict import Finding, State, Verdict
@@ -20,6 +21,8 @@ PERMUTATIONS = 999
 """So that the smallest p-value is .001."""
 LARGEST = 5000
 """Samples of each side that are tested; of more, this many are drawn by the seed."""
+SUSPECTED = 0.05
+"""Adjusted p-value of a test for missing regions up to which nothing is called healthy."""
 SMALLEST = 50
 """Samples of each side below which nothing is tested."""
 LOST = ("dropped_modes", "thinned_modes", "shrunken_modes", "near_duplicates", "few_atoms", "narrow")
@@ -121,8 +124,10 @@ def judge(
         )
         found = [*(fault for fault in found if fault.kind != "copies"), *copies]
     shown = claims(tested, question.tolerance)
-    state, kept = _state(found, shown, question.tolerance, known_copies=held_out is not None)
-    n_needed = needed(shown, least) if state == "inconclusive" else None
+    suspected = _suspected(tested)
+    state, kept = _state(found, shown, question.tolerance, known_copies=held_out is not None, suspected=suspected)
+    open_to = state == "inconclusive" and "copies" not in {fault.kind for fault in kept}
+    n_needed = _needed(shown, tested) if open_to else None
     name = _NameInPool((real, fake), places, naming)
     records = tuple(_record(fault, name, naming.keys) for fault in kept)
     text = _sentence(state, kept, shown, question, n_needed)
@@ -164,14 +169,16 @@ def _stands_alone(fault: Found) -> bool:
 
 
 def _is_small(fault: Found, tolerance: float) -> bool:
-    """Whether a loss is real and within the tolerance."""
+    """Whether a loss, where all claims hold, is real and within the tolerance; a region without samples never is."""
     if fault.kind == "shrunken_modes":
         return fault.effect >= 1 - tolerance
+    if any(test.startswith("empty") for test in fault.tests):
+        return False
     return fault.kind in ("thinned_modes", "narrow") and fault.effect <= tolerance
 
 
 def _state(
-    found: Sequence[Found], shown: Sequence[Claim], tolerance: float, *, known_copies: bool
+    found: Sequence[Found], shown: Sequence[Claim], tolerance: float, *, known_copies: bool, suspected: bool
 ) -> tuple[State, list[Found]]:
     """The state, and the findings in the order in which they matter."""
     kinds = {fault.kind for fault in found}
@@ -179,7 +186,7 @@ def _state(
     elsewhere = sum(fault.effect for fault in found if fault.kind == "invented_modes") > 0.5
     if elsewhere:  # that clusters lack samples, or lose width, then follows from where the fake samples lie
         found = [fault for fault in found if fault.kind not in LOST or _stands_alone(fault)]
-    within = all(claim.holds for claim in shown)
+    within = not suspected and all(claim.holds for claim in shown)
     if any(fault.kind in lost and not (within and _is_small(fault, tolerance)) for fault in found):
         return "collapsed", sorted(found, key=lambda fault: fault.kind not in lost)
     if kinds & {"low_fidelity", "invented_modes"}:  # a few invented modes are far from the real ones, too
@@ -188,6 +195,21 @@ def _state(
     if within and "copies" not in kinds:
         return "healthy", list(found)
     return "inconclusive", list(found)
+
+
+def _suspected(tested: Tested) -> bool:
+    """Whether some region seems to lack fake samples, at 5 %: doubt enough to call nothing healthy."""
+    names = [f"empty_{scale}" for scale in usable_scales(tested.structures)]
+    names += [f"emptiest_of_{partition.key}" for partition in tested.structures.partitions]
+    return bool(tested.significant(names, SUSPECTED))
+
+
+def _needed(shown: Sequence[Claim], tested: Tested) -> int | None:
+    """Samples a side that would decide, at most as many as are tested; None where there are as many already."""
+    n, m = tested.structures.n, tested.structures.m
+    alike = 2 * n * m / (n + m)  # samples a side, were both sides equal, whose differences have the same variance
+    wanted = max(needed(shown, alike), needed([], 2 * alike) if _suspected(tested) else 0)
+    return min(wanted, LARGEST) if min(n, m) < LARGEST else None
 
 
 def _record(fault: Found, name: Callable[[int], str], keys: Sequence[str]) -> Finding:
@@ -221,8 +243,17 @@ def _sentence(
         return f"healthy: with 95 % confidence less than {limit} of the diversity of the real samples is lost{aside}."
     if "copies" in {fault.kind for fault in found}:
         return "inconclusive: samples nearly repeat real ones; give real samples that were not trained on (--held-out)."
-    open_claim = min(shown, key=lambda claim: claim.bound - claim.limit)
-    return (
-        f"inconclusive: no loss of diversity is found, but none can be excluded: {open_claim.name} may be "
-        f"{max(open_claim.bound, 0):.2f} of that of the real samples. About {n_needed} samples a side would decide."
+    open_claim = max(shown, key=lambda claim: claim.factor)
+    reason = (
+        "no loss of diversity is shown, but a region seems to lack fake samples, though not beyond doubt"
+        if open_claim.holds
+        else f"no loss of diversity is found, but none can be excluded: {open_claim.name} may be "
+        f"{max(open_claim.bound, 0):.2f} of that of the real samples, and {open_claim.limit:g} must be shown"
     )
+    if n_needed is None:
+        decides = f"More than {LARGEST} samples a side are not tested; a larger --tolerance would decide."
+    elif n_needed == LARGEST:
+        decides = f"As many as {LARGEST} samples a side, the most that are tested, may be needed."
+    else:
+        decides = f"About {n_needed} samples a side would decide."
+    return f"inconclusive: {reason}. {decides}"

@@ -23,11 +23,17 @@ SEARCHED = 40
 """Neighbours among which the RANK-th of the own side is looked for: all but one sample in a million have it there."""
 LACKING = 0.2
 """Share of the expected samples below which a neighbourhood or a mode lacks them."""
+BALANCINGS = 4
+"""Rounds in which neighbours are weighted; more change little."""
+RARELY = 0.25
+"""Part of the average neighbour below which a rare one is not made up for further."""
 TAILS = (0.02, 0.05, 0.1, 0.2)
 """Tails of distances in which repeated and far samples are looked for."""
 TWIN, COPY = log(30), log(10)
 """A twin is thirty times as near as the nearest of the other side, so that no narrow mode is made of twins; a copy is
 ten times as near as the nearest of its own side. Logarithms."""
+TOGETHER = 100
+"""Permutations whose distances are looked up together."""
 FEWEST = 8
 """Least samples of each side in a cluster whose widths are compared."""
 
@@ -67,7 +73,7 @@ def all_statistics(structures: Structures, fake: np.ndarray) -> list[Statistic]:
         structures: Of the N pooled samples.
         fake: `[1 + B, N]`, as `assignments` gives it.
     """
-    found = [*_neighbourhoods(structures, fake), *_distances(structures, fake)]
+    found = [*_neighbourhoods(structures, fake), _lacking(structures, fake), *_distances(structures, fake)]
     for partition in structures.partitions:
         found += _cells(partition, fake)
     return [*found, _width(structures, fake), *_spectrum(structures, fake)]
@@ -106,38 +112,82 @@ def _neighbourhoods(structures: Structures, fake: np.ndarray) -> Iterator[Statis
         yield Statistic(f"empty_{scale}", np.sqrt(_mean(empty, real) * structures.n + 1))
 
 
-def nearest_distances(structures: Structures, side: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _lacking(structures: Structures, fake: np.ndarray) -> Statistic:
+    """Share of the expected fake samples that the neighbourhoods of the real ones lack, on average.
+
+    Neighbours are weighted so that each sample counts about as much in all neighbourhoods together. In many dimensions
+    a few samples are neighbours of most others, and which side these are from would decide.
+    """
+    scale = max(scale for scale in SCALES if scale <= max(SCALES[0], structures.total // 10))
+    listed = structures.neighbours[:, :scale]
+    weights = balanced_weights(listed)
+    starts = np.arange(0, listed.size + 1, scale)
+    graph = csr_matrix((weights[listed].ravel(), listed.ravel(), starts), shape=(len(listed), len(listed)))
+    share = (graph @ np.ascontiguousarray(fake.T)).T / graph.sum(1).A1.astype(np.float32)
+    expected = (structures.m - fake) / np.float32(structures.total - 1)
+    return Statistic("lacking", _mean(np.maximum(1 - share / expected, 0), 1 - fake))
+
+
+def balanced_weights(listed: np.ndarray) -> np.ndarray:
+    """Weights `[N]` of samples under which each has about the same part in all neighbourhoods (Sinkhorn's scaling).
+
+    Args:
+        listed: Neighbours of each sample, `[N, k]`.
+    """
+    weights = np.ones(len(listed))
+    for _ in range(BALANCINGS):
+        parts = weights[listed] / weights[listed].sum(1, keepdims=True)
+        weights /= np.maximum(np.bincount(listed.ravel(), parts.ravel(), len(listed)), RARELY)
+    return weights.astype(np.float32)
+
+
+def nearest_distances(structures: Structures, fake: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Log distance of each sample to the nearest and the RANK-th of its own side, and to the nearest of the other.
 
     Where the lists do not reach as far, it is the last distance listed.
 
     Args:
         structures: Of the N pooled samples.
-        side: `[N]`, 1 for fake samples.
+        fake: `[B, N]`, 1 for fake samples.
+
+    Returns:
+        Three arrays `[B, N]`.
     """
     neighbours, logs = structures.neighbours[:, :SEARCHED], structures.log_distance[:, :SEARCHED]
-    every, last = np.arange(len(logs)), logs.shape[1] - 1
-    same = side[neighbours] == side[:, None]
-    seen = same.cumsum(1, dtype=np.uint8)
-    ranked = np.where(seen[:, -1] >= RANK, (seen >= RANK).argmax(1), last)
-    first = np.where(seen[:, -1] > 0, same.argmax(1), last)
-    other = np.where(seen[:, -1] == last + 1, last, (~same).argmax(1))
-    return logs[every, first], logs[every, ranked], logs[every, other]
+    total, depth = logs.shape
+    bits = np.tile(2.0 ** np.arange(depth), total)  # the sides of all neighbours of a sample are one whole number
+    graph = csr_matrix((bits, neighbours.ravel(), np.arange(0, total * depth + 1, depth)), shape=(total, total))
+    are_fake = (graph @ np.ascontiguousarray(fake.T, np.float64)).astype(np.uint64)
+    every = np.uint64(2**depth - 1)
+    own = np.where(fake.T > 0, are_fake, ~are_fake & every)
+    others, ranked = ~own & every, own.copy()
+    for _ in range(RANK - 1):
+        ranked &= ranked - np.uint64(1) * (ranked > 0)
+    first, ranked_log, other = (_log_at(logs, place).T for place in (own, ranked, others))
+    return first, ranked_log, other
+
+
+def _log_at(logs: np.ndarray, sides: np.ndarray) -> np.ndarray:
+    """The entry of each row of `logs` `[N, K]` at the lowest bit of `sides` `[N, B]` that is set, or the last."""
+    lowest = np.frexp((sides & (~sides + np.uint64(1))).astype(np.float64))[1] - 1
+    lowest[sides == 0] = logs.shape[1] - 1
+    return np.take_along_axis(logs, lowest, 1)
 
 
 def _distances(structures: Structures, fake: np.ndarray) -> Iterator[Statistic]:
     """Spacing within a side, repeated samples, distance to the nearest real sample, and twins on the other side."""
     spacing, twins, copied = (np.empty(len(fake)) for _ in range(3))
     relative, to_real = np.empty(fake.shape, np.float32), np.empty(fake.shape, np.float32)
-    for b, side in enumerate(fake.astype(np.uint8)):
+    for start in range(0, len(fake), TOGETHER):
+        some = slice(start, start + TOGETHER)
+        side, real = fake[some], 1 - fake[some]
         first, ranked, other = nearest_distances(structures, side)
-        is_fake = side.astype(bool)
-        spacing[b] = ranked[~is_fake].mean() - ranked[is_fake].mean()
-        relative[b] = first - ranked
-        to_real[b] = np.where(is_fake, other, first)
-        twin = first < other - TWIN
-        twins[b] = twin[is_fake].mean() - twin[~is_fake].mean()
-        copied[b] = (other[is_fake] < first[is_fake] - COPY).mean() - (first < other - COPY).mean()
+        spacing[some] = _mean(ranked, real) - _mean(ranked, side)
+        relative[some] = first - ranked
+        to_real[some] = np.where(side > 0, other, first)
+        twin = (first < other - TWIN).astype(np.float32)
+        twins[some] = _mean(twin, side) - _mean(twin, real)
+        copied[some] = _mean((other < first - COPY).astype(np.float32), side) - (first < other - COPY).mean(1)
     yield Statistic("spacing", spacing)
     yield Statistic("far", _tail_excess(-to_real, fake))
     yield Statistic("repeated", _tail_excess(relative, fake))
@@ -161,10 +211,9 @@ def _tail_excess(values: np.ndarray, fake: np.ndarray) -> np.ndarray:
 
 def cell_z(partition: Partition, fake: np.ndarray) -> np.ndarray:
     """Standardised count of fake samples in each cell, `[B, C]`; square roots steady its variance."""
-    member = partition.member
     share = float(fake[0].mean())
-    expected = member.sum(0) * share
-    return np.asarray(2 * (np.sqrt(fake @ member + 0.375) - np.sqrt(expected + 0.375)) / (1 - share) ** 0.5)
+    expected = partition.sizes * share
+    return np.asarray(2 * (np.sqrt(partition.counts(fake) + 0.375) - np.sqrt(expected + 0.375)) / (1 - share) ** 0.5)
 
 
 def _cells(partition: Partition, fake: np.ndarray) -> Iterator[Statistic]:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import frexp, inf
 from typing import Self
 
 import numpy as np
 import torch
+from scipy.sparse import csr_matrix
 
 from divmetrics.arrays.clustering import Clusters
 from divmetrics.arrays.pairs import neighbour_lists
@@ -24,6 +26,10 @@ ROUGH, FINE = 200, 80
 """Samples of both sides that a coarse and a fine cluster hold on average."""
 MOST = 32
 """Most clusters of a partition whose number does not follow from the data."""
+DENSE = 128
+"""Cells up to which samples are counted by a dense product, which is faster than a sparse one then."""
+ORDINARY = 24
+"""Power of two up to which features are taken as they are."""
 FREQUENCIES = 384
 """Random Fourier frequencies of the Gaussian kernel; each gives two features."""
 DIRECTIONS = 48
@@ -44,6 +50,19 @@ class Partition:
     def member(self) -> np.ndarray:
         """Which sample is in which cell, `[N, C]` float32 in {0, 1}."""
         return np.asarray(np.eye(len(self.names), dtype=np.float32)[self.cell])
+
+    def counts(self, chosen: np.ndarray) -> np.ndarray:
+        """How many of the samples that `chosen` `[B, N]` marks with 1 each cell holds, `[B, C]` float32."""
+        if len(self.names) <= DENSE:
+            return np.asarray(chosen @ self.member)
+        ones = np.ones(len(self.cell), np.float32)
+        member = csr_matrix((ones, self.cell, np.arange(len(self.cell) + 1)), (len(self.cell), len(self.names)))
+        return np.ascontiguousarray((member.T @ np.ascontiguousarray(chosen.T)).T)
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """Samples of both sides in each cell, `[C]`."""
+        return np.bincount(self.cell, minlength=len(self.names))
 
     @property
     def key(self) -> str:
@@ -79,13 +98,14 @@ class Structures:
         total = real.n + fake.n
         order = np.random.default_rng(seed).permutation(total)  # shuffled place -> place in the pool
         back = np.argsort(order)
-        rows = torch.cat([real.features, fake.features]).cpu()[order]
+        rows = _of_ordinary_size(torch.cat([real.features, fake.features]).cpu()[order])
         neighbours, distance = _neighbours(rows)
-        counts = {"clusters": None, "coarse clusters": ROUGH, "fine clusters": FINE}
-        fits = {
-            name: Clusters.fit(rows, None if size is None else int(np.clip(total // size, 2, MOST)), seed)
-            for name, size in counts.items()
-        }
+        natural = Clusters.fit(rows, None, seed)
+        points = natural.project(rows)
+        evened = _evened(points)
+        fits = {"clusters": natural}
+        for name, size in (("coarse clusters", ROUGH), ("fine clusters", FINE)):
+            fits[name] = Clusters.fit(evened, int(np.clip(total // size, 2, MOST)), seed)
         partitions = [
             Partition(name, found.labels.numpy()[back], [f"cluster {k}" for k in range(found.count)])
             for name, found in fits.items()
@@ -99,7 +119,7 @@ class Structures:
             order.astype(np.int32)[neighbours][back],
             distance[back],
             tuple(partitions),
-            fits["clusters"].project(rows).float().numpy()[back],
+            points.float().numpy()[back],
             _kernel_features(rows, seed)[back],
         )
 
@@ -113,6 +133,13 @@ class Structures:
         return next((partition for partition in self.partitions if partition.name == name), None)
 
 
+def _of_ordinary_size(rows: torch.Tensor) -> torch.Tensor:
+    """Rows over a power of two near their greatest deviation: squares neither overflow nor vanish, no digit changes."""
+    greatest = float((rows - rows.mean(0, dtype=torch.float64).to(rows.dtype)).abs().max())
+    exponent = frexp(greatest)[1] if 0 < greatest < inf else 0
+    return rows if abs(exponent) < ORDINARY else torch.ldexp(rows, torch.tensor(-exponent))
+
+
 def _neighbours(rows: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
     """Numbers and log distances of the nearest others of each row, `[N, K]` each."""
     depth = min(DEPTH, len(rows) - 1)
@@ -121,6 +148,17 @@ def _neighbours(rows: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
     apart = squared[squared > 0]
     floor = float(apart.min()) * 1e-3 if len(apart) else 1.0  # the logarithm of a copy's distance
     return lists.index[:, :depth], (0.5 * np.log(np.maximum(squared, floor))).astype(np.float32)
+
+
+def _evened(points: torch.Tensor) -> torch.Tensor:
+    """Principal components of `points` `[N, p]`, each divided by the square root of its standard deviation.
+
+    Halfway to whitening: classes of deep features differ in directions of little variance, too, and are seen better.
+    """
+    centred = points - points.mean(0)
+    variances, directions = torch.linalg.eigh(centred.T @ centred / len(points))
+    varies = variances > 1e-12 * variances[-1].clamp(min=1e-300)
+    return centred @ directions[:, varies] / variances[varies] ** 0.25 if varies.any() else centred
 
 
 def _kernel_features(rows: torch.Tensor, seed: int) -> np.ndarray:

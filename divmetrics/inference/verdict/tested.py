@@ -7,18 +7,29 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy.special import ndtri
 
 from divmetrics.arrays.summaries import Rows
 from divmetrics.inference.verdict.statistics import Statistic, all_statistics, assignments
 from divmetrics.inference.verdict.structures import Structures
 
+TAIL_LEVELS = (0.95, 0.99, 0.997)
+"""Quantiles of a statistic that the unit of its scale is taken from."""
+
 
 def standardised(values: np.ndarray) -> np.ndarray:
-    """Statistics `[S, 1 + B]` less their means, in standard deviations; both over data and permutations alike."""
-    centred = values - values.mean(1, keepdims=True)
-    spread = centred.std(1, keepdims=True)
-    varies = spread > 1e-9
-    return np.asarray(np.where(varies, centred / np.where(varies, spread, 1), 0.0))
+    """Statistics `[S, 1 + B]` on one scale: less their medians, in units in which the upper tail is a normal one's.
+
+    Medians and units are those of data and permutations alike. In standard deviations, the few skewed statistics would
+    be the greatest in most permutations, and all others would have to exceed these. A unit is the greatest of the
+    standard deviation and the tail quantiles over those of the normal distribution.
+    """
+    centred = values - np.median(values, 1, keepdims=True)
+    unit = values.std(1)
+    for level in TAIL_LEVELS:
+        unit = np.maximum(unit, np.quantile(centred, level, axis=1, method="lower") / ndtri(level))
+    varies = unit[:, None] > 1e-9
+    return np.asarray(np.where(varies, centred / np.where(varies, unit[:, None], 1), 0.0))
 
 
 def adjusted_p(z: np.ndarray) -> np.ndarray:
@@ -87,7 +98,7 @@ class Tested:
 
     @cached_property
     def z(self) -> np.ndarray:
-        """Each statistic of the data in standard deviations of its permutations, `[S]`."""
+        """Each statistic of the data on the scale of `standardised`, `[S]`."""
         return np.asarray(self._standardised[:, 0])
 
     @cached_property
@@ -111,10 +122,15 @@ class Tested:
         """Which samples of the pool are fake, `[N]` bool."""
         return np.asarray(self.fake[0] > 0)
 
-    def significant(self, names: Iterable[str]) -> tuple[str, ...]:
-        """Those of the tests whose p-value is at most alpha."""
-        places = self._places
-        return tuple(name for name in names if name in places and self.p[places[name]] <= self.alpha)
+    def significant(self, names: Iterable[str], level: float | None = None) -> tuple[str, ...]:
+        """Those of the tests whose p-value is at most `level`, alpha by default."""
+        places, limit = self._places, self.alpha if level is None else level
+        return tuple(name for name in names if name in places and self.p[places[name]] <= limit)
+
+    def own_p(self, name: str) -> float:
+        """The p-value of one test alone."""
+        values = self[name].values
+        return float((values >= values[0]).mean())
 
     def best(self, names: Iterable[str]) -> tuple[float, float]:
         """The smallest p-value and the greatest standardised value of these tests."""

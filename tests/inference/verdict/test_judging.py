@@ -7,7 +7,9 @@ import pytest
 
 from divmetrics.arrays.summaries import Rows
 from divmetrics.inference.verdict import Naming, Question, verdict_of
-from divmetrics.inference.verdict.judging import LOST
+from divmetrics.inference.verdict.equivalence import Claim
+from divmetrics.inference.verdict.findings import Found
+from divmetrics.inference.verdict.judging import LARGEST, LOST, _sentence, _state
 from divmetrics.inference.verdict.wording import ADVICE, EVIDENCE, WORDS
 from divmetrics.records.metric import METRICS
 from divmetrics.records.verdict import Verdict
@@ -179,24 +181,109 @@ def test_copies_without_held_out_samples_leave_it_open() -> None:
     assert "--held-out" in verdict.text
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda rng: rng.integers(0, 2, (2, 200, 3)).astype(float),  # tied
-        lambda rng: np.concatenate([rng.normal(size=(2, 200, 2)), np.ones((2, 200, 3))], 2),  # constant columns
-        lambda rng: np.zeros((2, 100, 4)),
-        lambda rng: rng.normal(size=(2, 50, 4096)).astype(np.float32),
-        lambda rng: rng.standard_cauchy(size=(2, 150, 2)),
-        lambda rng: np.stack([repeated(rng, modes(rng, 200), 0.05), modes(rng, 200)]),  # real copies
-        lambda rng: 1e6 + rng.normal(size=(2, 150, 3)),
-        lambda rng: rng.normal(size=(2, 120, 1)),
-    ],
-)
-def test_odd_samples_of_one_distribution_are_not_accused(make: Callable[[np.random.Generator], np.ndarray]) -> None:
-    real, fake = make(np.random.default_rng(16))
+ODD: dict[str, Callable[[np.random.Generator], Sides]] = {
+    "tied": lambda rng: rng.integers(0, 2, (2, 200, 3)).astype(float),
+    "constant columns": lambda rng: np.concatenate([rng.normal(size=(2, 200, 2)), np.ones((2, 200, 3))], 2),
+    "constant": lambda rng: np.zeros((2, 100, 4)),
+    "n=50, d=4096": lambda rng: rng.normal(size=(2, 50, 4096)).astype(np.float32),
+    "heavy tails": lambda rng: rng.standard_cauchy(size=(2, 150, 2)),
+    "3 % real copies": lambda rng: (repeated(rng, modes(rng, 200), 0.03), modes(rng, 200)),
+    "far from 0": lambda rng: 1e6 + rng.normal(size=(2, 150, 3)),
+    "one column": lambda rng: rng.normal(size=(2, 120, 1)),
+    "float16": lambda rng: rng.normal(size=(2, 120, 3)).astype(np.float16),
+    "columns of all sizes": lambda rng: rng.normal(size=(2, 120, 8)) * 10.0 ** np.arange(-12, 12, 3),
+    "large": lambda rng: 1e30 * rng.normal(size=(2, 120, 3)),
+    "one outlier": lambda rng: (
+        np.concatenate([rng.normal(size=(119, 3)), np.full((1, 3), 1e8)]),
+        rng.normal(size=(120, 3)),
+    ),
+    "ten times as many": lambda rng: (rng.normal(size=(600, 3)), rng.normal(size=(60, 3))),
+    "a tenth as many": lambda rng: (rng.normal(size=(60, 3)), rng.normal(size=(600, 3))),
+}
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_odd_samples_of_one_distribution_are_not_accused(kind: str) -> None:
+    real, fake = ODD[kind](np.random.default_rng(16))
     verdict = judged(real, fake)
     assert verdict.state in ("inconclusive", "healthy")
     assert verdict.findings == ()
+
+
+@pytest.mark.parametrize("points", [1, 2])
+@pytest.mark.parametrize("apart", [0.0, 1e-3])
+def test_fakes_of_one_or_two_points_have_collapsed_wherever_they_lie(points: int, apart: float) -> None:
+    rng = np.random.default_rng(21)
+    fake = modes(rng, points)[rng.integers(0, points, 150)] + apart * rng.normal(size=(150, D))
+    for far in (0.0, 30.0):
+        verdict = judged(modes(rng, 150), fake + far)
+        assert (verdict.state, verdict.findings[0].kind) == ("collapsed", "few_atoms")
+        assert verdict.findings[0].effect == pytest.approx(1)
+
+
+def test_the_real_samples_themselves_are_copies() -> None:
+    real = modes(np.random.default_rng(22), 150)
+    verdict = judged(real, real)
+    assert (verdict.state, verdict.findings[0].kind, verdict.n_needed) == ("inconclusive", "copies", None)
+
+
+@pytest.mark.parametrize("kinds", [1, 100_000])
+def test_any_number_of_classes(kinds: int) -> None:
+    rng = np.random.default_rng(23)
+    names = [[f"class {k}" for k in rng.integers(0, kinds, 150)] for _ in range(2)]
+    verdict = judged(rng.normal(size=(150, 3)), rng.normal(size=(150, 3)), classes=tuple(names))
+    assert verdict.state in ("inconclusive", "healthy")
+    assert verdict.findings == ()
+
+
+def test_classes_that_all_differ_are_missing() -> None:
+    rng = np.random.default_rng(24)
+    verdict = judged(*rng.normal(size=(2, 150, 3)), classes=(["a"] * 150, ["b"] * 150))
+    assert (verdict.state, verdict.findings[0].kind) == ("collapsed", "dropped_modes")
+    assert verdict.findings[0].effect == 1
+
+
+def found(kind: str, effect: float, *tests: str) -> Found:
+    return Found(kind, 0.001, effect, "", "", tests, 5.0)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("fault", "state"),
+    [
+        (found("thinned_modes", 0.04, "thin_clusters"), "healthy"),
+        (found("thinned_modes", 0.14, "thin_clusters"), "collapsed"),
+        (found("shrunken_modes", 0.97, "width"), "healthy"),
+        (found("narrow", 0.05, "avoided_16"), "healthy"),
+        (found("narrow", 0.02, "empty_16"), "collapsed"),  # where no fake sample is, something is missing
+        (found("thinned_modes", 0.02, "empty_64", "lacking"), "collapsed"),
+        (found("dropped_modes", 0.01, "emptiest_of_clusters"), "collapsed"),
+    ],
+)
+def test_a_loss_is_small_where_all_claims_hold_and_no_region_is_empty(fault: Found, state: str) -> None:
+    holds, open_claim = Claim("width", 1, 0.95, 0.9), Claim("width", 1, 0.85, 0.9)
+    assert _state([fault], [holds], 0.1, known_copies=False, suspected=False)[0] == state
+    assert _state([fault], [holds, open_claim], 0.1, known_copies=False, suspected=False)[0] == "collapsed"
+    assert _state([fault], [holds], 0.1, known_copies=False, suspected=True)[0] == "collapsed"
+
+
+def test_nothing_is_healthy_while_a_region_seems_empty() -> None:
+    holds = Claim("width", 1, 0.95, 0.9)
+    assert _state([], [holds], 0.1, known_copies=False, suspected=False)[0] == "healthy"
+    assert _state([], [holds], 0.1, known_copies=False, suspected=True)[0] == "inconclusive"
+    text = _sentence("inconclusive", [], [holds], Question(), 800)
+    assert "a region seems to lack fake samples" in text
+    assert "800" in text
+
+
+def test_sizes_beyond_those_that_are_tested_are_not_asked_for() -> None:
+    open_claim = Claim("width", 1, 0.85, 0.9)
+    text = _sentence("inconclusive", [], [open_claim], Question(), None)
+    assert "larger --tolerance" in text
+    assert "0.85 of that of the real samples, and 0.9 must be shown" in text
+    assert "As many as 5000" in _sentence("inconclusive", [], [open_claim], Question(), LARGEST)
+    rng = np.random.default_rng(25)
+    few = verdict_of(*(Rows.from_array(modes(rng, 60)) for _ in range(2)), Question(tolerance=0.001))
+    assert few.n_needed == LARGEST
 
 
 def test_unequal_sizes() -> None:

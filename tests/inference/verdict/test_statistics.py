@@ -10,11 +10,12 @@ from divmetrics.inference.verdict.statistics import (
     Statistic,
     all_statistics,
     assignments,
+    balanced_weights,
     cell_z,
     nearest_distances,
     neighbourhood_z,
 )
-from divmetrics.inference.verdict.structures import Structures
+from divmetrics.inference.verdict.structures import Partition, Structures
 
 N, M = 90, 70
 POOL = np.random.default_rng(0).normal(size=(N + M, 4)) * np.linspace(1, 2, N + M)[:, None]
@@ -41,6 +42,41 @@ def test_neighbourhood_counts() -> None:
         assert neighbourhood_z(STRUCTURES, FAKE[b : b + 1], 16)[0] == pytest.approx(wanted, abs=1e-4)
 
 
+def test_balanced_weights_even_out_how_often_samples_are_neighbours() -> None:
+    rows = np.random.default_rng(5).normal(size=(400, 50))
+    listed = cdist(rows, rows).argsort(1)[:, 1:17]
+
+    def part(weights: np.ndarray) -> np.ndarray:
+        parts = weights[listed] / weights[listed].sum(1, keepdims=True)
+        return np.bincount(listed.ravel(), parts.ravel(), len(rows))
+
+    assert part(np.ones(400)).max() > 6
+    assert part(balanced_weights(listed)).max() < 2
+
+
+def test_what_neighbourhoods_lack() -> None:
+    listed = STRUCTURES.neighbours[:, :16]
+    weights = balanced_weights(listed)
+    for b in (0, 4):
+        lack = [
+            max(0, 1 - (weights[near] * FAKE[b][near]).sum() / weights[near].sum() * (N + M - 1) / M)
+            for sample, near in enumerate(listed)
+            if not FAKE[b][sample]
+        ]
+        assert FOUND["lacking"].values[b] == pytest.approx(np.mean(lack), abs=1e-4)
+
+
+def test_a_hub_does_not_decide_what_neighbourhoods_lack() -> None:
+    rng = np.random.default_rng(6)
+    rows = rng.normal(size=(400, 128)) / np.sqrt(rng.chisquare(4, size=(400, 1)) / 4)
+    found = Structures.of(Rows.from_array(rows[:200]), Rows.from_array(rows[200:]), 0)
+    called = assignments(200, 200, 60, 0)
+    even = module._lacking(found, called).spread
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "BALANCINGS", 0)
+        assert module._lacking(found, called).spread > 1.5 * even
+
+
 @pytest.mark.parametrize("b", [0, 11])
 def test_distances_within_and_between_sides(b: int) -> None:
     distance = cdist(POOL, POOL)
@@ -48,7 +84,7 @@ def test_distances_within_and_between_sides(b: int) -> None:
     side = FAKE[b] == 1
     own = np.sort(np.where(side[:, None] == side, distance, np.inf), 1)
     between = np.where(side[:, None] != side, distance, np.inf).min(1)
-    first, ranked, other = nearest_distances(STRUCTURES, side.astype(np.uint8))
+    first, ranked, other = (found[0] for found in nearest_distances(STRUCTURES, FAKE[b : b + 1]))
     unit = first[0] - np.log(own[0, 0])
     assert first - unit == pytest.approx(np.log(own[:, 0]), abs=1e-3)
     assert ranked - unit == pytest.approx(np.log(own[:, 4]), abs=1e-3)
@@ -76,13 +112,13 @@ def test_a_few_copies_among_the_real_samples_make_no_fake_sample_far() -> None:
 
 
 def test_a_side_that_is_not_listed_is_at_the_last_distance() -> None:
-    side = np.zeros(N + M, np.uint8)
-    first, ranked, other = nearest_distances(STRUCTURES, side)
+    side = np.zeros(N + M, np.float32)
+    first, ranked, other = (found[0] for found in nearest_distances(STRUCTURES, side[None]))
     assert (other == STRUCTURES.log_distance[:, module.SEARCHED - 1]).all()
     assert (ranked == STRUCTURES.log_distance[:, 4]).all()
     lonely = side.copy()
     lonely[5] = 1
-    first, ranked, other = nearest_distances(STRUCTURES, lonely)
+    first, ranked, other = (found[0] for found in nearest_distances(STRUCTURES, lonely[None]))
     assert first[5] == ranked[5] == STRUCTURES.log_distance[5, module.SEARCHED - 1]
     assert other[5] == STRUCTURES.log_distance[5, 0]
 
@@ -99,6 +135,13 @@ def test_cells() -> None:
     assert FOUND["emptiest_of_coarse_clusters"].values == pytest.approx(-z.min(1))
     assert FOUND["thin_coarse_clusters"].values == pytest.approx(np.sqrt((np.minimum(z, 0) ** 2).sum(1)))
     assert FOUND["fullest_of_coarse_clusters"].values == pytest.approx(z.max(1))
+
+
+def test_many_cells_are_counted_like_few() -> None:
+    cell = np.random.default_rng(7).integers(0, 200, N + M)
+    many = Partition("classes", cell, [str(k) for k in range(200)])
+    assert many.counts(FAKE) == pytest.approx(FAKE @ many.member)
+    assert (many.sizes == many.member.sum(0)).all()
 
 
 def test_width_is_the_log_ratio_of_widths_within_clusters() -> None:

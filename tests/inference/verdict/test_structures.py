@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy.spatial.distance import cdist
 
 from divmetrics.arrays.summaries import Rows
+from divmetrics.inference.verdict import structures as module
 from divmetrics.inference.verdict.statistics import assignments, neighbourhood_z
 from divmetrics.inference.verdict.structures import DEPTH, Structures
 
@@ -68,3 +70,21 @@ def test_classes_are_a_partition_of_their_own() -> None:
     assert classes is not None
     assert [classes.names[cell] for cell in classes.cell] == names
     assert structures(pool, 30).partition("classes") is None
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e30])
+def test_the_size_of_the_features_is_no_matter(size: float) -> None:
+    pool = np.random.default_rng(6).normal(size=(160, 3))
+    ordinary, other = structures(pool, 80), structures(pool * size, 80)
+    assert (ordinary.neighbours == other.neighbours).all()
+    assert np.isfinite(other.log_distance).all()
+    assert (ordinary.partitions[1].cell == other.partitions[1].cell).mean() > 0.95
+
+
+def test_principal_components_are_evened_out_halfway() -> None:
+    rng = np.random.default_rng(7)
+    rows = torch.from_numpy(rng.normal(size=(500, 4)) * [100, 1, 0.01, 0])
+    found = module._evened(rows)
+    assert found.shape == (500, 3)  # a constant column is none
+    assert found.std(0).sort().values.numpy() == pytest.approx([0.1, 1, 10], rel=0.1)
+    assert module._evened(torch.ones(10, 2)).shape == (10, 2)

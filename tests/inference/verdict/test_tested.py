@@ -24,6 +24,14 @@ def test_a_statistic_without_variation_is_no_evidence() -> None:
     assert adjusted_p(z)[1] == pytest.approx(0.1)
 
 
+def test_a_skewed_statistic_does_not_set_the_limit_of_the_others() -> None:
+    rng = np.random.default_rng(2)
+    z = standardised(np.stack([rng.normal(size=2000), rng.exponential(size=2000), rng.exponential(size=2000) ** 2]))
+    tails = np.quantile(z, 0.997, axis=1)
+    assert tails.max() < 1.15 * tails.min()
+    assert standardised(np.arange(1001.0)[None])[0, [0, 500]].tolist() == pytest.approx([-1.73, 0], abs=0.01)
+
+
 def test_the_family_wise_error_rate_is_the_level() -> None:
     rng = np.random.default_rng(1)
     common = rng.normal(size=(400, 1, 100))
