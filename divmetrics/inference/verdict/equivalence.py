@@ -29,6 +29,9 @@ RARE = 0.01
 DILUTED = 0.5
 """Part of a lost mode that neighbourhoods of its samples show, about: those of deep features hold other modes, too."""
 
+MASS = "the mass"
+"""How the names of the claims about lost mass begin."""
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -74,7 +77,7 @@ def claims(tested: Tested, tolerance: float) -> list[Claim]:
     error = (max(share * (1 - share), 1 / m) / m) ** 0.5
     found.append(Claim("the share of distinct samples", 1 - share, 1 - share - SIDED * error, limit))
     kept = 1 - tested["lacking"].values
-    found.append(_claim("the mass that neighbourhoods keep", kept, 1 - DILUTED * tolerance))
+    found.append(_claim(f"{MASS} that neighbourhoods keep", kept, 1 - DILUTED * tolerance))
     return [*found, *_of_modes(tested, limit)]
 
 
@@ -83,7 +86,7 @@ def _of_modes(tested: Tested, limit: float) -> Iterator[Claim]:
     structures = tested.structures
     counts = [_counts(tested.fake, partition) for partition in structures.partitions]
     yield min((_claim("the effective number of modes", _effective(*both), limit) for both in counts), key=_margin)
-    yield min((_claim("the mass that the modes keep", _kept(*both), limit) for both in counts), key=_margin)
+    yield min((_claim(f"{MASS} that the modes keep", _kept(*both), limit) for both in counts), key=_margin)
     classes = structures.partition("classes")
     real, fake = (
         side[0] for side in _counts(tested.fake[:1], _without_rare(classes) if classes else joined(structures))
@@ -141,6 +144,11 @@ def _kept(real: np.ndarray, fake: np.ndarray) -> np.ndarray:
     """1 less the mass by which cells fall short of their share of the real samples, `[1 + B]`."""
     shares = [counts / counts.sum(1, keepdims=True) for counts in (real, fake)]
     return np.asarray(1 - np.clip(shares[0] - shares[1], 0, None).sum(1))
+
+
+def little_mass_lost(shown: Sequence[Claim], tolerance: float) -> bool:
+    """Whether so little mass is lost that it is within the tolerance even if half of the loss is not seen."""
+    return all(claim.bound >= 1 - DILUTED * tolerance for claim in shown if claim.name.startswith(MASS))
 
 
 def _margin(claim: Claim) -> float:

@@ -121,7 +121,7 @@ def _atoms(tested: Tested) -> np.ndarray:
     Of more copies than the lists hold, no other distance is known.
     """
     _, ranked, _ = own_distances(tested)
-    return tested.is_fake & (ranked < np.quantile(ranked[~tested.is_fake], TAILS[2]) - TWIN)
+    return np.asarray(tested.is_fake & (ranked < np.quantile(ranked[~tested.is_fake], TAILS[2]) - TWIN))
 
 
 def repeated_samples(tested: Tested) -> tuple[float, np.ndarray]:

@@ -10,7 +10,7 @@ import torch
 
 from divmetrics.arrays.summaries import Rows
 from divmetrics.inference.verdict.copies import copies_of_training
-from divmetrics.inference.verdict.equivalence import Claim, claims, needed
+from divmetrics.inference.verdict.equivalence import Claim, claims, little_mass_lost, needed
 from divmetrics.inference.verdict.findings import Found, findings
 from divmetrics.inference.verdict.statistics import usable_scales
 from divmetrics.inference.verdict.tested import Tested
@@ -168,13 +168,16 @@ def _stands_alone(fault: Found) -> bool:
     return fault.kind in ("near_duplicates", "few_atoms") or any(test.endswith("classes") for test in fault.tests)
 
 
-def _is_small(fault: Found, tolerance: float) -> bool:
-    """Whether a loss, where all claims hold, is real and within the tolerance; a region without samples never is."""
+def _is_small(fault: Found, shown: Sequence[Claim], tolerance: float) -> bool:
+    """Whether a loss, where all claims hold, is real and within the tolerance; a region without samples never is.
+
+    The effect of thinned modes counts those that stand out only, so that it is the claims that say how much is lost.
+    """
     if fault.kind == "shrunken_modes":
         return fault.effect >= 1 - tolerance
-    if any(test.startswith("empty") for test in fault.tests):
+    if fault.kind not in ("thinned_modes", "narrow") or any(test.startswith("empty") for test in fault.tests):
         return False
-    return fault.kind in ("thinned_modes", "narrow") and fault.effect <= tolerance
+    return fault.effect <= tolerance and little_mass_lost(shown, tolerance)
 
 
 def _state(
@@ -187,7 +190,7 @@ def _state(
     if elsewhere:  # that clusters lack samples, or lose width, then follows from where the fake samples lie
         found = [fault for fault in found if fault.kind not in LOST or _stands_alone(fault)]
     within = not suspected and all(claim.holds for claim in shown)
-    if any(fault.kind in lost and not (within and _is_small(fault, tolerance)) for fault in found):
+    if any(fault.kind in lost and not (within and _is_small(fault, shown, tolerance)) for fault in found):
         return "collapsed", sorted(found, key=lambda fault: fault.kind not in lost)
     if kinds & {"low_fidelity", "invented_modes"}:  # a few invented modes are far from the real ones, too
         first = "low_fidelity" if elsewhere else "invented_modes"

@@ -266,6 +266,14 @@ def test_a_loss_is_small_where_all_claims_hold_and_no_region_is_empty(fault: Fou
     assert _state([fault], [holds], 0.1, known_copies=False, suspected=True)[0] == "collapsed"
 
 
+@pytest.mark.parametrize(("bound", "state"), [(0.96, "healthy"), (0.94, "collapsed")])
+def test_a_small_loss_of_mass_is_small_even_if_half_of_it_is_not_seen(bound: float, state: str) -> None:
+    kept = Claim("the mass that the modes keep", 0.97, bound, 0.9)
+    thinned, narrower = found("thinned_modes", 0.03, "thin_clusters"), found("shrunken_modes", 0.95, "width")
+    assert _state([thinned], [kept], 0.1, known_copies=False, suspected=False)[0] == state
+    assert _state([narrower], [kept], 0.1, known_copies=False, suspected=False)[0] == "healthy"
+
+
 def test_nothing_is_healthy_while_a_region_seems_empty() -> None:
     holds = Claim("width", 1, 0.95, 0.9)
     assert _state([], [holds], 0.1, known_copies=False, suspected=False)[0] == "healthy"
