@@ -56,12 +56,11 @@ class Claim:
         """How many times as many samples would show the claim of a generator that loses nothing, 19 times in 20.
 
         The bound then lies above the limit although the estimate, or the least of several, is as low as 5 % of draws.
+        Below 1 where fewer would do; a claim that holds by luck needs more.
         """
-        if self.holds:
-            return 1.0
         error = log(self.estimate / max(self.bound, self.estimate / 100)) / SIDED  # standard error of the logarithm
         unlucky = float(ndtri(0.95 ** (1 / self.tried)))
-        return max(1.2, ((SIDED + unlucky) * error / log(1 / self.limit)) ** 2)
+        return ((SIDED + unlucky) * error / log(1 / self.limit)) ** 2
 
 
 def claims(tested: Tested, tolerance: float) -> list[Claim]:
@@ -162,7 +161,7 @@ def _claim(name: str, values: np.ndarray, limit: float) -> Claim:
 
 
 def needed(claims: Sequence[Claim], n: float) -> int:
-    """Samples a side that would decide all claims, rounded up to two digits."""
-    wanted = n * max((claim.factor for claim in claims), default=1.0)
+    """Samples a side that would show all claims, a fifth more than `n` at least; rounded up to two digits."""
+    wanted = n * max((1.2, *(claim.factor for claim in claims)))
     unit: int = 10 ** max(0, len(str(ceil(wanted))) - 2)
     return ceil(wanted / unit) * unit

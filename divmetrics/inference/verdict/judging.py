@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Literal
 
 import torch
@@ -211,7 +212,9 @@ def _needed(shown: Sequence[Claim], tested: Tested) -> int | None:
     """Samples a side that would decide, at most as many as are tested; None where there are as many already."""
     n, m = tested.structures.n, tested.structures.m
     alike = 2 * n * m / (n + m)  # samples a side, were both sides equal, whose differences have the same variance
-    wanted = max(needed(shown, alike), needed([], 2 * alike) if _suspected(tested) else 0)
+    wanted = needed(shown, alike)
+    if _suspected(tested):
+        wanted = max(wanted, ceil(2 * alike))
     return min(wanted, LARGEST) if min(n, m) < LARGEST else None
 
 
@@ -246,7 +249,7 @@ def _sentence(
         return f"healthy: with 95 % confidence less than {limit} of the diversity of the real samples is lost{aside}."
     if "copies" in {fault.kind for fault in found}:
         return "inconclusive: samples nearly repeat real ones; give real samples that were not trained on (--held-out)."
-    open_claim = max(shown, key=lambda claim: claim.factor)
+    open_claim = max(shown, key=lambda claim: (not claim.holds, claim.factor))
     reason = (
         "no loss of diversity is shown, but a region seems to lack fake samples, though not beyond doubt"
         if open_claim.holds

@@ -23,21 +23,18 @@ def test_sizes_grow_with_the_square_of_the_width_of_the_interval() -> None:
     assert wider.factor == pytest.approx(4 * wide.factor)
     assert Claim("width", 0.9, 0.72, 0.9).factor == pytest.approx(wide.factor)  # it is the ratio that counts
     assert Claim("width", 0.9, -1, 0.9).factor < 1e5
-    assert Claim("width", 1.0, 0.95, 0.9).factor == 1
+    assert Claim("width", 1.0, 0.97, 0.9).factor < 1
+    assert Claim("width", 1.05, 0.91, 0.9).factor > 1  # it holds by luck
 
 
 def test_sizes_are_rounded_up_to_two_digits() -> None:
     assert needed([Claim("width", 1.0, 0.8, 0.9), Claim("spacing", 1.0, 0.95, 0.9)], 307) == 5600
-    assert needed([Claim("width", 1.0, 0.95, 0.9)], 52) == 52
+    assert needed([Claim("width", 1.0, 0.97, 0.9)], 50) == 60
 
 
 def test_the_least_of_many_needs_more_samples_than_one() -> None:
     one, least = Claim("share", 0.7, 0.4, 0.5), Claim("share", 0.7, 0.4, 0.5, 25)
     assert least.factor == pytest.approx(one.factor * ((1.645 + 2.87) / 3.29) ** 2, rel=1e-2)
-
-
-def test_nothing_open_needs_no_more_samples() -> None:
-    assert needed([], 100) == 100
 
 
 def test_small_clusters_are_joined_with_the_nearest() -> None:
