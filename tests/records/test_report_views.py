@@ -106,3 +106,12 @@ def test_without_pandas_a_data_frame_is_unavailable(monkeypatch: pytest.MonkeyPa
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(Unavailable, match=r"to_frame\(\) needs pandas, .* pip install pandas"):
         REPORT.to_frame()
+
+
+@pytest.mark.slow
+def test_a_data_frame_of_pandas() -> None:
+    pytest.importorskip("pandas")
+    frame = REPORT.to_frame()
+    assert list(frame.index) == list(RESULTS)
+    assert frame.loc["recall@efficientnet-lite0", ["value", "ci_low", "null_high"]].tolist() == [0.41, 0.38, 0.8]
+    assert frame["value"].isna().tolist() == [False, False, False, True]

@@ -142,6 +142,10 @@
     map.addEventListener("blur", () => show(null));
 
     map.setAttribute("tabindex", "0");
+    map.setAttribute("role", "application");  // arrow keys are its own
+    const hint = make("p", "Arrow keys go from point to point; + and − zoom, 0 shows all.", "hint");
+    hint.id = `${map.id}-hint`;
+    map.setAttribute("aria-describedby", hint.id);
     const ways = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
     map.addEventListener("keydown", (event) => {
       if (event.key === "Escape") show(null);
@@ -177,6 +181,6 @@
       button.addEventListener("click", act);
       bar.append(button);
     }
-    map.after(bar);
+    map.after(bar, hint);
   }
 })();
