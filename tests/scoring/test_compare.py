@@ -152,6 +152,17 @@ def test_wrong_requests(sides: dict[str, np.ndarray]) -> None:
         dm.compare(sides["real"], {"a": sides["a"], "b": sides["b"]}, metric="recall")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["grid-25", "two-modes"])
+def test_equal_generators_are_not_told_apart(name: str) -> None:
+    """A small part of benchmarks/compare.py; 200 of its runs are in docs/compare.md."""
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        real, *fakes = (target(name).sample(100, rng)[0] for _ in range(4))
+        found = dm.compare(real, dict(zip("abc", fakes, strict=True)), null=False)
+        assert not [d for ranking in found.ranking for d in ranking.differences if d.told_apart]
+
+
 def test_a_rare_mode_that_one_generator_missed_is_no_difference() -> None:
     """Of five samples of a rare mode all are of one generator: in one of sixteen pairs of equal ones it is so."""
     rows = np.random.default_rng(0).normal(size=(60, 2))
