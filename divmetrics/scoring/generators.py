@@ -43,18 +43,19 @@ class Generators:
             >>> list(found.samples), found.steps
             (['step_3', 'step_20'], (3, 20))
         """
+        numbers: dict[str, int] | None = None
         if isinstance(given, Mapping):
             numbered = bool(given) and all(isinstance(key, Integral) and not isinstance(key, bool) for key in given)
             named = _from_mapping(given)
-            steps = steps or numbered
+            numbers = {str(key): int(key) for key in given} if numbered else None
         else:
             named = _from_paths(given, steps=steps)
         if len(named) < 2:
-            hint = " Several checkpoints may be given as a pattern, 'run/step_*', with --steps." * (not steps)
+            hint = "" if steps else " Several checkpoints may be given as a pattern, 'run/step_*', with --steps."
             raise UsageError(f"a comparison needs at least two generators, got {len(named)}.{hint}")
-        if not steps:
+        if numbers is None and not steps:
             return cls(named, None)
-        numbers = _steps(list(named))
+        numbers = numbers or _steps(list(named))
         ordered = sorted(named, key=lambda name: numbers[name])
         return cls({name: named[name] for name in ordered}, tuple(numbers[name] for name in ordered))
 

@@ -40,6 +40,7 @@ def test_steps_are_the_last_number_that_tells_names_apart(names: list[str], step
 def test_keys_that_are_numbers_are_steps() -> None:
     found = Generators.of({20: "b", 3: "a"}, steps=False)
     assert (found.samples, found.steps) == ({"3": "a", "20": "b"}, (3, 20))
+    assert Generators.of({-1: "b", 1: "a"}, steps=True).steps == (-1, 1)
     assert Generators.of({"20": "b", "3": "a"}, steps=False).steps is None
 
 
