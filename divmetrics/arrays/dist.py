@@ -56,6 +56,22 @@ def collective() -> Iterator[None]:
 
 
 @contextmanager
+def alone() -> Iterator[None]:
+    """This process computes by itself inside, as outside of `collective()`: for what one rank does without the others.
+
+    Example:
+        >>> with collective(), alone():
+        ...     world()
+        (0, 1)
+    """
+    token = _in_collective.set(False)
+    try:
+        yield
+    finally:
+        _in_collective.reset(token)
+
+
+@contextmanager
 def launched_job() -> Iterator[None]:
     """Inside, the processes that a launcher such as torchrun has started are a torch.distributed job."""
     td.init_process_group("gloo")  # values are exchanged as objects, whatever device computes them

@@ -66,7 +66,8 @@ def exhibits_of(measurement: Measurement, step: Step = silent) -> Exhibits | Non
     """
     if not measurement.plan.questions.exhibits or dist.world()[0] != 0:
         return None
-    return _Making(measurement, step).all()
+    with dist.alone():  # the other ranks do not take part
+        return _Making(measurement, step).all()
 
 
 class _Making:

@@ -8,6 +8,7 @@ import pytest
 from numpy.linalg import LinAlgError
 
 import divmetrics as dm
+from divmetrics.arrays import dist
 from divmetrics.records.exhibits import Exhibits, Gallery
 from divmetrics.records.metric import METRICS
 from divmetrics.records.results import Report
@@ -226,7 +227,13 @@ def test_a_part_that_fails_leaves_the_others(monkeypatch: pytest.MonkeyPatch) ->
     assert any(note.startswith("The maps could not be made") and "does not converge" in note for note in found.notes)
 
 
-def test_only_the_first_rank_makes_exhibits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("divmetrics.arrays.dist.world", lambda: (1, 2))
+def test_only_the_first_rank_makes_exhibits_and_does_not_wait_for_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     measurement = Measurement(None, Plan.of("fid", exhibits=True), (), {}, (), None)  # type: ignore[arg-type]
-    assert exhibits_of(measurement) is None
+    monkeypatch.setattr("divmetrics.scoring.exhibits._Making.all", lambda _: dist.world())
+    for rank, wanted in ((0, (0, 1)), (1, None)):
+        monkeypatch.setattr("divmetrics.arrays.dist.td.is_initialized", lambda: True)
+        monkeypatch.setattr("divmetrics.arrays.dist.td.get_rank", lambda rank=rank: rank)
+        monkeypatch.setattr("divmetrics.arrays.dist.td.get_world_size", lambda: 2)
+        with dist.collective():
+            assert dist.world() == (rank, 2)
+            assert exhibits_of(measurement) == wanted
