@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -12,6 +13,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from divmetrics.cli._gate_start import check_modes, start, tested, written_by_init
 from divmetrics.cli._options import debug_option, json_option, md_option, options_of_request, read_by, samples_option
 from divmetrics.cli._output import STDOUT, check_outputs, deliver, save_samples, say, sentence_and_code, tell
 from divmetrics.cli._ranks import is_first, shared_work
@@ -70,11 +72,12 @@ def _write_error(sentence: str, code: int, arguments: list[str]) -> None:
     }
     paths = {option: _path_after(option, arguments) for option in (*texts, "--samples")}
     read = _possibly_read(arguments, paths)
+    kept = {os.path.realpath(path) for path in written_by_init(_path_after("--config", arguments))}
     for option, text in texts.items():
         path = paths[option]
         if path == STDOUT and option == "--json":
             say(text())
-        elif path not in (None, STDOUT):
+        elif path is not None and path != STDOUT and not ("--init" in arguments and os.path.realpath(path) in kept):
             with suppress(UsageError, OSError):  # the error itself may be that it cannot be written, or must not be
                 check_apart({name: other for name, other in paths.items() if other != STDOUT}, read)
                 write_text(path, text())
@@ -115,6 +118,20 @@ def _path_after(option: str, arguments: list[str]) -> str | None:
 @json_option
 @md_option
 @click.option(
+    "--init",
+    is_flag=True,
+    help="Score REAL and FAKE and write divmetrics.toml (or --config) and baseline.json, with thresholds outside the "
+    "measured noise.",
+)
+@click.option("--force", is_flag=True, help="With --init: replace files that exist.")
+@click.option(
+    "--selftest",
+    is_flag=True,
+    help="Deal FAKE into halves and judge them by the rules: how often the gate is red for unchanged samples. Exit "
+    "code 1 where that is significantly above --alpha.",
+)
+@click.option("--deals", type=int, metavar="N", help="With --selftest: how many deals.  [default: 20]")
+@click.option(
     "--quarantine",
     is_flag=True,
     help="Where the gate fails, measure once more on another seed at half the false-alarm rate; fail if both do.",
@@ -127,6 +144,10 @@ def gate(
     ctx: click.Context,
     sources: tuple[str, ...],
     config: str | None,
+    init: bool,
+    force: bool,
+    selftest: bool,
+    deals: int | None,
     quarantine: bool,
     keywords: dict[str, Any],
     json_path: str | None,
@@ -150,6 +171,12 @@ def gate(
     --junit name are written at all four.
     """
     outputs = {"--json": json_path, "--md": md_path, "--junit": junit_path, "--samples": samples_path}
+    others = {"--junit": junit_path, "--samples": samples_path}
+    check_modes(init=init, force=force, selftest=selftest, deals=deals, quarantine=quarantine, others=others)
+    if init:
+        return start(sources, config, keywords, outputs, force=force)
+    if selftest:
+        return tested(sources, config, keywords, outputs, deals)
     check_outputs(outputs, [*sources, config, *read_by(keywords)])
     rules = read_rules(config)
     rules = replace(rules, quarantine=quarantine or rules.quarantine)

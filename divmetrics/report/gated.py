@@ -6,10 +6,16 @@ from xml.etree import ElementTree
 
 from divmetrics.records.printing import printable
 from divmetrics.report.gate.outcomes import GateResult, RuleResult
+from divmetrics.report.gate.selftest import Selftest
+from divmetrics.report.gate.start import Start
 from divmetrics.report.page import Grid, Page, interval, number
 
 COUNTED = {"failure": "failures", "error": "errors", "skipped": "skipped"}
 """Element of a test case -> the attribute of its suite that counts them."""
+EXPLAINED = (
+    "noise is the standard deviation of the difference of two draws of this generator, by the intervals and by halves "
+    "of the fakes, whichever is larger; the thresholds are so far out that chance breaks any in one gate of 500."
+)
 ORDER = ("first", "second")
 COULD_NOT_JUDGE = 3
 """Exit code of a gate that could not judge."""
@@ -124,6 +130,40 @@ def _explain(case: ElementTree.Element, kind: str, outcome: RuleResult) -> None:
     lines = [message, f"found {found} {interval(outcome.interval)}".strip(), *filter(None, [outcome.note])]
     element = ElementTree.SubElement(case, kind, {"type": outcome.status, "message": printable(message)})
     element.text = "\n".join(map(printable, lines))
+
+
+def start_page(start: Start) -> Page:
+    """What `gate --init` has chosen and why, as a page that ends in the next commands."""
+    report = start.report
+    facts = [("rules", str(start.config)), ("baseline", str(start.baseline))]
+    facts += [("fake", f"{printable(report.fake.source)}, n {report.fake.n}")]
+    facts += [("real", f"{printable(report.real.source)}, n {report.real.n}")]
+    facts += [("verdict", f"{start.verdict}: {start.verdict_why}")]
+    rows = tuple(
+        (t.rule, number(t.now), "" if t.noise is None else number(t.noise, 2), f"{t.key} {t.bound:g}", t.level)
+        for t in start.thresholds
+    )
+    grid = Grid("", ("rule", "found", "noise", "threshold", "level"), rows).without_empty_columns()
+    notes = (EXPLAINED, *start.left_out, f"next: {start.commands[0]}", f"its rate of red: {start.commands[1]}")
+    return Page("gate: rules and baseline are written", tuple(facts), (grid,), notes)
+
+
+def selftest_page(found: Selftest) -> Page:
+    """The rate at which a gate fails for unchanged samples, as a page."""
+    low, high = (f"{100 * end:.1f}" for end in found.interval)
+    facts = (
+        ("red", f"{found.red} of {found.deals} deals, {100 * found.rate:.3g} %, interval of 95 % [{low}, {high}] %"),
+        ("accepted", f"{100 * found.alpha:g} %: {'exceeded' if found.exit_code else 'not shown to be exceeded'}"),
+        ("fake", f"{printable(found.fake)}, dealt into two halves of {found.n_fake}"),
+        ("real", f"{printable(found.real)}, {found.n_real} in each deal"),
+        ("rules", str(found.path)),
+    )
+    rows = tuple((name, f"{red} of {found.deals}") for name, red in found.by_rule.items())
+    marked = frozenset(place for place, red in enumerate(found.by_rule.values()) if red)
+    note = (
+        "Deals of the same samples overlap; the interval takes them to be independent. Thresholds are scaled to halves."
+    )
+    return Page("gate: unchanged samples", facts, (Grid("", ("rule", "red"), rows, marked),), (note,))
 
 
 def error_page(sentence: str) -> Page:

@@ -244,20 +244,23 @@ class Collected:
             raise TooFewSamples(f"{self.side.source} has {there}, {num} were wanted; lower --num or add samples.")
         if n == num:
             return self
-        chosen = torch.from_numpy(chosen_by_seed(n, num, seed))
+        return self.at(torch.from_numpy(chosen_by_seed(n, num, seed)))
+
+    def at(self, chosen: Tensor) -> Self:
+        """The samples at some places `[num]`, in that order. Raises MissingLayer where single rows were not kept."""
         rows = {key: summary for key, summary in self.summaries.items() if isinstance(summary, Rows)}
         if lost := {key[:2] for key in self.summaries} - {key[:2] for key in (*rows, *self.stored)}:
             what = ", ".join(f"{layer} of {extractor}" for extractor, layer in sorted(lost))
             raise MissingLayer(
-                f"{self.side.source} holds no single rows ({what}), so {num} of its {n} samples cannot be drawn; "
-                "extract it again, or leave intervals on (--ci-level)."
+                f"{self.side.source} holds no single rows ({what}), so {len(chosen)} of its {self.side.n} samples "
+                "cannot be drawn; extract it again, or leave intervals on (--ci-level)."
             )
         labels = None if self.labels is None else tuple(self.labels[i] for i in chosen.tolist())
         digest = self.side.digest and hashlib.sha256(self.side.digest.encode() + chosen.numpy().tobytes()).hexdigest()
         counts = None if labels is None else dict(sorted(Counter(labels).items()))
         return replace(
             self,
-            side=replace(self.side, n=num, digest=digest and f"sha256:{digest}", labels=counts),
+            side=replace(self.side, n=len(chosen), digest=digest and f"sha256:{digest}", labels=counts),
             summaries={**{key: _taken(summary, chosen) for key, summary in rows.items()}, **self.stored},
             paths=tuple(self.paths[i] for i in chosen.tolist()) if self.paths else (),
             labels=labels,

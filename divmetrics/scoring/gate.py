@@ -90,10 +90,9 @@ def measure_and_judge(samples: Sequence[Any], rules: Rules, options: Mapping[str
     Raises:
         UsageError, MeasureError: as `gate`.
     """
-    from divmetrics.records.metric import METRICS
     from divmetrics.scoring.score import score_as_many  # torch comes with it; a saved report is judged without
 
-    check_possible(rules, {metric.name: metric.range for metric in METRICS})
+    check_rules(rules)
     request = request_of(samples, rules, options)
     sizes = BaselineSizes(rules, request.num)
     sizes.check()
@@ -114,6 +113,13 @@ SAME_SAMPLES = (
     "the second run has measured the same samples, since FAKE has no others; give more samples than the baseline has, "
     "and each run draws its own."
 )
+
+
+def check_rules(rules: Rules) -> None:
+    """Raise UsageError where no value of a metric could pass a rule."""
+    from divmetrics.records.metric import METRICS
+
+    check_possible(rules, {metric.name: metric.range for metric in METRICS})
 
 
 def request_of(samples: Sequence[Any], rules: Rules, options: Mapping[str, Any]) -> ScoreRequest:

@@ -65,6 +65,21 @@ def score_as_many(request: ScoreRequest, wanted: Wanted) -> Report:
             the run.
     """
     with together(request.distributed):
+        meter, sources = _filled(request, wanted)
+        report = meter.results()
+        if report.exhibits is None:
+            return report
+        return replace(report, pictures=pictures_of(report, sources, request.max_pixels))
+
+
+def filled_meter(request: ScoreRequest) -> Meter:
+    """The meter that has taken the samples of `request`, and not yet measured them."""
+    return _filled(request, lambda _side, _there: None)[0]
+
+
+def _filled(request: ScoreRequest, wanted: Wanted) -> tuple[Meter, dict[SideName, Source | Stream | Collected]]:
+    """The meter with the samples of `request`, and the sources of these; `wanted` as in `score_as_many`."""
+    with together(request.distributed):
         meter = Meter.of(MeterRequest.of(request))
         given: dict[SideName, Any] = {"real": request.real, "fake": request.fake}
         if request.held_out is not None:
@@ -77,10 +92,7 @@ def score_as_many(request: ScoreRequest, wanted: Wanted) -> Report:
             meter.take(side, source)
             if isinstance(source, Stream) and (num := wanted(side, meter.collected(side).side.n)) is not None:
                 meter.keep(side, num)
-        report = meter.results()
-        if report.exhibits is None:
-            return report
-        return replace(report, pictures=pictures_of(report, sources, request.max_pixels))
+        return meter, sources
 
 
 @called_with(ExtractRequest, positional=2, around=together)

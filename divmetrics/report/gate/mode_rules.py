@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from divmetrics.errors import UsageError
@@ -34,7 +35,7 @@ def judge_verdict(report: Report, rules: Rules) -> Iterator[RuleResult]:
         status = "fail" if rules.inconclusive == "fail" else "inconclusive"
         text = 'it cannot be told, and inconclusive = "fail"' if status == "fail" else "it cannot be told"
     if status != "pass":
-        note = why.removeprefix(f"{state}: ")
+        note = re.sub(rf"^{state}[:,] *", "", why)
     yield RuleResult("verdict", "verdict", level, "not collapsed", state, None, (), status, text, note)
 
 

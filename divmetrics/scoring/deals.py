@@ -1,0 +1,83 @@
+"""Deals of the samples of a gate: halves of the fakes that stand for two draws of one generator."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from divmetrics.errors import MeasureError, TooFewSamples
+from divmetrics.records.results import Report
+from divmetrics.records.run_options import MeterRequest, ScoreRequest
+from divmetrics.scoring.collected import Collected
+from divmetrics.scoring.meter import Meter
+from divmetrics.scoring.plan import HELD_OUT, SideName
+
+FEWEST = 20
+"""Samples of a side that are worth dealing."""
+FACTOR = 2**0.5
+"""How many times as large the noise of a number is from half the samples."""
+
+
+@dataclass(frozen=True)
+class Deal:
+    """Half of the real samples, and the fakes in two halves: one draw of the generator, and another."""
+
+    real: Collected
+    first: Collected
+    second: Collected
+    held_out: Collected | None = None
+
+    def measured(self, which: str, request: ScoreRequest, **changes: Any) -> Report:
+        """The report of one half, `first` or `second`; `changes` are options in place of those of `request`."""
+        sides: dict[SideName, Collected] = {"real": self.real, "fake": getattr(self, which)}
+        if self.held_out is not None:
+            sides[HELD_OUT] = self.held_out
+        return measured(sides, request, **changes)
+
+
+def deals(sides: Mapping[SideName, Collected], count: int, seed: int) -> Iterator[Deal]:
+    """Deal the samples `count` times.
+
+    Args:
+        sides: The samples.
+        count: How many deals.
+        seed: Seed of the draws.
+
+    Raises:
+        TooFewSamples: There are too few to be halved.
+        MissingLayer: Single samples are not known: statistics of another tool.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    for side in ("real", "fake"):
+        n = sides[side].side.n
+        if n is not None and n < FEWEST:
+            raise TooFewSamples(f"{side} has {n} samples, too few to deal them into halves; give at least {FEWEST}.")
+        if n is None:
+            raise MeasureError(f"{side} is a mean and covariance, of which no halves can be dealt; give the samples.")
+    for _ in range(count):
+        reals, fakes = (_permuted(sides[side], generator) for side in ("real", "fake"))
+        half = len(fakes) // 2
+        yield Deal(
+            sides["real"].at(reals[: len(reals) // 2]),
+            sides["fake"].at(fakes[:half]),
+            sides["fake"].at(fakes[half : 2 * half]),
+            sides.get(HELD_OUT),
+        )
+
+
+def measured(sides: Mapping[SideName, Collected], request: ScoreRequest, **changes: Any) -> Report:
+    """The report of samples that were collected before; warnings were shown when they were measured as a whole."""
+    meter = Meter.of(MeterRequest.of(request, progress=False, **changes))
+    for side, collected in sides.items():
+        meter.take(side, collected)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return meter.results()
+
+
+def _permuted(side: Collected, generator: torch.Generator) -> torch.Tensor:
+    return torch.randperm(side.side.n or 0, generator=generator)

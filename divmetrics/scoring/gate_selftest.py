@@ -1,0 +1,129 @@
+"""`gate --selftest`: the rate at which a gate fails for unchanged samples, measured by dealing the fakes into halves.
+
+One half stands for the baseline, the other for a new draw of the same generator. All noise is sqrt(2) times that of the
+full sizes, so thresholds are widened by as much: `max_regression`, and the distance of `min` and `max` from the number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from scipy.stats import beta
+
+from divmetrics.records.results import Report
+from divmetrics.records.run_options import ScoreRequest
+from divmetrics.report.gate.judge import judge
+from divmetrics.report.gate.rules import MODE_RULES, Regression, Rule, Rules
+from divmetrics.report.gate.selftest import Selftest
+from divmetrics.scoring.collected import Collected
+from divmetrics.scoring.deals import FACTOR, deals, measured
+from divmetrics.scoring.gate import check_rules, request_of
+from divmetrics.scoring.plan import SIDES, SideName
+from divmetrics.scoring.progress import shown_steps
+from divmetrics.scoring.score import filled_meter
+
+LEVEL = 0.95
+"""Of the interval of the rate."""
+
+
+def selftest(real: Any, fake: Any, rules: Rules, options: Mapping[str, Any], count: int) -> Selftest:
+    """Deal unchanged samples against each other, and judge them by rules.
+
+    Args:
+        real: The reference samples.
+        fake: Samples of one generator.
+        rules: The rules; their baseline is replaced by a half of the fakes.
+        options: Options of `score`; they come before those of the rules.
+        count: How many deals.
+
+    Returns:
+        How often the gate, and each rule, failed.
+
+    Raises:
+        UsageError: The rules are wrong, or name what cannot be measured.
+        MeasureError: The samples cannot be read, or are too few to be dealt into halves.
+    """
+    check_rules(rules)
+    request = request_of((real, fake), rules, options)
+    meter = filled_meter(request)
+    sides: dict[SideName, Collected] = {side: meter.collected(side) for side in SIDES}
+    if request.held_out is not None:
+        sides["held_out"] = meter.collected("held_out")
+    pairs = []
+    with shown_steps(shown=request.progress) as step:
+        for number, deal in enumerate(deals(sides, count, request.seed), 1):
+            step(f"deal {number} of {count}")
+            before = deal.measured("first", request, null=False, mode_table=False) if rules.baseline else None
+            pairs.append((before, deal.measured("second", request, null=request.null and rules.verdict != "off")))
+    adapted = _bounds_at_half_size(rules, _whole(sides, request, rules), [now for _, now in pairs])
+    return _judged(adapted, pairs, request)
+
+
+def _judged(rules: Rules, pairs: Sequence[tuple[Report | None, Report]], request: ScoreRequest) -> Selftest:
+    red, by_rule = 0, dict[str, int]()
+    for before, now in pairs:
+        result = judge(now, rules if before is None else replace(rules, baseline=before))
+        red += not result.passed
+        for outcome in result.outcomes:
+            by_rule[outcome.name] = by_rule.get(outcome.name, 0) + (outcome.status in ("fail", "error"))
+    last = pairs[-1][1]
+    return Selftest(
+        rules.path,
+        last.real.source,
+        last.fake.source,
+        last.real.n or 0,
+        last.fake.n or 0,
+        len(pairs),
+        red,
+        interval_of_rate(red, len(pairs)),
+        request.alpha,
+        by_rule,
+    )
+
+
+def interval_of_rate(hits: int, trials: int) -> tuple[float, float]:
+    """Clopper and Pearson's interval of 95 % of a rate.
+
+    Example:
+        >>> [round(end, 3) for end in interval_of_rate(1, 20)]
+        [0.001, 0.249]
+    """
+    tail = (1 - LEVEL) / 2
+    low = float(beta.ppf(tail, hits, trials - hits + 1)) if hits else 0.0
+    high = float(beta.ppf(1 - tail, hits + 1, trials - hits)) if hits < trials else 1.0
+    return low, high
+
+
+def _whole(sides: Mapping[SideName, Collected], request: ScoreRequest, rules: Rules) -> Report | None:
+    """The numbers of all samples, where `min` or `max` of a rule are to be moved to half the size."""
+    if not any(_is_absolute(rule) for rule in rules.rules):
+        return None
+    return measured(sides, request, ci_level=0, null=False, mode_table=False)
+
+
+def _is_absolute(rule: Rule) -> bool:
+    return rule.name not in MODE_RULES and (rule.min is not None or rule.max is not None)
+
+
+def _bounds_at_half_size(rules: Rules, whole: Report | None, dealt: Sequence[Report]) -> Rules:
+    """The rules with thresholds that are as far away in units of the noise as they are at full size."""
+    return replace(rules, rules=tuple(_at_half_size(rule, whole, dealt) for rule in rules.rules))
+
+
+def _at_half_size(rule: Rule, whole: Report | None, dealt: Sequence[Report]) -> Rule:
+    change = rule.max_regression
+    if change is not None:
+        rule = replace(rule, max_regression=Regression(change.amount * FACTOR, relative=change.relative))
+    if whole is None or not _is_absolute(rule):
+        return rule
+    key = next((key for key in whole.metrics if rule.name in (key, key.partition("@")[0])), None)
+    now = None if key is None else whole.metrics[key].value
+    halves = [] if key is None else [r.metrics[key].value for r in dealt if key in r.metrics]
+    known = [value for value in halves if value is not None]
+    if now is None or not known:
+        return rule
+    centre = sum(known) / len(known)
+    moved = [None if bound is None else centre + FACTOR * (bound - now) for bound in (rule.min, rule.max)]
+    return replace(rule, min=moved[0], max=moved[1])

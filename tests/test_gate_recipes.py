@@ -1,0 +1,65 @@
+"""The recipes of docs/gate.md: YAML that parses, steps that are there, commands that the command line takes."""
+
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from divmetrics.cli._gate import gate
+from divmetrics.report.gate.rules import KEYS
+
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs" / "gate.md").read_text()
+RECIPES = {
+    heading: yaml.safe_load(block)
+    for heading, block in re.findall(r"^## ([^\n]*)\n(?:(?!^## ).)*?```yaml\n(.*?)```", PAGE, re.DOTALL | re.MULTILINE)
+}
+HOOKS = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+
+
+def texts(content: Any) -> Iterator[str]:
+    """Every text in YAML."""
+    for child in content.values() if isinstance(content, dict) else content if isinstance(content, list) else ():
+        yield from texts(child)
+    if isinstance(content, str):
+        yield content
+
+
+def test_there_is_a_recipe_for_each_server() -> None:
+    assert set(RECIPES) == {"In GitHub Actions", "In GitLab CI", "In pre-commit"}
+    github = RECIPES["In GitHub Actions"]
+    steps = github["jobs"]["gate"]["steps"]
+    assert github[True] == "pull_request", "YAML 1.1 reads on as true"
+    assert all({"uses", "run"} & set(step) for step in steps)
+    assert all(step["if"] == "always()" for step in steps if "gate.md" in step.get("run", "") and "cat" in step["run"])
+    assert RECIPES["In GitLab CI"]["gate"]["artifacts"]["reports"] == {"junit": "gate.xml"}
+    assert RECIPES["In GitLab CI"]["gate"]["artifacts"]["when"] == "always"
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_each_recipe_runs_a_gate_that_the_command_line_takes(name: str) -> None:
+    commands = [text for text in texts(RECIPES[name]) if text.startswith("divmetrics gate ")]
+    assert commands
+    for command in commands:
+        given = gate.make_context("gate", shlex.split(command)[2:], resilient_parsing=False)
+        assert given.params["sources"]
+
+
+def test_the_hook_of_this_repository_is_that_of_the_recipe() -> None:
+    (local,) = RECIPES["In pre-commit"]["repos"][0]["hooks"]
+    (ours,) = HOOKS
+    for key in ("id", "name", "language", "pass_filenames"):
+        assert ours[key] == local[key]
+    assert f"{ours['entry']} report.json" == local["entry"]
+    for files in (ours["files"], local["files"]):
+        assert [bool(re.search(files, path)) for path in ("report.json", "divmetrics.toml", "a.json")] == [1, 1, 0]
+
+
+def test_toml_in_the_page_has_known_keys() -> None:
+    for block in re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL):
+        assert set(tomllib.loads(block)["gate"]) <= set(KEYS)
