@@ -118,7 +118,7 @@ def quoted(text: str) -> str:
 
     Example:
         >>> print(quoted('a "b"'))
-        "a \\\\"b\\\\""
+        "a \\"b\\""
     """
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
