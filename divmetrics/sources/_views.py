@@ -295,4 +295,6 @@ def _read_csv(file: Path) -> dict[tuple[str, str], str]:
                     raise SourceError(f"{file}: {key[1]!r} has two labels, {table[key]!r} and {label!r}; leave one.")
     except (OSError, UnicodeError, csv.Error) as error:
         raise SourceError(f"cannot read the labels {file}: {getattr(error, 'strerror', None) or error}.") from None
+    if not table:
+        raise SourceError(f"{file} labels no sample; wanted a line path,label for each below the first one.")
     return table

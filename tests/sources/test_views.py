@@ -1,6 +1,7 @@
 """Subsets by seed and labels from a csv."""
 
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -191,3 +192,9 @@ def test_labels_from_tables_are_names_and_what_is_missing_there_is_none():
     for missing in (None, float("nan"), np.float64("nan")):
         with pytest.raises(SourceError, match=r"a label is (None|nan); give every sample a class, or none"):
             with_labels(rows, ["cat", missing, "dog"])
+
+
+def test_a_csv_that_labels_nothing_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("path,label\n")
+    with pytest.raises(SourceError, match="labels no sample"):
+        labels_from_csv([open_source(np.zeros((3, 2)))], tmp_path / "labels.csv")
