@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from copy import copy
 from dataclasses import replace
+from inspect import signature
 from typing import Any, Literal
 
 from divmetrics.arrays import dist
 from divmetrics.errors import MeasureError, UnknownName, UsageError
 from divmetrics.integrations._undisturbed import undisturbed
-from divmetrics.records.keywords import called_with
+from divmetrics.records.keywords import options_of
 from divmetrics.records.results import Report
 from divmetrics.records.run_options import MeterRequest, ScoreRequest
 from divmetrics.scoring.collected import Collected
@@ -77,7 +78,8 @@ class Evaluator:
         Raises:
             UsageError: An option is wrong.
         """
-        self._request = _request(**{"metrics": "quick", **options})
+        check_keywords("Evaluator", options)
+        self._request = MeterRequest(**{"metrics": "quick", **options})
         for name, value in {"num": num, "samples_per_call": samples_per_call}.items():
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise UsageError(f"{name} is {value!r}; give a whole number of at least 1.")
@@ -223,10 +225,15 @@ def _of_model(method: Callable[[int], Any]) -> Callable[[Any, int], Any]:
     return lambda _model, n: method(n)
 
 
-def _same(request: MeterRequest) -> MeterRequest:
-    """The request that the options make."""
-    return request
+def check_keywords(function: str, options: Mapping[str, Any], *own: str) -> None:
+    """Raise UnknownName for a keyword that is none of `Evaluator` or `Meter`, and none of the function's `own`.
 
-
-_same.__name__ = "Evaluator"  # errors name what the user has called
-_request = called_with(MeterRequest, positional=0)(_same)
+    Args:
+        function: What the user has called.
+        options: The keywords that it hands on.
+        *own: Those that it takes itself.
+    """
+    known = [option.name for option in options_of(MeterRequest)] + [*own, *signature(Evaluator).parameters]
+    for name in options:
+        if name not in known:
+            raise UnknownName.of(f"argument of {function}", name, [n for n in known if n != "options"])

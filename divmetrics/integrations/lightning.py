@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from divmetrics.errors import UsageError
-from divmetrics.integrations.evaluator import Evaluator, Sample
+from divmetrics.integrations.evaluator import Evaluator, Sample, check_keywords
 from divmetrics.integrations.loggers import verdict_markdown, verdict_texts
 from divmetrics.records.results import Report
 
@@ -55,6 +55,7 @@ class DivmetricsCallback(Callback):
         """
         if isinstance(every_n_epochs, bool) or not isinstance(every_n_epochs, int) or every_n_epochs < 1:
             raise UsageError(f"every_n_epochs is {every_n_epochs!r}; give a whole number of at least 1.")
+        check_keywords("DivmetricsCallback", options, "every_n_epochs", "prefix")
         self._evaluator = Evaluator(real, sample, **options)
         self._every, self._prefix = every_n_epochs, prefix
         self.report = None

@@ -7,7 +7,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from divmetrics.errors import UsageError
-from divmetrics.integrations.evaluator import Evaluator, Sample
+from divmetrics.integrations.evaluator import Evaluator, Sample, check_keywords
 from divmetrics.integrations.loggers import verdict_texts
 from divmetrics.records.results import Report
 
@@ -59,6 +59,7 @@ class DivmetricsCallback(TrainerCallback):
                 raise UsageError(f"{name} is {every!r}; give a whole number of at least 1.")
         if not callable(getattr(trainer, "log", None)):
             raise UsageError(f"trainer is a {type(trainer).__name__}; give the Trainer to which the callback is added.")
+        check_keywords("DivmetricsCallback", options, "trainer", "every_n_epochs", "every_n_steps", "prefix")
         self._evaluator = Evaluator(real, sample, **options)
         self._epochs = 1 if every_n_epochs is None and every_n_steps is None else every_n_epochs
         self._steps, self._prefix, self._trainer = every_n_steps, prefix, trainer

@@ -197,7 +197,8 @@ def test_samples_that_cannot_be_measured_may_be_a_warning() -> None:
     [
         ({"num": 0}, "num is 0"),
         ({"samples_per_call": True}, "samples_per_call is True"),
-        ({"nmu": 3}, "Did you mean 'null'"),
+        ({"nmu": 3}, "unknown argument of Evaluator 'nmu'. Did you mean 'num'"),
+        ({"sead": 3}, "Did you mean 'seed'"),
         ({"metrics": "recal"}, "Did you mean 'recall'"),
         ({"on_error": "wran"}, "Did you mean 'warn'"),
         ({"sample": 3}, "sample is a int"),

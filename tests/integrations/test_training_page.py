@@ -143,7 +143,14 @@ def test_lightning(brought: dict[str, Any], capsys: pytest.CaptureFixture[str]) 
         names["callback"].report["recall"].value
     )
     assert names["best"].best_model_score is not None
+    if type(names["trainer"].logger).__name__ == "TensorBoardLogger":
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+        events = EventAccumulator(names["trainer"].logger.log_dir).Reload()
+        assert len(events.Tensors("verdict/text_summary")) == 2
     assert "verdict" in capsys.readouterr().out
+    with pytest.raises(dm.UsageError, match="Did you mean 'every_n_epochs'"):
+        type(names["callback"])("data/real", every_n_epoch=2)
 
 
 def test_torchmetrics(brought: dict[str, Any]) -> None:
