@@ -303,7 +303,8 @@ def save(path: str | os.PathLike[str], sides: Mapping[str, Collected], meta: Map
     for name, side in sides.items():
         for (extractor, layer, kind), summary in side.summaries.items():
             for part in fields(summary):
-                if (value := getattr(summary, part.name)) is None:
+                value = getattr(summary, part.name)
+                if value is None and part.default is None:  # what a reader takes where it is left out
                     continue
                 kept = tensors if isinstance(value, Tensor) else scalars
                 kept[f"{name}/{extractor}/{layer}/{kind}/{part.name}"] = (

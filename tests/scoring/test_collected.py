@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,16 @@ def test_file_round_trip(tmp_path: Path) -> None:
     back = Collected.load(tmp_path / "one.dms")
     assert (back.side, back.encoders, back.paths, back.labels) == (one.side, one.encoders, one.paths, one.labels)
     torch.testing.assert_close(rows(back).features, rows(one).features, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("n", [2, 9])  # fewer rows than the 3 columns, whose scatter is kept as rows, and more
+def test_moments_survive_the_file(n: int, tmp_path: Path) -> None:
+    whole = some(n, 1)
+    key = ("a/net?x=/y", "pooled", "Moments")
+    moments = whole.get("a/net?x=/y", "pooled", Moments)
+    replace(whole, summaries={key: moments}, paths=()).save(tmp_path / "x.dms")
+    back = Collected.load(tmp_path / "x.dms").summaries[key]
+    torch.testing.assert_close(back.covariance, moments.covariance, rtol=0, atol=0)
 
 
 def test_other_summaries_are_made_from_the_rows() -> None:
