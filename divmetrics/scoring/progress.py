@@ -37,4 +37,4 @@ def shown_steps(*, shown: bool) -> Iterator[Step]:
     columns = [SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn()]
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("measuring", total=None)
-        yield lambda text: progress.update(task, description=text)
+        yield lambda text: progress.update(task, description=text, refresh=True)  # also steps of milliseconds

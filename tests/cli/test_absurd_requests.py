@@ -155,8 +155,10 @@ def test_sentences_are_one_short_line_and_say_whose_fault_it_is() -> None:
 
 
 def test_ctrl_c_and_the_end_of_a_generator_go_through() -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     with pytest.raises(KeyboardInterrupt), foreign("it"):
         signal.raise_signal(signal.SIGINT)
+    signal.signal(signal.SIGINT, before)
     with pytest.raises(KeyboardInterrupt), foreign("it"):
         raise KeyboardInterrupt
 
