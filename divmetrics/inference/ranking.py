@@ -28,6 +28,8 @@ class Compared:
     """Why values must not be compared; they are listed without ranks then."""
     exchanged: Callable[[np.ndarray, np.ndarray], float] | None = None
     """The metric's own test of two generators on their class counts; its p-value counts where it is larger."""
+    span: float | None = None
+    """Greatest difference that two values can have; None where the metric is unbounded."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +83,7 @@ def _ranking(one: _Tested, adjusted: Iterator[float], alpha: float, level: float
     compared, differences = one.compared, []
     for (first, second), test in one.tests.items():
         p = next(adjusted)
-        ends = test.interval(level)
+        ends = _within(compared.span, test.interval(level))
         differences.append(Difference(first, second, test.difference, ends, test.p, p, p <= alpha, test.freedom + 1))
     values = {name: None if scored is None else scored.value for name, scored in compared.scored.items()}
     sign = -1 if compared.better == "higher" else 1
@@ -91,6 +93,10 @@ def _ranking(one: _Tested, adjusted: Iterator[float], alpha: float, level: float
     if level and not differences and not warnings and sum(value is not None for value in values.values()) > 1:
         warnings = (NO_HALF_SAMPLES,)
     return Ranking(compared.key, compared.metric, compared.better, compared.role, places, tuple(differences), warnings)
+
+
+def _within(span: float | None, ends: tuple[float, float]) -> tuple[float, float]:
+    return ends if span is None else (max(ends[0], -span), min(ends[1], span))
 
 
 def _places(ordered: Sequence[str], compared: Compared, differences: Sequence[Difference]) -> tuple[Place, ...]:

@@ -218,7 +218,9 @@ def _compared(reports: Mapping[str, Report]) -> tuple[list[Compared], list[str]]
         own = metric.uncertainty.exchanged
         options = {name: value for name, value in first.params.items() if name in metric.options}
         test = None if own is None else partial(own, **options)
-        found.append(Compared(key, first.metric, metric.better, metric.role, scored, reasons, test))
+        low, high = first.range
+        span = None if low is None or high is None else high - low
+        found.append(Compared(key, first.metric, metric.better, metric.role, scored, reasons, test, span))
     return found, notes
 
 

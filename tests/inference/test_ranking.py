@@ -101,3 +101,14 @@ def test_a_test_of_the_metric_on_class_counts_counts_where_it_is_larger(own: flo
     assert seen == [(1.0, 2.0)]
     assert found.p == (bare.p if p is None else p)
     assert found.told_apart == (p is None)
+
+
+def test_a_difference_is_no_larger_than_values_allow() -> None:
+    draws = np.random.default_rng(2).normal(size=(2, 50)) / 5
+    scored = {
+        name: Scored(value, None, None, value + draw) for name, value, draw in zip("ab", (0.0, 0.9), draws, strict=True)
+    }
+    compared = Compared("m@x", "m", "higher", "diversity", scored)
+    free, bound = (rankings_of([one], 0.01, 0.95)[0].differences[0] for one in (compared, replace(compared, span=1.0)))
+    assert free.ci[0] < -1
+    assert bound.ci == (-1.0, free.ci[1])
