@@ -29,7 +29,6 @@ else:
         (9400, 3, "png", "dict(cache=False)"),
         (3500, 8, "png", "dict(extractor='pixels?size=32', cache=out)"),
         (3500, 24, "jpg", "dict(extractor='pixels?size=32', jpeg='device', cache=False)"),
-        (1650, 24, "png", "dict(extractor='pixels', metrics='ms_ssim', cache=False)"),
     ],
 )
 def test_large_images_take_less_than_two_gigabytes(
@@ -41,7 +40,6 @@ def test_large_images_take_less_than_two_gigabytes(
     for i in range(number):
         image[:, i] += 1  # of equal images one is read
         Image.fromarray(image).save(tmp_path / "set" / f"{i}.{kind}", compress_level=1)
-    program = MEASURED if "metrics" not in options else MEASURED.replace('metrics="fid", ', "")
-    command = [sys.executable, "-c", program, tmp_path / "set", tmp_path / "cache", options]
+    command = [sys.executable, "-c", MEASURED, tmp_path / "set", tmp_path / "cache", options]
     found = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
     assert float(found.stdout) < 2e9

@@ -36,6 +36,8 @@ _WINDOW_HEIGHTS = [exp(-((place - WINDOW // 2) ** 2) / (2 * SIGMA**2)) for place
 GAUSSIAN = tuple(height / sum(_WINDOW_HEIGHTS) for height in _WINDOW_HEIGHTS)
 C1, C2 = 0.01**2, 0.03**2
 """Constants (K1 L)^2 and (K2 L)^2 that stabilise the two ratios, for range L = 1."""
+LARGE = 1024 * 1024
+"""Pixels above which channels are taken one by one, in a third of the memory; below, together is twice as fast."""
 SMALLEST = (WINDOW - 1) * 2 ** (len(WEIGHTS) - 1) + 1
 """Least height and width, 161: the window must fit into the coarsest scale."""
 
@@ -53,9 +55,10 @@ def ms_ssim(left: Tensor, right: Tensor, border: Border = "valid") -> Tensor:
         last = scale == len(WEIGHTS)
         if last and border == "reflect":
             left, right = _reflected(left), _reflected(right)
-        luminance, contrast_structure = _ssim_terms(left, right)
-        term = (luminance * contrast_structure if last else contrast_structure).flatten(1).mean(1)
-        product *= term.cpu().double().clamp(min=0) ** weight
+        together = left.shape[1] if left[0, 0].numel() <= LARGE else 1
+        parts = zip(left.split(together, 1), right.split(together, 1), strict=True)
+        means = [_mean_term(*part, with_luminance=last).cpu().double() for part in parts]
+        product *= torch.stack(means).mean(0).clamp(min=0) ** weight
         if not last:
             left, right = _downsampled(left), _downsampled(right)
     return product
@@ -76,14 +79,17 @@ def check_images(images: Tensor) -> None:
         raise FeatureError(f"pixel values reach from {low:g} to {high:g}; scale them to [0, 1].")
 
 
-def _ssim_terms(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
-    """Luminance and contrast-structure terms at each window position, `[p, c, h - 10, w - 10]` each."""
+def _mean_term(left: Tensor, right: Tensor, *, with_luminance: bool) -> Tensor:
+    """Mean `[p]` over the window positions of the contrast-structure term, times that of luminance where asked for."""
     left_mean, right_mean = _window_means(left), _window_means(right)
     products = left_mean * right_mean
-    squares = left_mean.square() + right_mean.square()
-    covariance = _window_means(left * right) - products
-    variances = _window_means(left.square() + right.square()) - squares
-    return (2 * products + C1) / (squares + C1), (2 * covariance + C2) / (variances + C2)
+    squares = left_mean.square_().add_(right_mean.square_())
+    covariance = _window_means(left * right).sub_(products)
+    variances = _window_means(left.square().add_(right.square())).sub_(squares)
+    terms = covariance.mul_(2).add_(C2).div_(variances.add_(C2))
+    if with_luminance:
+        terms.mul_(products.mul_(2).add_(C1).div_(squares.add_(C1)))
+    return terms.flatten(1).mean(1)
 
 
 def _window_means(images: Tensor) -> Tensor:
