@@ -56,7 +56,7 @@ def ms_ssim(left: Tensor, right: Tensor, border: Border = "valid") -> Tensor:
         if last and border == "reflect":
             left, right = _reflected(left), _reflected(right)
         together = left.shape[1] if left[0, 0].numel() <= LARGE else 1
-        parts = zip(left.split(together, 1), right.split(together, 1), strict=True)
+        parts = zip(torch.split(left, together, 1), torch.split(right, together, 1), strict=True)
         means = [_mean_term(*part, with_luminance=last).cpu().double() for part in parts]
         product *= torch.stack(means).mean(0).clamp(min=0) ** weight
         if not last:
