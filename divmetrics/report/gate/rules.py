@@ -184,9 +184,9 @@ def _gate_table(path: Path) -> Mapping[str, Any] | None:
     except (RecursionError, ValueError):  # of lists in lists, and of numbers
         raise UsageError(f"{path} nests thousands of lists, or holds a number of thousands of digits.") from None
     if path.name == "pyproject.toml":
-        whole = _table(_table(whole.get("tool", {}), "tool").get("divmetrics", {}), "tool.divmetrics")
+        whole = _table(_table(whole.get("tool", {}), f"{path}: tool").get("divmetrics", {}), f"{path}: tool.divmetrics")
     _check_keys(whole, ["gate"], str(path))
-    return _table(whole["gate"], _section(path)) if "gate" in whole else None
+    return _table(whole["gate"], f"{path}: {_section(path)}") if "gate" in whole else None
 
 
 def _parse(path: Path, table: Mapping[str, Any]) -> Rules:
@@ -197,7 +197,7 @@ def _parse(path: Path, table: Mapping[str, Any]) -> Rules:
     _check_keys(table, [*KEYS], where)
     extractor, more = _text(table, "extractor", where), _names(table, "metrics", where)
     options = _options(table, path.parent, where)
-    rules = _table(table.get("rules", {}), f"{_section(path)}.rules")
+    rules = _table(table.get("rules", {}), f"{path}: {_section(path)}.rules")
     parsed = tuple(_rule(name, entry, f"{path}: [{_section(path)}.rules.{name}]") for name, entry in rules.items())
     verdict = _choice(table, "verdict", VERDICTS, where)
     inconclusive = _inconclusive(table, verdict, where)
