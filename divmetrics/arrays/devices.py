@@ -25,11 +25,12 @@ Task = TypeVar("Task")
 Value = TypeVar("Value")
 
 
-def resolve(name: str) -> torch.device:
-    """The device called `name`; `auto` takes CUDA before MPS before the CPU.
+def resolve(given: object) -> torch.device:
+    """The device that is given, or called so; `auto` takes CUDA before MPS before the CPU.
 
-    Raises UnknownName where `name` is no device's name, Unavailable where this machine lacks the device.
+    Raises UnknownName where there is no such device, Unavailable where this machine lacks it.
     """
+    name = str(given)
     if name == "auto":
         found = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
         return torch.device(found)

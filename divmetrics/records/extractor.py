@@ -44,6 +44,10 @@ class Extractor(Part):
     lacks: Callable[..., Mapping[Layer, str]] | None = None
     """Called as `function` is: layer of `provides` that the weights on this machine do not give -> why."""
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """A registered extractor is pickled and copied as its name: its function cannot be found by that any more."""
+        return (_registered, (self.name,)) if EXTRACTORS.has(self) else super().__reduce_ex__(protocol)
+
     @property
     def argument(self) -> str | None:
         """Placeholder of a family's argument: `MODEL` for `timm:MODEL`; None where there is no argument."""
@@ -90,6 +94,13 @@ class Given(str):
         own = getattr(named, "name", None) if hasattr(value, "prepare") else getattr(named, "__name__", None)
         text = own if isinstance(own, str) and own else type(named).__name__
         return cls(re.sub(r"[^\w.=-]+", "-", text).strip("-") or "object", value)
+
+    def __getnewargs__(self) -> tuple[str, Any]:  # type: ignore[override]
+        return str(self), self.value
+
+    def __deepcopy__(self, memo: Any) -> Self:
+        """The same name of the same object, which is what it is equal to."""
+        return self
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Given) and self.value is other.value
@@ -255,6 +266,11 @@ def _check_weights_path(text: str) -> None:
             f"{text!r}: a path with a comma or & in it cannot stand in a query; give it as --weights PATH "
             "(in Python weights=PATH)."
         )
+
+
+def _registered(name: str) -> Extractor:
+    """The extractor called `name`."""
+    return EXTRACTORS[name]
 
 
 EXTRACTORS: Registry[Extractor] = Registry("extractor", "divmetrics.encoders")

@@ -78,9 +78,9 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 
 
 def read_text(path: str | os.PathLike[str], what: str) -> str:
-    """The text of a file that the user calls `what`. Raises UsageError where it cannot be read."""
+    """The text of a file that the user calls `what`, without a byte order mark. Raises UsageError where it is none."""
     try:
-        return Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not text"
         raise UsageError(f"cannot read the {what} {path}: {reason}.") from None

@@ -10,13 +10,14 @@ from __future__ import annotations
 import functools
 import inspect
 import numbers
+import os
 import textwrap
 import types
 import typing
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import MISSING, Field, dataclass, fields
-from typing import Annotated, Any, Concatenate, Literal, ParamSpec, Self, TypeVar, cast
+from typing import Annotated, Any, Concatenate, Literal, ParamSpec, Protocol, Self, TypeVar, cast, runtime_checkable
 
 from divmetrics.errors import UnknownName, UsageError
 from divmetrics.records.options import out_of_reach, shortened
@@ -116,6 +117,8 @@ class KeywordOption:
             raise UsageError(f"{self.flag} is {shortened(repr(value))}; give {limits or self.wanted}.")
         if self.words and not self.is_number:
             raise UnknownName.of(self.flag, str(value), self.words)
+        if not self.is_number and not any(_is_of(kind, value) for kind in self.kinds):
+            raise UsageError(f"{self.flag} is {shortened(repr(value))}; give {self.wanted}.")
 
     def _is_good_number(self, value: Any) -> bool:
         wanted = numbers.Real if float in self.kinds else numbers.Integral
@@ -133,11 +136,54 @@ class KeywordOption:
 
     @property
     def wanted(self) -> str:
-        """What a number may be, in words."""
+        """What a value may be, in words."""
+        if not self.is_number:
+            return " or ".join(_KINDS.get(_key(kind), "an object") for kind in self.kinds)
         kind = "a number" if float in self.kinds else "a whole number"
         limits = {"of at least": self.help.at_least, "and at most": self.help.at_most, "and below": self.help.below}
         limited = " ".join([kind, *(f"{words} {limit:g}" for words, limit in limits.items() if limit is not None)])
         return " or ".join([limited, *self.words, *(["None"] if type(None) in self.kinds else [])])
+
+
+@runtime_checkable
+class DeviceLike(Protocol):
+    """A `torch.device`; torch is not imported here."""
+
+    @property
+    def type(self) -> str:
+        """`cpu`, `cuda` or `mps`."""
+
+    @property
+    def index(self) -> Any:
+        """Which of several; None for the current one."""
+
+
+_KINDS: Mapping[Any, str] = {
+    bool: "True or False",
+    str: "a text",
+    os.PathLike: "a path",
+    Sequence: "a list of texts",
+    DeviceLike: "a torch.device",
+    type(None): "None",
+}
+"""What a value of each type is called."""
+
+
+def _key(kind: Any) -> Any:
+    """The type without its parameters."""
+    return typing.get_origin(kind) or kind
+
+
+def _is_of(kind: Any, value: Any) -> bool:
+    """Whether `value` is of the type of an option that is no number; of types that only their readers know, it is."""
+    if _key(kind) is Sequence and typing.get_args(kind) == (str,):
+        listed = isinstance(value, Collection) and not isinstance(value, (str, bytes))
+        return listed and all(isinstance(item, str) for item in value)
+    if kind is bool:
+        return type(value).__name__ in ("bool", "bool_")  # NumPy's, too
+    if kind in (str, type(None)) or getattr(kind, "_is_runtime_protocol", False):
+        return isinstance(value, kind)
+    return isinstance(value, os.PathLike) if _key(kind) is os.PathLike else _key(kind) not in _KINDS
 
 
 def _number(text: str) -> float:

@@ -186,6 +186,10 @@ class Metric(Part):
         if self.role not in typing.get_args(Role):
             object.__setattr__(self, "role", "diversity" if self.laws.on_collapse == "worse" else "fidelity")
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """A registered metric is pickled and copied as its name: its function cannot be found by that any more."""
+        return (_registered, (self.name,)) if METRICS.has(self) else super().__reduce_ex__(protocol)
+
     @property
     def needs(self) -> Mapping[str, Need]:
         """Side -> what is read of it, in the order of the function's arguments."""
@@ -252,6 +256,11 @@ class Metric(Part):
             return need.summarise(value)
         except DivmetricsError as error:
             raise error.within(f"{self.name}: {side}") from None
+
+
+def _registered(name: str) -> Metric:
+    """The metric called `name`."""
+    return METRICS[name]
 
 
 METRICS: Registry[Metric] = Registry("metric", "divmetrics.metrics")

@@ -77,6 +77,10 @@ class Registry(Generic[T]):
         self.load()
         return name in self._records
 
+    def has(self, record: T) -> bool:
+        """Whether `record` itself, and no copy of it, is the one that its name stands for."""
+        return self._records.get(record.name) is record
+
     def load(self) -> None:
         """Import every public module of the folder, then the plug-ins, once.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from divmetrics.records.extractor import ExtractorChoice
-from divmetrics.records.keywords import Help, OptionRecord
+from divmetrics.records.keywords import DeviceLike, Help, OptionRecord
 
 Names = str | Sequence[str]
 PathLike = str | os.PathLike[str]
@@ -21,7 +21,12 @@ class RunOptions(OptionRecord):
     """Where and how fast features are computed, which samples may be missing, and what is kept between runs."""
 
     device: Annotated[
-        str, Help("Device that runs the networks; auto takes CUDA before MPS before the CPU.", "auto|cpu|cuda[:i]|mps")
+        str | DeviceLike,
+        Help(
+            "Device that runs the networks; auto takes CUDA before MPS before the CPU.",
+            "auto|cpu|cuda[:i]|mps",
+            in_python="Or a `torch.device`.",
+        ),
     ] = "auto"
     batch_size: Annotated[int | Literal["auto"], Help("Images shown to the network at once.", at_least=1)] = "auto"
     workers: Annotated[

@@ -18,7 +18,7 @@ from divmetrics.arrays.devices import no_autocast
 from divmetrics.arrays.dist import first_of_rank, gather, shard, world
 from divmetrics.arrays.summaries import Sample, Summary, as_rows, check_finite, merged, summarised
 from divmetrics.encoders._encoder import Encoder
-from divmetrics.errors import FeatureError, SourceError
+from divmetrics.errors import FeatureError
 from divmetrics.extraction import cached, loop
 from divmetrics.records.extractor import Layer
 from divmetrics.records.results import Side, Skipped
@@ -286,7 +286,6 @@ class Collector:
     def add(self, source: Source | Stream, encoders: Sequence[Encoder], settings: loop.ExtractionSettings) -> None:
         """Take in a batch that this rank alone has: the whole batch, or nothing where it is refused."""
         begin = perf_counter()
-        self._check_kind(features=source.kind == "features")
         noted = len(self._watch.digests)
         try:
             watched = self._watch.on(source) if world()[1] > 1 else source
@@ -336,18 +335,15 @@ class Collector:
 
     def put(self, collected: Collected) -> None:
         """Take in what was collected elsewhere, the same on all ranks, after what is here."""
-        if collected.encoders:
-            self._check_kind(features=FEATURES in collected.encoders)
         whole = self.collected()
         self._earlier = whole.merge(collected) if whole.side.n or whole.side.skipped else collected
         self._start_anew()
 
-    def _check_kind(self, *, features: bool) -> None:
-        """Raise SourceError where features come to images or images to features."""
+    @property
+    def features(self) -> bool | None:
+        """Whether the samples so far are features, not images; None where there are none."""
         here = {**self._batches.encoders, **(self._earlier.encoders if self._earlier is not None else {})}
-        if here and (FEATURES in here) != features:
-            held, given = ("images", "features") if features else ("features", "images")
-            raise SourceError(f"{self.side} holds {held} already, and these are {given}; give one kind on a side.")
+        return FEATURES in here if here else None
 
     def _start_anew(self) -> None:
         """Begin a portion of batches after what is here."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import replace
 from functools import cached_property, partial
 from threading import RLock
@@ -26,11 +27,10 @@ from divmetrics.scoring.collected import Collected
 from divmetrics.scoring.collector import Collector
 from divmetrics.scoring.measure import measure
 from divmetrics.scoring.meetings import Meetings
-from divmetrics.scoring.outlines import identity_of, outline_of, size_of
+from divmetrics.scoring.outlines import check_kind, check_kinds, identity_of, layers_of, outline_of, size_of
 from divmetrics.scoring.plan import FEATURES, HELD_OUT, LABELS, SIDES, Plan, Refused, SideName, Task
 from divmetrics.scoring.progress import shown_steps
 from divmetrics.scoring.ranks import check_same, together
-from divmetrics.scoring.task_inputs import inventory
 from divmetrics.sources import Source, Stream, open_source, with_labels
 
 
@@ -78,10 +78,22 @@ class Meter:
         self._lock = RLock()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name != "_lock"}
+        """All but the lock and the networks, which are loaded again where they are needed."""
+        kept = {name: value for name, value in vars(self).items() if name not in ("_lock", "_loaded")}
+        return {**kept, "_encoders_by_name": {}}
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         vars(self).update(state, _lock=RLock())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """A meter with samples of its own; plan and networks, which do not change, are shared."""
+        other = type(self).__new__(type(self))
+        memo |= {id(self): other, id(self.plan): self.plan}
+        with self._lock:
+            other.__setstate__(deepcopy(self.__getstate__(), memo))
+            shared = {name: vars(self)[name] for name in ("_encoders_by_name", "_loaded") if name in vars(self)}
+        vars(other).update(shared, _meetings=self._meetings.of_another())
+        return other
 
     def _request(self) -> dict[str, Any]:
         """The part of the request that all ranks of a distributed run must have in common."""
@@ -124,6 +136,7 @@ class Meter:
             if labels is not None and isinstance(source, Source):
                 source = with_labels(source, labels)
             once = replace(self._settings, store=None)  # nobody will show this batch again
+            check_kind(side, source, self._sides)
             with _naming(side):
                 collector.add(source, self._encoders(source), once)
 
@@ -149,13 +162,16 @@ class Meter:
             >>> second.collected("real").side.n
             2
         """
-        with self._lock, self._meetings.together(), _naming(side):
-            if self._distributed:
-                check_same(identity_of(side, source))
-            if isinstance(source, Collected):
-                self._side(side).put(source)
-            else:
-                self._side(side).take(source, self._encoders(source), self._settings)
+        with self._lock, self._meetings.together():
+            collector = self._side(side)
+            check_kind(side, source, self._sides)
+            with _naming(side):
+                if self._distributed:
+                    check_same(identity_of(side, source))
+                if isinstance(source, Collected):
+                    collector.put(source)
+                else:
+                    collector.take(source, self._encoders(source), self._settings)
 
     def keep(self, side: SideName, num: int) -> None:
         """Keep some of the samples of one side, drawn by the seed of the meter, and forget the others.
@@ -202,10 +218,7 @@ class Meter:
         """
         inventories = {side: self._forecast(source) for side, source in sources.items()}
         sizes = {side: size_of(source) for side, source in sources.items()}
-        kinds = {side: "features" if FEATURES in found else "images" for side, found in inventories.items()}
-        if len(set(kinds.values())) > 1:
-            held = " and ".join(f"{side} holds {kind}" for side, kind in kinds.items())
-            raise SourceError(f"{held}; give the same kind on both sides.")
+        check_kinds(sources)
         both = [outline_of(sources[side]) for side in SIDES if side in sources]
         return self.plan.bind(inventories, sizes, class_source_of(*both) if len(both) == len(SIDES) else None)
 
@@ -267,6 +280,7 @@ class Meter:
         for side in SIDES:
             if sides[side].side.n == 0:
                 raise SourceError(f"no samples on the {side} side; add some first.")
+        check_kinds(sides)
         meta = {
             "device": str(self._settings.torch_device),
             "world_size": dist.world()[1],
@@ -349,14 +363,7 @@ class Meter:
     def _forecast(self, source: Source | Collected) -> dict[str, Any]:
         """Extractor -> layers that `source` will give."""
         if isinstance(source, Collected):
-            found = inventory(source)
-            if FEATURES not in found and (absent := [name for name in self.plan.extractors if name not in found]):
-                there = ", ".join(source.encoders)
-                raise SourceError(
-                    f"{source.side.source} was extracted with {there}, not with {', '.join(absent)}; "
-                    f"choose --extractor {there} or extract it again."
-                )
-            return found
+            return layers_of(source, self.plan.extractors)
         if source.kind == "features":
             found = {FEATURES: ("pooled",)}
         else:

@@ -1,5 +1,7 @@
 """docs/training.md, run as it stands with the libraries themselves: what the page says is what happens."""
 
+import copy
+import pickle
 import re
 import warnings
 from pathlib import Path
@@ -175,3 +177,68 @@ def test_accelerate(brought: dict[str, Any]) -> None:
     names = run("accelerate", brought)
     assert names["report"].fake.n == 24
     assert list(Path("runs/gan").rglob("events.*"))
+
+
+@pytest.mark.filterwarnings("ignore:'pin_memory' argument is set as true:UserWarning")
+def test_a_hugging_face_trainer_ends_with_the_weights_that_it_has_without_the_callback(brought: dict[str, Any]) -> None:
+    """Bit by bit, with dropout, shuffled batches and noise that the training draws itself."""
+    for package in ("transformers", "accelerate"):
+        pytest.importorskip(package, reason=EXTRA.format(package))
+    from transformers import Trainer, TrainingArguments
+
+    from divmetrics.integrations.transformers import DivmetricsCallback
+
+    dataset = [{"noise": torch.randn(16), "labels": torch.rand(3)} for _ in range(32)]
+    measured: list[tuple[int, float]] = []
+
+    class Noisy(Gan):
+        def forward(self, noise: Tensor, labels: Tensor | None = None) -> Any:
+            return super().forward(noise + 0.1 * torch.randn_like(noise), labels)
+
+    def trained(**every: int) -> dict[str, Tensor]:
+        torch.manual_seed(1)
+        model = Noisy()
+        arguments = TrainingArguments("out", num_train_epochs=3, report_to="none", save_strategy="no", use_cpu=True)
+        trainer = Trainer(model=model, args=arguments, train_dataset=dataset)
+        if every:
+            trainer.add_callback(DivmetricsCallback(trainer, "data/real", sample, num=24, metrics="recall", **every))
+        trainer.train()
+        measured.extend(
+            (entry["step"], entry["recall/efficientnet-lite0"])
+            for entry in trainer.state.log_history
+            if "verdict" in entry
+        )
+        return {name: value.detach().clone() for name, value in model.state_dict().items()}
+
+    alone = trained()
+    assert measured == []
+    for every, times in (({"every_n_epochs": 1}, 3), ({"every_n_steps": 5}, 2)):
+        measured.clear()
+        beside = trained(**every)
+        assert len(measured) == times
+        assert all(torch.equal(alone[name], beside[name]) for name in alone)
+    assert len(alone) == 2
+
+
+def test_a_metric_of_torchmetrics_is_pickled_and_copied_at_any_time(brought: dict[str, Any]) -> None:
+    pytest.importorskip("torchmetrics", reason=EXTRA.format("torchmetrics"))
+    from divmetrics.integrations.torchmetrics import DivmetricsMetric
+
+    images = (255 * torch.rand(2, 24, 3, 16, 16)).byte()
+    metric = DivmetricsMetric("precision,recall", extractor="pixels?size=8")
+    copies = [lambda m: pickle.loads(pickle.dumps(m)), copy.deepcopy, lambda m: m.clone()]  # noqa: S301
+    for again in (make(metric) for make in copies):  # before the first update
+        again.update(images[0], real=True)
+    metric.update(images[0], real=True)
+    metric.update(images[1][:12], real=False)
+    made = [make(metric) for make in copies]  # between two
+    for one in (metric, *made):
+        one.update(images[1][12:], real=False)
+    wanted = metric.compute()
+    for one in made:
+        assert one.report is None
+        assert one.compute() == wanted
+        again = pickle.loads(pickle.dumps(one))  # noqa: S301  after `compute`
+        assert again.compute() == wanted
+        assert again.report.fake.n == 24
+    assert metric.report.fake.n == 24

@@ -7,7 +7,9 @@ from dataclasses import MISSING
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
+import torch
 
 import divmetrics
 from divmetrics.cli._main import commands
@@ -63,11 +65,29 @@ def test_python_counts_the_arguments() -> None:
         ({"workers": "many"}, "workers is 'many'; give a whole number of at least 0 or auto."),
         ({"max_skipped": 1.5}, "max-skipped is 1.5; give a number of at least 0 and at most 1."),
         ({"jpeg": "nvjpeg"}, "unknown jpeg 'nvjpeg'."),
+        ({"metrics": 5}, "metrics is 5; give a text or a list of texts."),
+        ({"metrics": ["recall", 5]}, "metrics is ['recall', 5]; give a text or a list of texts."),
+        ({"metrics": None}, "metrics is None;"),
+        ({"metrics": b"recall"}, "metrics is b'recall';"),
+        ({"device": 0}, "device is 0; give a text or a torch.device."),
+        ({"labels": {"a.png": "cat"}}, "labels is {'a.png': 'cat'}; give a text or a path or None."),
+        ({"weights": 1.5}, "weights is 1.5; give a text or a path or None."),
+        ({"cache": 1}, "cache is 1; give True or False or a text or a path."),
+        ({"null": "no"}, "null is 'no'; give True or False."),
+        ({"exhibits": 1}, "exhibits is 1; give True or False."),
     ],
 )
 def test_values_are_checked_before_anything_is_opened(given: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=re.escape(message)):
         divmetrics.score("no/such/place", "nor/this", **given)  # type: ignore[arg-type]
+
+
+def test_what_stands_for_a_value_of_an_option_is_taken() -> None:
+    rows = np.random.default_rng(0).normal(size=(20, 2))
+    given = {"metrics": np.array(["recall", "fid"]), "null": np.False_, "device": torch.device("cpu"), "ci_level": 0}
+    report = divmetrics.score(rows, rows, cache=Path("somewhere"), **given)
+    assert set(report.metrics) == {"recall@features", "fid@features"}
+    assert report.meta["device"] == "cpu"
 
 
 def test_commands_offer_every_option_of_their_request() -> None:

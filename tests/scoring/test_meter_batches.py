@@ -1,11 +1,14 @@
 """A batch is taken whole or not at all, one kind of samples on a side, and threads may share a meter."""
 
 import copy
+import pickle
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import divmetrics as dm
 from divmetrics.errors import FeatureError, SourceError
@@ -68,14 +71,38 @@ def test_a_refused_batch_of_images_leaves_nothing_behind() -> None:
 
 
 def test_features_and_images_on_one_side_are_refused() -> None:
+    images = RNG.integers(0, 255, (6, 8, 8, 3), dtype=np.uint8)
     meter = dm.Meter("fid", extractor="pixels?size=8")
     meter.add("real", RNG.normal(size=(5, 4)))
     with pytest.raises(SourceError, match="real holds features already, and these are images; give one kind"):
-        meter.add("real", RNG.integers(0, 255, (6, 8, 8, 3), dtype=np.uint8))
-    meter.add("fake", RNG.integers(0, 255, (6, 8, 8, 3), dtype=np.uint8))
+        meter.add("real", images)
+    other = dm.Meter("fid", extractor="pixels?size=8")
+    other.add("fake", images)
     with pytest.raises(SourceError, match="fake holds images already, and these are features"):
-        meter.take("fake", meter.collected("real"))
-    assert (meter.collected("real").side.n, meter.collected("fake").side.n) == (5, 6)
+        other.take("fake", meter.collected("real"))
+    assert (meter.collected("real").side.n, other.collected("fake").side.n) == (5, 6)
+
+
+@pytest.mark.parametrize("side", ["fake", "held_out"])
+def test_features_on_one_side_and_images_on_another_are_refused_when_they_come(side: str) -> None:
+    images, rows = RNG.integers(0, 255, (6, 8, 8, 3), dtype=np.uint8), RNG.normal(size=(6, 4))
+    words = "which cannot be compared; give images on all sides, or features of one network on all."
+    for first, second, held in (
+        (images, rows, f"real holds images and {side} holds features"),
+        (rows, images, f"real holds features and {side} holds images"),
+    ):
+        meter, filled = (dm.Meter("fid", extractor="pixels?size=8", ci_level=0, null=False) for _ in range(2))
+        meter.add("real", first)
+        filled.add(side, second)
+        with pytest.raises(SourceError, match=f"^{held}, {words}"):
+            meter.add(side, second)
+        with pytest.raises(SourceError, match=f"^{held}, {words}"):
+            meter.merge(filled)
+        with pytest.raises(SourceError, match="no samples on the fake"):
+            meter.results()
+        sides = {"real": meter.collected("real"), "fake": filled.collected(side)}
+        with pytest.raises(SourceError, match="and fake holds"):  # as ranks of a distributed run may bring them
+            meter.measured(sides)
 
 
 def test_threads_share_a_meter() -> None:
@@ -99,3 +126,32 @@ def test_a_meter_can_be_copied() -> None:
     for again in (copy.copy(meter), copy.deepcopy(meter)):
         again.add("fake", RNG.normal(size=(5, 2)))
         assert again.collected("real").side.n == 9
+
+
+def pickled(meter: dm.Meter) -> dm.Meter:
+    return pickle.loads(pickle.dumps(meter))  # noqa: S301
+
+
+def channels(batch: torch.Tensor) -> torch.Tensor:
+    """A network of the user's that can be found by its name."""
+    return batch.mean((2, 3))
+
+
+@pytest.mark.parametrize("copied", [pickled, copy.deepcopy])
+@pytest.mark.parametrize("extractor", ["pixels?size=4", channels])
+def test_a_copy_goes_on_with_the_samples_and_leaves_the_other_alone(copied: Callable, extractor: object) -> None:
+    images = RNG.integers(0, 255, (3, 9, 8, 8, 3), dtype=np.uint8)
+    meter = dm.Meter("fid,recall:k=3", extractor=extractor, ci_level=0, null=False)
+    meter.add("real", images[0])
+    meter.add("fake", images[1])
+    again = copied(meter)
+    again.add("fake", images[2])
+    assert (meter.collected("fake").side.n, again.collected("fake").side.n) == (9, 18)
+    meter.add("fake", images[2])
+    first, second = meter.results(), again.results()
+    assert {key: result.value for key, result in first.metrics.items()} == {
+        key: result.value for key, result in second.metrics.items()
+    }
+    assert [str(result.signature) for result in first.metrics.values()] == [
+        str(result.signature) for result in second.metrics.values()
+    ]

@@ -176,7 +176,7 @@ def _section(path: Path) -> str:
 def _gate_table(path: Path) -> Mapping[str, Any] | None:
     """The table with the rules in the file `path`; None where it has none."""
     try:
-        whole: Any = tomllib.loads(path.read_text(encoding="utf-8"))
+        whole: Any = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path} is not TOML: {error}.") from None
     except (OSError, UnicodeDecodeError) as error:

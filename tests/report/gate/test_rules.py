@@ -235,3 +235,12 @@ def test_a_newer_baseline_is_told_from_a_damaged_one(tmp_path: Path) -> None:
     (tmp_path / "b.json").write_text('{"schema": "divmetrics.report/1",\n "metrics" 3}')
     with pytest.raises(UsageError, match=r"b\.json is not JSON \(line 2, column 12: expected ':'\)"):
         read_rules(path)
+
+
+def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path: Path) -> None:
+    """Editors on Windows write it, and line ends of two characters."""
+    (tmp_path / "rules.toml").write_bytes(b"\xef\xbb\xbf[gate.rules.recall]\r\nmin = 0.4\r\n")
+    assert read_rules(tmp_path / "rules.toml").rules[0].min == 0.4
+    (tmp_path / "b.json").write_text("\ufeff[]")
+    with pytest.raises(UsageError, match="has schema None"):
+        Report.load(tmp_path / "b.json")
