@@ -91,7 +91,9 @@ class Meter:
         memo |= {id(self): other, id(self.plan): self.plan}
         with self._lock:
             other.__setstate__(deepcopy(self.__getstate__(), memo))
-            shared = {name: vars(self)[name] for name in ("_encoders_by_name", "_loaded") if name in vars(self)}
+            shared: dict[str, Any] = {
+                name: vars(self)[name] for name in ("_encoders_by_name", "_loaded") if name in vars(self)
+            }
         vars(other).update(shared, _meetings=self._meetings.of_another())
         return other
 
@@ -365,7 +367,7 @@ class Meter:
         if isinstance(source, Collected):
             return layers_of(source, self.plan.extractors)
         if source.kind == "features":
-            found = {FEATURES: ("pooled",)}
+            found: dict[str, Any] = {FEATURES: ("pooled",)}
         else:
             found = {name: self._layers(spec, source) for name, spec in self._specs.items()}
         return found if source.labels is None else {**found, LABELS: ("labels",)}
