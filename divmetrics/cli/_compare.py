@@ -56,7 +56,8 @@ def compare_command(
     from divmetrics.scoring.compare import compare  # torch comes with it
 
     with shared_work() as shared:
-        found = compare(real, list(generators), **{"samples": samples_path is not None, **keywords, **shared})
+        asked = {"samples": samples_path is not None, **({"exhibits": True} if html_path else {}), **keywords}
+        found = compare(real, list(generators), **{**asked, **shared})
     if is_first():
         found = found.with_meta(argv=list(argv))
         others = [] if samples_path is None else [partial(save_samples, found.by_name, samples_path)]

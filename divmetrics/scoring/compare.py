@@ -26,6 +26,7 @@ from divmetrics.scoring.collected import Collected
 from divmetrics.scoring.generators import Generators
 from divmetrics.scoring.meter import Meter
 from divmetrics.scoring.outlines import size_of
+from divmetrics.scoring.pictures import pictures_of
 from divmetrics.scoring.plan import FEATURES, HELD_OUT, SideName, Task
 from divmetrics.scoring.ranks import together
 from divmetrics.scoring.score import open_sides
@@ -62,9 +63,11 @@ def compare(request: CompareRequest) -> Comparison:
         begin = perf_counter()
         generators = Generators.of(request.fakes, steps=request.steps)
         meter = Meter.of(MeterRequest.of(request))
-        meter.plan = replace(meter.plan, paired=request.ci_level > 0)
-        sides, notes = _collected(meter, generators, request)
+        meter.plan = replace(meter.plan, paired=request.ci_level > 0, brief=True)
+        opened = _opened(meter, generators, request)
+        sides, notes = _collected(meter, generators, opened, request.seed)
         reports = _measured(meter, sides, list(generators.samples))
+        reports = {name: _pictured(report, opened, name, request.max_pixels) for name, report in reports.items()}
         metrics, unranked = _compared(reports)
         rankings = rankings_of(metrics, request.alpha, request.ci_level)
         names = tuple(generators.samples)
@@ -83,18 +86,24 @@ def compare(request: CompareRequest) -> Comparison:
         )
 
 
-def _collected(meter: Meter, generators: Generators, request: CompareRequest) -> tuple[dict[str, Collected], list[str]]:
-    """All sides, the generators at equal sizes; and what was left out for that, in words."""
+def _opened(meter: Meter, generators: Generators, request: CompareRequest) -> dict[str, Opened]:
+    """All sides, opened and found to be measurable."""
     others = {"real": request.real} | ({} if request.held_out is None else {HELD_OUT: request.held_out})
     opened = open_sides({**others, **generators.samples}, list(meter.plan.extractors), request)
     _check(meter, opened, list(generators.samples))
+    return opened
+
+
+def _collected(
+    meter: Meter, generators: Generators, opened: Mapping[str, Opened], seed: int
+) -> tuple[dict[str, Collected], list[str]]:
+    """All sides, the generators at equal sizes; and what was left out for that, in words."""
     sizes = {name: _size(opened[name]) for name in generators.samples}
     smallest = min((n for n in sizes.values() if n is not None), default=None)
-    for name, n in sizes.items():
-        if smallest is not None and n is not None and n > smallest:
-            opened[name] = _drawn(opened[name], smallest, request.seed)
     sides: dict[str, Collected] = {}
-    for name, source in opened.items():
+    for name, whole in opened.items():
+        n = sizes.get(name)
+        source = _drawn(whole, smallest, seed) if smallest is not None and n is not None and n > smallest else whole
         with _called(name):
             side: SideName = "real" if name == "real" else HELD_OUT if name == HELD_OUT else "fake"
             own = meter.emptied()
@@ -106,7 +115,7 @@ def _collected(meter: Meter, generators: Generators, request: CompareRequest) ->
     for name, n in found.items():
         if smallest is not None and n is not None and n > smallest:
             with _called(name):
-                sides[name] = sides[name].drawn(smallest, request.seed)
+                sides[name] = sides[name].drawn(smallest, seed)
     return sides, _about_sizes(found | {name: n for name, n in sizes.items() if n is not None}, smallest)
 
 
@@ -195,6 +204,13 @@ def _measured(meter: Meter, sides: Mapping[str, Collected], names: Sequence[str]
         with _called(name):
             reports[name] = meter.emptied().measured({"real": sides["real"], "fake": sides[name], **held_out})
     return reports
+
+
+def _pictured(report: Report, opened: Mapping[str, Opened], name: str, most_pixels: int) -> Report:
+    """The report with pictures of the samples that its galleries show."""
+    if report.exhibits is None:
+        return report
+    return replace(report, pictures=pictures_of(report, {"real": opened["real"], "fake": opened[name]}, most_pixels))
 
 
 def _compared(reports: Mapping[str, Report]) -> tuple[list[Compared], list[str]]:

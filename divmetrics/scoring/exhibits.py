@@ -15,7 +15,7 @@ from divmetrics.arrays import dist
 from divmetrics.arrays.overflow import explained
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import DivmetricsError
-from divmetrics.inference.exhibits.galleries import fakes_and_nearest, galleries_of
+from divmetrics.inference.exhibits.galleries import ROWS, fakes_and_nearest, galleries_of
 from divmetrics.inference.exhibits.maps import Plane
 from divmetrics.inference.exhibits.placed import Placed, PlacedGallery, PlacedRow, PooledRows
 from divmetrics.inference.verdict import Judged, drawn_positions
@@ -36,6 +36,8 @@ GRID = 36
 """Samples of each side in the grid."""
 EXTREMES = 12
 """Best and worst fake samples shown."""
+BRIEF_ROWS, BRIEF_GRID = 4, 12
+"""Rows of a gallery, and samples of each side in the grid, where several generators share a page."""
 
 
 T = TypeVar("T")
@@ -81,8 +83,12 @@ class _Making:
         """Place in the pool -> kind of the first finding that the sample shows."""
 
     def all(self) -> Exhibits:
-        """Everything that can be made."""
+        """Everything that can be made, or that is wanted."""
         galleries = self._part("the galleries of the findings", self._findings)
+        if self.plan.brief:
+            galleries += self._part("the grid", self._grid)
+            made = Exhibits(tuple(galleries), notes=tuple(self.notes))
+            return replace(made, contents=self._contents(made))
         maps: list[Map] = []
         curves: list[Curve] = []
         if self.extractor is None:
@@ -151,7 +157,8 @@ class _Making:
         """A gallery of each finding of the verdict."""
         if self.judged is None or self.judged.tested is None:
             return
-        for gallery in galleries_of(self.judged.found, self.judged.tested, self.pooled, self.plan.seed):
+        most = BRIEF_ROWS if self.plan.brief else ROWS
+        for gallery in galleries_of(self.judged.found, self.judged.tested, self.pooled, self.plan.seed, most):
             shown = [sample.place for row in gallery.rows for sample in (*row.real, *row.fake)]
             for place in gallery.members or shown:
                 self.finding_at.setdefault(place, gallery.kind)
@@ -160,13 +167,14 @@ class _Making:
     def _grid(self) -> Iterator[Gallery]:
         """Samples of both sides, drawn by the seed."""
         drawn = {}
+        most = BRIEF_GRID if self.plan.brief else GRID
         for side in BOTH:
             n = self.sides[side].n or 0
-            order = np.random.default_rng(self.plan.seed).permutation(n)[:GRID]
+            order = np.random.default_rng(self.plan.seed).permutation(n)[:most]
             drawn[side] = tuple(self._shown(side, position) for position in sorted(order.tolist()))
         if not any(drawn.values()):
             return
-        text = f"Up to {GRID} samples of each side, drawn by the seed {self.plan.seed}: nobody chose them."
+        text = f"Up to {most} samples of each side, drawn by the seed {self.plan.seed}: nobody chose them."
         yield Gallery("grid", "Samples of both sides", text, (GalleryRow("", drawn["real"], drawn["fake"]),))
 
     def _extremes(self) -> Iterator[Gallery]:

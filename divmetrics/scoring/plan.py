@@ -115,6 +115,8 @@ class Plan:
     questions: Questions = field(default_factory=Questions)
     paired: bool = False
     """Whether every metric is evaluated on half-samples, for the comparison with another generator."""
+    brief: bool = False
+    """Whether exhibits are small galleries alone, as the page of a comparison shows them of each generator."""
 
     @classmethod
     @method_called_with(PlanRequest, positional=2)

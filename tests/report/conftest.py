@@ -61,7 +61,9 @@ def rich_report(make_result: Callable[..., Result], make_report: Callable[..., R
 
 
 KEY = "recall@efficientnet-lite0"
-FINDING = Finding("dropped_modes", 0.001, 0.2, "share of the real samples", "Modes with 20.0% are missing: cat.")
+FINDING = Finding(
+    "dropped_modes", 0.001, 0.2, "share of the real samples", "Modes with 20.0% are missing: cat.", (KEY,)
+)
 
 
 @pytest.fixture

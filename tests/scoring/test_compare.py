@@ -175,3 +175,22 @@ def test_a_rare_mode_that_one_generator_missed_is_no_difference() -> None:
     ranking = dm.compare(real, sources, metrics="modes_found", null=False)["modes_found"]
     assert ranking.difference("a", "b").p == pytest.approx(1 / 16)
     assert ranking.difference("many", "b").told_apart
+
+
+@pytest.mark.slow
+def test_small_galleries_of_each_generator() -> None:
+    rng = np.random.default_rng(0)
+    grey = rng.permutation(np.repeat(np.uint8([20, 90, 160, 230]), 20))
+    real, wide = (np.clip(grey[:, None, None, None] + rng.integers(-9, 9, (80, 4, 4, 3)), 0, 255) for _ in range(2))
+    sides = {"wide": wide.astype(np.uint8), "dropped": wide[grey < 200].astype(np.uint8)}
+    asked = {"metrics": "recall", "extractor": "pixels?size=4", "num": 60, "exhibits": True, "ci_level": 0}
+    found = dm.compare(real.astype(np.uint8), sides, **asked)
+    for report in found.reports:
+        kinds = [gallery.kind for gallery in report.exhibits.galleries]
+        assert kinds == [*(finding.kind for finding in report.verdict.findings), "grid"]
+        assert (report.exhibits.maps, report.exhibits.curves, report.exhibits.modes) == ((), (), ())
+        assert all(len(gallery.rows) <= 4 for gallery in report.exhibits.galleries)
+        assert len(report.exhibits.galleries[-1].rows[0].real) == 12
+        assert report.pictures.uris.keys() >= {("fake", n) for n in report.exhibits.shown()["fake"]}
+    assert found.by_name["dropped"].verdict.findings, "a quarter of the real samples has no fake ones"
+    assert dm.Comparison.from_json(found.to_json()).reports[0].exhibits == found.reports[0].exhibits

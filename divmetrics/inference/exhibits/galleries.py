@@ -15,13 +15,13 @@ from divmetrics.inference.verdict.structures import Partition
 from divmetrics.inference.verdict.tested import Tested
 
 ROWS = 12
-"""Rows of a gallery at most."""
+"""Rows of a gallery at most, where it is not asked for a smaller one."""
 EACH = 6
 """Samples of each side in a row."""
 GROUP = 10
 """Samples shown of a group of near-duplicates."""
 PAIRS = 18
-"""Pairs shown of copies and their originals."""
+"""Pairs that are made of copies and their originals."""
 
 TITLES: Mapping[str, str] = {
     "dropped_modes": "Missing modes",
@@ -37,7 +37,7 @@ TITLES: Mapping[str, str] = {
 """Kind of finding -> heading of its gallery."""
 
 
-def gallery_of(fault: Found, tested: Tested, rows: PooledRows, seed: int) -> PlacedGallery:
+def gallery_of(fault: Found, tested: Tested, rows: PooledRows, seed: int, most: int = ROWS) -> PlacedGallery:
     """The gallery of one finding.
 
     Args:
@@ -45,16 +45,18 @@ def gallery_of(fault: Found, tested: Tested, rows: PooledRows, seed: int) -> Pla
         tested: The tests that it follows from.
         rows: Features of the tested samples.
         seed: Seed of what is drawn.
+        most: Rows at most; of pairs, which are small, half as many again.
     """
     made = _MAKERS[fault.kind](fault, tested, rows, seed)
-    return replace(made, kind=fault.kind, title=TITLES[fault.kind])
+    most += most // 2 if fault.kind == "copies" else 0
+    shown = made.rows[:most]
+    more = f" The first {len(shown)} of {made.total} are shown." if made.total > len(shown) else ""
+    return replace(made, kind=fault.kind, title=TITLES[fault.kind], text=f"{made.text}{more}", rows=shown)
 
 
 def _gallery(text: str, rows: Sequence[PlacedRow], members: Sequence[int], of: int | None = None) -> PlacedGallery:
-    """A gallery without its kind and heading, of at most `ROWS` of `of` rows."""
-    total = len(rows) if of is None else of
-    more = f" The first {ROWS} of {total} are shown." if total > ROWS else ""
-    return PlacedGallery("", "", f"{text}{more}", tuple(rows[:ROWS]), members)
+    """A gallery without its kind and heading, of the first of `of` rows."""
+    return PlacedGallery("", "", text, tuple(rows), members, len(rows) if of is None else of)
 
 
 def reals_and_nearest(rows: PooledRows, real: Sequence[int], title: str) -> PlacedRow:
@@ -184,7 +186,7 @@ def _of_copies(fault: Found, tested: Tested, rows: PooledRows, seed: int) -> Pla
     _, reals = rows.nearest(places, "real")
     pairs = [PlacedRow("", (Placed(int(real[0])),), (Placed(fake),)) for fake, real in zip(places, reals, strict=True)]
     text = "Each fake sample beside the real one that is nearest to it, the closest pairs first."
-    return replace(_gallery(text, [], fault.places), rows=tuple(pairs))
+    return _gallery(text, pairs, fault.places, len(fault.places))
 
 
 def _of_invented_modes(fault: Found, tested: Tested, rows: PooledRows, seed: int) -> PlacedGallery:  # noqa: ARG001
@@ -227,6 +229,8 @@ _MAKERS: Mapping[str, Callable[[Found, Tested, PooledRows, int], PlacedGallery]]
 }
 
 
-def galleries_of(found: Sequence[Found], tested: Tested, rows: PooledRows, seed: int) -> Iterator[PlacedGallery]:
-    """A gallery of each finding, in their order."""
-    return (gallery_of(fault, tested, rows, seed) for fault in found)
+def galleries_of(
+    found: Sequence[Found], tested: Tested, rows: PooledRows, seed: int, most: int = ROWS
+) -> Iterator[PlacedGallery]:
+    """A gallery of each finding, in their order, of at most `most` rows each."""
+    return (gallery_of(fault, tested, rows, seed, most) for fault in found)

@@ -45,6 +45,8 @@ class PlacedGallery:
     rows: tuple[PlacedRow, ...]
     members: Collection[int] = ()
     """Places of all samples that the finding is about, as far as they are known; more than are shown."""
+    total: int = 0
+    """Rows that there are, of which `rows` may hold the first only."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -66,16 +66,18 @@ def answer_of(report: Report) -> Answer | None:
     return Answer(verdict.state, word, why[:1].upper() + why[1:], tuple(terms), docs_link("verdict"))
 
 
-def finding_cards(report: Report, ids: Mapping[str, str]) -> tuple[FindingCard, ...]:
+def finding_cards(report: Report, ids: Mapping[str, str], prefix: str = "finding") -> tuple[FindingCard, ...]:
     """The findings of a report.
 
     Args:
         report: The report.
         ids: Key of a result -> id of its row in the page.
+        prefix: What the ids of the cards begin with.
     """
     if report.verdict is None:
         return ()
-    return tuple(_card(place, finding, report, ids) for place, finding in enumerate(report.verdict.findings, start=1))
+    findings = enumerate(report.verdict.findings, start=1)
+    return tuple(_card(f"{prefix}-{place}", finding, report, ids) for place, finding in findings)
 
 
 def title_of(kind: str) -> str:
@@ -88,11 +90,11 @@ def title_of(kind: str) -> str:
     return kind.replace("_", " ").capitalize()
 
 
-def _card(place: int, finding: Finding, report: Report, ids: Mapping[str, str]) -> FindingCard:
+def _card(card_id: str, finding: Finding, report: Report, ids: Mapping[str, str]) -> FindingCard:
     amount, unit = _effect(finding)
     galleries = report.exhibits.galleries if report.exhibits is not None else ()
     return FindingCard(
-        id=f"finding-{place}",
+        id=card_id,
         kind=finding.kind,
         title=title_of(finding.kind),
         amount=amount,

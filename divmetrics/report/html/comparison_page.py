@@ -3,31 +3,42 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from divmetrics.records.comparison import Comparison, Place, Ranking
-from divmetrics.records.exhibits import Curve, Series
+from divmetrics.records.exhibits import Curve, Pictures, Series, Shown
 from divmetrics.records.printing import printable
 from divmetrics.records.results import Result
 from divmetrics.report import compared
 from divmetrics.report.html.answer import Answer, FindingCard, answer_of, finding_cards
 from divmetrics.report.html.axes import Axis, Strip, strip_of
+from divmetrics.report.html.comparison_modes import shared_modes
 from divmetrics.report.html.drawings import Chart, chart_of
 from divmetrics.report.html.links import docs_link
 from divmetrics.report.html.render import render
 from divmetrics.report.page import interval, is_worse, number, side_text
+
+KEEP = (
+    "This comparison holds no exhibits, so the page cannot show samples. Compare again with --html PAGE.html, or with "
+    "--exhibits --json COMPARISON.json to write the page later; in Python, compare(..., exhibits=True)."
+)
+"""What a page without exhibits says of them."""
 
 
 @dataclass(frozen=True)
 class GeneratorCard:
     """One generator with its verdict."""
 
+    id: str
     name: str
     samples: str
     answer: Answer | None
     findings: tuple[FindingCard, ...]
     digest: str
+    drawn: Mapping[str, tuple[Shown, ...]]
+    """Side -> samples that were drawn by the seed."""
+    pictures: Mapping[tuple[str, int], str]
 
 
 @dataclass(frozen=True)
@@ -71,18 +82,23 @@ class Headline:
     texts: tuple[str, ...]
 
 
-def comparison_page_of(comparison: Comparison, *, beside: bool = False) -> tuple[str, Mapping[str, bytes]]:
+def comparison_page_of(
+    comparison: Comparison, pictures: Sequence[Pictures] = (), *, beside: bool = False
+) -> tuple[str, Mapping[str, bytes]]:
     """The page of a comparison.
 
     Args:
         comparison: The comparison.
-        beside: Whether style and script are files beside the page; else they stand in it.
+        pictures: For each generator the pictures of samples that its exhibits show; without them samples are named.
+        beside: Whether style, script and pictures are files beside the page; else they stand in it.
 
     Returns:
         HTML, and the files beside it: relative path -> content.
     """
     first = comparison.reports[0]
     page = compared.comparison_page(comparison)
+    pictures = pictures or [Pictures()] * len(comparison.reports)
+    cards = tuple(_cards(comparison, pictures))
     return render(
         "comparison.html",
         beside=beside,
@@ -91,7 +107,11 @@ def comparison_page_of(comparison: Comparison, *, beside: bool = False) -> tuple
         real=side_text(first.real),
         real_source=first.real.source,
         headline=_headline(comparison),
-        cards=tuple(_cards(comparison)),
+        cards=cards,
+        found=any(card.findings for card in cards),
+        drawn=any(card.drawn for card in cards) and any(made.uris for made in pictures),
+        modes=shared_modes(comparison),
+        exhibit_notes=tuple(_exhibit_notes(comparison, pictures)),
         tables=tuple(_table(place, ranking, comparison) for place, ranking in enumerate(comparison.ranking, start=1)),
         charts=tuple(_charts(comparison)),
         level=compared.level_text(comparison),
@@ -112,10 +132,31 @@ def _headline(comparison: Comparison) -> Headline | None:
     return Headline("inconclusive", "No collapse found" if looked else "Not looked for", texts)
 
 
-def _cards(comparison: Comparison) -> Iterator[GeneratorCard]:
-    for name, report in comparison.by_name.items():
-        answer, findings = answer_of(report), finding_cards(report, {})
-        yield GeneratorCard(name, side_text(report.fake), answer, findings, report.fake.digest or "")
+def _cards(comparison: Comparison, pictures: Sequence[Pictures]) -> Iterator[GeneratorCard]:
+    """The generators in their order."""
+    ids = {ranking.key: f"ranking-{place}" for place, ranking in enumerate(comparison.ranking, start=1)}
+    for place, (name, report) in enumerate(comparison.by_name.items(), start=1):
+        galleries = report.exhibits.galleries if report.exhibits is not None else ()
+        grid = next((gallery.rows[0] for gallery in galleries if gallery.kind == "grid" and gallery.rows), None)
+        yield GeneratorCard(
+            f"generator-{place}",
+            name,
+            side_text(report.fake),
+            answer_of(report),
+            finding_cards(report, ids, f"generator-{place}-finding"),
+            report.fake.digest or "",
+            {} if grid is None else {"real": grid.real, "fake": grid.fake},
+            pictures[place - 1].uris,
+        )
+
+
+def _exhibit_notes(comparison: Comparison, pictures: Sequence[Pictures]) -> Iterator[str]:
+    """What cannot be shown of the samples, and why."""
+    if all(report.exhibits is None for report in comparison.reports):
+        yield KEEP
+    for (name, report), made in zip(comparison.by_name.items(), pictures, strict=True):
+        notes = (*(report.exhibits.notes if report.exhibits is not None else ()), *made.notes)
+        yield from (f"{name}: {note}" for note in notes)
 
 
 def _table(place: int, ranking: Ranking, comparison: Comparison) -> RankingTable:

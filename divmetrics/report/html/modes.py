@@ -94,8 +94,8 @@ def _row(
     texts = [number(value, 3) if value is not None else "" for value in measured]
     return ModeRow(
         name=name,
-        real_share=_per_cent(real),
-        fake_share=_per_cent(fake),
+        real_share=per_cent(real),
+        fake_share=per_cent(fake),
         real_bar=round(BAR * min(real / most, 1.0), 1),
         fake_bar=round(BAR * min(fake / most, 1.0), 1),
         p="" if p is None else "<0.0001" if p < 1e-4 else f"{p:.2g}",
@@ -111,6 +111,6 @@ def _row(
     )
 
 
-def _per_cent(share: float) -> str:
+def per_cent(share: float) -> str:
     """A share in per cent, with enough digits to tell small ones from 0."""
     return "0 %" if share == 0 else f"{100 * share:.1f} %" if share >= 0.001 else f"{100 * share:.2g} %"

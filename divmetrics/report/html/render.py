@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,8 @@ class Parts:
     """Path relative to the page -> content."""
     spent: int = 0
     """Characters of the pictures so far."""
+    omitted: int = 0
+    """Pictures that were left out, since the page would have become too large."""
 
     def add(self, name: str, content: bytes) -> str:
         """Keep a file under a name that changes with its content; returns the name."""
@@ -67,7 +69,8 @@ def render(template: str, *, beside: bool = False, **content: Any) -> tuple[str,
         template: Name of a file in `assets/` that extends `base.html`.
         beside: Whether style, script and pictures are files beside the page; else they stand in it.
         **content: What the template shows. Texts are escaped there, whatever they hold. `pictures`, where given, is a
-            mapping (side, number) -> `data:` URI; templates get it as a function `picture(sample)`.
+            mapping (side, number) -> `data:` URI; templates get it as a function `picture(side, number)`. A page of
+            several sets of samples makes such a function of each by `pictured(pictures)`.
 
     Returns:
         The HTML, and the files beside it: relative path -> content.
@@ -76,12 +79,17 @@ def render(template: str, *, beside: bool = False, **content: Any) -> tuple[str,
     pictures: Pictures = content.pop("pictures", {})
     style, script = (_asset(name) for name in ("style.css", "script.js"))
 
-    def picture(side: str, index: int, *, spare: bool = False) -> str | None:
-        uri = pictures.get((side, index))
-        return None if uri is None or (spare and parts.is_full(uri)) else parts.picture(uri)
+    def picture(side: str, index: int, *, spare: bool = False, of: Pictures = pictures) -> str | None:
+        uri = of.get((side, index))
+        if uri is not None and spare and parts.is_full(uri):
+            parts.omitted += 1
+            return None
+        return None if uri is None else parts.picture(uri)
 
     given = {
         "picture": picture,
+        "pictured": lambda of: partial(picture, of=of, spare=True),
+        "parts": parts,
         "generator": f"{MARK} {__version__}",
         "beside": beside,
         "style": parts.add("style.css", style.encode()) if beside else _markup(style),

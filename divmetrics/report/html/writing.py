@@ -11,6 +11,7 @@ from typing import Any
 
 from divmetrics.errors import UsageError
 from divmetrics.records.comparison import Comparison
+from divmetrics.records.exhibits import Pictures
 from divmetrics.records.files import atomic, check_apart, check_writable, open_regular, write_text
 from divmetrics.records.lazy import late
 from divmetrics.records.results import Report
@@ -32,19 +33,27 @@ def is_folder(path: PathLike) -> bool:
 def write_report(report: Report, path: PathLike) -> None:
     """Write the page of a report. Raises UsageError where `path` cannot be written, OSError where the disk fails."""
     check_page(path)
-    pictures = report.pictures
-    if pictures is None and report.exhibits is not None:
-        pictures = late("scoring.pictures:saved_pictures")(report)
-    uris, notes = ({}, ()) if pictures is None else (pictures.uris, pictures.notes)
-    html, files = page_of(report, uris, beside=is_folder(path), notes=notes)
+    pictures = _pictures(report)
+    html, files = page_of(report, pictures.uris, beside=is_folder(path), notes=pictures.notes)
     write_page(html, files, path)
 
 
 def write_comparison(comparison: Comparison, path: PathLike) -> None:
     """Write the page of a comparison. Raises UsageError where `path` cannot be written, OSError on a full disk."""
     check_page(path)
-    html, files = comparison_page_of(comparison, beside=is_folder(path))
+    pictures = [_pictures(report) for report in comparison.reports]
+    html, files = comparison_page_of(comparison, pictures, beside=is_folder(path))
     write_page(html, files, path)
+
+
+def _pictures(report: Report) -> Pictures:
+    """Pictures of what the exhibits of a report show: those that were made, else from where the samples lay."""
+    if report.pictures is not None:
+        return report.pictures
+    if report.exhibits is None:
+        return Pictures()
+    found: Pictures = late("scoring.pictures:saved_pictures")(report)
+    return found
 
 
 def write_page(html: str, files: Mapping[str, bytes], path: PathLike) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from divmetrics.records.comparison import Comparison
 from divmetrics.records.exhibits import (
     Curve,
     Exhibits,
@@ -13,6 +14,7 @@ from divmetrics.records.exhibits import (
     GalleryRow,
     Map,
     ModeDetail,
+    Pictures,
     Points,
     Series,
     Shown,
@@ -100,3 +102,16 @@ def shown_report(make_result: Callable[..., Result], make_report: Callable[..., 
 def bare_report(shown_report: Report) -> Report:
     """The same without exhibits."""
     return replace(shown_report, exhibits=None)
+
+
+@pytest.fixture
+def shown_comparison(
+    compared: Callable[..., Comparison], shown_report: Report, pictures: dict[tuple[str, int], str]
+) -> tuple[Comparison, list[Pictures]]:
+    """A comparison whose generators have galleries, and their pictures."""
+    found, exhibits = compared(), shown_report.exhibits
+    assert exhibits is not None
+    grid = Gallery("grid", "Samples", "By the seed.", (GalleryRow("", _shown("real", 5), _shown("fake", 6)),))
+    brief = Exhibits((exhibits.galleries[0], grid), notes=exhibits.notes)
+    reports = tuple(replace(report, exhibits=brief, modes=shown_report.modes) for report in found.reports)
+    return replace(found, reports=reports), [Pictures(pictures)] * len(reports)

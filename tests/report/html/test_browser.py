@@ -4,13 +4,17 @@ import mimetypes
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from divmetrics.records.comparison import Comparison, Fall
+from divmetrics.records.exhibits import Pictures
 from divmetrics.records.results import Report
+from divmetrics.report.html.comparison_page import comparison_page_of
 from divmetrics.report.html.report_page import page_of
 from divmetrics.report.html.writing import write_page
 
@@ -35,10 +39,20 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def site(shown_report: Report, pictures: Mapping[tuple[str, int], str], tmp_path: Path) -> Path:
-    """`page.html`, and the same in the folder `site`."""
+def site(
+    shown_report: Report,
+    pictures: Mapping[tuple[str, int], str],
+    shown_comparison: tuple[Comparison, list[Pictures]],
+    tmp_path: Path,
+) -> Path:
+    """`page.html`, and the same in the folder `site`; a comparison likewise, `run.html` and `run`."""
     write_page(*page_of(shown_report, pictures), tmp_path / "page.html")
     write_page(*page_of(shown_report, pictures, beside=True), f"{tmp_path / 'site'}/")
+    found, drawn = shown_comparison
+    falls = (Fall(found.ranking[0].key, 30, 10, 0.4123, 0.9012, 3e-7),)
+    run = replace(found, steps=(30, 10, 20), falls=falls)
+    write_page(*comparison_page_of(run, drawn), tmp_path / "run.html")
+    write_page(*comparison_page_of(run, drawn, beside=True), f"{tmp_path / 'run'}/")
     return tmp_path
 
 
@@ -78,36 +92,61 @@ def colour(page: Any, selector: str, what: str = "fill") -> str:
     return found
 
 
-def test_nothing_is_requested_and_nothing_complains(opened: Opener, site: Path) -> None:
-    page = opened()
+@pytest.mark.parametrize(("file", "folder"), [("page.html", "site"), ("run.html", "run")])
+def test_nothing_is_requested_and_nothing_complains(file: str, folder: str, opened: Opener, site: Path) -> None:
+    page = opened(file)
     addresses = [address for address in page.requested if not address.startswith("data:")]
-    assert addresses == [(site / "page.html").as_uri()]
-    beside = opened("site/index.html")
+    assert addresses == [(site / file).as_uri()]
+    beside = opened(f"{folder}/index.html")
     assert len(beside.requested) >= 4
-    assert all(address.startswith((site / "site").as_uri()) or address == "data:," for address in beside.requested)
+    assert all(address.startswith((site / folder).as_uri()) or address == "data:," for address in beside.requested)
     for one in (page, beside):
         assert one.complaints == []
         assert one.locator(".gallery img").first.evaluate("one => one.naturalWidth") == 1
-        assert one.locator(".filter input").count() == 2, "the script has run"
+        assert one.locator("th button").count() > 0, "the script has run"
 
 
 @pytest.mark.parametrize(
-    ("path", "policy"), [("page.html", "script-src 'none'"), ("site/index.html", STRICT)], ids=["file", "folder"]
+    ("path", "policy"),
+    [
+        ("page.html", "script-src 'none'"),
+        ("site/index.html", STRICT),
+        ("run.html", "script-src 'none'"),
+        ("run/index.html", STRICT),
+    ],
+    ids=["file", "folder", "comparison", "folder of a comparison"],
 )
 def test_it_reads_whole_where_scripts_are_forbidden(path: str, policy: str, opened: Opener) -> None:
-    whole = opened().locator("main").inner_text()
+    whole = opened(path).locator("main").inner_text()
     page = opened(path, policy=policy)
-    assert page.locator(".filter").count() == 0, "the script has not run"
+    assert page.locator("th button").count() == 0, "the script has not run"
     words = re.findall(r"\S+", page.locator("main").inner_text())
     assert set(re.findall(r"\S+", whole)) - set(words) <= {"Filter", "Copy", "+", "\N{MINUS SIGN}", "Reset"}
     assert page.locator(".gallery img").first.evaluate("one => one.naturalWidth") == 1
     assert colour(page, ".verdict h2", "color") != colour(page, ".why", "color"), "the style is there"
+
+
+def test_colours_of_the_maps_need_no_script(opened: Opener) -> None:
+    page = opened("site/index.html", policy=STRICT)
     before = colour(page, ".map .fake")
     page.get_by_label("mode", exact=True).check()
     assert colour(page, ".map .fake") != before
     page.get_by_label("fake", exact=True).uncheck()
     assert colour(page, ".map .fake", "display") == "none"
     assert colour(page, ".map .real", "display") != "none"
+
+
+def test_generators_of_a_comparison_are_opened_and_modes_sorted(opened: Opener) -> None:
+    page = opened("run.html")
+    card = page.locator("#generator-1")
+    assert card.locator(".gallery img").first.is_visible()
+    card.locator("summary").first.press("Enter")
+    assert not card.locator(".gallery img").first.is_visible()
+    modes = page.locator("table.shared")
+    modes.get_by_role("button", name="worse").click()
+    assert [name.inner_text() for name in modes.locator("tbody th").all()] == ["cat", "dog"]
+    modes.get_by_role("button", name="worse").press("Enter")
+    assert [name.inner_text() for name in modes.locator("tbody th").all()] == ["dog", "cat"]
 
 
 def test_a_point_of_a_map_shows_its_sample(opened: Opener) -> None:
@@ -185,9 +224,10 @@ def test_tab_reaches_the_content_first(opened: Opener) -> None:
     assert page.url.endswith("#main")
 
 
+@pytest.mark.parametrize("path", ["page.html", "run.html"])
 @pytest.mark.parametrize("width", [320, 390, 768, 1900])
-def test_no_width_scrolls_sideways(width: int, opened: Opener) -> None:
-    page = opened(viewport={"width": width, "height": 800})
+def test_no_width_scrolls_sideways(width: int, path: str, opened: Opener) -> None:
+    page = opened(path, viewport={"width": width, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
@@ -202,16 +242,18 @@ def test_dark_and_print(opened: Opener) -> None:
     assert dark.locator("#map-1").is_visible()
 
 
+@pytest.mark.parametrize("path", ["page.html", "run.html"])
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1300), ("dark", 1300), ("light", 390)])
-def test_axe_finds_no_serious_fault(scheme: str, width: int, opened: Opener) -> None:
+def test_axe_finds_no_fault(scheme: str, width: int, path: str, opened: Opener) -> None:
     found = find_spec("axe_playwright_python")
     if found is None or found.origin is None:
         pytest.skip("axe-playwright-python, which holds axe-core, is not installed")
     options = {"color_scheme": scheme, "viewport": {"width": width, "height": 900}}
-    page = opened(bypass_csp=True, reduced_motion="reduce", **options)
+    page = opened(path, bypass_csp=True, reduced_motion="reduce", **options)
     page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
-    page.get_by_label("mode", exact=True).check()
+    if path == "page.html":
+        page.get_by_label("mode", exact=True).check()
     page.add_script_tag(content=(Path(found.origin).parent / "axe.min.js").read_text(encoding="utf-8"))
     faults = page.evaluate("axe.run().then(found => found.violations)")
     told = [(one["id"], one["impact"], [node["html"][:120] for node in one["nodes"][:3]]) for one in faults]
-    assert [one for one in told if one[1] in ("serious", "critical")] == []
+    assert told == []

@@ -10,6 +10,10 @@ from pathlib import Path
 import pytest
 
 from divmetrics.records.comparison import Comparison, Fall
+from divmetrics.records.exhibits import Pictures
+from divmetrics.records.results import Mode, Report
+from divmetrics.report.html import render
+from divmetrics.report.html.comparison_modes import ALL_UP_TO
 from divmetrics.report.html.comparison_page import comparison_page_of
 
 HOSTILE = "</script><img src=x onerror=alert(1)>\"'&\u202e\x1b[31m{{ 7*7 }}"
@@ -58,6 +62,69 @@ def test_names_are_escaped(compared: Callable[..., Comparison]) -> None:
         assert "{{ 7*7 }}" in text
         assert "\x1b" not in text
         assert "\u202e" not in text
+
+
+def test_each_generator_shows_its_samples(shown_comparison: tuple[Comparison, list[Pictures]]) -> None:
+    found, pictures = shown_comparison
+    page, _ = comparison_page_of(found, pictures)
+    worse, strips = (
+        page.partition('id="generator-1"')[2],
+        page.partition('class="strips"')[2].partition("</section>")[0],
+    )
+    assert re.findall(r'class="side-name">([^<]*)<', strips) == ["real", "worse", "best", "also"]
+    assert strips.count("<img") == 4
+    assert 'href="#generator-1">worse<' in page
+    assert 'id="generator-2"' not in page, "best has no findings"
+    assert 'alt="real sample real-0.png, far"' in worse
+    assert 'href="#ranking-1">recall@efficientnet-lite0<' in worse
+    assert "worse: labels of 3 samples were left out" in page
+    files = comparison_page_of(found, pictures, beside=True)[1]
+    assert sum(name.startswith("images/") for name in files) == 1, "equal pictures are one file"
+
+
+def test_a_page_that_becomes_too_large_names_samples(
+    shown_comparison: tuple[Comparison, list[Pictures]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(render, "MOST_PICTURES", 300)
+    page, _ = comparison_page_of(*shown_comparison)
+    assert page.count("<img") == 3
+    assert "4 pictures are left out to keep this file below 10 MB" in page
+    assert "left out to keep" not in comparison_page_of(*shown_comparison, beside=True)[0]
+
+
+def test_which_generator_lacks_which_mode(compared: Callable[..., Comparison]) -> None:
+    found = compared()
+    page, _ = comparison_page_of(_with_modes(found, "class", 3, gone=1))
+    rows = re.findall(r'<tr><th scope="row">(class \d+)</th>.*?</tr>', page, re.S)
+    assert rows[0] == "class 1"
+    assert len(rows) == 3
+    assert page.count('<span class="tag missing">missing</span>') == 1
+    assert "3 modes; 1 is missing or thinned in some generator." in page
+    many, _ = comparison_page_of(_with_modes(found, "class", ALL_UP_TO + 1, gone=5))
+    assert re.findall(r'<th scope="row">(class \d+)</th>', many) == ["class 5"]
+    other = _with_modes(found, "cluster", 3, gone=1)
+    report = other.reports[2]
+    moved = (replace(report.modes[0], real_share=0.2), *report.modes[1:])
+    assert 'id="modes"' in comparison_page_of(other)[0]
+    others = (*other.reports[:2], replace(report, modes=moved))
+    assert 'id="modes"' not in comparison_page_of(replace(other, reports=others))[0], "clusters of other samples"
+
+
+def _with_modes(found: Comparison, kind: str, count: int, gone: int) -> Comparison:
+    """The first generator lacks the mode `gone`."""
+
+    def modes(report: Report, place: int) -> Report:
+        states = ["missing" if (n, place) == (gone, 0) else "present" for n in range(count)]
+        table = (Mode(n, f"{kind} {n}", 0.25, 0.0 if s == "missing" else 0.3, 0.5, s) for n, s in enumerate(states))
+        return replace(report, modes=tuple(table))
+
+    return replace(found, reports=tuple(modes(report, place) for place, report in enumerate(found.reports)))
+
+
+def test_without_exhibits_the_page_says_how_to_get_them(compared: Callable[..., Comparison]) -> None:
+    page, _ = comparison_page_of(compared())
+    assert "This comparison holds no exhibits" in page
+    assert "compare(..., exhibits=True)" in page
 
 
 def test_a_file_a_folder_and_a_notebook(compared: Callable[..., Comparison], tmp_path: Path) -> None:
