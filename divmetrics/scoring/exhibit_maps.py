@@ -28,7 +28,8 @@ def chosen_points(rows: Rows, found: Sequence[int], seed: int) -> list[int]:
     if rows.n <= MOST_POINTS:
         return list(range(rows.n))
     sure = list(dict.fromkeys(found))[:MOST_FOUND]
-    drawn = [place for place in drawn_order(rows.features, seed).tolist() if place not in set(sure)]
+    chosen = set(sure)
+    drawn = [place for place in drawn_order(rows.features, seed).tolist() if place not in chosen]
     return sorted([*sure, *drawn[: MOST_POINTS - len(sure)]])
 
 

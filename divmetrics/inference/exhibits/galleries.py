@@ -87,11 +87,10 @@ def fakes_and_nearest(rows: PooledRows, fake: Sequence[int], title: str) -> Plac
 
 
 def _partition_of(fault: Found, tested: Tested) -> Partition:
-    """The partition that a finding about modes is read off."""
-    partitions = tested.structures.partitions
-    ends = {partition.key: partition for partition in partitions}
-    key = fault.tests[0].partition("_of_")[2] or fault.tests[0].removeprefix("thin_")
-    return ends.get(key, partitions[0])
+    """The partition whose cells a finding about modes names."""
+    partition = tested.structures.partition(fault.partition)
+    assert partition is not None  # noqa: S101  findings about modes name one
+    return partition
 
 
 def _called(partition: Partition, cell: int) -> str:
@@ -191,8 +190,7 @@ def _of_copies(fault: Found, tested: Tested, rows: PooledRows, seed: int) -> Pla
 
 def _of_invented_modes(fault: Found, tested: Tested, rows: PooledRows, seed: int) -> PlacedGallery:  # noqa: ARG001
     """Fake samples of modes without real ones."""
-    key = fault.tests[0].partition("_of_")[2]
-    partition = next(p for p in tested.structures.partitions if p.key == key)
+    partition = _partition_of(fault, tested)
     _, fake_share = _shares(tested, partition)
     cells = sorted(_cells(fault, partition), key=lambda cell: -float(fake_share[cell]))
     crowd = neighbourhood_z(tested.structures, tested.fake[:1], usable_scales(tested.structures)[-1])[0]

@@ -10,10 +10,10 @@ from divmetrics.arrays.summaries import Rows
 from divmetrics.inference.verdict.findings import FAKE_SHARE, SHOWN, Found
 from divmetrics.inference.verdict.statistics import TAILS
 
-PERMUTATIONS = 999
 
-
-def copies_of_training(train: Rows, fake: Rows, held_out: Rows, *, offset: int, alpha: float, seed: int) -> list[Found]:
+def copies_of_training(
+    train: Rows, fake: Rows, held_out: Rows, *, offset: int, alpha: float, permutations: int, seed: int
+) -> list[Found]:
     """A finding where fake samples are nearer to the training data than held-out real samples are.
 
     The statistic is the greatest excess of fake samples over held-out ones in the lower tails of the distance to the
@@ -26,6 +26,7 @@ def copies_of_training(train: Rows, fake: Rows, held_out: Rows, *, offset: int, 
         held_out: Real samples that were not trained on `[h, d]`.
         offset: Place of the first fake sample in the pool of the other tests.
         alpha: Probability of a false alarm.
+        permutations: Number of permutations.
         seed: Seed of the permutations.
     """
     pooled = torch.cat([held_out.features, fake.features]).double()
@@ -35,7 +36,7 @@ def copies_of_training(train: Rows, fake: Rows, held_out: Rows, *, offset: int, 
     low = np.stack([distance <= level for level in np.quantile(distance, TAILS)]).astype(np.float64)  # [T, N]
     scale = np.sqrt(np.array(TAILS) * (1 - np.array(TAILS)))
     rng = np.random.default_rng(seed)
-    called = np.stack([side, *(rng.permutation(side) for _ in range(PERMUTATIONS))]).astype(np.float64)  # [1 + B, N]
+    called = np.stack([side, *(rng.permutation(side) for _ in range(permutations))]).astype(np.float64)  # [1 + B, N]
     excess = low @ called.T / fake.n - low @ (1 - called.T) / held_out.n  # [T, 1 + B]
     values = (excess / scale[:, None]).max(0)
     p = min(1.0, 2 * float((values >= values[0]).mean()))

@@ -28,6 +28,8 @@ RARE = 0.01
 """Share of the samples below which classes are judged together."""
 DILUTED = 0.5
 """Part of a lost mode that neighbourhoods of its samples show, about: those of deep features hold other modes, too."""
+LEAST_ESTIMATE = 1e-6
+"""Estimate, relative to the real samples, that stands for 0 and less, which have no logarithm."""
 
 MASS = "the mass"
 """How the names of the claims about lost mass begin."""
@@ -58,7 +60,8 @@ class Claim:
         The bound then lies above the limit although the estimate, or the least of several, is as low as 5 % of draws.
         Below 1 where fewer would do; a claim that holds by luck needs more.
         """
-        error = log(self.estimate / max(self.bound, self.estimate / 100)) / SIDED  # standard error of the logarithm
+        estimate = max(self.estimate, LEAST_ESTIMATE)
+        error = log(estimate / max(self.bound, estimate / 100)) / SIDED  # standard error of the logarithm
         unlucky = float(ndtri(0.95 ** (1 / self.tried)))
         return ((SIDED + unlucky) * error / log(1 / self.limit)) ** 2
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,6 +19,7 @@ from divmetrics.inference.verdict.statistics import (
 )
 from divmetrics.inference.verdict.structures import Partition
 from divmetrics.inference.verdict.tested import Tested
+from divmetrics.records.printing import listed
 from divmetrics.records.verdict import FindingKind
 
 SHOWN = 5
@@ -48,6 +49,9 @@ class Found:
     """The greatest of their statistics, in standard deviations: the clearest finding comes first."""
     places: tuple[int, ...] = ()
     modes: tuple[str, ...] = ()
+    """Names of the cells at fault."""
+    partition: str = ""
+    """Name of the partition that these are cells of; empty where the finding names none."""
 
 
 def findings(tested: Tested) -> list[Found]:
@@ -84,15 +88,21 @@ def _narrow_modes(tested: Tested) -> Iterator[Found]:
         text = f"Within modes the fake samples are {factor:.2f} times as wide as the real ones."
     else:
         text = f"The fake samples lie {factor:.2f} times as far apart as the real ones."
-    yield Found("shrunken_modes", *_at(tested, names, factor, "times as wide", text))
+    yield _found("shrunken_modes", tested, names, factor, "times as wide", text)
 
 
-def _at(
-    tested: Tested, names: Sequence[str], effect: float, unit: str, text: str
-) -> tuple[float, float, str, str, tuple[str, ...], float]:
-    """The fields of a fault from its p-value to its strength."""
+def _found(
+    kind: FindingKind,
+    tested: Tested,
+    names: Sequence[str],
+    effect: float,
+    unit: str,
+    text: str,
+    places: Iterable[int] = (),
+) -> Found:
+    """A finding with the smallest p-value, and the greatest statistic, of the significant tests `names`."""
     p, strength = tested.best(names)
-    return p, effect, unit, text, tuple(names), strength
+    return Found(kind, p, effect, unit, text, tuple(names), strength, tuple(places))
 
 
 def _repeated(tested: Tested) -> Iterator[Found]:
@@ -106,7 +116,7 @@ def _repeated(tested: Tested) -> Iterator[Found]:
     count = round(share * tested.structures.m)
     text = f"About {count} fake samples, {share:.0%}, nearly repeat another one."
     kind: FindingKind = "few_atoms" if share > 0.5 else "near_duplicates"
-    found = Found(kind, *_at(tested, names, share, FAKE_SHARE, text), tuple(places[: 4 * SHOWN].tolist()))
+    found = _found(kind, tested, names, share, FAKE_SHARE, text, places[: 4 * SHOWN].tolist())
     yield found if share >= FEW else replace(found, strength=0.0)
 
 
@@ -150,7 +160,7 @@ def _far(tested: Tested) -> Iterator[Found]:
     text = f"Fake samples lie {factor:.2f} times as far from the nearest real sample as real samples do."
     fakes = np.flatnonzero(tested.is_fake)
     places = fakes[np.argsort(-other[fakes], kind="stable")[:SHOWN]]
-    yield Found("low_fidelity", *_at(tested, names, factor, "times as far", text), tuple(places.tolist()))
+    yield _found("low_fidelity", tested, names, factor, "times as far", text, places.tolist())
 
 
 def _copied(tested: Tested) -> Iterator[Found]:
@@ -165,7 +175,7 @@ def _copied(tested: Tested) -> Iterator[Found]:
         "or close by nature cannot be told without real samples that the generator was not trained on (--held-out)."
     )
     places = members[np.argsort(other[members], kind="stable")[: 4 * SHOWN]]
-    yield Found("copies", *_at(tested, names, share, FAKE_SHARE, text), tuple(places.tolist()))
+    yield _found("copies", tested, names, share, FAKE_SHARE, text, places.tolist())
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,6 +208,35 @@ def _modes(tested: Tested, blurred: Collection[str], by: Sequence[str] = ()) -> 
         by: Significant tests that show a loss of mass by themselves. It is a matter of words then whether modes are
             named, and a test of their shares need be significant on its own only.
     """
+    found = _clearest_partition(tested, blurred, by)
+    if found is None:
+        return
+    partition, names = found
+    cells = flagged(tested, partition)
+    gone = cells.fake_share <= LACKING * cells.real_share
+    dropped, thinned = cells.numbers[gone[cells.numbers]], cells.numbers[~gone[cells.numbers]]
+    lost = np.clip(cells.real_share - cells.fake_share, 0, None)
+    gone_share, thin_share = float(cells.real_share[dropped].sum()), float(lost[thinned].sum())
+    if not len(cells.numbers):
+        share = float(lost.sum())
+        text = (
+            f"The shares of the modes differ by {share:.1%} of the whole, more than chance; no single one stands out."
+        )
+        yield _of_modes("thinned_modes", tested, partition, thinned, names, share, text)
+    if len(dropped):
+        text = f"Modes with {gone_share:.1%} of the real samples are missing: {_listed(partition, dropped)}."
+        missing = _of_modes("dropped_modes", tested, partition, dropped, names, gone_share, text)
+        yield _behind(missing) if gone_share < thin_share else missing
+    if len(thinned):
+        text = f"Modes have too few samples, {thin_share:.1%} of the whole: {_listed(partition, thinned)}."
+        few = _of_modes("thinned_modes", tested, partition, thinned, names, thin_share, text)
+        yield _behind(few) if gone_share >= thin_share else few
+
+
+def _clearest_partition(
+    tested: Tested, blurred: Collection[str], by: Sequence[str]
+) -> tuple[Partition, Sequence[str]] | None:
+    """The partition that shows lost mass most clearly, and its significant tests; the classes come before clusters."""
     best: tuple[bool, float] = (False, 0.0)
     chosen: tuple[Partition, Sequence[str]] | None = None
     for partition in tested.structures.partitions:
@@ -208,28 +247,12 @@ def _modes(tested: Tested, blurred: Collection[str], by: Sequence[str] = ()) -> 
         rank = (partition.name == "classes", tested.best(tests)[1])
         if rank > best:
             best, chosen = rank, (partition, names)
-    if chosen is None:
-        return
-    partition, names = chosen
-    cells = flagged(tested, partition)
-    gone = cells.fake_share <= LACKING * cells.real_share
-    dropped, thinned = cells.numbers[gone[cells.numbers]], cells.numbers[~gone[cells.numbers]]
-    lost = np.clip(cells.real_share - cells.fake_share, 0, None)
-    gone_share, thin_share = float(cells.real_share[dropped].sum()), float(lost[thinned].sum())
-    if len(dropped):
-        text = f"Modes with {gone_share:.1%} of the real samples are missing: {_listed(partition, dropped)}."
-        behind = -1.0 * (gone_share < thin_share)  # the larger loss is the clearer one
-        yield _of_modes("dropped_modes", tested, partition, dropped, names, gone_share, text, behind)
-    if len(thinned):
-        text = f"Modes have too few samples, {thin_share:.1%} of the whole: {_listed(partition, thinned)}."
-        behind = -1.0 * (gone_share >= thin_share)
-        yield _of_modes("thinned_modes", tested, partition, thinned, names, thin_share, text, behind)
-    elif not len(dropped):
-        share = float(lost.sum())
-        text = (
-            f"The shares of the modes differ by {share:.1%} of the whole, more than chance; no single one stands out."
-        )
-        yield _of_modes("thinned_modes", tested, partition, thinned, names, share, text)
+    return chosen
+
+
+def _behind(found: Found) -> Found:
+    """The finding of the smaller of two losses that the same tests show, so that the larger one comes first."""
+    return replace(found, strength=found.strength - 1.0)
 
 
 def _of_modes(
@@ -240,7 +263,6 @@ def _of_modes(
     names: Sequence[str],
     share: float,
     text: str,
-    weaker: float = 0.0,
 ) -> Found:
     """A finding about modes, with the real samples that have the fewest fake ones around them."""
     z = neighbourhood_z(tested.structures, tested.fake[:1], usable_scales(tested.structures)[-1])[0]
@@ -248,17 +270,16 @@ def _of_modes(
     for cell in cells:
         members = np.flatnonzero((partition.cell == cell) & ~tested.is_fake)
         shown += members[np.argsort(z[members], kind="stable")][:SHOWN].tolist()
-    p, effect, unit, text, tests, strength = _at(tested, names, share, REAL_SHARE, text)
     modes = tuple(partition.names[cell] for cell in cells)
-    return Found(kind, p, effect, unit, text, tests, strength + weaker, tuple(shown), modes)
+    found = _found(kind, tested, names, share, REAL_SHARE, text, shown)
+    return replace(found, modes=modes, partition=partition.name)
 
 
 def _listed(partition: Partition, cells: np.ndarray) -> str:
     """The names of the cells, or how many clusters they are."""
     if partition.name != "classes":
         return f"{len(cells)} cluster{'s' * (len(cells) != 1)}"
-    more = f" and {len(cells) - NAMED} more" if len(cells) > NAMED else ""
-    return ", ".join(partition.names[cell] for cell in cells[:NAMED]) + more
+    return listed([partition.names[cell] for cell in cells], NAMED)
 
 
 def _invented(tested: Tested) -> Iterator[Found]:
@@ -278,7 +299,8 @@ def _invented(tested: Tested) -> Iterator[Found]:
     text = f"{share:.1%} of the fake samples form modes that the real ones do not have."
     members = np.flatnonzero(np.isin(partition.cell, invented) & tested.is_fake)
     modes = tuple(partition.names[cell] for cell in invented)
-    yield Found("invented_modes", *_at(tested, names, share, FAKE_SHARE, text), tuple(members[:SHOWN].tolist()), modes)
+    found = _found("invented_modes", tested, names, share, FAKE_SHARE, text, members[:SHOWN].tolist())
+    yield replace(found, modes=modes, partition=partition.name)
 
 
 def _avoided(tested: Tested, blurred: Collection[str]) -> Iterator[Found]:
@@ -295,4 +317,4 @@ def _avoided(tested: Tested, blurred: Collection[str]) -> Iterator[Found]:
     share = float((z < -2).mean())
     text = f"{share:.1%} of the real samples lie where there are few fake ones, though no mode is missing."
     places = np.argsort(z, kind="stable")[:SHOWN]
-    yield Found("narrow", *_at(tested, names, share, REAL_SHARE, text), tuple(places.tolist()))
+    yield _found("narrow", tested, names, share, REAL_SHARE, text, places.tolist())

@@ -19,7 +19,7 @@ from divmetrics.inference.verdict.wording import ADVICE, EVIDENCE, WORDS
 from divmetrics.records.verdict import Finding, State, Verdict
 
 PERMUTATIONS = 999
-"""So that the smallest p-value is .001."""
+"""So that the smallest p-value is .001; more where alpha asks for a smaller one."""
 LARGEST = 5000
 """Samples of each side that are tested; of more, this many are drawn by the seed."""
 SUSPECTED = 0.05
@@ -108,20 +108,28 @@ def judge(
         text = f"inconclusive: {least} samples are too few for a verdict, which needs {SMALLEST} of each side."
         return Judged(_verdict("inconclusive", question, (), text, SMALLEST, naming))
     places = drawn_positions(real, question.seed), drawn_positions(fake, question.seed)
+    share = 1.0 if held_out is None else 0.5
+    permutations = max(PERMUTATIONS, ceil(1 / (question.alpha * share) - 1e-9) - 1)
     tested = Tested.of(
         real.take(places[0]),
         fake.take(places[1]),
         classes=None if classes is None else [str(classes[i][at]) for i in (0, 1) for at in places[i].tolist()],
         seed=question.seed,
         alpha=question.alpha,
-        permutations=PERMUTATIONS,
-        share=1.0 if held_out is None else 0.5,
+        permutations=permutations,
+        share=share,
     )
     found = findings(tested)
     if held_out is not None:
         seen = fake.take(places[1])
         copies = copies_of_training(
-            real, seen, held_out, offset=len(places[0]), alpha=question.alpha, seed=question.seed
+            real,
+            seen,
+            held_out,
+            offset=len(places[0]),
+            alpha=question.alpha,
+            permutations=permutations,
+            seed=question.seed,
         )
         found = [*(fault for fault in found if fault.kind != "copies"), *copies]
     shown = claims(tested, question.tolerance)

@@ -226,7 +226,10 @@ def _cells(partition: Partition, fake: np.ndarray) -> Iterator[Statistic]:
 
 def _width(structures: Structures, fake: np.ndarray) -> Statistic:
     """Log ratio of the widths of real and fake samples within each cluster, averaged over the clusters by size."""
-    member, points = structures.partitions[0].member, structures.points
+    clusters = structures.partitions[0]
+    member = clusters.member
+    middles = (member.T @ structures.points) / np.maximum(clusters.sizes, 1)[:, None]
+    points = structures.points - middles[clusters.cell]  # else sums of squares of far clusters drown their widths
     squares = member * np.square(points).sum(1, keepdims=True)
     widths, counts = [], []
     for side in (1 - fake, fake):

@@ -7,6 +7,7 @@ from divmetrics.arrays.summaries import Rows
 from divmetrics.inference.exhibits.galleries import EACH, galleries_of
 from divmetrics.inference.exhibits.placed import PlacedGallery, PooledRows
 from divmetrics.inference.verdict import Question, judge
+from divmetrics.inference.verdict.findings import Found
 
 RNG = np.random.default_rng
 
@@ -58,6 +59,26 @@ def test_shrunken_modes_are_ranked_by_how_narrow_they_are() -> None:
     assert {which[shown.place % 400] for shown in (*first.real, *first.fake)} == {2}
     assert float(first.title.split(": ")[1].split()[0]) == pytest.approx(0.2, abs=0.05)
     assert len(first.real) == len(first.fake) == EACH
+
+
+def test_lost_modes_are_those_of_the_partition_that_the_finding_names() -> None:
+    """Also where the tests that found them, such as those of neighbourhoods, have no partition in their names."""
+    which = RNG(4).integers(0, 2, (2, 200))
+    sides = [Rows.from_array(np.stack([9.0 * own, RNG(5 + i).normal(size=200)], 1)) for i, own in enumerate(which)]
+    names = tuple([f"class {k}" for k in own] for own in 1 - which)
+    judged = judge(*sides, Question(0.02), classes=names)
+    assert judged.tested is not None
+    fault = Found("thinned_modes", 0.01, 0.1, "", "", ("avoided_16",), 3.0, modes=("class 1",), partition="classes")
+    (found,) = galleries_of([fault], judged.tested, PooledRows.of(*sides), 0)
+    assert found.rows[0].title.startswith("class 1: ")
+    assert {names[0][shown.place] for shown in found.rows[0].real} == {"class 1"}
+
+
+def test_findings_about_modes_name_their_partition() -> None:
+    centres = 8 * np.eye(4)
+    real, fake = (centres[RNG(0).integers(0, kept, 300)] + RNG(kept).normal(size=(300, 4)) for kept in (4, 3))
+    (fault, *_) = judge(Rows.from_array(real), Rows.from_array(fake), Question(0.02)).found
+    assert (fault.kind, fault.partition) == ("dropped_modes", "clusters")
 
 
 def test_invented_and_far_samples_are_shown_with_the_nearest_real_one() -> None:

@@ -25,6 +25,7 @@ def test_sizes_grow_with_the_square_of_the_width_of_the_interval() -> None:
     assert Claim("width", 0.9, -1, 0.9).factor < 1e5
     assert Claim("width", 1.0, 0.97, 0.9).factor < 1
     assert Claim("width", 1.05, 0.91, 0.9).factor > 1  # it holds by luck
+    assert 1 < Claim("distinct samples", 0.0, -0.1, 0.9).factor < 1e5  # of nothing there is no logarithm
 
 
 def test_sizes_are_rounded_up_to_two_digits() -> None:

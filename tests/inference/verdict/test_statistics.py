@@ -157,6 +157,17 @@ def test_width_is_the_log_ratio_of_widths_within_clusters() -> None:
         assert FOUND["width"].values[b] == pytest.approx(total / max(weight, 1) / 2, abs=1e-3)
 
 
+def test_the_width_of_tight_modes_is_known_however_far_apart_they_lie() -> None:
+    rng = np.random.default_rng(8)
+    which = rng.integers(0, 4, 400)
+    widths = np.where(np.arange(400) < 200, 1.0, 0.5)[:, None]
+    rows = 1e5 * np.eye(4)[which] + widths * rng.normal(size=(400, 4))  # float32 has steps of 0.008 there
+    found = Structures.of(Rows.from_array(rows[:200]), Rows.from_array(rows[200:]), 0)
+    width = module._width(found, assignments(200, 200, 20, 0))
+    assert np.exp(-width.values[0]) == pytest.approx(0.5, abs=0.05)
+    assert abs(width.values[1:].mean()) < 0.1
+
+
 def test_spectrum_is_that_of_the_difference_of_covariances() -> None:
     kernel = STRUCTURES.kernel.astype(np.float64)
     for b in (0, 5):
