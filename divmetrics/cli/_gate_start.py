@@ -12,6 +12,7 @@ from divmetrics.cli._ranks import several
 from divmetrics.errors import UsageError
 from divmetrics.report import gated as view
 from divmetrics.report.gate.rules import FILES, read_rules
+from divmetrics.report.gate.start import BASELINE
 
 DEALS = 20
 """Deals of `--selftest`, where their number is not given."""
@@ -45,7 +46,7 @@ def check_modes(
 def written_by_init(config: str | None) -> tuple[str, str]:
     """The rule file and the baseline that `gate --init` writes."""
     place = Path(config or FILES[0])
-    return str(place), str(place.parent / "baseline.json")
+    return str(place), str(place.parent / BASELINE)
 
 
 def start(

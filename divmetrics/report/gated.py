@@ -7,14 +7,15 @@ from xml.etree import ElementTree
 from divmetrics.records.printing import printable
 from divmetrics.report.gate.outcomes import GateResult, RuleResult
 from divmetrics.report.gate.selftest import Selftest
-from divmetrics.report.gate.start import Start
+from divmetrics.report.gate.start import RULES_RATE, Start
 from divmetrics.report.page import Grid, Page, interval, number
 
 COUNTED = {"failure": "failures", "error": "errors", "skipped": "skipped"}
 """Element of a test case -> the attribute of its suite that counts them."""
 EXPLAINED = (
     "noise is the standard deviation of the difference of two draws of this generator, by the intervals and by halves "
-    "of the fakes, whichever is larger; the thresholds are so far out that chance breaks any in one gate of 500."
+    f"of the fakes, whichever is larger; the thresholds are so far out that chance breaks any in one gate of "
+    f"{1 / RULES_RATE:.0f}."
 )
 ORDER = ("first", "second")
 COULD_NOT_JUDGE = 3
@@ -188,10 +189,8 @@ def error_junit(sentence: str, exit_code: int) -> str:
 def _suite(**totals: int) -> tuple[ElementTree.Element, ElementTree.Element]:
     """The root of a JUnit document, and its only test suite."""
     counts = {name: str(count) for name, count in totals.items()}
-    of_root = {
-        name: count for name, count in counts.items() if name != "skipped"
-    }  # which the schema has on suites only
-    root = ElementTree.Element("testsuites", of_root)
+    # the schema has `skipped` on suites only
+    root = ElementTree.Element("testsuites", {name: count for name, count in counts.items() if name != "skipped"})
     return root, ElementTree.SubElement(root, "testsuite", {"name": "divmetrics gate", **counts})
 
 

@@ -22,24 +22,23 @@ from divmetrics.records.metric import METRICS
 from divmetrics.records.results import Report, Result
 from divmetrics.records.run_options import ScoreRequest
 from divmetrics.report.gate.rules import FILES, NUMBERS, PLACES, Rules
-from divmetrics.report.gate.start import Start, Threshold, rounded_up
+from divmetrics.report.gate.start import BASELINE, RULES_RATE, Start, Threshold, rounded_up
 from divmetrics.scoring.collected import Collected
 from divmetrics.scoring.deals import FACTOR, deals, measured
 from divmetrics.scoring.gate import request_of
 from divmetrics.scoring.plan import SIDES, SideName
 from divmetrics.scoring.score import filled_meter
 
-BASELINE = "baseline.json"
 DEALS = 8
 """Deals that the noise is measured on."""
 ALPHA = 0.005
 """False-alarm rate of the verdict, unless one is asked for; the other rules share as much again."""
-RULES_RATE = 0.002
-"""Probability that any of the rules on a change is broken by chance: one gate in 500."""
 CLOSE = 0.05
 """False-alarm rate at which a verdict is close to `collapsed`, so that the next draw may be."""
 SMALLEST = 0.01
 """Threshold as a share of the number where no noise was seen at all."""
+NEXT_TO_NOTHING = 1e-6
+"""Threshold where the number is 0, too."""
 SETTINGS = ("weights", "confusion", "precision", "jpeg", "max_skipped", "max_pixels")
 """Options that change numbers and are no keys of a rule file: the next command repeats them."""
 
@@ -149,7 +148,7 @@ def _chosen(report: Report, dealt: Mapping[str, Sequence[float]]) -> tuple[list[
     for key, noise in known.items():
         name = names[key]
         now = report.metrics[key].value or 0.0
-        bound = rounded_up(max(quantile * noise, SMALLEST * abs(now) * (noise == 0), 1e-6))
+        bound = rounded_up(quantile * noise or SMALLEST * abs(now) or NEXT_TO_NOTHING)
         why = (
             f"{now:.4g} now; two draws of this generator differ by {noise:.2g} (standard deviation), and by more than "
             f"{bound:g} in one gate of {1 / RULES_RATE:.0f}, all {len(known)} such rules together."

@@ -3,6 +3,7 @@
 import json
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -150,7 +151,20 @@ def test_the_rate_of_red_is_measured(draw: Draw, tmp_path: Path) -> None:
     assert json.loads(red.to_json())["rate"] == 1.0
 
 
-def test_a_zero_noise_still_leaves_room() -> None:
+@pytest.mark.parametrize("unit", [1.0, 1e-9])
+def test_thresholds_have_the_unit_of_the_number(unit: float) -> None:
+    rows = np.random.default_rng(0).normal(size=(2, 40, 2))
+    report = dm.score(*rows, metrics="fid", null=False)
+    fid = report["fid"]
+    assert fid.ci is not None
+    ends = tuple(unit * end for end in fid.ci)
+    scaled = replace(report, metrics={"fid@features": replace(fid, value=unit * fid.value, ci=ends)})
+    (threshold,), _ = module._chosen(scaled, {"fid@features": [0.0] * module.DEALS})
+    (plain,), _ = module._chosen(report, {"fid@features": [0.0] * module.DEALS})
+    assert threshold.bound == pytest.approx(unit * plain.bound)
+
+
+def test_thresholds_are_rounded_up_to_two_digits() -> None:
     assert rounded_up(1e-6) == 1e-6
     for number in np.geomspace(1e-9, 1e9, 200):
         assert number <= rounded_up(number) <= 1.1 * number

@@ -13,6 +13,10 @@ from divmetrics.records.printing import printable
 from divmetrics.records.results import Report
 
 SCHEMA = "divmetrics.start/1"
+BASELINE = "baseline.json"
+"""Name of the baseline, which is written beside the rules."""
+RULES_RATE = 0.002
+"""Probability that any of the rules on a change is broken by chance: one gate in 500."""
 
 
 @dataclass(frozen=True)
