@@ -9,7 +9,7 @@ import click
 
 from divmetrics.cli._options import debug_option, html_option, md_option
 from divmetrics.cli._output import check_outputs, deliver
-from divmetrics.records.comparison import SCHEMA, Comparison
+from divmetrics.records.comparison import Comparison
 from divmetrics.records.files import read_text
 from divmetrics.records.json_reading import DamagedRecord, parse_json
 from divmetrics.records.results import Report
@@ -44,6 +44,7 @@ def _load(path: str) -> Report | Comparison:
     text = read_text(path, "report")
     with suppress(DamagedRecord):  # the reader of reports says what is wrong
         whole = parse_json(text)
-        if isinstance(whole, dict) and whole.get("schema") == SCHEMA:
+        schema = whole.get("schema") if isinstance(whole, dict) else None
+        if schema == Comparison.SCHEMA or Comparison.is_newer(schema):
             return Comparison.from_json(text, path)
     return Report.from_json(text, path)

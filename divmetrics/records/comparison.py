@@ -6,19 +6,15 @@ The schema is `divmetrics.comparison/1`. Neither torch nor numpy is imported.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
-from divmetrics.errors import UnknownName, UsageError
+from divmetrics.errors import UnknownName
 from divmetrics.records.comparison_views import ComparisonViews
-from divmetrics.records.files import read_text, write_text
-from divmetrics.records.json_reading import DamagedRecord, entries_of, parse_json, record_from
-from divmetrics.records.results import SCHEMA as REPORT_SCHEMA
+from divmetrics.records.json_reading import DamagedRecord, entries_of, record_from
 from divmetrics.records.results import Report
-
-SCHEMA = "divmetrics.comparison/1"
+from divmetrics.records.saved import SavedRecord
 
 
 @dataclass(frozen=True)
@@ -136,7 +132,7 @@ class Fall:
 
 
 @dataclass(frozen=True, repr=False)
-class Comparison(ComparisonViews):
+class Comparison(SavedRecord, ComparisonViews):
     """Several generators against the same real samples. `print(comparison)` shows the table of the command line.
 
     Example:
@@ -150,6 +146,10 @@ class Comparison(ComparisonViews):
         >>> Comparison.from_json(found.to_json()) == found
         True
     """
+
+    SCHEMA = "divmetrics.comparison/1"
+    NOUN = "comparison"
+    COMMAND = "divmetrics compare --json"
 
     version: str
     """Version of divmetrics that measured."""
@@ -192,7 +192,7 @@ class Comparison(ComparisonViews):
     def to_json(self) -> str:
         """The comparison as JSON text, schema `divmetrics.comparison/1`; no NaN and no Infinity anywhere."""
         whole = {
-            "schema": SCHEMA,
+            "schema": self.SCHEMA,
             "divmetrics": self.version,
             "created": self.created,
             "names": list(self.names),
@@ -207,31 +207,7 @@ class Comparison(ComparisonViews):
         return json.dumps(whole, indent=1, allow_nan=False) + "\n"
 
     @classmethod
-    def from_json(cls, text: str, name: str = "comparison") -> Self:
-        """Read a comparison back from `to_json`.
-
-        Args:
-            text: JSON text of a comparison.
-            name: What messages call it, such as the path of its file.
-
-        Raises:
-            UsageError: The text is not JSON, or not a comparison.
-        """
-        again = "make it again with divmetrics compare --json"
-        try:
-            whole = parse_json(text)
-        except DamagedRecord as error:
-            raise UsageError(f"{name} is not JSON ({error}); {again}.") from None
-        if not isinstance(whole, dict) or whole.get("schema") != SCHEMA:
-            found = whole.get("schema") if isinstance(whole, dict) else None
-            raise UsageError(f"{name} has schema {found!r}, wanted {SCHEMA!r}; {again}.")
-        try:
-            return cls._from_object(whole)
-        except DamagedRecord as error:
-            raise UsageError(f"{name} is damaged: {error}; {again}.") from None
-
-    @classmethod
-    def _from_object(cls, whole: Mapping[str, Any]) -> Self:
+    def from_object(cls, whole: Mapping[str, Any]) -> Self:
         """The comparison that a JSON object of this schema stands for. Raises DamagedRecord, which names the place."""
         entries = whole.get("reports")
         if not isinstance(entries, list):
@@ -254,40 +230,13 @@ class Comparison(ComparisonViews):
             if any(ranking.key not in report.metrics for report in self.reports):
                 raise DamagedRecord(f"a report lacks the metric {ranking.key!r} of the ranking")
 
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a comparison from a JSON file.
-
-        Args:
-            path: The file, as `save` or `divmetrics compare --json` wrote it.
-
-        Raises:
-            UsageError: The file is missing, or not a comparison.
-        """
-        return cls.from_json(read_text(path, "comparison"), str(path))
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the comparison to a JSON file, whole or not at all.
-
-        Args:
-            path: The file; one that exists is replaced.
-
-        Raises:
-            UsageError: The file cannot be written.
-        """
-        write_text(path, self.to_json())
-
-    def with_meta(self, **meta: Any) -> Self:
-        """A copy of the comparison with entries added to `meta`."""
-        return replace(self, meta={**self.meta, **meta})
-
 
 def _report(entry: Any, place: int) -> Report:
     """One of the reports. Raises DamagedRecord, which says which one is damaged."""
     try:
         whole = entries_of(entry, "the report")
-        if whole.get("schema") != REPORT_SCHEMA:
-            raise DamagedRecord(f"its schema is {whole.get('schema')!r}, wanted {REPORT_SCHEMA!r}")
+        if whole.get("schema") != Report.SCHEMA:
+            raise DamagedRecord(f"its schema is {whole.get('schema')!r}, wanted {Report.SCHEMA!r}")
         return Report.from_object(whole)
     except DamagedRecord as error:
         raise DamagedRecord(f"reports[{place}]: {error}") from None

@@ -8,23 +8,20 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Self
 
-from divmetrics._version import __version__
 from divmetrics.errors import UnknownName, UsageError
 from divmetrics.records.exhibits import Exhibits, Pictures
 from divmetrics.records.facts import Fact
-from divmetrics.records.files import read_text, write_text
-from divmetrics.records.json_reading import DamagedRecord, entries_of, parse_json, record_from
+from divmetrics.records.json_reading import DamagedRecord, entries_of, record_from
 from divmetrics.records.null_band import NullBand
 from divmetrics.records.report_views import ReportViews
+from divmetrics.records.saved import SavedRecord
 from divmetrics.records.signature import Signature
 from divmetrics.records.verdict import Verdict
 
-SCHEMA = "divmetrics.report/1"
 NOT_IN_JSON = ("samples", "replicates", "pictures", "version")
 """Fields of a report that are not keys of its JSON."""
 
@@ -201,7 +198,7 @@ class Mode:
 
 
 @dataclass(frozen=True, repr=False)
-class Report(ReportViews):
+class Report(SavedRecord, ReportViews):
     """All results of one comparison. `report["recall"]` is a result by its metric, where one extractor was used.
 
     `print(report)` shows the table of the command line.
@@ -216,6 +213,10 @@ class Report(ReportViews):
         >>> Report.from_json(report.to_json()) == report
         True
     """
+
+    SCHEMA = "divmetrics.report/1"
+    NOUN = "report"
+    COMMAND = "divmetrics score --json"
 
     version: str
     """Version of divmetrics that measured."""
@@ -277,7 +278,7 @@ class Report(ReportViews):
     def to_json(self) -> str:
         """The report as JSON text, schema `divmetrics.report/1`; no NaN and no Infinity anywhere."""
         whole = {
-            "schema": SCHEMA,
+            "schema": self.SCHEMA,
             "divmetrics": self.version,
             "created": self.created,
             "real": self.real.to_json(),
@@ -293,35 +294,6 @@ class Report(ReportViews):
         return json.dumps(whole, indent=1, allow_nan=False) + "\n"
 
     @classmethod
-    def from_json(cls, text: str, name: str = "report") -> Self:
-        """Read a report back from `to_json`.
-
-        Args:
-            text: JSON text of a report.
-            name: What messages call it, such as the path of its file.
-
-        Raises:
-            UsageError: The text is not JSON, or not a report.
-        """
-        again = "make it again with divmetrics score --json"
-        try:
-            whole = parse_json(text)
-        except DamagedRecord as error:
-            raise UsageError(f"{name} is not JSON ({error}); {again}.") from None
-        if not isinstance(whole, dict) or whole.get("schema") != SCHEMA:
-            found = whole.get("schema") if isinstance(whole, dict) else None
-            if _is_newer(found):
-                raise UsageError(
-                    f"{name} has schema {found!r} of a newer divmetrics; this one ({__version__}) reads {SCHEMA!r}: "
-                    "upgrade it, or make the report again with this version."
-                )
-            raise UsageError(f"{name} has schema {found!r}, wanted {SCHEMA!r}; {again}.")
-        try:
-            return cls.from_object(whole)
-        except DamagedRecord as error:
-            raise UsageError(f"{name} is damaged: {error}; {again}.") from None
-
-    @classmethod
     def from_object(cls, whole: Mapping[str, Any]) -> Self:
         """The report that a JSON object of this schema stands for. Raises DamagedRecord, which names the place."""
         written = {"divmetrics": "version"}
@@ -334,40 +306,6 @@ class Report(ReportViews):
             except DamagedRecord as error:
                 raise DamagedRecord(f"metrics[{key!r}]: {error}") from None
         return record_from(cls, own)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a report from a JSON file.
-
-        Args:
-            path: The file, as `save` or `divmetrics score --json` wrote it.
-
-        Raises:
-            UsageError: The file is missing, or not a report.
-        """
-        return cls.from_json(read_text(path, "report"), str(path))
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the report to a JSON file, whole or not at all.
-
-        Args:
-            path: The file; one that exists is replaced.
-
-        Raises:
-            UsageError: The file cannot be written.
-        """
-        write_text(path, self.to_json())
-
-    def with_meta(self, **meta: Any) -> Self:
-        """A copy of the report with entries added to `meta`."""
-        return replace(self, meta={**self.meta, **meta})
-
-
-def _is_newer(schema: Any) -> bool:
-    """Whether a schema is one of reports with a higher number."""
-    name, _, number = schema.rpartition("/") if isinstance(schema, str) else ("", "", "")
-    own, _, mine = SCHEMA.rpartition("/")
-    return name == own and number.isdecimal() and len(number) < 10 and int(number) > int(mine)
 
 
 def finite_or_none(value: float) -> float | None:

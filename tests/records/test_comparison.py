@@ -60,6 +60,7 @@ def test_a_data_frame() -> None:
     ("change", "words"),
     [
         ({"schema": "divmetrics.report/1"}, "schema 'divmetrics.report/1', wanted 'divmetrics.comparison/1'"),
+        ({"schema": "divmetrics.comparison/2"}, "schema 'divmetrics.comparison/2' of a newer divmetrics.* upgrade it"),
         ({"reports": 3}, "reports is no list"),
         ({"names": ["a", "a"]}, "2 names for 2 reports"),
         ({"names": ["a", "c"]}, "has other names"),

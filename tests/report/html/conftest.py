@@ -7,18 +7,7 @@ from dataclasses import replace
 import pytest
 
 from divmetrics.records.comparison import Comparison
-from divmetrics.records.exhibits import (
-    Curve,
-    Exhibits,
-    Gallery,
-    GalleryRow,
-    Map,
-    ModeDetail,
-    Pictures,
-    Points,
-    Series,
-    Shown,
-)
+from divmetrics.records.exhibits import Exhibits, Pictures
 from divmetrics.records.facts import Fact
 from divmetrics.records.null_band import NullBand
 from divmetrics.records.results import Mode, Report, Result
@@ -31,58 +20,16 @@ GIF = (
         b"\x01\x00\x00\x02\x02D\x01\x00;"
     ).decode()
 )
-N = 40
-
-
-def _shown(side: str, *numbers: int, caption: str = "") -> tuple[Shown, ...]:
-    return tuple(Shown(side, number, f"{side}-{number}.png", 0.5, caption) for number in numbers)
-
-
-def _points() -> Points:
-    sides = ("real",) * N + ("fake",) * N
-    numbers = tuple(range(N)) * 2
-    modes = tuple("cat" if i % 3 else "dog" for i in range(2 * N))
-    return Points(
-        tuple(float(i % 9) for i in range(2 * N)),
-        tuple(i / 7 for i in range(2 * N)),
-        sides,
-        numbers,
-        tuple(f"{side}-{number}.png" for side, number in zip(sides, numbers, strict=True)),
-        modes,
-        tuple("dropped_modes" if i < 5 else None for i in range(2 * N)),
-    )
 
 
 @pytest.fixture
 def pictures() -> dict[tuple[str, int], str]:
-    return {(side, number): GIF for side in ("real", "fake") for number in range(N)}
+    return {(side, number): GIF for side in ("real", "fake") for number in range(40)}
 
 
 @pytest.fixture
-def shown_report(make_result: Callable[..., Result], make_report: Callable[..., Report]) -> Report:
+def shown_report(make_result: Callable[..., Result], make_report: Callable[..., Report], exhibits: Exhibits) -> Report:
     """What a page can show, all of it."""
-    rows = (GalleryRow("cat", _shown("real", 0, 1, caption="far"), _shown("fake", 2)),)
-    points = _points()
-    exhibits = Exhibits(
-        (
-            Gallery("dropped_modes", "Missing: cat", "Those farthest from all fakes.", rows),
-            Gallery("best", "The best fakes", "Nearest to real samples.", (GalleryRow("", (), _shown("fake", 3, 4)),)),
-            Gallery("grid", "Samples", "By the seed.", (GalleryRow("", _shown("real", 5), _shown("fake", 99)),)),
-        ),
-        (
-            Map("pca", "component 1", "component 2", "All samples.", points),
-            Map("tsne", "t-SNE 1", "t-SNE 2", "All samples.", points),
-        ),
-        (
-            Curve("prd", "Precision and recall", "recall", "precision", False,
-                  (Series("this generator", (0.0, 0.5, 1.0), (0.9, 0.7, None)),), "The trade-off."),
-            Curve("convergence:recall", "recall", "samples a side", "recall", True,
-                  (Series("fake", (10, 100, 1000), (0.2, 0.3, 0.35), (0.1, 0.25, None), (0.4, 0.35, None)),
-                   Series("real samples", (10, 100), (0.8, 0.9)))),
-        ),
-        (ModeDetail("cat", 45, 0, None, 0.8, 12.5, 0.7, "missing", 1e-9),),
-        ("labels of 3 samples were left out",),
-    )  # fmt: skip
     finding = Finding(
         "dropped_modes", 0.001, 0.5, "share of the real samples", "Modes with 50.0% are missing: cat.",
         ("recall@efficientnet-lite0", "gone@features"), ("thin",), ("cat/1.png",), ("cat",), "Usual causes: guidance.",
