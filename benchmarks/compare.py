@@ -13,20 +13,18 @@ line in a scratch file, so that a run that was stopped goes on. The tables are w
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from harness import RESULTS, commit
+from harness import commit
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
-from scipy.stats import beta
+from seeded_runs import all_runs, share, write_rows
 
 import divmetrics as dm
 from divmetrics.zoo.targets import target
@@ -97,13 +95,6 @@ def cases(what: str, runs: int) -> list[tuple[str, int]]:
     return [(TARGETS[number % len(TARGETS)], number) for number in range(runs)]
 
 
-def interval(hits: int, runs: int) -> str:
-    """Clopper-Pearson interval of 95 % of a share."""
-    low = beta.ppf(0.025, hits, runs - hits + 1) if hits else 0.0
-    high = beta.ppf(0.975, hits + 1, runs - hits) if hits < runs else 1.0
-    return f"{hits}/{runs} [{low:.3f}, {high:.3f}]"
-
-
 def rows_of(what: str, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rows of the table, a dict each."""
     runs = len(lines)
@@ -157,7 +148,7 @@ def show(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         table.add_row(
             *(
-                interval(row[name], row["runs"])
+                share(row[name], row["runs"])
                 if isinstance(row.get(name), int) and name != "runs"
                 else str(row.get(name, ""))
                 for name in dict.fromkeys(name for row in rows for name in row)
@@ -174,22 +165,10 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
     scratch = Path(tempfile.gettempdir()) / f"divmetrics-compare-{given.what}-{commit()}.jsonl"
-    lines = [json.loads(line) for line in scratch.read_text().splitlines()] if scratch.exists() else []
-    done = {(line["case"], line["run"]) for line in lines}
-    todo = [one for one in cases(given.what, given.runs) if one not in done]
-    with ProcessPoolExecutor(given.workers) as pool, scratch.open("a") as file:
-        found = pool.map(judge, *zip(*[(given.what, *one) for one in todo], strict=True)) if todo else iter(())
-        for line in track(found, total=len(todo)):
-            file.write(json.dumps(line) + "\n")
-            file.flush()
-            lines.append(line)
+    lines = all_runs(partial(judge, given.what), cases(given.what, given.runs), scratch, given.workers)
     rows = [{"what": given.what, **row, "commit": commit()} for row in rows_of(given.what, lines)]
     show([{name: value for name, value in row.items() if name not in ("what", "commit")} for row in rows])
-    path = RESULTS / "compare.jsonl"
-    kept = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    path.write_text(
-        "".join(json.dumps(row) + "\n" for row in [row for row in kept if row["what"] != given.what] + rows)
-    )
+    write_rows("compare", rows)
 
 
 if __name__ == "__main__":

@@ -11,22 +11,19 @@ to `results/gate.jsonl`.
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import warnings
 from collections import Counter
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from harness import RESULTS, commit
+from harness import commit
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
-from scipy.stats import beta
+from seeded_runs import all_runs, share, write_rows
 
 from divmetrics.scoring.gate import gate
 from divmetrics.scoring.gate_start import start_gate
@@ -87,13 +84,6 @@ def run(case: str, number: int) -> dict[str, Any]:
     return line
 
 
-def interval(hits: int, runs: int) -> str:
-    """Clopper-Pearson interval of 95 % of a share."""
-    low = beta.ppf(0.025, hits, runs - hits + 1) if hits else 0.0
-    high = beta.ppf(0.975, hits + 1, runs - hits) if hits < runs else 1.0
-    return f"{hits}/{runs} [{low:.3f}, {high:.3f}]"
-
-
 def show(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Print the table and return its rows."""
     rows = []
@@ -103,7 +93,7 @@ def show(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
         red = {what: sum(line[what]["red"] for line in of_case) for what in ("unchanged", "lost")}
         false = Counter(rule for line in of_case for rule in line["unchanged"]["rules"])
         caught = Counter(rule for line in of_case for rule in line["lost"]["rules"])
-        table.add_row(case, interval(red["unchanged"], len(of_case)), interval(red["lost"], len(of_case)), str(false))
+        table.add_row(case, share(red["unchanged"], len(of_case)), share(red["lost"], len(of_case)), str(false))
         rows.append({"case": case, "runs": len(of_case), **red, "false": dict(false), "caught": dict(caught)})
     Console(width=140).print(table)
     return rows
@@ -117,20 +107,10 @@ def main() -> None:
     parser.add_argument("--scratch", type=Path, default=Path(tempfile.gettempdir()) / "divmetrics-gate.jsonl")
     parser.add_argument("--no-save", action="store_true", help="print the table only")
     chosen = parser.parse_args()
-    known = [json.loads(line) for line in chosen.scratch.read_text().splitlines()] if chosen.scratch.exists() else []
     wanted = [([*CASES][number % len(CASES)], number) for number in range(chosen.runs)]
-    done = {(line["case"], line["run"]) for line in known}
-    missing = [pair for pair in wanted if pair not in done]
-    with ProcessPoolExecutor(chosen.processes) as pool, chosen.scratch.open("a") as scratch:
-        futures = [pool.submit(run, *pair) for pair in missing]
-        for future in track(futures, description="gate"):
-            scratch.write(json.dumps(future.result()) + "\n")
-            scratch.flush()
-    lines = [json.loads(line) for line in chosen.scratch.read_text().splitlines()]
-    rows = show([line for line in lines if (line["case"], line["run"]) in set(wanted)])
+    rows = show(all_runs(run, wanted, chosen.scratch, chosen.processes))
     if not chosen.no_save:
-        text = "".join(json.dumps({"commit": commit(), **row}) + "\n" for row in rows)
-        (RESULTS / "gate.jsonl").write_text(text)
+        write_rows("gate", [{"commit": commit(), **row} for row in rows])
 
 
 if __name__ == "__main__":

@@ -13,22 +13,19 @@ are computed from all lines and written to `results/verdict.jsonl`.
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from harness import RESULTS, commit
+from harness import commit
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
-from scipy.stats import beta
+from seeded_runs import all_runs, share, write_rows
 
 from divmetrics.arrays.summaries import Rows
 from divmetrics.inference.verdict import Question, verdict_of
@@ -269,13 +266,6 @@ def cases(what: str, runs: int) -> list[tuple[str, int]]:
     return [(named[number % len(named)], number) for number in range(runs)]
 
 
-def interval(hits: int, runs: int) -> str:
-    """Clopper-Pearson interval of 95 % of a share."""
-    low = beta.ppf(0.025, hits, runs - hits + 1) if hits else 0.0
-    high = beta.ppf(0.975, hits + 1, runs - hits) if hits < runs else 1.0
-    return f"{hits}/{runs} [{low:.3f}, {high:.3f}]"
-
-
 def show(what: str, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Print the table and return its rows."""
     rows: list[dict[str, Any]] = []
@@ -295,7 +285,7 @@ def show(what: str, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
         else:
             row["kinds"] = dict(Counter(kind for line in of_case for kind in line["kinds"]))
         rows.append(row)
-        table.add_row(case, interval(states["collapsed"], runs), interval(states["healthy"], runs), str(row["kinds"]))
+        table.add_row(case, share(states["collapsed"], runs), share(states["healthy"], runs), str(row["kinds"]))
     Console().print(table)
     return rows
 
@@ -308,21 +298,9 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
     scratch = Path(tempfile.gettempdir()) / f"divmetrics-verdict-{given.what}-{commit()}.jsonl"
-    lines = [json.loads(line) for line in scratch.read_text().splitlines()] if scratch.exists() else []
-    done = {(line["case"], line["run"]) for line in lines}
-    todo = [one for one in cases(given.what, given.runs) if one not in done]
     digit_features()  # before the processes are forked
-    with ProcessPoolExecutor(given.workers) as pool, scratch.open("a") as file:
-        found = pool.map(judge, *zip(*[(given.what, *one) for one in todo], strict=True)) if todo else iter(())
-        for line in track(found, total=len(todo)):
-            file.write(json.dumps(line) + "\n")
-            file.flush()
-            lines.append(line)
-    rows = show(given.what, lines)
-    path = RESULTS / "verdict.jsonl"
-    kept = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    kept = [row for row in kept if row["what"] != given.what]
-    path.write_text("".join(json.dumps({**row, "commit": row.get("commit", commit())}) + "\n" for row in kept + rows))
+    lines = all_runs(partial(judge, given.what), cases(given.what, given.runs), scratch, given.workers)
+    write_rows("verdict", [{**row, "commit": commit()} for row in show(given.what, lines)])
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from scipy.special import betaincinv
 
 from divmetrics.arrays.distributions import NORMAL, student
 
@@ -74,3 +75,24 @@ def wilson(share: float, samples: float, reach: float) -> tuple[float, float]:
     middle = (share + square / 2) / (1 + square)
     half = reach / (1 + square) * float(np.sqrt(share * (1 - share) / samples + square / (4 * samples)))
     return max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))
+
+
+def clopper_pearson(hits: int, trials: int, level: float = 0.95) -> tuple[float, float]:
+    """Clopper and Pearson's interval of a binomial proportion, which holds the true one at least so often.
+
+    Args:
+        hits: Number of successes.
+        trials: Number of trials, at least 1.
+        level: Confidence level.
+
+    Returns:
+        Both ends, in [0, 1].
+
+    Example:
+        >>> [round(end, 3) for end in clopper_pearson(1, 20)]
+        [0.001, 0.249]
+    """
+    tail = (1 - level) / 2
+    low = float(betaincinv(hits, trials - hits + 1, tail)) if hits else 0.0
+    high = float(betaincinv(hits + 1, trials - hits, 1 - tail)) if hits < trials else 1.0
+    return low, high

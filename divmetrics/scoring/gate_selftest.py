@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from scipy.stats import beta
-
+from divmetrics.arrays.share_intervals import clopper_pearson
 from divmetrics.records.results import Report
 from divmetrics.records.run_options import ScoreRequest
 from divmetrics.report.gate.judge import judge
@@ -23,9 +22,6 @@ from divmetrics.scoring.gate import check_rules, request_of
 from divmetrics.scoring.plan import SIDES, SideName
 from divmetrics.scoring.progress import shown_steps
 from divmetrics.scoring.score import filled_meter
-
-LEVEL = 0.95
-"""Of the interval of the rate."""
 
 
 def selftest(real: Any, fake: Any, rules: Rules, options: Mapping[str, Any], count: int) -> Selftest:
@@ -77,23 +73,10 @@ def _judged(rules: Rules, pairs: Sequence[tuple[Report | None, Report]], request
         last.fake.n or 0,
         len(pairs),
         red,
-        interval_of_rate(red, len(pairs)),
+        clopper_pearson(red, len(pairs)),
         request.alpha,
         by_rule,
     )
-
-
-def interval_of_rate(hits: int, trials: int) -> tuple[float, float]:
-    """Clopper and Pearson's interval of 95 % of a rate.
-
-    Example:
-        >>> [round(end, 3) for end in interval_of_rate(1, 20)]
-        [0.001, 0.249]
-    """
-    tail = (1 - LEVEL) / 2
-    low = float(beta.ppf(tail, hits, trials - hits + 1)) if hits else 0.0
-    high = float(beta.ppf(1 - tail, hits + 1, trials - hits)) if hits < trials else 1.0
-    return low, high
 
 
 def _whole(sides: Mapping[SideName, Collected], request: ScoreRequest, rules: Rules) -> Report | None:
