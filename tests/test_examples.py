@@ -1,10 +1,13 @@
 """Examples of README and docs, run as they stand: Python with stand-ins for what the reader brings, commands in a
-folder of small images. A new example is run by being written.
+folder of small images. A new example is run by being written, and says in `LEFT_BEHIND` what it is to have done.
 """
 
 import re
 import shlex
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,6 +27,26 @@ ELSEWHERE = {
 }
 RANKS = ("init_process_group", "accelerator")
 """Examples for several processes, of which tests/scoring/test_distributed.py runs the like."""
+LEFT_BEHIND: Mapping[str, Callable[[Any], Any]] = {
+    'metrics=["fid", "recall", "vendi"]': lambda its: (
+        [key.partition("@")[0] for key in its.report.metrics] == ["fid", "recall", "vendi"]
+        and 0 <= its.report["recall"].value <= 1
+        and its.meter.collected("real").side.n == 24
+    ),
+    'dm.compare("real/", {"a"': lambda its: (
+        its.found.names == ("a", "b") and [ranking.metric for ranking in its.found.ranking] == ["recall", "fid"]
+    ),
+    'dm.compare("real/", {100': lambda its: its.found.steps == (100, 200) and its.found.collapse is None,
+    'dm.gate("real/", "fake/"': lambda its: its.judged.outcomes[0].name == "recall" and not its.judged.passed,
+    "for images, _ in real_loader": lambda its: (its.report.real.n, its.report.fake.n) == (24, 600),
+    'meter.take("real", dm.Collected.load': lambda its: its.meter.collected("real").side.n == 24,
+    "dm.metrics.vendi(features, order=2)": lambda its: 1 < its.dm.metrics.vendi(its.features, order=2) <= 60,
+    "exhibits=True": lambda its: its.report.exhibits.maps and Path("page.html").stat().st_size > 50_000,
+    "def test_the_generator_is_diverse": lambda its: callable(its.test_the_generator_is_diverse),
+    "import assert_diverse": lambda its: its.assert_diverse.__module__ == "divmetrics.pytest_plugin",
+    'matrix("permutations"': lambda its: its.both.shape == (2, 199) and np.isfinite(its.both).all(),
+}
+"""Words of an example -> what must be so of the names that it leaves behind."""
 NOT_HERE = ("weights fetch", "zoo train", "zoo check", "checkpoint=", "-e inception", "validate", "demo", "pip install")
 """Commands that need a network, take minutes, or have tests of their own."""
 
@@ -89,7 +112,7 @@ def test_python_reads_metrics_that_were_measured(where: str, text: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("where", "text"), PYTHON, ids=[where for where, _ in PYTHON])
-def test_python(where: str, text: str, folder: Path) -> None:
+def test_python_leaves_behind_what_the_page_promises(where: str, text: str, folder: Path) -> None:
     images = torch.from_numpy(np.random.default_rng(0).random((24, 3, 32, 32), dtype=np.float32))
     features = np.random.default_rng(1).normal(size=(2, 60, 8))
     dm.score("real/", "fake/", metrics=["recall", "fid"], ci_level=0, null=False).save("report.json")
@@ -101,7 +124,9 @@ def test_python(where: str, text: str, folder: Path) -> None:
         "real_loader": [(images, torch.zeros(24))], "generator": lambda z: z, "noise": lambda: 2 * images[:12] - 1,
         "real_features": features[0], "fake_features": features[1], "features": features[0],
     }  # fmt: skip
+    (left_behind,) = [check for words, check in LEFT_BEHIND.items() if words in text]
     exec(compile(text.replace('"cuda"', '"cpu"'), where, "exec"), brought)  # noqa: S102
+    assert left_behind(SimpleNamespace(**brought))
 
 
 @pytest.mark.slow

@@ -183,14 +183,13 @@ def gate(
     check_outputs(outputs, [rules.path, rules.baseline_path, *read_by(rules.keywords)])
     gated = _judged(ctx, sources, rules, {**keywords, "samples": samples_path is not None})
     if is_first():
-        _hand_out(gated.report, gated, json_path, md_path, junit_path, samples_path)
+        _hand_out(gated, json_path, md_path, junit_path, samples_path)
         if gated.exit_code > 1:
             tell(f"error: {gated.error}")
     return gated.exit_code
 
 
 def _hand_out(
-    report: Report,
     gated: GateResult,
     json_path: str | None,
     md_path: str | None,
@@ -204,7 +203,7 @@ def _hand_out(
     if junit_path is not None:
         others.append(partial(write_text, junit_path, view.junit(gated)))
     if samples_path is not None:
-        others.append(partial(save_samples, report, samples_path))
+        others.append(partial(save_samples, gated.report, samples_path))
     deliver(view.gate_page(gated), gated.to_json(), json_path, md_path, *others)
 
 

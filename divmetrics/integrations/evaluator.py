@@ -81,8 +81,7 @@ class Evaluator:
         check_keywords("Evaluator", options)
         self._request = MeterRequest(**{"metrics": "quick", **options})
         for name, value in {"num": num, "samples_per_call": samples_per_call}.items():
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise UsageError(f"{name} is {value!r}; give a whole number of at least 1.")
+            check_count(name, value)
         if on_error not in ("raise", "warn"):
             raise UnknownName.of("on_error", str(on_error), ["raise", "warn"])
         if not callable(sample) and not isinstance(sample, str):
@@ -223,6 +222,12 @@ class Evaluator:
 def _of_model(method: Callable[[int], Any]) -> Callable[[Any, int], Any]:
     """A method of the model as a function of the model."""
     return lambda _model, n: method(n)
+
+
+def check_count(name: str, value: Any) -> None:
+    """Raise UsageError where an argument is no whole number of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise UsageError(f"{name} is {value!r}; give a whole number of at least 1.")
 
 
 def check_keywords(function: str, options: Mapping[str, Any], *own: str) -> None:

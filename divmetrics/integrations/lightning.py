@@ -6,8 +6,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from divmetrics.errors import UsageError
-from divmetrics.integrations.evaluator import Evaluator, Sample, check_keywords
+from divmetrics.integrations.evaluator import Evaluator, Sample, check_count, check_keywords
 from divmetrics.integrations.loggers import verdict_markdown, verdict_texts
 from divmetrics.records.results import Report
 
@@ -53,8 +52,7 @@ class DivmetricsCallback(Callback):
         Raises:
             UsageError: An option is wrong.
         """
-        if isinstance(every_n_epochs, bool) or not isinstance(every_n_epochs, int) or every_n_epochs < 1:
-            raise UsageError(f"every_n_epochs is {every_n_epochs!r}; give a whole number of at least 1.")
+        check_count("every_n_epochs", every_n_epochs)
         check_keywords("DivmetricsCallback", options, "every_n_epochs", "prefix")
         self._evaluator = Evaluator(real, sample, **options)
         self._every, self._prefix = every_n_epochs, prefix

@@ -10,7 +10,7 @@ from torchmetrics import Metric
 
 from divmetrics.arrays import dist
 from divmetrics.errors import UsageError
-from divmetrics.records.keywords import called_with
+from divmetrics.records.keywords import request_of
 from divmetrics.records.results import Report
 from divmetrics.records.run_options import MeterRequest
 from divmetrics.scoring.meter import Meter
@@ -126,10 +126,4 @@ class DivmetricsMetric(Metric):
         return self._meter
 
 
-def _same(request: MeterRequest) -> MeterRequest:
-    """The request that the options make."""
-    return request
-
-
-_same.__name__ = "DivmetricsMetric"  # errors name what the user has called
-_request = called_with(MeterRequest, positional=0)(_same)
+_request = request_of(MeterRequest, "DivmetricsMetric", positional=0)

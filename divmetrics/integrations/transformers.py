@@ -7,7 +7,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from divmetrics.errors import UsageError
-from divmetrics.integrations.evaluator import Evaluator, Sample, check_keywords
+from divmetrics.integrations.evaluator import Evaluator, Sample, check_count, check_keywords
 from divmetrics.integrations.loggers import verdict_texts
 from divmetrics.records.results import Report
 
@@ -55,8 +55,8 @@ class DivmetricsCallback(TrainerCallback):
             UsageError: An option is wrong.
         """
         for name, every in {"every_n_epochs": every_n_epochs, "every_n_steps": every_n_steps}.items():
-            if every is not None and (isinstance(every, bool) or not isinstance(every, int) or every < 1):
-                raise UsageError(f"{name} is {every!r}; give a whole number of at least 1.")
+            if every is not None:
+                check_count(name, every)
         if not callable(getattr(trainer, "log", None)):
             raise UsageError(f"trainer is a {type(trainer).__name__}; give the Trainer to which the callback is added.")
         check_keywords("DivmetricsCallback", options, "trainer", "every_n_epochs", "every_n_steps", "prefix")

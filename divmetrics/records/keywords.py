@@ -247,6 +247,23 @@ def called_with(
     return decorate
 
 
+def request_of(record: Callable[P, Q], function: str, *, positional: int) -> Callable[P, Q]:
+    """A function that makes a record from what a user has given to `function`, which errors name.
+
+    Example:
+        >>> from divmetrics.records.run_options import MeterRequest
+        >>> request_of(MeterRequest, "my_meter", positional=0)(metrics="fid").metrics
+        'fid'
+    """
+
+    def request(given: Q) -> Q:
+        """What was asked for."""
+        return given
+
+    request.__name__ = function
+    return called_with(record, positional=positional)(request)
+
+
 def method_called_with(
     record: Callable[P, Q], *, positional: int, around: Around = _as_it_is
 ) -> Callable[[Callable[[S, Q], R]], Callable[Concatenate[S, P], R]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from divmetrics.errors import Unavailable
 from divmetrics.records.lazy import late
-from divmetrics.records.printing import printable
+from divmetrics.records.printing import listed, printable
 
 _SHOWN = 3
 """Most results in the short form of a report."""
@@ -36,9 +36,7 @@ class ReportViews:
             f"{key} {'-' if result.value is None else format(result.value, '.4g')}"
             for key, result in self.metrics.items()
         ]
-        more = [f"and {len(parts) - _SHOWN} more"] if len(parts) > _SHOWN else []
-        shown = printable(", ".join([*parts[:_SHOWN], *more]))
-        return f"<Report real n={self.real.n} fake n={self.fake.n}: {shown}>"
+        return f"<Report real n={self.real.n} fake n={self.fake.n}: {printable(listed(parts, _SHOWN))}>"
 
     def _repr_html_(self) -> str:
         """What a notebook shows: verdict, findings and a compact table."""

@@ -8,7 +8,7 @@ from math import inf, isfinite
 from divmetrics.records.comparison import Comparison, Difference, Fall, Place, Ranking
 from divmetrics.records.printing import printable
 from divmetrics.records.results import Report
-from divmetrics.report.page import Grid, Page, interval, number, side_text
+from divmetrics.report.page import Grid, Page, interval, number, p_value, side_text
 
 CURVE = 21
 """Characters of the interval that is drawn beside each step: fewer than those of a word that may be broken."""
@@ -44,13 +44,8 @@ def fall_text(fall: Fall) -> str:
     end = "stayed low" if fall.recovered is None else f"recovered by step {fall.recovered}"
     values = f"from {number(fall.best_value)} (step {fall.best}) to {number(fall.value)} at step {fall.step}"
     if fall.value > fall.best_value:
-        return f"{fall.key} rose {values} and {end.replace('low', 'high')} (p {fall.p_adjusted:.2g})"
-    return f"{fall.key} fell {values} and {end} (p {fall.p_adjusted:.2g})"
-
-
-def p_text(p: float) -> str:
-    """A p-value as text."""
-    return "<0.0001" if p < 1e-4 else f"{p:.2g}"
+        return f"{fall.key} rose {values} and {end.replace('low', 'high')} (p {p_value(fall.p_adjusted)})"
+    return f"{fall.key} fell {values} and {end} (p {p_value(fall.p_adjusted)})"
 
 
 def fall_facts(comparison: Comparison) -> Iterator[tuple[str, str]]:
@@ -111,7 +106,7 @@ def _grid(ranking: Ranking, comparison: Comparison) -> Grid:
                 number(place.value),
                 interval(place.ci),
                 difference_text(difference),
-                "" if difference is None else p_text(difference.p_adjusted),
+                "" if difference is None else p_value(difference.p_adjusted),
             )
         )
     columns = ("name", "rank", "group", "value", f"{level_text(comparison)}interval", "to the best", "p")
@@ -131,7 +126,7 @@ def _steps_grid(ranking: Ranking, comparison: Comparison, title: str) -> Grid:
     for name, step in steps.items():
         place = places[name]
         fall = falls.get(step)
-        note = "" if fall is None else f"worse than step {fall.best}, p {p_text(fall.p_adjusted)}"
+        note = "" if fall is None else f"worse than step {fall.best}, p {p_value(fall.p_adjusted)}"
         if any(other.step <= step < (other.recovered or inf) for other in falls.values()):
             marked.add(len(rows))
         letters = "".join(place.groups)

@@ -11,7 +11,7 @@ from itertools import compress
 from typing import Any
 
 from divmetrics.records.null_band import NullBand
-from divmetrics.records.printing import printable
+from divmetrics.records.printing import listed, printable
 from divmetrics.records.results import Mode, Report, Result, Side
 from divmetrics.records.signature import params_text
 
@@ -187,9 +187,17 @@ def real_score(result: Result) -> str:
 
 def p_text(result: Result) -> str:
     """p-value: probability of a value at least as bad if both sides came from one distribution."""
-    if result.null is None or result.null.p is None:
-        return ""
-    return "<0.0001" if result.null.p < 1e-4 else f"{result.null.p:.2g}"
+    return "" if result.null is None else p_value(result.null.p)
+
+
+def p_value(p: float | None) -> str:
+    """A p-value as text; empty for None.
+
+    Example:
+        >>> p_value(0.0123), p_value(1e-9), p_value(None)
+        ('0.012', '<0.0001', '')
+    """
+    return "" if p is None else "<0.0001" if p < 1e-4 else f"{p:.2g}"
 
 
 def parameters(result: Result, meta: Mapping[str, Any]) -> str:
@@ -223,7 +231,7 @@ def _notes(report: Report) -> tuple[str, ...]:
         *worse_note(report),
         *real_score_notes(report),
         *warning_notes(report),
-        *_classes(report),
+        *filter(None, [printable(class_note(report))]),
         *_missing_modes(report),
         *_skipped(report),
         *not_comparable_notes(report),
@@ -285,11 +293,10 @@ def warning_notes(report: Report) -> Iterator[str]:
         yield f"[{mark}] {', '.join(names)}: {text}"
 
 
-def _classes(report: Report) -> Iterator[str]:
-    """Where the classes come from, where that needs saying."""
+def class_note(report: Report) -> str:
+    """Where the classes come from, where that needs saying; else empty."""
     about = report.meta.get("classes")
-    if isinstance(about, dict) and about.get("text"):
-        yield printable(str(about["text"]))
+    return str(about.get("text") or "") if isinstance(about, dict) else ""
 
 
 def _verdict(report: Report) -> Iterator[tuple[str, str]]:
@@ -309,7 +316,7 @@ def _missing_modes(report: Report) -> Iterator[str]:
         found = sorted((mode for mode in report.modes if mode.state == state), key=lambda mode: -mode.real_share)
         if found:
             names = [_mode_text(mode) for mode in found]
-            yield f"{state.capitalize()} modes, {len(found)} of {len(report.modes)}: {shorten(names, MODES_SHOWN)}."
+            yield f"{state.capitalize()} modes, {len(found)} of {len(report.modes)}: {listed(names, MODES_SHOWN)}."
 
 
 def _mode_text(mode: Mode) -> str:
@@ -326,13 +333,7 @@ def _skipped(report: Report) -> Iterator[str]:
     for name, side in (("fake", report.fake), ("real", report.real), ("held-out", report.held_out)):
         if side is not None and side.skipped:
             found = [f"{printable(sample.path)} ({printable(sample.reason)})" for sample in side.skipped]
-            yield f"Skipped in {name}, {len(found)}: {shorten(found, SKIPPED_SHOWN)}."
-
-
-def shorten(items: Sequence[str], shown: int) -> str:
-    """The first `shown` items, and how many more there are."""
-    more = [f"and {len(items) - shown} more"] if len(items) > shown else []
-    return ", ".join([*items[:shown], *more])
+            yield f"Skipped in {name}, {len(found)}: {listed(found, SKIPPED_SHOWN)}."
 
 
 def not_comparable_notes(report: Report) -> Iterator[str]:

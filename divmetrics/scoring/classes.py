@@ -23,6 +23,7 @@ from divmetrics.arrays.confusion import Predicted, true_counts
 from divmetrics.arrays.summaries import ClassTally
 from divmetrics.errors import MissingLayer, UsageError
 from divmetrics.records.files import check_regular
+from divmetrics.records.printing import listed
 from divmetrics.records.results import Side
 from divmetrics.sources._labels import are_file_names
 
@@ -131,8 +132,7 @@ def _invented(known: Mapping[str, int], given: Mapping[str, int]) -> str:
 
 def _listed(names: Mapping[str, int]) -> str:
     """The first names, and how many more there are."""
-    shown = ", ".join(map(repr, sorted(names)[:SHOWN]))
-    return f"{shown} and {len(names) - SHOWN} more" if len(names) > SHOWN else shown
+    return listed(list(map(repr, sorted(names))), SHOWN)
 
 
 @dataclass(frozen=True, eq=False)

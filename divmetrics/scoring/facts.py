@@ -11,6 +11,7 @@ from math import gcd, sqrt
 import numpy as np
 
 from divmetrics.records.facts import Fact
+from divmetrics.records.printing import listed
 from divmetrics.scoring.collected import Collected
 from divmetrics.scoring.plan import HELD_OUT, SideName
 from divmetrics.sources import Look, Traits
@@ -307,9 +308,7 @@ def _described(counts: Counter[str]) -> str:
     if len(counts) == 1:
         (value, count), *_ = counts.items()
         return f"{value} (all {count})"
-    shown = [f"{value} ({count} of {counts.total()})" for value, count in counts.most_common(SHOWN)]
-    more = [f"and {len(counts) - SHOWN} more"] if len(counts) > SHOWN else []
-    return ", ".join([*shown, *more])
+    return listed([f"{value} ({count} of {counts.total()})" for value, count in counts.most_common()], SHOWN)
 
 
 def _are(count: int) -> str:

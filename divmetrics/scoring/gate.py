@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from divmetrics.errors import MeasureError, UsageError
-from divmetrics.records.keywords import called_with
+from divmetrics.records import keywords
 from divmetrics.records.results import Report
 from divmetrics.records.run_options import ScoreRequest
 from divmetrics.report.gate.judge import judge, judge_saved
@@ -124,7 +124,7 @@ def check_rules(rules: Rules) -> None:
 
 def request_of(samples: Sequence[Any], rules: Rules, options: Mapping[str, Any]) -> ScoreRequest:
     """What is asked of `score`: the options, and those of the rules where they say nothing."""
-    return _request(*samples, **{**rules.keywords, **options})
+    return keywords.request_of(ScoreRequest, "gate", positional=2)(*samples, **{**rules.keywords, **options})
 
 
 def _check_repeatable(request: ScoreRequest) -> None:
@@ -137,15 +137,6 @@ def _check_repeatable(request: ScoreRequest) -> None:
             f"gate: quarantine halves alpha, and {request.alpha:g} has no half that {PERMUTED} permutations can test; "
             f"give at least {2 * LEAST_ALPHA:g}."
         )
-
-
-def _same(request: ScoreRequest) -> ScoreRequest:
-    """The request that the options make."""
-    return request
-
-
-_same.__name__ = "gate"  # errors name the function that the user has called
-_request = called_with(ScoreRequest, positional=2)(_same)
 
 
 def _rules(config: Config) -> Rules:

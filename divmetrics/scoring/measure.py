@@ -57,7 +57,7 @@ def measure(
     found = _measured(tasks, sides, step)
     measured = perf_counter()
     uncertainties, replicates = _uncertainties(tasks, found, sides, plan, step)
-    spent = {"metrics": round(measured - begin, 3), "chance": round(perf_counter() - measured, 3)}
+    spent = {"metrics": round(measured - begin, 3), "uncertainty": round(perf_counter() - measured, 3)}
     results = {
         outcome.key: _result(outcome, sides, plan, outcome.reason, 0.0, Uncertainty())
         if isinstance(outcome, Refused)

@@ -19,6 +19,7 @@ import numpy as np
 
 from divmetrics.errors import DivmetricsError
 from divmetrics.records.exhibits import Exhibits, Pictures, ShownSide
+from divmetrics.records.printing import listed
 from divmetrics.records.results import Report, Side
 from divmetrics.records.run_options import MAX_PIXELS
 from divmetrics.sources import Source, Stream, UnreadableSample, content_of, one_large, open_source, whole_source
@@ -242,9 +243,8 @@ def _made(
 def _lost(side: str, reasons: Mapping[str, Sequence[str]]) -> Iterator[str]:
     """Notes on samples that cannot be drawn, by reason."""
     for reason, names in reasons.items():
-        shown = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
         count = f"{len(names)} picture{'s' * (len(names) != 1)}"
-        yield f"{count} of {side} samples cannot be drawn ({reason}): {shown}; {KEEP}."
+        yield f"{count} of {side} samples cannot be drawn ({reason}): {listed(names, NAMED)}; {KEEP}."
 
 
 def _uri(values: np.ndarray) -> str:

@@ -23,6 +23,7 @@ from divmetrics.report.gate.numbers import (
 )
 from divmetrics.report.gate.outcomes import GateResult, RuleResult, Status
 from divmetrics.report.gate.rules import MODE_RULES, Rule, Rules
+from divmetrics.report.page import class_note
 
 NO_ERROR_RULE = "no rule has the level error, so this gate never fails."
 
@@ -71,7 +72,7 @@ def judge(
     known |= {rule.name: judge_modes(rule, report) for rule in rules.rules if rule.name in MODE_RULES}
     outcomes = (*verdict, *(known[rule.name] for rule in rules.rules))
     if any(about.result.metric in ABOUT_MODES for about in read) or rules.about_modes:
-        warnings += _about_classes(report)
+        warnings += filter(None, [class_note(report)])
     if not any(outcome.level == "error" for outcome in outcomes):
         warnings.append(NO_ERROR_RULE)
     return GateResult(report, rules, outcomes, tuple(dict.fromkeys(warnings)))
@@ -89,13 +90,6 @@ def judge_saved(report: Report, rules: Rules) -> GateResult:
         once = "quarantine has no effect on a saved report, which is not measured again; gate REAL FAKE instead."
         return replace(judged, warnings=(*judged.warnings, once))
     return judged
-
-
-def _about_classes(report: Report) -> Iterator[str]:
-    """Where the classes come from that rules judge, where that needs saying."""
-    about = report.meta.get("classes")
-    if isinstance(about, dict) and isinstance(about.get("text"), str) and about["text"]:
-        yield about["text"]
 
 
 def _reference_warning(report: Report, rules: Rules) -> Iterator[str]:

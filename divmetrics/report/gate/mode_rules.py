@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from divmetrics.errors import UsageError
+from divmetrics.records.printing import listed
 from divmetrics.records.results import Mode, Report, Result
 from divmetrics.report.gate.numbers import exceeds
 from divmetrics.report.gate.outcomes import RuleResult, Status
@@ -64,8 +65,7 @@ def judge_modes(rule: Rule, report: Report) -> RuleResult:
 def _listed(modes: Sequence[Mode]) -> str:
     """Names and shares of modes, those with the largest share of the real samples first."""
     largest = sorted(modes, key=lambda mode: -mode.real_share)
-    named = [f"{mode.name} ({mode.fake_share:.2g} of {mode.real_share:.2g})" for mode in largest[:NAMED]]
-    return ", ".join(named) + (f" and {len(modes) - NAMED} more" if len(modes) > NAMED else "")
+    return listed([f"{mode.name} ({mode.fake_share:.2g} of {mode.real_share:.2g})" for mode in largest], NAMED)
 
 
 def missing_modes(report: Report, result: Result) -> Iterator[str]:
@@ -82,5 +82,4 @@ def missing_modes(report: Report, result: Result) -> Iterator[str]:
             for which in absent
         ]
     if names:
-        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-        yield f"missing modes: {', '.join(names[:NAMED])}{more}"
+        yield f"missing modes: {listed(names, NAMED)}"

@@ -10,7 +10,7 @@ from divmetrics.records.exhibits import Gallery
 from divmetrics.records.results import Report
 from divmetrics.records.verdict import Finding
 from divmetrics.report.html.links import docs_link
-from divmetrics.report.page import number
+from divmetrics.report.page import number, p_value
 
 SAMPLES_NAMED = 40
 """Most samples of a finding that are named."""
@@ -99,7 +99,7 @@ def _card(card_id: str, finding: Finding, report: Report, ids: Mapping[str, str]
         title=title_of(finding.kind),
         amount=amount,
         unit=unit,
-        p=f"{finding.p:.2g}",
+        p=p_value(finding.p),
         text=finding.text,
         advice=finding.advice,
         evidence=tuple((key, ids.get(key)) for key in finding.evidence),

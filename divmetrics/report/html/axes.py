@@ -81,7 +81,7 @@ class Axis:
         size = 10.0 ** math.floor(math.log10(raw))
         step = next(size * factor for factor in (1, 2, 2.5, 5, 10) if size * factor >= raw * 0.999)
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
-        values = [round(i * step, 12) for i in range(first, min(last, first + 4 * most) + 1)]
+        values = [i * step for i in range(first, min(last, first + 4 * most) + 1)]
         return [(self.place(value, length), f"{value:.6g}") for value in values]
 
     def _decades(self, length: float) -> list[tuple[float, str]]:

@@ -17,7 +17,7 @@ from divmetrics.report.html.comparison_modes import shared_modes
 from divmetrics.report.html.drawings import Chart, chart_of
 from divmetrics.report.html.links import docs_link
 from divmetrics.report.html.render import render
-from divmetrics.report.page import interval, is_worse, number, side_text
+from divmetrics.report.page import interval, is_worse, number, p_value, side_text
 
 KEEP = (
     "This comparison holds no exhibits, so the page cannot show samples. Compare again with --html PAGE.html, or with "
@@ -170,8 +170,8 @@ def _table(place: int, ranking: Ranking, comparison: Comparison) -> RankingTable
             f"{found.first} less {found.second}",
             number(found.value),
             interval(found.ci),
-            compared.p_text(found.p),
-            compared.p_text(found.p_adjusted),
+            p_value(found.p),
+            p_value(found.p_adjusted),
             "yes" if found.told_apart else "no",
             str(found.draws),
         )
@@ -203,7 +203,7 @@ def _row(place: Place, best: Place | None, ranking: Ranking, result: Result, axi
         interval(place.ci),
         strip_of(result, worse=is_worse(result), axis=axis),
         compared.difference_text(difference),
-        "" if difference is None else compared.p_text(difference.p_adjusted),
+        "" if difference is None else p_value(difference.p_adjusted),
         (place.rank or 1) > 1,
     )
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from divmetrics.records.exhibits import ModeDetail
 from divmetrics.records.results import Mode, Report
-from divmetrics.report.page import number
+from divmetrics.report.page import number, p_value
 
 MOST_ROWS = 500
 """Most modes that are listed."""
@@ -98,7 +98,7 @@ def _row(
         fake_share=per_cent(fake),
         real_bar=round(BAR * min(real / most, 1.0), 1),
         fake_bar=round(BAR * min(fake / most, 1.0), 1),
-        p="" if p is None else "<0.0001" if p < 1e-4 else f"{p:.2g}",
+        p=p_value(p),
         state=state,
         n_real=f"{detail.n_real:,}" if detail is not None else "",
         n_fake=f"{detail.n_fake:,}" if detail is not None else "",

@@ -69,8 +69,9 @@ def _quoted(text: str) -> str:
 
 
 def _spec(metric: str, params: Any) -> str:
-    plain = {k: v for k, v in params.items() if isinstance(v, (str, int, float)) and k not in ("classes",)}
-    return ":".join([metric, *(f"{name}={value}" for name, value in plain.items())])
+    """The metric as `metrics=` takes it; `classes` says by what rule samples were counted, and is no option."""
+    options = {k: v for k, v in params.items() if isinstance(v, (str, int, float)) and k != "classes"}
+    return ":".join([metric, *(f"{name}={value}" for name, value in options.items())])
 
 
 def _side(name: str, side: Side) -> SideCard:

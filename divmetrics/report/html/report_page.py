@@ -12,7 +12,7 @@ from divmetrics.report.html.modes import mode_table
 from divmetrics.report.html.numbers import metric_ids, metric_tables
 from divmetrics.report.html.provenance import provenance_of
 from divmetrics.report.html.render import Pictures, render
-from divmetrics.report.page import not_comparable_notes, real_score_notes, warning_notes, worse_note
+from divmetrics.report.page import class_note, not_comparable_notes, real_score_notes, warning_notes, worse_note
 
 KEEP = (
     "This report holds no exhibits, so the page cannot draw galleries of samples, maps of both sides, curves over the "
@@ -51,16 +51,10 @@ def page_of(
         table_notes=(*worse_note(report), *real_score_notes(report), *not_comparable_notes(report)),
         warnings=tuple(warning_notes(report)),
         modes=mode_table(report),
-        classes=_classes(report),
+        classes=class_note(report),
         galleries=[gallery for gallery in exhibits.galleries if gallery.kind not in named],
         atlas=atlas_of(exhibits) if exhibits.maps else None,
         charts=[chart_of(curve) for curve in exhibits.curves],
         exhibit_notes=(*exhibits.notes, *notes) if report.exhibits is not None else (KEEP, *notes),
         provenance=provenance_of(report),
     )
-
-
-def _classes(report: Report) -> str:
-    """Where the classes come from, where that needs saying."""
-    about = report.meta.get("classes")
-    return str(about.get("text") or "") if isinstance(about, dict) else ""
