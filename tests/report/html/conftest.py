@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from divmetrics.records.comparison import Comparison
-from divmetrics.records.exhibits import Exhibits, Pictures
+from divmetrics.records.exhibits import Exhibits, Gallery, GalleryRow, Pictures, Shown
 from divmetrics.records.facts import Fact
 from divmetrics.records.null_band import NullBand
 from divmetrics.records.results import Mode, Report, Result
@@ -58,7 +58,8 @@ def shown_comparison(
     """A comparison whose generators have galleries, and their pictures."""
     found, exhibits = compared(), shown_report.exhibits
     assert exhibits is not None
-    grid = Gallery("grid", "Samples", "By the seed.", (GalleryRow("", _shown("real", 5), _shown("fake", 6)),))
+    row = GalleryRow("", (Shown("real", 5, "real-5.png", 0.5),), (Shown("fake", 6, "fake-6.png", 0.5),))
+    grid = Gallery("grid", "Samples", "By the seed.", (row,))
     brief = Exhibits((exhibits.galleries[0], grid), notes=exhibits.notes)
     reports = tuple(replace(report, exhibits=brief, modes=shown_report.modes) for report in found.reports)
     return replace(found, reports=reports), [Pictures(pictures)] * len(reports)
