@@ -1,10 +1,13 @@
 """Coverage of confidence intervals and false-alarm rate of p-values, on many fresh samples of known distributions.
 
     python benchmarks/calibration.py intervals --draws 200 --n 500,2000
+    python benchmarks/calibration.py intervals --metrics kid,vendi --worlds unequal,heavy --n 120 --d 16
     python benchmarks/calibration.py nulls --draws 500
 
-Every draw is one line in a scratch file, so a run that was stopped goes on. The tables are computed from all lines and
-written to `results/intervals.jsonl` and `results/nulls.jsonl`. Draws are seeded by their number.
+Every draw is one line in a scratch file of this commit, so a run that was stopped goes on. The rows take the place of
+those of the same cases in `results/intervals.jsonl` and `results/nulls.jsonl`, and of all rows of the same metrics by
+another method; `--forget` also drops their rows of other cases, for an interval that changed under the same name.
+Draws are seeded by their number.
 """
 
 from __future__ import annotations
@@ -117,16 +120,18 @@ def _band(null: NullBand) -> tuple[list[float | None], str | None]:
 
 
 def run(what: str, cases: Sequence[Case], draws: int, metrics: str, jobs: int) -> list[dict[str, Any]]:
-    """All draws of all cases, including those of earlier runs and of other metrics."""
-    own = Path(tempfile.gettempdir()) / f"divmetrics-{what}-{hashlib.sha256(metrics.encode()).hexdigest()[:8]}.jsonl"
+    """All draws of all cases, including those of earlier runs of this commit."""
+    state, digest = commit(), hashlib.sha256(metrics.encode()).hexdigest()[:8]
+    own = Path(tempfile.gettempdir()) / f"divmetrics-{what}-{state}-{digest}.jsonl"
+    if state.endswith("-dirty"):
+        own.unlink(missing_ok=True)  # who knows what it was measured with
     done = {(line["world"], line["d"], line["n"], line["draw"]) for line in _lines(own)}
     todo = [(what, *case, number, metrics) for number in range(draws) for case in cases if (*case, number) not in done]
     with ProcessPoolExecutor(jobs) as pool, own.open("a") as file:
         for line in track(pool.map(one, todo), total=len(todo), description=what, console=Console(stderr=True)):
             file.write(json.dumps(line) + "\n")
             file.flush()
-    files = sorted(own.parent.glob(f"divmetrics-{what}-*.jsonl"), key=lambda path: path.stat().st_mtime)
-    return [line for path in files for line in _lines(path) if line["draw"] < draws]
+    return [line for line in _lines(own) if line["draw"] < draws and (line["world"], line["d"], line["n"]) in cases]
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
@@ -181,15 +186,38 @@ def nulls(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return table
 
 
-def show(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print the table and write it to `benchmarks/results/NAME.jsonl`."""
+def show(name: str, rows: Sequence[Mapping[str, Any]], forget: bool) -> None:
+    """Print the table and put its rows into `benchmarks/results/NAME.jsonl`."""
     table = Table(*rows[0], title=name)
     for row in rows:
         table.add_row(*(f"{cell:.4g}" if isinstance(cell, float) else str(cell) for cell in row.values()))
     Console(width=160).print(table)
+    file = RESULTS / f"{name}.jsonl"
+    measured = [{"benchmark": name, "commit": commit(), **row} for row in rows]
+    everything = [*kept(_lines(file), measured, forget), *measured]
+    everything.sort(key=lambda row: (row["metric"], row["world"], row["d"], row["n"]))
     RESULTS.mkdir(exist_ok=True)
-    lines = [json.dumps({"benchmark": name, "commit": commit(), **row}) + "\n" for row in rows]
-    (RESULTS / f"{name}.jsonl").write_text("".join(lines))
+    file.write_text("".join(json.dumps(row) + "\n" for row in everything))
+
+
+def kept(
+    old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]], forget: bool = False
+) -> list[Mapping[str, Any]]:
+    """Rows of earlier runs that `new` ones leave true: of other metrics, and of other cases by the same method."""
+    cases = {_case(row) for row in new}
+    methods: dict[str, set[str]] = defaultdict(set)
+    for row in new:
+        methods[row["metric"]].add(row["method"])
+    return [
+        row
+        for row in old
+        if row["metric"] not in methods
+        or (not forget and _case(row) not in cases and row["method"] in methods[row["metric"]])
+    ]
+
+
+def _case(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return row["metric"], row["world"], row["d"], row["n"]
 
 
 def main() -> None:
@@ -199,12 +227,14 @@ def main() -> None:
     parser.add_argument("--n", default="500")
     parser.add_argument("--d", default="16,64")
     parser.add_argument("--metrics", default="full")
+    parser.add_argument("--worlds", default=",".join(WORLDS), help="of the intervals; nulls have one of their own")
+    parser.add_argument("--forget", action="store_true", help="drop all older rows of these metrics")
     parser.add_argument("--jobs", type=int, default=2)
     given = parser.parse_args()
-    worlds = WORLDS if given.what == "intervals" else (ALIKE,)
+    worlds = given.worlds.split(",") if given.what == "intervals" else [ALIKE]
     sizes, widths = ([int(one) for one in text.split(",")] for text in (given.n, given.d))
     lines = run(given.what, list(product(worlds, widths, sizes)), given.draws, given.metrics, given.jobs)
-    show(given.what, {"intervals": intervals, "nulls": nulls}[given.what](lines))
+    show(given.what, {"intervals": intervals, "nulls": nulls}[given.what](lines), given.forget)
 
 
 if __name__ == "__main__":

@@ -129,11 +129,24 @@ class Splits:
             count: Number of splits.
             seed: Seed of the draws.
         """
+        return cls.subsets(n, m, 0.5, count, seed)
+
+    @classmethod
+    def subsets(cls, n: int, m: int, kept: float, count: int, seed: int) -> Self:
+        """Subsets of both sides, drawn without replacement.
+
+        Args:
+            n: Number of real samples; may be 0.
+            m: Number of fake samples.
+            kept: Share of each side in a subset, in (0, 1); rounded down to whole samples.
+            count: Number of splits.
+            seed: Seed of the draws.
+        """
         rng = torch.Generator().manual_seed(seed)
         side = torch.zeros(count, n + m, dtype=torch.uint8)
         for row in side:
-            row[torch.randperm(n, generator=rng)[: n // 2]] = REAL
-            row[n + torch.randperm(m, generator=rng)[: m // 2]] = FAKE
+            row[torch.randperm(n, generator=rng)[: int(n * kept)]] = REAL
+            row[n + torch.randperm(m, generator=rng)[: int(m * kept)]] = FAKE
         return cls(side)
 
     @classmethod

@@ -95,6 +95,16 @@ def test_fresh_nulls_keep_their_level(benchmark: ModuleType) -> None:
     assert all(few <= count <= many for count in outside.values()), outside
 
 
+def test_new_rows_leave_those_that_are_still_true(benchmark: ModuleType) -> None:
+    def row(metric: str, n: int, method: str = "half-samples") -> dict[str, Any]:
+        return {"metric": metric, "world": "shift", "d": 16, "n": n, "method": method}
+
+    new, others = row("recall", 120), [row("recall", 500), row("kid", 120)]
+    old = [row("recall", 120), row("recall", 2000, "bootstrap"), *others]
+    assert benchmark.kept(old, [new]) == others
+    assert benchmark.kept(old, [new], forget=True) == [row("kid", 120)]
+
+
 def misses(rows: Sequence[Mapping[str, Any]]) -> bool:
     """Whether intervals of 95 % hold the truth in under 92 % of all draws or of one case, beyond binomial error."""
     cases = [(round(row["covered"] * row["draws"]), row["draws"]) for row in rows]

@@ -63,10 +63,12 @@ from divmetrics.arrays.pairs._renyi_entropy import (
     log_effective_number_variance,
 )
 from divmetrics.arrays.pairs._split_results import BallCountsOnSplits, mean_on_splits
+from divmetrics.arrays.pairs._subset_variance import SUBSET_FREEDOM, subset_error, subset_uncertainty
 from divmetrics.arrays.pairs._unique_rows import UniqueRows
 
 __all__ = [
     "HALF_PAIRS",
+    "SUBSET_FREEDOM",
     "BallCounts",
     "BallCountsOnSplits",
     "BoundedMatrix",
@@ -121,4 +123,6 @@ __all__ = [
     "realism_scores",
     "squared_ball_radii",
     "squared_distances",
+    "subset_error",
+    "subset_uncertainty",
 ]

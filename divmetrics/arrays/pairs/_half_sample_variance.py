@@ -9,6 +9,8 @@ most metrics the mean of both is right.
 A share of half as many samples lies elsewhere in [0, 1], where its variance is another: with 120 samples near a plane
 precision is .84 and that of its halves .93. The variance is scaled by p (1 - p) then, and was .72 to 1.4 times the
 truth on five kinds of mixtures of 16 and 64 dimensions, where it was .4 to 1.2 times without.
+
+Where hubs decide, as for density, see `_subset_variance.py`.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from torch import Tensor
 
 from divmetrics.arrays.memo import once
 from divmetrics.arrays.splits import ABSENT, FAKE, REAL, Pool, Splits
-from divmetrics.records.metric import ReplicateCost, Spread, UncertaintySpec, Variance
+from divmetrics.records.metric import ReplicateCost, UncertaintySpec, Variance
 
 HALF_PAIRS = 40
 """Pairs of disjoint halves; a standard error estimated from 40 is itself off by 11 %."""
@@ -31,7 +33,6 @@ HALF_PAIRS = 40
 def neighbour_uncertainty(
     resample: Callable[..., Tensor],
     *,
-    relative: bool = False,
     replicate_cost: ReplicateCost | None = None,
     pairs: int = HALF_PAIRS,
     larger: bool = False,
@@ -42,8 +43,6 @@ def neighbour_uncertainty(
 
     Args:
         resample: `(pool, splits, **options)` -> `[B]`, the value on each split.
-        relative: Whether errors of half-samples are in proportion to the value, as for one that grows with the sample
-            size (default False).
         replicate_cost: What one replicate costs, which decides how many are drawn (default None).
         pairs: Number of pairs of disjoint halves (default 40).
         larger: Whether the larger of both estimates is taken (default False: their mean).
@@ -58,17 +57,9 @@ def neighbour_uncertainty(
         def on_splits(splits: Splits) -> Tensor:
             return resample(pool, splits, **options)
 
-        return half_sample_variance(pool, on_splits, pairs=pairs, relative=relative, larger=larger, share=share)
+        return half_sample_variance(pool, on_splits, pairs=pairs, larger=larger, share=share)
 
-    def spread(pool: Pool, **options: Any) -> Spread | None:
-        found = variance(pool, **options)
-        if found is None or not relative:
-            return None if found is None else Spread(found)
-        (value,) = resample(pool, identity_split(pool), **options).tolist()
-        # An error in proportion to the value is that of its logarithm
-        return Spread(found / value**2).exponential(value) if value > 0 else Spread(found)
-
-    known = Variance("half-samples, single and in disjoint pairs", spread, pairs)
+    known = Variance("half-samples, single and in disjoint pairs", variance, pairs)
     return UncertaintySpec(known, resample, replicate_cost=replicate_cost, null_trend=null_trend)
 
 
@@ -77,7 +68,6 @@ def half_sample_variance(
     resample: Callable[[Splits], Tensor],
     *,
     pairs: int = HALF_PAIRS,
-    relative: bool = False,
     larger: bool = False,
     share: bool = False,
 ) -> float | None:
@@ -87,7 +77,6 @@ def half_sample_variance(
         pool: The real and fake samples.
         resample: Splits -> `[B]`, the value on each of them; not finite where it cannot be computed.
         pairs: Number of pairs of disjoint halves (default 40).
-        relative: Whether errors of half-samples are in proportion to the value (default False).
         larger: Whether the larger of both estimates is taken (default False: their mean).
         share: Whether the value is a share, whose variance goes with p (1 - p) (default False).
 
@@ -104,9 +93,9 @@ def half_sample_variance(
     disjoint = np.square(both[:, 0] - both[:, 1]).mean() / 2 * kept / pool.m
     variance = float(max(single, disjoint) if larger else (single + disjoint) / 2)
     middle = float(both.mean())
-    if (relative and middle > 0) or (share and 0 < middle < 1):
+    if share and 0 < middle < 1:
         (value,) = resample(identity_split(pool)).tolist()
-        factor = (value / middle) ** 2 if relative else value * (1 - value) / (middle * (1 - middle))
+        factor = value * (1 - value) / (middle * (1 - middle))
         variance *= factor if factor > 0 else 1.0  # a share at its end has no variance of its own
     return variance if np.isfinite(variance) else None
 

@@ -6,13 +6,13 @@ import numpy as np
 from torch import Tensor
 
 from divmetrics.arrays.pairs import (
-    HALF_PAIRS,
+    SUBSET_FREEDOM,
     Ties,
     ball_counts,
     ball_counts_on_splits,
     capped_balls_within,
-    half_sample_error,
     neighbour_pass,
+    subset_error,
 )
 from divmetrics.arrays.share_intervals import share_ends
 from divmetrics.arrays.splits import FAKE, REAL, Splits, TwoSamplePool
@@ -39,7 +39,7 @@ def _interval(
     **options: Any,
 ) -> tuple[float, float] | None:
     """Interval of the ratio, which is approximately normal, carried through the clipping at 1."""
-    error = half_sample_error(pool, lambda splits: _ratios(pool, splits, **options))
+    error = subset_error(pool, lambda splits: _ratios(pool, splits, **options))
     if error is None:
         return None
     of_fake, of_real = _scores(pool.real, pool.fake, **options)
@@ -47,7 +47,7 @@ def _interval(
         lambda ratio: np.clip(ratio, 0, 1),
         float(of_fake.mean()) / of_real,
         error,
-        HALF_PAIRS,
+        SUBSET_FREEDOM,
         level,
         min(pool.n, pool.m),
     )
@@ -75,7 +75,7 @@ def _scores(real: Rows, fake: Rows, *, k: int, ties: Ties) -> tuple[Tensor, floa
     shared_pass=neighbour_pass,
     minimum=lambda options: int(options["k"]) + 1,
     uncertainty=UncertaintySpec(
-        interval=Interval("half-samples of the unclipped ratio", _interval), resample=_resample, null_trend=0
+        interval=Interval("subsets of 70 %, of the unclipped ratio", _interval), resample=_resample, null_trend=0
     ),
     about=About(
         formula=r"\min\Bigl(1,\frac{\frac1m\sum_j\min(1,c(y_j)/k)}{\frac1n\sum_i\min(1,c_{-i}(x_i)/k)}\Bigr),\;"

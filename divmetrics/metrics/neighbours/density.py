@@ -5,7 +5,7 @@ from math import inf
 
 from torch import Tensor
 
-from divmetrics.arrays.pairs import Ties, ball_counts, ball_counts_on_splits, neighbour_pass, neighbour_uncertainty
+from divmetrics.arrays.pairs import Ties, ball_counts, ball_counts_on_splits, neighbour_pass, subset_uncertainty
 from divmetrics.arrays.splits import FAKE, Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.records.metric import About, Laws, Measured, metric
@@ -26,7 +26,7 @@ def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
     shared_pass=neighbour_pass,
     minimum=lambda options: int(options["k"]) + 1,
     uncertainty=replace(
-        neighbour_uncertainty(_resample, relative=True, larger=True, null_trend=0),
+        subset_uncertainty(_resample, null_trend=0),
         caveat="where there are hubs or outliers, the balls of few samples decide: intervals of 95 % held in "
         "86 to 95 % of draws",
     ),

@@ -57,13 +57,6 @@ def test_the_variance_of_a_share_goes_with_p_times_one_minus_p() -> None:
     assert at_the_end == pytest.approx(plain), "0 of all samples is no certainty"
 
 
-def test_a_relative_variance_goes_with_the_square_of_the_value() -> None:
-    found = half_sample_variance(pool_of(8, 11), given, relative=True)
-    assert found == pytest.approx(expected(HALF_PAIRS, 11) * (3.0 / VALUES.mean()) ** 2)
-    below_zero = half_sample_variance(pool_of(8, 11), lambda splits: -given(splits), relative=True)
-    assert below_zero == pytest.approx(expected(HALF_PAIRS, 11))
-
-
 def test_pairs_of_which_one_is_unknown_are_left_out() -> None:
     def some(splits: Splits) -> Tensor:
         values = given(splits)
