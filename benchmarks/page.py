@@ -2,21 +2,28 @@
 
     python benchmarks/page.py exhibits
     python benchmarks/page.py pictures
+    python benchmarks/page.py icons
 
 `exhibits` times galleries, maps (t-SNE included), curves and modes on features of 1,280 columns after the preset
-`quick`, with what its metrics leave behind. `pictures` draws crops of two photographs, 128 pixels wide and high. Both
-print seconds of the clock and of the processors, which are the same on one idle core.
+`quick`, with what its metrics leave behind. `pictures` draws crops of two photographs, 128 pixels wide and high.
+`icons` makes 5,000 + 5,000 small PNG files from the icons of a theme (Debian's oxygen-icon-theme), of which the fake
+ones lack a category, scores them, writes the page, and opens it in Chromium where playwright is installed. All print
+seconds of the clock and of the processors, which are the same on one idle core.
 """
 
 from __future__ import annotations
 
 import argparse
+import shutil
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from unittest.mock import patch
 
 import numpy as np
+from PIL import Image, ImageEnhance
 
 from divmetrics.records.exhibits import Exhibits, Gallery, GalleryRow, Map, Points, Shown
 from divmetrics.records.results import Report, Side
@@ -86,9 +93,77 @@ def of_photographs(n: int) -> None:
     print(f"{len(found.uris)} pictures, {sum(map(len, found.uris.values())) / 2**20:.2f} MiB", *found.notes, sep="\n")
 
 
+THEME = Path("/usr/share/icons/oxygen/base/64x64")
+LACKED = "devices"
+"""The category that the fake samples lack."""
+
+
+def draw_icons(n: int, folder: Path, seed: int, lacked: str | None = None) -> None:
+    """Write `n` icons, turned, mirrored, scaled and on a ground of some colour, 48 to 64 pixels wide and high."""
+    rng = np.random.default_rng(seed)
+    found = sorted(path for path in THEME.rglob("*.png") if path.parent.name != lacked and path.stat().st_size)
+    for number in range(n):
+        path = found[rng.integers(len(found))]
+        with Image.open(path) as file:
+            icon = file.convert("RGBA")
+        icon = icon.rotate(float(rng.normal(0, 8)), Image.Resampling.BILINEAR)
+        icon = icon.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if rng.random() < 0.5 else icon
+        size = int(rng.integers(48, 65))
+        icon = icon.resize((size, size), Image.Resampling.BILINEAR)
+        ground = Image.new("RGBA", icon.size, (*(int(c) for c in rng.integers(170, 256, 3)), 255))
+        ground.alpha_composite(icon)
+        place = folder / path.parent.name / f"{path.stem}-{number}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        ImageEnhance.Color(ground.convert("RGB")).enhance(float(rng.uniform(0.5, 1.5))).save(place)
+
+
+def of_icons(n: int, extractor: str) -> None:
+    """Seconds and size of a page of real small pictures, and seconds until a browser has it."""
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        draw_icons(n, work / "real", 0)
+        draw_icons(n, work / "fake", 1, lacked=LACKED)
+        made: Callable[..., object] = pictures.pictures_of
+
+        def timed_pictures(*given: object) -> object:
+            with timed("pictures"):
+                return made(*given)
+
+        with patch("divmetrics.scoring.score.pictures_of", timed_pictures), timed("all of score"):
+            report = score(work / "real", work / "fake", extractor=extractor, exhibits=True, cache=False)
+        print(report.meta["seconds"], report.verdict, sep="\n")
+        with timed("writing the page"):
+            report.html(work / "page.html")
+        print(f"{(work / 'page.html').stat().st_size / 1e6:.2f} MB")
+        opened_in_browser(work / "page.html")
+
+
+def opened_in_browser(page: Path) -> None:
+    """Print the seconds until Chromium has loaded and drawn a page."""
+    program = shutil.which("chromium")
+    if program is None:
+        return
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        tab = browser.new_page(viewport={"width": 1300, "height": 900})
+        begin = time.perf_counter()
+        tab.goto(page.as_uri(), wait_until="load")
+        tab.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        print(f"opened in Chromium: {time.perf_counter() - begin:.2f} s")
+        browser.close()
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["exhibits", "pictures"])
+    parser.add_argument("what", choices=["exhibits", "pictures", "icons"])
     parser.add_argument("--n", type=int, default=5000, help="samples of each side")
+    parser.add_argument("--extractor", default="pixels?size=32", help="what makes features of the icons")
     given = parser.parse_args()
-    in_parts(given.n) if given.what == "exhibits" else of_photographs(given.n)
+    if given.what == "exhibits":
+        in_parts(given.n)
+    elif given.what == "pictures":
+        of_photographs(given.n)
+    else:
+        of_icons(given.n, given.extractor)

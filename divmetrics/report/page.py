@@ -145,7 +145,7 @@ def _grid_title(extractor: str, preprocessing: str) -> str:
         return "measured on the features as given"
     if extractor == "labels":
         return "measured on the labels of the samples"
-    return f"measured with {extractor}, preprocessing {preprocessing}"
+    return f"measured with {extractor.removesuffix('#')}, preprocessing {preprocessing}"
 
 
 def _grid(title: str, members: Sequence[tuple[str, Result]], report: Report) -> Grid:

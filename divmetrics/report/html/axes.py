@@ -112,6 +112,12 @@ class Strip:
     """All of it in words."""
 
 
+def bounds_of(result: Result) -> tuple[float | None, float | None]:
+    """Least and greatest possible value of a result; of a count of modes, from 0 to all of them."""
+    total = result.extras.get("modes_total")
+    return (0.0, float(total)) if isinstance(total, int) and total > 0 else result.range
+
+
 def strip_of(result: Result, *, worse: bool, axis: Axis | None = None) -> Strip | None:
     """The strip of a result.
 
@@ -130,7 +136,7 @@ def strip_of(result: Result, *, worse: bool, axis: Axis | None = None) -> Strip 
     band = (null.low, null.high) if null is not None and banded else None
     if result.value is None or (result.ci is None and band is None and real is None):
         return None
-    axis = axis or Axis.around((result.value, *(result.ci or ()), *(band or ()), real), bounds=result.range)
+    axis = axis or Axis.around((result.value, *(result.ci or ()), *(band or ()), real), bounds=bounds_of(result))
 
     def place(value: float) -> float:
         return round(STRIP_EDGE + axis.place(value, STRIP_WIDTH - 2 * STRIP_EDGE), 1)

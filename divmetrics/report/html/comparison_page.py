@@ -12,7 +12,7 @@ from divmetrics.records.printing import printable
 from divmetrics.records.results import Result
 from divmetrics.report import compared
 from divmetrics.report.html.answer import Answer, FindingCard, answer_of, finding_cards
-from divmetrics.report.html.axes import Axis, Strip, strip_of
+from divmetrics.report.html.axes import Axis, Strip, bounds_of, strip_of
 from divmetrics.report.html.comparison_modes import shared_modes
 from divmetrics.report.html.drawings import Chart, chart_of
 from divmetrics.report.html.links import docs_link
@@ -187,7 +187,7 @@ def _axis(results: list[Result]) -> Axis:
     for result in results:
         numbers += [result.value, *(result.ci or ())]
         numbers += [result.null.low, result.null.high] if result.null is not None else []
-    return Axis.around(numbers, bounds=results[0].range)
+    return Axis.around(numbers, bounds=bounds_of(results[0]))
 
 
 def _row(place: Place, best: Place | None, ranking: Ranking, result: Result, axis: Axis) -> PlaceRow:

@@ -58,6 +58,8 @@ class MetricTable:
     interval: str
     """Heading of the intervals, with their level."""
     rows: tuple[MetricRow, ...]
+    columns: frozenset[str]
+    """Which of `interval`, `strip`, `reals` and `p` have content in any row."""
     notes: bool
     """Whether any row has parameters or a note."""
 
@@ -74,7 +76,8 @@ def metric_tables(report: Report) -> tuple[MetricTable, ...]:
     for title, members in grouped(report).items():
         rows = tuple(_row(key, result, ids[key], warnings, report) for key, result in members)
         notes = any(row.parameters or row.note or row.marks for row in rows)
-        tables.append(MetricTable(title, interval_heading(members), rows, notes))
+        columns = frozenset(c for c in ("interval", "strip", "reals", "p") if any(getattr(row, c) for row in rows))
+        tables.append(MetricTable(title, interval_heading(members), rows, columns, notes))
     return tuple(tables)
 
 

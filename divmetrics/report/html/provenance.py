@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from divmetrics.records.printing import printable
@@ -56,12 +58,18 @@ def command_of(report: Report) -> str:
         return shlex.join(printable(word) for word in argv)
     metrics = {_spec(result.metric, result.params): None for result in report.metrics.values()}
     extractors = {r.extractor: None for r in report.metrics.values() if r.extractor not in ("features", "labels")}
-    lines = [f"    {_quoted(report.real.source)},", f"    {_quoted(report.fake.source)},"]
-    lines += [f"    held_out={_quoted(report.held_out.source)},"] if report.held_out is not None else []
+    lines = [f"    {_given(report.real.source, 'real')},", f"    {_given(report.fake.source, 'fake')},"]
+    lines += [f"    held_out={_given(report.held_out.source, 'held_out')},"] if report.held_out is not None else []
     lines += [f"    metrics=[{', '.join(map(_quoted, metrics))}],"]
     lines += [f"    extractor=[{', '.join(map(_quoted, extractors))}],"] if extractors else []
     lines += [f"    seed={report.meta['seed']},"] if isinstance(report.meta.get("seed"), int) else []
     return "\n".join(["dm.score(", *lines, ")"])
+
+
+def _given(source: str, side: str) -> str:
+    """A source as an argument: the path; the name of the side for an object or batches, which have none."""
+    is_object = re.fullmatch(r"batches|list|tuple|[A-Za-z_]\w*\[[\d, ]*\]", source) is not None
+    return side if is_object and not Path(source).exists() else _quoted(source)
 
 
 def _quoted(text: str) -> str:
@@ -89,7 +97,7 @@ def _entries(report: Report) -> Iterator[tuple[str, str]]:
     if isinstance(meta.get("world_size"), int) and meta["world_size"] > 1:
         yield "processes", str(meta["world_size"])
     for name, about in _mapping(meta.get("extractors")):
-        parts = [f"{key} {value}" for key, value in _mapping(about) if value is not None and key != "engine"]
+        parts = [f"{key} {value}" for key, value in _mapping(about) if value not in (None, "") and key != "engine"]
         yield f"extractor {name}", ", ".join(parts)
     versions = ", ".join(f"{name} {version}" for name, version in _mapping(meta.get("versions")))
     if versions:

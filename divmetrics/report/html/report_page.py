@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from divmetrics.records.exhibits import Exhibits
+from divmetrics.records.exhibits import Exhibits, Gallery
 from divmetrics.records.results import Report
 from divmetrics.report.html.answer import answer_of, finding_cards
 from divmetrics.report.html.drawings import atlas_of, chart_of
@@ -36,7 +36,7 @@ def page_of(
     Returns:
         HTML, and the files beside it: relative path -> content.
     """
-    ids = metric_ids(report)
+    ids, tables = metric_ids(report), metric_tables(report)
     exhibits = report.exhibits or Exhibits()
     named = {finding.kind for finding in report.verdict.findings} if report.verdict is not None else set()
     return render(
@@ -47,14 +47,40 @@ def page_of(
         title=f"{report.fake.source} against {report.real.source}",
         answer=answer_of(report),
         findings=finding_cards(report, ids),
-        tables=metric_tables(report),
+        tables=tables,
+        drawn=any("strip" in table.columns for table in tables),
         table_notes=(*worse_note(report), *real_score_notes(report), *not_comparable_notes(report)),
         warnings=tuple(warning_notes(report)),
         modes=mode_table(report),
         classes=class_note(report),
-        galleries=[gallery for gallery in exhibits.galleries if gallery.kind not in named],
+        galleries=[g for g in exhibits.galleries if g.kind not in named and not _says_nothing(g, pictures)],
         atlas=atlas_of(exhibits) if exhibits.maps else None,
         charts=[chart_of(curve) for curve in exhibits.curves],
-        exhibit_notes=(*exhibits.notes, *notes) if report.exhibits is not None else (KEEP, *notes),
+        counted=_counted(report),
+        exhibit_notes=(*((KEEP,) if report.exhibits is None else _of_features(report)), *exhibits.notes, *notes),
         provenance=provenance_of(report),
     )
+
+
+def _says_nothing(gallery: Gallery, pictures: Pictures | None) -> bool:
+    """Whether it is samples that nobody chose, without a picture of any."""
+    shown = [one for row in gallery.rows for one in (*row.real, *row.fake)]
+    return gallery.kind == "grid" and not any((one.side, one.index) in (pictures or {}) for one in shown)
+
+
+def _of_features(report: Report) -> tuple[str, ...]:
+    """What the samples shown are, where they are features."""
+    features = {result.extractor for result in report.metrics.values()} <= {"features", "labels"}
+    if not features or report.exhibits is None or not any(report.exhibits.shown().values()):
+        return ()
+    return ("The samples are features and have no pictures: #17 is row 17 of the set, counted from 0.",)
+
+
+def _counted(report: Report) -> str:
+    """The numbers of samples of both sides."""
+    fake, real = report.fake.n, report.real.n
+    if fake is None and real is None:
+        return "An unknown number of fake and of real samples"
+    counts = [f"{n:,} {side}" if n else f"an unknown number of {side}" for n, side in ((fake, "fake"), (real, "real"))]
+    text = f"{' and '.join(counts)} samples"
+    return text[:1].upper() + text[1:]

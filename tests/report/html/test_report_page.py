@@ -11,6 +11,7 @@ from divmetrics.records.results import Mode, Report, Result, Side, Skipped
 from divmetrics.records.verdict import Verdict
 from divmetrics.report.html import links
 from divmetrics.report.html import render as rendering
+from divmetrics.report.html.axes import strip_of
 from divmetrics.report.html.modes import MOST_ROWS
 from divmetrics.report.html.report_page import KEEP, page_of
 
@@ -184,3 +185,46 @@ def test_pictures_of_all_points_are_left_out_of_a_page_that_is_full(
     beside, files = page_of(shown_report, pictures, beside=True)
     assert beside.count("<img") == 86
     assert len(files) == 3
+
+
+def test_features_have_no_grid_of_bare_numbers(
+    shown_report: Report, make_result: Callable[..., Result], pictures: Mapping[tuple[str, int], str]
+) -> None:
+    of_features = replace(make_result("recall", 0.4), extractor="features")
+    page, _ = page_of(replace(shown_report, metrics={"recall@features": of_features}))
+    assert "#17 is row 17 of the set" in page
+    assert "By the seed." not in page, "samples that nobody chose, and nothing to be seen of them"
+    assert "The best fakes" in page
+    with_pictures, _ = page_of(shown_report, pictures)
+    assert "By the seed." in with_pictures
+    assert "row 17" not in with_pictures
+
+
+def test_statistics_and_labels_have_no_empty_columns(
+    make_result: Callable[..., Result], make_report: Callable[..., Report]
+) -> None:
+    result = make_result("fid", 3.0, better="lower", range=(0.0, None))
+    result = replace(result, signature=replace(result.signature, extractor="efficientnet-lite0#"))
+    report = make_report(
+        result,
+        real=Side("batches", None, None),
+        fake=Side("ndarray[3, 4]", None, None),
+        meta={"seed": 0, "extractors": {"efficientnet-lite0": {"digest": "", "preprocessing": "unknown"}}},
+    )
+    page, _ = page_of(report)
+    assert "An unknown number of fake and of real samples" in page
+    assert "Measured with efficientnet-lite0, preprocessing" in page
+    assert "digest" not in page.partition("Settings")[2].partition("Signatures")[0]
+    heads = re.findall(r'role="columnheader"[^>]*>([^<]*)<', page)
+    assert heads[:3] == ["metric", "value", "better"]
+    assert "Legend of the drawings" not in page
+    assert "dm.score(\n    real,\n    fake,\n" in page
+    known, _ = page_of(replace(report, fake=Side("out/", 1234, None)))
+    assert "1,234 fake and an unknown number of real samples" in known
+
+
+def test_a_count_of_modes_is_drawn_from_none_to_all(make_result: Callable[..., Result]) -> None:
+    found = make_result("modes_found", 3.0, range=(0.0, None), ci=(3.0, 3.0), ci_level=0.95, extras={"modes_total": 4})
+    strip = strip_of(found, worse=False)
+    assert strip is not None
+    assert strip.ends == ("0", "4")
