@@ -34,6 +34,8 @@ class Help:
     at_least: float | None = None
     at_most: float | None = None
     below: float | None = None
+    or_zero: bool = False
+    """Whether 0 is possible, too, below `at_least`."""
     short: str | None = None
     """A one-letter flag such as `-m`."""
     in_python: str = ""
@@ -128,6 +130,8 @@ class KeywordOption:
             return False
         low, high, below = self.help.at_least, self.help.at_most, self.help.below
         number = float(value)
+        if number == 0 and self.help.or_zero:
+            return True
         return not (
             (low is not None and not number >= low)
             or (high is not None and not number <= high)
@@ -141,6 +145,7 @@ class KeywordOption:
             return " or ".join(_KINDS.get(_key(kind), "an object") for kind in self.kinds)
         kind = "a number" if float in self.kinds else "a whole number"
         limits = {"of at least": self.help.at_least, "and at most": self.help.at_most, "and below": self.help.below}
+        kind = f"0 or {kind}" if self.help.or_zero else kind
         limited = " ".join([kind, *(f"{words} {limit:g}" for words, limit in limits.items() if limit is not None)])
         return " or ".join([limited, *self.words, *(["None"] if type(None) in self.kinds else [])])
 

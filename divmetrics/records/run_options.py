@@ -15,6 +15,9 @@ PathLike = str | os.PathLike[str]
 MAX_PIXELS = 89_478_485
 """Pillow's bound, whatever the process has set: a quarter of a GiB as 8-bit RGB."""
 
+CI_LEVELS = 0.01, 0.999999
+"""Least and greatest level of an interval: beyond, quantiles of the normal distribution are 0 or have no digits."""
+
 
 @dataclass(frozen=True)
 class RunOptions(OptionRecord):
@@ -88,7 +91,13 @@ class Questions(OptionRecord):
 
     ci_level: Annotated[
         float,
-        Help("Level of confidence intervals and null bands; 0 leaves out the intervals.", "SHARE", at_least=0, below=1),
+        Help(
+            "Level of confidence intervals and null bands; 0 leaves out the intervals.",
+            "SHARE",
+            at_least=CI_LEVELS[0],
+            at_most=CI_LEVELS[1],
+            or_zero=True,
+        ),
     ] = 0.95
     null: Annotated[
         bool,

@@ -139,7 +139,7 @@ def start_page(start: Start) -> Page:
     facts = [("rules", str(start.config)), ("baseline", str(start.baseline))]
     facts += [("fake", f"{printable(report.fake.source)}, n {report.fake.n}")]
     facts += [("real", f"{printable(report.real.source)}, n {report.real.n}")]
-    facts += [("verdict", f"{start.verdict}: {start.verdict_why}")]
+    facts += [("verdict", f"level {start.verdict}. {start.verdict_why}")]
     rows = tuple(
         (t.rule, number(t.now), "" if t.noise is None else number(t.noise, 2), f"{t.key} {t.bound:g}", t.level)
         for t in start.thresholds

@@ -81,5 +81,6 @@ def _code(name: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """`text` with the characters escaped that Markdown would interpret."""
-    return re.sub(r"([\\`*_<>|\[\]#])", r"\\\1", text)
+    """`text` with the characters escaped that Markdown would interpret; `@name` calls nobody on GitHub or GitLab."""
+    plain = re.sub(r"([\\`*_<>|\[\]#])", r"\\\1", text)
+    return re.sub(r"(?<!\w)@(?=\w)", "@<!-- -->", plain)

@@ -12,10 +12,13 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from divmetrics.errors import SourceError, UsageError
+from divmetrics.records.options import MOST_SEED, shortened
 from divmetrics.scoring.plan import HELD_OUT
 
 RESERVED = ("real", HELD_OUT)
 """What messages call the other sides, so that no generator may."""
+MOST_DIGITS = 300
+"""Digits of a step that are read; so many are too large anyway."""
 _SUFFIX = re.compile(r"\.(npy|npz|dms|zip|tar|tgz|tar\.gz|pt|pth)$", re.IGNORECASE)
 
 
@@ -56,6 +59,9 @@ class Generators:
         if numbers is None and not steps:
             return cls(named, None)
         numbers = numbers or _steps(list(named))
+        for name, step in numbers.items():
+            if abs(step) > MOST_SEED:  # which JSON of ours, as most readers of JSON, holds no more
+                raise UsageError(f"the step of {shortened(name)!r} is too large; give one of at most {MOST_SEED}.")
         ordered = sorted(named, key=lambda name: numbers[name])
         return cls({name: named[name] for name in ordered}, tuple(numbers[name] for name in ordered))
 
@@ -133,7 +139,7 @@ def _parts(path: str) -> list[str]:
 
 def _steps(names: Sequence[str]) -> dict[str, int]:
     """The step in each name: its last number, or, where that does not tell the names apart, the last one that does."""
-    numbers = {name: [int(digits) for digits in re.findall(r"\d+", name)] for name in names}
+    numbers = {name: [int(digits[:MOST_DIGITS]) for digits in re.findall(r"\d+", name)] for name in names}
     if missing := [name for name in names if not numbers[name]]:
         raise UsageError(
             f"no step in the name {missing[0]!r}; name checkpoints like step_001000, or give a mapping of steps."

@@ -51,7 +51,10 @@ def test_version(call: Callable[..., object]) -> None:
         (["score", "a", "b", "--batch-size", "0"], "batch-size is 0; give a whole number of at least 1 or auto."),
         (["score", "a", "b", "--workers", "-1"], "workers is -1; give a whole number of at least 0 or auto."),
         (["score", "a", "b", "--max-skipped", "2"], "max-skipped is 2.0; give a number of at least 0 and at most 1."),
-        (["score", "a", "b", "--ci-level", "x"], "ci-level is 'x'; give a number of at least 0 and below 1."),
+        (
+            ["score", "a", "b", "--ci-level", "x"],
+            "ci-level is 'x'; give 0 or a number of at least 0.01 and at most 0.999999.",
+        ),
         (["score", "a", "b", "--precision", "half"], "unknown precision 'half'."),
         (["score", "a", "b", "-m", "recal"], "unknown metric or preset 'recal'. Did you mean 'recall'?"),
         (["score", "a", "b", "-m", "recall:kk=3"], "unknown option of recall 'kk'. Did you mean 'k'?"),

@@ -54,8 +54,10 @@ def test_python_counts_the_arguments() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"ci_level": 1.0}, "ci-level is 1.0; give a number of at least 0 and below 1."),
+        ({"ci_level": 1.0}, "ci-level is 1.0; give 0 or a number of at least 0.01 and at most 0.999999."),
         ({"ci_level": -0.1}, "ci-level is -0.1;"),
+        ({"ci_level": 0.9999999999999999}, "ci-level is 0.9999999999999999;"),
+        ({"ci_level": 1e-99}, "ci-level is 1e-99;"),
         ({"ci_level": float("nan")}, "ci-level is nan;"),
         ({"modes": 0}, "modes is 0; give a whole number of at least 1 or None."),
         ({"modes": 2.5}, "modes is 2.5;"),

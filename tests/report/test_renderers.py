@@ -58,6 +58,15 @@ def test_markdown_escapes_what_would_break_the_table() -> None:
     assert text.splitlines()[-1] == "| `a\\|b` | \\<x\\>\\|\\*\\_\\` |"
 
 
+def test_markdown_calls_nobody() -> None:
+    """A class or folder called @team would notify people where the comment is shown; recall@inception would not."""
+    names = "@everyone a/@me (@x/y) recall@inception a@ @"
+    text = markdown.render(Page("@t", (("fake", names),), (Grid("@g", ("rule",), (("@m",),)),), (names,)))
+    assert text.count("@<!-- -->everyone a/@<!-- -->me (@<!-- -->x/y) recall@inception a@ @") == 2
+    assert "### @<!-- -->t" in text
+    assert "| `@m` |" in text  # in code nobody is called
+
+
 def test_csv_has_a_line_a_sample(make_report: Callable[..., Report], tmp_path: Path) -> None:
     report = make_report(
         samples={

@@ -67,6 +67,10 @@ def test_a_pattern_stands_for_its_matches_in_the_order_of_steps(tmp_path: Path) 
         ([1, 2], False, "list of paths"),
         (["step_1", "last"], True, "no step in the name 'last'"),
         (["a/step_1", "b/step_1"], True, "both hold step 1"),
+        (["s1", f"s{2**63}"], True, f"the step of 's{2**63}' is too large; give one of at most {2**63 - 1}"),
+        ({1: 0, 10**50: 0}, False, "is too large"),
+        ({"a": 0, "9" * 5000: 0}, True, "no step in the name 'a'"),
+        ({"1": 0, "9" * 5000: 0}, True, "is too large"),
     ],
 )
 def test_what_is_wrong_is_said(given: object, steps: bool, words: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from divmetrics.errors import UsageError
 from divmetrics.records.results import Result
+from divmetrics.records.run_options import CI_LEVELS
 from divmetrics.report.gate.rules import Rule, Rules
 
 RELATIVE_TOLERANCE, ABSOLUTE_TOLERANCE = 1e-6, 1e-12
@@ -17,12 +18,17 @@ TOTALS = {"modes_found": "modes_total"}
 
 
 def check_numbers(result: Result, name: str) -> None:
-    """Raise UsageError where a number of `result` cannot be compared with a bound: not finite, or ends in disorder."""
+    """Raise UsageError where a number of `result` cannot be compared with a bound: not finite, or no interval."""
     for what, number in zip(("value", "ci_low", "ci_high"), (result.value, *(result.ci or ())), strict=False):
         if number is not None and not math.isfinite(number):
             raise UsageError(f"{name}: {what} is {number}, which is not finite and cannot be judged; measure it again.")
     if result.ci is not None and result.ci[0] > result.ci[1]:
         raise UsageError(f"{name}: the interval {list(result.ci)} ends below its begin; measure it again.")
+    low, high = CI_LEVELS
+    if result.ci is not None and result.ci_level is not None and not low <= result.ci_level <= high:
+        raise UsageError(
+            f"{name}: its interval has the level {result.ci_level:g}, not {low:g} to {high:g}; measure it again."
+        )
 
 
 def check_possible(rules: Rules, ranges: Mapping[str, tuple[float | None, float | None]]) -> None:

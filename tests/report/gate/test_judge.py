@@ -356,3 +356,13 @@ def test_numbers_that_are_not_finite_are_refused_on_either_side(bad: float, wher
 def test_an_interval_in_disorder_is_refused() -> None:
     with pytest.raises(UsageError, match="ends below its begin"):
         gated(report(result("recall", 0.2, ci=(0.9, 0.1))), Rule("recall", min=0.4))
+
+
+@pytest.mark.parametrize("level", [0.0, 1e-300, 1.0, 95.0, -1.0])
+def test_a_level_that_is_none_is_refused_on_either_side(level: float) -> None:
+    sound = result("recall", 0.4, ci=(0.3, 0.5))
+    damaged = report(replace(sound, ci_level=level))
+    changed = Rule("recall", max_regression=Regression(0.1, relative=False))
+    for now, before in ((report(sound), damaged), (damaged, report(sound))):
+        with pytest.raises(UsageError, match=r"recall@pixels: its interval has the level .*, not 0\.01 to 0\.999999"):
+            gated(now, changed, baseline=before, baseline_path=Path("b.json"))
