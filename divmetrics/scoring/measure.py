@@ -65,11 +65,12 @@ def measure(
         for outcome in bound
         if not (isinstance(outcome, Task) and _left_out(outcome, found[outcome.key][0]))
     }
+    modes = _modes(tasks, sides, plan)
     step("verdict: tests on permutations")
     begin = perf_counter()
-    judged = judged_on(sides, plan, results)
+    judged = judged_on(sides, plan, results, modes)
     spent["verdict"] = round(perf_counter() - begin, 3)
-    modes, begin = _modes(tasks, sides, plan), perf_counter()
+    begin = perf_counter()
     exhibits = exhibits_of(Measurement(sides, plan, tasks, results, modes, judged), step)
     if exhibits is not None:
         spent["exhibits"] = round(perf_counter() - begin, 3)

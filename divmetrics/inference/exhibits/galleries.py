@@ -94,8 +94,8 @@ def _partition_of(fault: Found, tested: Tested) -> Partition:
 
 
 def _called(partition: Partition, cell: int) -> str:
-    """The name of a cell; clusters of the verdict are others than those of the table of modes."""
-    return partition.names[cell] if partition.name == "classes" else f"{partition.names[cell]} of the verdict"
+    """The name of a class; clusters have none, as those of the table of modes are others."""
+    return partition.names[cell] if partition.name == "classes" else "A region"
 
 
 def _cells(fault: Found, partition: Partition) -> list[int]:

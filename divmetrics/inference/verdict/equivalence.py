@@ -14,7 +14,7 @@ from math import ceil, log
 import numpy as np
 from scipy.special import ndtri
 
-from divmetrics.inference.verdict.findings import repeated_samples
+from divmetrics.inference.verdict.findings import distinct_share
 from divmetrics.inference.verdict.structures import Partition, Structures
 from divmetrics.inference.verdict.tested import Tested
 
@@ -31,6 +31,7 @@ DILUTED = 0.5
 LEAST_ESTIMATE = 1e-6
 """Estimate, relative to the real samples, that stands for 0 and less, which have no logarithm."""
 
+DISTINCT = "the share of distinct samples"
 MASS = "the mass"
 """How the names of the claims about lost mass begin."""
 
@@ -74,10 +75,9 @@ def claims(tested: Tested, tolerance: float) -> list[Claim]:
         statistic = tested[name]
         ratio = float(np.exp(-statistic.effect))
         found.append(Claim(words, ratio, float(ratio * np.exp(-SIDED * statistic.spread)), limit))
-    share, _ = repeated_samples(tested)
-    m = tested.structures.m
-    error = (max(share * (1 - share), 1 / m) / m) ** 0.5
-    found.append(Claim("the share of distinct samples", 1 - share, 1 - share - SIDED * error, limit))
+    distinct, m = distinct_share(tested), tested.structures.m
+    error = (max(distinct * (1 - distinct), 1 / m) / m) ** 0.5
+    found.append(Claim(DISTINCT, distinct, distinct - SIDED * error, limit))
     kept = 1 - tested["lacking"].values
     found.append(_claim(f"{MASS} that neighbourhoods keep", kept, 1 - DILUTED * tolerance))
     return [*found, *_of_modes(tested, limit)]

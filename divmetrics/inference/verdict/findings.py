@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import log
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from divmetrics.inference.verdict.statistics import (
     COPY,
+    EMPTIEST_LEADING,
     LACKING,
     TAILS,
     TWIN,
@@ -151,6 +155,25 @@ def repeated_samples(tested: Tested) -> tuple[float, np.ndarray]:
     return best, np.flatnonzero(members)[np.argsort(first[members], kind="stable")]
 
 
+def distinct_share(tested: Tested) -> float:
+    """The share of fake samples that is left when each group of repeats counts once, relative to the real samples.
+
+    A group is what hangs together by repeats, each with the nearest others of its side, up to twice as far.
+    """
+    share, places = repeated_samples(tested)
+    if not len(places):
+        return 1.0
+    structures = tested.structures
+    neighbours = structures.neighbours[places]
+    apart = np.where(tested.is_fake[neighbours], structures.log_distance[places], np.inf)
+    linked = np.isfinite(apart) & (apart <= apart.min(1, keepdims=True) + log(2))
+    source, target = np.repeat(places, linked.sum(1)), neighbours[linked]
+    graph = coo_array((np.ones(len(source), bool), (source, target)), shape=(structures.total, structures.total))
+    _, group = connected_components(graph, directed=False)
+    members = np.unique(np.concatenate([places, target]))
+    return 1 - share * (1 - len(np.unique(group[members])) / len(members))
+
+
 def _far(tested: Tested) -> Iterator[Found]:
     """Fake samples far from all real ones."""
     if not (names := tested.significant(["far"])):
@@ -224,11 +247,11 @@ def _modes(tested: Tested, blurred: Collection[str], by: Sequence[str] = ()) -> 
         )
         yield _of_modes("thinned_modes", tested, partition, thinned, names, share, text)
     if len(dropped):
-        text = f"Modes with {gone_share:.1%} of the real samples are missing: {_listed(partition, dropped)}."
+        text = f"Modes with {gone_share:.1%} of the real samples are missing{_listed(partition, dropped)}."
         missing = _of_modes("dropped_modes", tested, partition, dropped, names, gone_share, text)
         yield _behind(missing) if gone_share < thin_share else missing
     if len(thinned):
-        text = f"Modes have too few samples, {thin_share:.1%} of the whole: {_listed(partition, thinned)}."
+        text = f"Modes have too few samples, by {thin_share:.1%} of the whole{_listed(partition, thinned)}."
         few = _of_modes("thinned_modes", tested, partition, thinned, names, thin_share, text)
         yield _behind(few) if gone_share >= thin_share else few
 
@@ -247,12 +270,21 @@ def _clearest_partition(
         rank = (partition.name == "classes", tested.best(tests)[1])
         if rank > best:
             best, chosen = rank, (partition, names)
+    if (emptiest := _of_leading(tested, blurred)) and (False, tested.best([EMPTIEST_LEADING])[1]) > best:
+        return emptiest
     return chosen
 
 
 def _behind(found: Found) -> Found:
     """The finding of the smaller of two losses that the same tests show, so that the larger one comes first."""
     return replace(found, strength=found.strength - 1.0)
+
+
+def _of_leading(tested: Tested, blurred: Collection[str]) -> tuple[Partition, Sequence[str]] | None:
+    """The clusters of leading components of which the emptiest is the emptiest of all, where that is significant."""
+    if not (names := tested.significant([EMPTIEST_LEADING])) or "coarse clusters" in blurred:
+        return None
+    return min(tested.structures.leading, key=lambda partition: cell_z(partition, tested.fake[:1]).min()), names
 
 
 def _of_modes(
@@ -276,10 +308,10 @@ def _of_modes(
 
 
 def _listed(partition: Partition, cells: np.ndarray) -> str:
-    """The names of the cells, or how many clusters they are."""
+    """The names of classes; clusters have none that a reader knows."""
     if partition.name != "classes":
-        return f"{len(cells)} cluster{'s' * (len(cells) != 1)}"
-    return listed([partition.names[cell] for cell in cells], NAMED)
+        return ""
+    return f": {listed([partition.names[cell] for cell in cells], NAMED)}"
 
 
 def _invented(tested: Tested) -> Iterator[Found]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Literal
 
+import numpy as np
 import torch
 
 from divmetrics.arrays.summaries import Rows
 from divmetrics.inference.verdict.copies import copies_of_training
-from divmetrics.inference.verdict.equivalence import Claim, claims, little_mass_lost, needed
+from divmetrics.inference.verdict.equivalence import DISTINCT, Claim, claims, little_mass_lost, needed
 from divmetrics.inference.verdict.findings import Found, findings
-from divmetrics.inference.verdict.statistics import usable_scales
+from divmetrics.inference.verdict.report_modes import ModesOfSamples
+from divmetrics.inference.verdict.statistics import EMPTIEST_LEADING, usable_scales
 from divmetrics.inference.verdict.tested import Tested
 from divmetrics.inference.verdict.wording import ADVICE, EVIDENCE, WORDS
 from divmetrics.records.verdict import Finding, State, Verdict
@@ -49,6 +51,8 @@ class Naming:
     """Keys of the results of the report, for the evidence."""
     extractor: str | None = None
     """What gave the features."""
+    modes: Callable[[], ModesOfSamples | None] = lambda: None
+    """The mode in the report of every sample, where it has modes; asked for where a finding is about some."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +142,7 @@ def judge(
     open_to = state == "inconclusive" and "copies" not in {fault.kind for fault in kept}
     n_needed = _needed(shown, tested) if open_to else None
     name = _NameInPool((real, fake), places, naming)
-    records = tuple(_record(fault, name, naming.keys) for fault in kept)
+    records = tuple(_record(_with_modes_of_report(fault, tested, places, naming), name, naming.keys) for fault in kept)
     text = _sentence(state, kept, shown, question, n_needed)
     return Judged(_verdict(state, question, records, text, n_needed, naming), places, tested, tuple(kept))
 
@@ -177,16 +181,19 @@ def _stands_alone(fault: Found) -> bool:
     return fault.kind in ("near_duplicates", "few_atoms") or any(test.endswith("classes") for test in fault.tests)
 
 
-def _is_small(fault: Found, shown: Sequence[Claim], tolerance: float) -> bool:
-    """Whether a loss, where all claims hold, is real and within the tolerance; a region without samples never is.
+def _is_small(fault: Found, shown: Sequence[Claim], tolerance: float, *, within: bool) -> bool:
+    """Whether a loss is real and within the tolerance; a region without samples never is.
 
-    The effect of thinned modes counts those that stand out only, so that it is the claims that say how much is lost.
+    What repeats lose is counted, so that one claim says whether it is small. Any other loss is where all claims hold:
+    the effect of thinned modes counts those that stand out only, so that it is the claims that say how much is lost.
     """
+    if fault.kind == "near_duplicates":
+        return all(claim.holds for claim in shown if claim.name == DISTINCT)
     if fault.kind == "shrunken_modes":
-        return fault.effect >= 1 - tolerance
+        return within and fault.effect >= 1 - tolerance
     if fault.kind not in ("thinned_modes", "narrow") or any(test.startswith("empty") for test in fault.tests):
         return False
-    return fault.effect <= tolerance and little_mass_lost(shown, tolerance)
+    return within and fault.effect <= tolerance and little_mass_lost(shown, tolerance)
 
 
 def _state(
@@ -199,7 +206,7 @@ def _state(
     if elsewhere:  # that clusters lack samples, or lose width, then follows from where the fake samples lie
         found = [fault for fault in found if fault.kind not in LOST or _stands_alone(fault)]
     within = not suspected and all(claim.holds for claim in shown)
-    if any(fault.kind in lost and not (within and _is_small(fault, shown, tolerance)) for fault in found):
+    if any(fault.kind in lost and not _is_small(fault, shown, tolerance, within=within) for fault in found):
         return "collapsed", sorted(found, key=lambda fault: fault.kind not in lost)
     if kinds & {"low_fidelity", "invented_modes"}:  # a few invented modes are far from the real ones, too
         first = "low_fidelity" if elsewhere else "invented_modes"
@@ -211,7 +218,7 @@ def _state(
 
 def _suspected(tested: Tested) -> bool:
     """Whether some region seems to lack fake samples, at 5 %: doubt enough to call nothing healthy."""
-    names = [f"empty_{scale}" for scale in usable_scales(tested.structures)]
+    names = [EMPTIEST_LEADING, *(f"empty_{scale}" for scale in usable_scales(tested.structures))]
     names += [f"emptiest_of_{partition.key}" for partition in tested.structures.partitions]
     return bool(tested.significant(names, SUSPECTED))
 
@@ -224,6 +231,21 @@ def _needed(shown: Sequence[Claim], tested: Tested) -> int | None:
     if _suspected(tested):
         wanted = max(wanted, ceil(2 * alike))
     return min(wanted, LARGEST) if min(n, m) < LARGEST else None
+
+
+def _with_modes_of_report(fault: Found, tested: Tested, places: Sequence[torch.Tensor], naming: Naming) -> Found:
+    """A finding about clusters with the modes of the report that they are; their own numbers are nobody else's."""
+    partition = tested.structures.partition(fault.partition)
+    if partition is None or partition.name == "classes":
+        return fault
+    known = naming.modes()
+    if known is None:
+        return replace(fault, modes=())
+    cells = [cell for cell, called in enumerate(partition.names) if called in fault.modes]
+    side = int(fault.kind == "invented_modes")
+    mine = tested.is_fake == bool(side)
+    modes, text = known.within(side, places[side].numpy(), np.isin(partition.cell[mine], cells))
+    return replace(fault, modes=modes, text=f"{fault.text} {text}".rstrip())
 
 
 def _record(fault: Found, name: Callable[[int], str], keys: Sequence[str]) -> Finding:
@@ -258,10 +280,11 @@ def _sentence(
     if "copies" in {fault.kind for fault in found}:
         return "inconclusive: samples nearly repeat real ones; give real samples that were not trained on (--held-out)."
     open_claim = max(shown, key=lambda claim: (not claim.holds, claim.factor))
+    no_loss = f"{reasons}, by less than {limit}; no other loss of diversity" if found else "no loss of diversity"
     reason = (
-        "no loss of diversity is shown, but a region seems to lack fake samples, though not beyond doubt"
+        f"{no_loss} is shown, but a region seems to lack fake samples, though not beyond doubt"
         if open_claim.holds
-        else f"no loss of diversity is found, but none can be excluded: {open_claim.name} may be "
+        else f"{no_loss} is found, but none can be excluded: {open_claim.name} may be "
         f"{max(open_claim.bound, 0):.2f} of that of the real samples, and {open_claim.limit:g} must be shown"
     )
     if n_needed is None:

@@ -34,6 +34,10 @@ TWIN, COPY = log(30), log(10)
 ten times as near as the nearest of its own side. Logarithms."""
 TOGETHER = 100
 """Permutations whose distances are looked up together."""
+EMPTIEST_LEADING = "emptiest_of_leading_clusters"
+"""The test for the emptiest of all clusters of the leading principal components."""
+OUTLYING = 3
+"""Times the median distance to the centre of a cluster up to which distances count whole."""
 FEWEST = 8
 """Least samples of each side in a cluster whose widths are compared."""
 
@@ -76,6 +80,8 @@ def all_statistics(structures: Structures, fake: np.ndarray) -> list[Statistic]:
     found = [*_neighbourhoods(structures, fake), _lacking(structures, fake), *_distances(structures, fake)]
     for partition in structures.partitions:
         found += _cells(partition, fake)
+    least = [cell_z(partition, fake).min(1) for partition in structures.leading]
+    found.append(Statistic(EMPTIEST_LEADING, -np.minimum.reduce(least)))
     return [*found, _width(structures, fake), *_spectrum(structures, fake)]
 
 
@@ -225,24 +231,42 @@ def _cells(partition: Partition, fake: np.ndarray) -> Iterator[Statistic]:
 
 
 def _width(structures: Structures, fake: np.ndarray) -> Statistic:
-    """Log ratio of the widths of real and fake samples within each cluster, averaged over the clusters by size."""
-    clusters = structures.partitions[0]
-    member = clusters.member
-    middles = (member.T @ structures.points) / np.maximum(clusters.sizes, 1)[:, None]
-    points = structures.points - middles[clusters.cell]  # else sums of squares of far clusters drown their widths
-    squares = member * np.square(points).sum(1, keepdims=True)
-    widths, counts = [], []
-    for side in (1 - fake, fake):
-        count = side @ member
-        centres = np.zeros_like(count)  # squared norms of the sums, which are counts times means
-        for column in points.T:
-            centres += np.square(side @ (member * column[:, None]))
-        widths.append((side @ squares - centres / np.maximum(count, 1)) / np.maximum(count - 1, 1))
-        counts.append(count)
+    """Log ratio of the widths of real and fake samples within each cluster, averaged over the clusters by size.
+
+    Outliers are drawn in, or a few of them would be the widths of heavy-tailed samples.
+    """
+    partition = structures.partitions[0]
+    points = _without_outliers(structures.points, partition)
+    squares = np.square(points).sum(1)
+    counts = [partition.counts(fake)]
+    counts.append(partition.sizes - counts[0])
+    sums = [partition.counts(fake, squares)]
+    sums.append(np.bincount(partition.cell, squares, len(partition.names)) - sums[0])
+    centres = np.zeros_like(counts[0])  # squared norms of the sums: those of both sides, as together they are 0
+    for column in points.T:
+        centres += np.square(partition.counts(fake, column))
+    both = zip(counts, sums, strict=True)
+    widths = [(of - centres / np.maximum(count, 1)) / np.maximum(count - 1, 1) for count, of in both]
     usable = (np.minimum(*counts) >= FEWEST) & (np.minimum(*widths) > 0)
-    weight = np.where(usable, member.sum(0), 0)
-    ratio = np.log(np.where(usable, widths[0], 1)) - np.log(np.where(usable, widths[1], 1))
+    weight = np.where(usable, partition.sizes, 0)
+    ratio = np.log(np.where(usable, widths[1], 1)) - np.log(np.where(usable, widths[0], 1))
     return Statistic("width", (ratio * weight).sum(1) / np.maximum(weight.sum(1), 1) / 2)
+
+
+def _without_outliers(points: np.ndarray, partition: Partition) -> np.ndarray:
+    """Points `[N, p]` less the mean of their cell, so that narrow cells far apart lose no digits; outliers drawn in.
+
+    Which sides they are from is not asked.
+    """
+    moved = np.empty_like(points, np.float32)
+    for cell in range(len(partition.names)):
+        own = np.flatnonzero(partition.cell == cell)
+        if len(own):
+            apart = points[own] - np.median(points[own], 0)
+            radius = np.sqrt(np.square(apart).sum(1))
+            apart *= np.minimum(1, OUTLYING * np.median(radius) / np.maximum(radius, 1e-30))[:, None]
+            moved[own] = apart - apart.mean(0)
+    return moved
 
 
 def _spectrum(structures: Structures, fake: np.ndarray) -> Iterator[Statistic]:

@@ -6,7 +6,7 @@ everything is fitted to the whole pool. That makes permutation tests on it exact
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import frexp, inf
 from typing import Self
@@ -14,6 +14,7 @@ from typing import Self
 import numpy as np
 import torch
 from scipy.sparse import csr_matrix
+from scipy.sparse.csgraph import connected_components
 
 from divmetrics.arrays.clustering import Clusters
 from divmetrics.arrays.pairs import neighbour_lists
@@ -26,6 +27,14 @@ ROUGH, FINE = 200, 80
 """Samples of both sides that a coarse and a fine cluster hold on average."""
 MOST = 32
 """Most clusters of a partition whose number does not follow from the data."""
+CLOSE = 5
+"""Nearest neighbours that hold separate clusters together."""
+LEADING = 16
+"""Principal components that overlapping modes are looked for in: in all of many dimensions, noise hides them."""
+LEADING_COUNTS = (8, 10, 12, 16, 24, 32)
+"""Numbers of clusters there; one partition alone may cut a mode in two, or join it with another."""
+LEAST = 20
+"""Samples of both sides that a cluster there holds on average at least."""
 DENSE = 128
 """Cells up to which samples are counted by a dense product, which is faster than a sparse one then."""
 ORDINARY = 24
@@ -41,7 +50,7 @@ class Partition:
     """Cells that the pooled samples fall into: clusters, or classes."""
 
     name: str
-    """`clusters`, `coarse clusters`, `fine clusters` or `classes`."""
+    """`clusters`, `coarse clusters`, `fine clusters`, `classes`, or `8 leading clusters`."""
     cell: np.ndarray  # [N] int64, from 0
     names: Sequence[str]
     """Name of each cell."""
@@ -51,12 +60,15 @@ class Partition:
         """Which sample is in which cell, `[N, C]` float32 in {0, 1}."""
         return np.asarray(np.eye(len(self.names), dtype=np.float32)[self.cell])
 
-    def counts(self, chosen: np.ndarray) -> np.ndarray:
-        """How many of the samples that `chosen` `[B, N]` marks with 1 each cell holds, `[B, C]` float32."""
+    def counts(self, chosen: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """How many of the samples that `chosen` `[B, N]` marks with 1 each cell holds, `[B, C]` float32.
+
+        With `weights` `[N]`, the sums of these.
+        """
         if len(self.names) <= DENSE:
-            return np.asarray(chosen @ self.member)
-        ones = np.ones(len(self.cell), np.float32)
-        member = csr_matrix((ones, self.cell, np.arange(len(self.cell) + 1)), (len(self.cell), len(self.names)))
+            return np.asarray(chosen @ (self.member if weights is None else self.member * weights[:, None]))
+        given = np.ones(len(self.cell), np.float32) if weights is None else weights.astype(np.float32)
+        member = csr_matrix((given, self.cell, np.arange(len(self.cell) + 1)), (len(self.cell), len(self.names)))
         return np.ascontiguousarray((member.T @ np.ascontiguousarray(chosen.T)).T)
 
     @property
@@ -81,7 +93,10 @@ class Structures:
     neighbours: np.ndarray  # [N, K] int32, numbers in the pool of the nearest others, nearest first
     log_distance: np.ndarray  # [N, K] float32, logarithms of their distances; of copies, that of a tiny distance
     partitions: tuple[Partition, ...]
-    """The natural clusters first, then coarse and fine ones, then the classes if there are any."""
+    """The natural clusters first, which are the separate ones where there are more of these; then coarse and fine ones,
+    then the classes if there are any."""
+    leading: tuple[Partition, ...]
+    """Clusters of the leading principal components, by their numbers."""
     points: np.ndarray  # [N, p] float32, the samples in the space of the clusters
     kernel: np.ndarray  # [N, q] float32, centred kernel features
 
@@ -106,9 +121,12 @@ class Structures:
         fits = {"clusters": natural}
         for name, size in (("coarse clusters", ROUGH), ("fine clusters", FINE)):
             fits[name] = Clusters.fit(evened, int(np.clip(total // size, 2, MOST)), seed)
+        cells = {name: found.labels.numpy() for name, found in fits.items()}
+        apart = _separate(neighbours)
+        if apart.max() >= natural.count:
+            cells["clusters"] = apart
         partitions = [
-            Partition(name, found.labels.numpy()[back], [f"cluster {k}" for k in range(found.count)])
-            for name, found in fits.items()
+            Partition(name, cell[back], [f"cluster {k}" for k in range(cell.max() + 1)]) for name, cell in cells.items()
         ]
         if classes is not None:
             names, cell = np.unique(np.asarray(classes), return_inverse=True)
@@ -119,6 +137,7 @@ class Structures:
             order.astype(np.int32)[neighbours][back],
             distance[back],
             tuple(partitions),
+            tuple(_leading(points, seed, back)),
             points.float().numpy()[back],
             _kernel_features(rows, seed)[back],
         )
@@ -130,7 +149,7 @@ class Structures:
 
     def partition(self, name: str) -> Partition | None:
         """The partition of that name; None where there is none."""
-        return next((partition for partition in self.partitions if partition.name == name), None)
+        return next((each for each in (*self.partitions, *self.leading) if each.name == name), None)
 
 
 def _of_ordinary_size(rows: torch.Tensor) -> torch.Tensor:
@@ -148,6 +167,25 @@ def _neighbours(rows: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
     apart = squared[squared > 0]
     floor = float(apart.min()) * 1e-3 if len(apart) else 1.0  # the logarithm of a copy's distance
     return lists.index[:, :depth], (0.5 * np.log(np.maximum(squared, floor))).astype(np.float32)
+
+
+def _leading(points: torch.Tensor, seed: int, back: np.ndarray) -> Iterator[Partition]:
+    """Partitions of shuffled `points` `[N, p]` by their leading principal components; `back` undoes the shuffle."""
+    centred = points - points.mean(0)
+    directions = torch.linalg.eigh(centred.T @ centred / len(points))[1].flip(1)
+    leading = centred @ directions[:, :LEADING]
+    for count in sorted({min(count, max(2, len(points) // LEAST)) for count in LEADING_COUNTS}):
+        found = Clusters.fit(leading, count, seed)
+        names = [f"cluster {k}" for k in range(found.count)]
+        yield Partition(f"{count} leading clusters", found.labels.numpy()[back], names)
+
+
+def _separate(neighbours: np.ndarray) -> np.ndarray:
+    """Numbers of clusters that no sample's nearest neighbours lead out of, `[N]`: any number of separate modes."""
+    near = neighbours[:, :CLOSE]
+    starts = np.arange(0, near.size + 1, near.shape[1])
+    graph = csr_matrix((np.ones(near.size, bool), near.ravel(), starts), shape=(len(near), len(near)))
+    return np.asarray(connected_components(graph, directed=False)[1], np.int64)
 
 
 def _evened(points: torch.Tensor) -> torch.Tensor:

@@ -91,6 +91,28 @@ def test_poor_fidelity_is_no_collapse(make: Callable[[np.random.Generator], Side
     assert not {finding.kind for finding in verdict.findings} & set(LOST)
 
 
+def test_missing_modes_of_many_are_named_before_what_follows_from_them() -> None:
+    rng = np.random.default_rng(26)
+    centres = rng.permutation(np.array([(x, y) for x in range(10) for y in range(10)], float))
+    real, fake = (centres[rng.integers(0, kept, 900)] + 0.05 * rng.normal(size=(900, 2)) for kept in (100, 90))
+    verdict = judged(real, fake)
+    assert verdict.state == "collapsed"
+    assert [finding.kind for finding in verdict.findings] == ["dropped_modes"]
+
+
+@pytest.mark.slow
+def test_a_missing_one_of_overlapping_modes_is_seen_in_the_leading_components() -> None:
+    rng = np.random.default_rng([28, sum(b"10 modes 4 widths apart, d=64, 1 missing")])  # was called healthy
+    centres = 0.354 * rng.normal(size=(10, 64))
+    real, fake = (
+        centres[rng.choice(10, 1000, p=np.repeat([1 / kept, 0], [kept, 10 - kept]))] + rng.normal(size=(1000, 64))
+        for kept in (10, 9)
+    )
+    verdict = judged(real, fake)
+    assert verdict.state == "collapsed"
+    assert verdict.findings[0].tests == ("emptiest_of_leading_clusters",)
+
+
 def test_a_dropped_mode_is_measured_and_shown() -> None:
     rng = np.random.default_rng(8)
     real = modes(rng, N)

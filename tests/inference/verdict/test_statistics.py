@@ -1,5 +1,7 @@
 """Each statistic by its formula, on the data and on permutations."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
@@ -137,20 +139,36 @@ def test_cells() -> None:
     assert FOUND["fullest_of_coarse_clusters"].values == pytest.approx(z.max(1))
 
 
+def test_the_emptiest_of_all_clusters_of_leading_components() -> None:
+    least = [cell_z(partition, FAKE).min(1) for partition in STRUCTURES.leading]
+    assert len(least) == 1  # eight clusters: 160 samples allow no more
+    assert FOUND["emptiest_of_leading_clusters"].values == pytest.approx(-np.min(least, 0))
+
+
 def test_many_cells_are_counted_like_few() -> None:
     cell = np.random.default_rng(7).integers(0, 200, N + M)
     many = Partition("classes", cell, [str(k) for k in range(200)])
     assert many.counts(FAKE) == pytest.approx(FAKE @ many.member)
     assert (many.sizes == many.member.sum(0)).all()
+    weights = POOL[:, 0]
+    assert many.counts(FAKE, weights) == pytest.approx(FAKE @ (many.member * weights[:, None]), abs=1e-4)
+    few = STRUCTURES.partitions[0]
+    assert few.counts(FAKE, weights) == pytest.approx(FAKE @ (few.member * weights[:, None]), abs=1e-4)
 
 
 def test_width_is_the_log_ratio_of_widths_within_clusters() -> None:
     partition = STRUCTURES.partitions[0]
+    drawn_in = POOL.copy()
+    for cell in range(len(partition.names)):
+        inside = partition.cell == cell
+        apart = POOL[inside] - np.median(POOL[inside], 0)
+        far = np.linalg.norm(apart, axis=1)
+        drawn_in[inside] = apart * np.minimum(1, module.OUTLYING * np.median(far) / far)[:, None]
     for b in (0, 13):
         total = weight = 0.0
         for cell in range(len(partition.names)):
             inside = partition.cell == cell
-            real, fake = (POOL[inside & (FAKE[b] == side)] for side in (0, 1))
+            real, fake = (drawn_in[inside & (FAKE[b] == side)] for side in (0, 1))
             if min(len(real), len(fake)) >= module.FEWEST:
                 ratio = real.var(0, ddof=1).sum() / fake.var(0, ddof=1).sum()
                 total, weight = total + inside.sum() * np.log(ratio), weight + inside.sum()
@@ -166,6 +184,15 @@ def test_the_width_of_tight_modes_is_known_however_far_apart_they_lie() -> None:
     width = module._width(found, assignments(200, 200, 20, 0))
     assert np.exp(-width.values[0]) == pytest.approx(0.5, abs=0.05)
     assert abs(width.values[1:].mean()) < 0.1
+
+
+def test_outliers_are_not_the_width_of_a_cluster() -> None:
+    rng = np.random.default_rng(8)
+    rows = rng.normal(size=(400, 8))
+    rows[:3] *= 1e3
+    found = Structures.of(Rows.from_array(rows[:200]), Rows.from_array(rows[200:]), 0)
+    one = replace(found, partitions=(Partition("clusters", np.zeros(400, int), ["cluster 0"]),), points=rows)
+    assert module._width(one, assignments(200, 200, 60, 0)).spread < 0.1
 
 
 def test_spectrum_is_that_of_the_difference_of_covariances() -> None:

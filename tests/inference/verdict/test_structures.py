@@ -88,3 +88,26 @@ def test_principal_components_are_evened_out_halfway() -> None:
     assert found.shape == (500, 3)  # a constant column is none
     assert found.std(0).sort().values.numpy() == pytest.approx([0.1, 1, 10], rel=0.1)
     assert module._evened(torch.ones(10, 2)).shape == (10, 2)
+
+
+def test_any_number_of_separate_modes_are_clusters_of_their_own() -> None:
+    rng = np.random.default_rng(6)
+    centres = np.array([(x, y) for x in range(10) for y in range(10)], float)
+    pool = np.concatenate([centres] * 12) + 0.01 * rng.normal(size=(1200, 2))
+    found = structures(pool, 600)
+    assert [len(found.partitions[0].names), found.partitions[0].name] == [100, "clusters"]
+    assert len({tuple(np.bincount(found.partitions[0].cell[k::100])) for k in range(100)}) == 100
+    assert module._separate(structures(rng.normal(size=(400, 2)), 200).neighbours).max() <= 2
+
+
+def test_leading_clusters_are_of_the_components_of_most_variance() -> None:
+    rng = np.random.default_rng(7)
+    pool = rng.normal(size=(400, 40))
+    pool[:, 3] += 12 * (np.arange(400) % 4)
+    for partition in structures(pool, 200).leading:
+        assert all(len(set((np.flatnonzero(partition.cell == cell) % 4).tolist())) == 1 for cell in set(partition.cell))
+    assert [partition.name for partition in structures(pool, 200).leading][:2] == [
+        "8 leading clusters",
+        "10 leading clusters",
+    ]
+    assert [len(p.names) for p in structures(pool[:100], 50).leading] == [5]

@@ -1,0 +1,43 @@
+"""Clusters at fault get the names of the modes of the report that they are, or of which they are parts."""
+
+import numpy as np
+
+from divmetrics.arrays.summaries import Rows
+from divmetrics.inference.verdict import ModesOfSamples, Naming, Question, verdict_of
+
+NAMES = ["cat", "dog", "elk"]
+MODES = ModesOfSamples(NAMES, np.repeat([0, 1, 2], 10), np.repeat([0, 1], 15))
+
+
+def test_a_mode_of_which_most_lies_in_the_cluster_is_it() -> None:
+    names, text = MODES.within(0, np.arange(30), np.arange(30) >= 19)  # one dog of ten, and every elk
+    assert (names, text) == (("elk",), "In the table of modes: elk.")
+
+
+def test_several_modes_are_listed_the_largest_first() -> None:
+    positions = np.array([0, 1, 10, 11, 12, 20, 21])
+    names, text = MODES.within(0, positions, np.array([1, 1, 1, 1, 1, 0, 0], bool))
+    assert (names, text) == (("dog", "cat"), "In the table of modes: dog, cat.")
+
+
+def test_a_part_of_a_mode_is_called_one() -> None:
+    names, text = MODES.within(1, np.arange(30), np.arange(30) < 6)
+    assert (names, text) == ((), "In the table of modes they are parts of cat.")
+
+
+def test_samples_without_a_mode() -> None:
+    nowhere = ModesOfSamples(NAMES, np.full(30, -1), np.full(30, -1))
+    assert nowhere.within(0, np.arange(30), np.arange(30) < 6) == ((), "")
+
+
+def test_a_finding_speaks_of_the_modes_of_the_report() -> None:
+    rng = np.random.default_rng(0)
+    centres, real_modes, fake_modes = 9 * rng.normal(size=(4, 3)), rng.integers(0, 4, 200), rng.integers(0, 3, 200)
+    real, fake = (Rows.from_array(centres[of] + rng.normal(size=(200, 3))) for of in (real_modes, fake_modes))
+    modes = ModesOfSamples(["a", "b", "c", "d"], real_modes, fake_modes)
+    named = verdict_of(real, fake, Question(), naming=Naming(modes=lambda: modes)).findings[0]
+    assert (named.kind, named.modes) == ("dropped_modes", ("d",))
+    assert named.text.endswith("of the real samples are missing. In the table of modes: d.")
+    plain = verdict_of(real, fake, Question()).findings[0]
+    assert plain.modes == ()
+    assert "cluster" not in plain.text
