@@ -17,14 +17,14 @@ from divmetrics.scoring.plan import HELD_OUT, Plan, SideName
 from divmetrics.scoring.task_inputs import TaskInputs
 
 
-def judged_on(sides: TaskInputs, plan: Plan, keys: Collection[str], modes: Sequence[Mode] = ()) -> Judged | None:
+def judged_on(sides: TaskInputs, plan: Plan, keys: Collection[str], table: Sequence[Mode] = ()) -> Judged | None:
     """The verdict, and what it was found from, on the first extractor whose rows both sides keep.
 
     Args:
         sides: The samples.
         plan: Asks for a verdict where it asks for null distributions.
         keys: Keys of the results of the report, for the evidence.
-        modes: The table of modes of the report, whose names findings use.
+        table: The table of modes of the report, whose names findings use.
 
     Returns:
         None where none is asked for, or where there are no rows: files of statistics, labels alone.
@@ -37,7 +37,7 @@ def judged_on(sides: TaskInputs, plan: Plan, keys: Collection[str], modes: Seque
     classes = (labels[0], labels[1]) if sides.classes.kind == "labels" and labels[0] and labels[1] else None
     question = Question(plan.questions.alpha, plan.questions.tolerance, plan.seed)
     held_out = _held_out(sides, extractor)
-    naming = Naming(_Names(sides), tuple(keys), extractor, lambda: _modes_of_samples(modes, sides, plan, extractor))
+    naming = Naming(_Names(sides), tuple(keys), extractor, lambda: _modes_of_samples(table, sides, plan, extractor))
     try:
         with guarded("the verdict", judge):
             return judge(real, fake, question, held_out=held_out, classes=classes, naming=naming)
@@ -49,9 +49,9 @@ def judged_on(sides: TaskInputs, plan: Plan, keys: Collection[str], modes: Seque
         return Judged(Verdict("inconclusive", question.alpha, (), question.tolerance, text, None, extractor))
 
 
-def _modes_of_samples(modes: Sequence[Mode], sides: TaskInputs, plan: Plan, extractor: str) -> ModesOfSamples | None:
+def _modes_of_samples(table: Sequence[Mode], sides: TaskInputs, plan: Plan, extractor: str) -> ModesOfSamples | None:
     """The mode of each sample by the table of modes, where that is known."""
-    known = memberships_of(modes, sides, plan, extractor)
+    known = memberships_of(table, sides, plan, extractor)
     return None if known is None else ModesOfSamples(known.names, known.number["real"], known.number["fake"])
 
 
