@@ -44,6 +44,10 @@ WORLDS = ("shift", "dropped", "shrunken", "unequal", "heavy", "flat")
 SHARES = {"real": (0.5, 0.2, 0.15, 0.1, 0.05), "fake": (0.7, 0.2, 0.07, 0.02, 0.01)}
 """Weights of the modes in the world `unequal`, where the fakes have too few of the rare ones."""
 ALIKE = "alike"
+GIVEN_TRAINING_SET = ("c_t",)
+"""Metrics whose interval is for the training set at hand: their real samples are the same in each `DRAWS_OF_A_SET`
+draws, and the truth is the mean over these."""
+DRAWS_OF_A_SET = 50
 TAILS = (0.01, 0.05)
 Case = tuple[str, int, int]
 """World, d, n."""
@@ -96,8 +100,13 @@ def one(job: tuple[str, str, int, int, int, str]) -> dict[str, Any]:
     rng = np.random.default_rng([number, n, d, (*WORLDS, ALIKE).index(world)])
     real, fake, held_out = (collected(world, side, n, d, rng) for side in ("real", "fake", "held_out"))
     wanted = {"ci_level": 0.95, "null": False} if what == "intervals" else {"ci_level": 0, "null": True}
-    plan = Plan.of(metrics, "pixels", seed=number, modes=MODES, **wanted)
-    report = measure(plan, real, fake, {}, held_out)
+    options = {"seed": number, "modes": MODES, **wanted}
+    results = measure(Plan.of(metrics, "pixels", **options), real, fake, {}, held_out).metrics
+    number_of_set = number // DRAWS_OF_A_SET
+    if what == "intervals" and (given := [r.metric for r in results.values() if r.metric in GIVEN_TRAINING_SET]):
+        training = collected(world, "real", n, d, np.random.default_rng([number_of_set, n, d, len(world)]))
+        plan = Plan.of(",".join(given), "pixels", **options | {"seed": number_of_set})
+        results = {**results, **measure(plan, training, fake, {}, held_out).metrics}
     found = {
         result.metric: {
             "value": result.value,
@@ -105,8 +114,9 @@ def one(job: tuple[str, str, int, int, int, str]) -> dict[str, Any]:
             "method": result.ci_method if result.ci else result.null and _band(result.null)[1],
             "null": result.null and [*_band(result.null)[0], result.null.p],
             "debiased": result.extras.get("debiased"),
+            "set": number_of_set if result.metric in GIVEN_TRAINING_SET else 0,
         }
-        for result in report.metrics.values()
+        for result in results.values()
         if result.value is not None
     }
     return {"world": world, "d": d, "n": n, "draw": number, "metrics": found}
@@ -149,21 +159,25 @@ def by_metric(lines: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, in
 
 
 def intervals(lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """For each metric and case: how often the interval contains the mean over all draws, or lies above or below it."""
+    """For each metric and case: how often the interval contains the mean over all draws, or lies above or below it.
+
+    Where it is for the training set at hand, the mean over the draws with the same one.
+    """
     table = []
     for metric, world, d, n, found in by_metric(lines):
         held = [one for one in found if one["ci"]]
-        truth = float(np.mean([one["value"] for one in found]))
         if len(held) < 2:
             continue
+        truths = {s: np.mean([one["value"] for one in found if one["set"] == s]) for s in {one["set"] for one in found}}
+        truth = np.array([truths[one["set"]] for one in held])
         ends = np.array([one["ci"] for one in held])
         covered = (ends[:, 0] <= truth) & (truth <= ends[:, 1])
         width = float(np.median(ends[:, 1] - ends[:, 0]))
         table.append(
-            {"metric": metric, "world": world, "d": d, "n": n, "draws": len(held), "truth": truth}
+            {"metric": metric, "world": world, "d": d, "n": n, "draws": len(held), "truth": float(truth.mean())}
             | {"covered": float(covered.mean()), "width": width, "method": held[0]["method"]}
             | {"above": float((ends[:, 0] > truth).mean()), "below": float((ends[:, 1] < truth).mean())}
-            | {"sd": float(np.std([one["value"] for one in found], ddof=1))}
+            | {"sd": float(np.std([one["value"] - truths[one["set"]] for one in found], ddof=1))}
         )
     return table
 

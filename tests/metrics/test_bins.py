@@ -1,4 +1,4 @@
-"""ndb and mode_js: brute-force formulas, number of bins, empty bins, collapse, null band and variance."""
+"""ndb and mode_js: brute-force formulas, number of bins, empty bins, collapse, null band, intervals and variance."""
 
 from math import log
 
@@ -8,6 +8,7 @@ import torch
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import chi2_contingency, norm
 
+from divmetrics.arrays.share_intervals import wilson
 from divmetrics.arrays.splits import FAKE, REAL, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, UsageError
@@ -51,13 +52,24 @@ def z_of(reals: np.ndarray, fakes: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("alpha", [0.05, 0.3])
-def test_the_variance_of_ndb_is_that_of_independent_tests(alpha: float) -> None:
+def test_the_interval_of_ndb_is_wilsons_for_bins_that_differ_independently(alpha: float) -> None:
     real, fake = pair(kept=7)
-    shift = np.sqrt(np.maximum(z_of(*counts(real, fake, 20)) ** 2 - 1, 0))
-    power = norm.sf(norm.isf(alpha / 2) - shift) + norm.cdf(-norm.isf(alpha / 2) - shift)
+    z, grid = z_of(*counts(real, fake, 20)), norm.ppf((np.arange(2000) + 0.5) / 2000)
+    power = norm.sf(norm.isf(alpha / 2) - z[:, None] - grid) + norm.cdf(-norm.isf(alpha / 2) - z[:, None] - grid)
+    variance, share = (power * (1 - power)).mean(1).sum() / 20**2, float((z > norm.isf(alpha / 2)).mean())
     pool, options = TwoSamplePool(Rows.from_array(real), Rows.from_array(fake)), {"bins": 20, "alpha": alpha, "seed": 0}
-    found = ndb.uncertainty.variance(pool, **options)
-    assert found == pytest.approx((power * (1 - power)).sum() / 20**2)
+    assert ndb.uncertainty.interval is not None
+    found = ndb.uncertainty.interval.function(pool, 0.9, **options)
+    expected = wilson(share, max(20, share * (1 - share) / variance), 1.644854)
+    assert found == pytest.approx(expected, abs=1e-3)
+    assert found[0] < share < found[1]
+
+
+def test_no_bin_that_differs_of_twenty_is_no_certainty() -> None:
+    real = Rows.from_array(np.random.default_rng(0).normal(size=(200, 3)))
+    assert ndb.uncertainty.interval is not None
+    found = ndb.uncertainty.interval.function(TwoSamplePool(real, real), 0.95, bins=20, alpha=0.05, seed=0)
+    assert found == pytest.approx((0, wilson(0.0, 20, 1.96)[1]), abs=1e-3), "0 of 20 bins, not of 200 samples"
 
 
 @pytest.mark.parametrize("bins", [7, 30])  # 7 bins cut one of 8 modes in two
@@ -162,7 +174,11 @@ def test_the_standard_error_is_that_of_fresh_draws(metric: Metric, kept: int) ->
     for seed in range(60):
         pool = TwoSamplePool(*(Rows.from_array(side) for side in pair(300, kept, seed)))
         values.append(metric(pool.real, pool.fake, bins=16))
-        errors.append((metric.uncertainty.variance(pool, **options) or 0.0) ** 0.5)
+        if metric.uncertainty.interval is not None:
+            low, high = metric.uncertainty.interval.function(pool, 0.95, **options)
+            errors.append((high - low) / 3.92)
+        else:
+            errors.append((metric.uncertainty.variance(pool, **options) or 0.0) ** 0.5)
     assert 0.75 < np.mean(errors) / np.std(values) < 1.6
 
 

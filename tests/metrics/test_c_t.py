@@ -13,6 +13,7 @@ from divmetrics.arrays.draws import ranked
 from divmetrics.arrays.splits import HeldOutPool, Pool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
+from divmetrics.metrics.copies._data_copying_test import Cell, DataCopyingTest
 from divmetrics.records.metric import METRICS
 
 METRIC = METRICS["c_t"]
@@ -127,6 +128,21 @@ def test_a_cell_counts_if_it_has_more_samples_than_the_smallest() -> None:
     assert METRIC(train, fake, held_out, cells=1, smallest=29) == expected
     with pytest.raises(TooFewSamples, match="no cell has more than 30"):
         METRIC(train, fake, held_out, cells=1, smallest=30)
+
+
+def test_that_a_cell_counts_may_be_chance_and_is_in_the_interval() -> None:
+    rng = np.random.default_rng(0)
+    near, far = Cell(rng.random(60), rng.random(60)), Cell(rng.random(20) + 1, rng.random(20))
+    alone = DataCopyingTest([near], 5, 80, 80).variance()
+    found = DataCopyingTest([near, far], 20, 80, 80)
+    assert found.cells == [near]
+    deviation = (20 * 0.75) ** 0.5
+    likely = norm.sf(0.5 / deviation) ** 2 * (1 - norm.sf(0.5 / deviation) ** 2)  # one more of each is wanted
+    change = 0.75 * near.score + 0.25 * far.score - near.score
+    assert found.variance() - alone == pytest.approx(likely * change**2)
+    assert DataCopyingTest([near, far], 1, 80, 80).variance() == pytest.approx(
+        DataCopyingTest([near, far], 5, 80, 80).variance(), rel=1e-3
+    ), "both count for certain"
 
 
 def test_the_null_deviation_is_the_root_of_the_squared_shares() -> None:

@@ -9,11 +9,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import scipy
 import torch
 
+from divmetrics.arrays.distributions import NORMAL
 from divmetrics.arrays.draws import ranked
 from divmetrics.arrays.linalg import threads_for
 from divmetrics.arrays.memo import once
@@ -46,6 +48,19 @@ class Cell:
         counts = np.unique(self._together(), return_counts=True)[1].astype(float)
         return float(1 - (counts**3 - counts).sum() / (total**3 - total))
 
+    @property
+    def score(self) -> float:
+        """Mann-Whitney z-score of the fake samples."""
+        return float(z_score(self.wins()[0].sum(), len(self.fake), len(self.held_out), self.tie_correction))
+
+    def counts_with(self, smallest: int, m: int, n: int) -> float:
+        """Probability that the cell counts among fresh samples, `m` fake and `n` held-out ones."""
+        likely = 1.0
+        for size, total in ((len(self.fake), m), (len(self.held_out), n)):
+            spread = np.sqrt(max(size * (1 - size / total), 1e-12))
+            likely *= float(NORMAL.sf((smallest + 0.5 - size) / spread))
+        return likely
+
     def _together(self) -> np.ndarray:
         return np.concatenate([self.fake, self.held_out])
 
@@ -60,26 +75,28 @@ def z_score(wins: np.ndarray, m: int, n: int, tie_correction: float) -> np.ndarr
 class DataCopyingTest:
     """The cells that hold enough fake and held-out samples, and the test statistic made from them."""
 
-    cells: Sequence[Cell]
+    every: Sequence[Cell]
+    """All cells; those with more than `smallest` samples of both kinds count."""
+    smallest: int
     m: int
     """Number of fake samples, including those in cells that were left out."""
     n: int
     """Number of held-out real samples, likewise."""
 
+    @cached_property
+    def cells(self) -> Sequence[Cell]:
+        """The cells that count."""
+        return [cell for cell in self.every if min(len(cell.fake), len(cell.held_out)) > self.smallest]
+
     @property
     def shares(self) -> np.ndarray:
         """Weight of each cell `[c]`: its share of the held-out samples in these cells."""
-        sizes = np.array([len(cell.held_out) for cell in self.cells], float)
-        return np.asarray(sizes / sizes.sum())
+        return _shares(self.cells)
 
     @property
     def scores(self) -> np.ndarray:
         """Mann-Whitney z-score of each cell `[c]`."""
-        scores = [
-            z_score(cell.wins()[0].sum(), len(cell.fake), len(cell.held_out), cell.tie_correction)
-            for cell in self.cells
-        ]
-        return np.array(scores, float)
+        return np.array([cell.score for cell in self.cells], float)
 
     @property
     def null_sd(self) -> float:
@@ -93,7 +110,8 @@ class DataCopyingTest:
     def variance(self) -> float:
         """Delete-one jackknife variance over fake and held-out samples, each deletion in closed form.
 
-        The training set and its cells are fixed, because the generator was trained on this very set.
+        The training set and its cells are fixed, because the generator was trained on this very set. That a cell has
+        enough samples to count may be chance: without one sample it counts still, so its variance is added.
         """
         shares, scores = self.shares, self.scores
         inside = sum(len(cell.held_out) for cell in self.cells)
@@ -106,7 +124,29 @@ class DataCopyingTest:
             without_fake.append(share * (z_score(wins - fake_wins, m - 1, n, ties) - score))
             remaining = (n - 1) * z_score(wins - held_out_wins, m, n - 1, ties)
             without_held_out.append((inside * value - n * score + remaining) / (inside - 1) - value)
-        return _jackknife(without_fake, self.m) + _jackknife(without_held_out, self.n)
+        return _jackknife(without_fake, self.m) + _jackknife(without_held_out, self.n) + self._variance_of_choice()
+
+    def _variance_of_choice(self) -> float:
+        """Variance of the mean score due to which cells count."""
+        total = 0.0
+        for cell in self.every:
+            others = [other for other in self.cells if other is not cell]
+            likely = cell.counts_with(self.smallest, self.m, self.n)
+            if others and min(len(cell.fake), len(cell.held_out)) > 1:
+                change = _mean_score([*others, cell]) - _mean_score(others)
+                total += likely * (1 - likely) * change**2
+        return total
+
+
+def _shares(cells: Sequence[Cell]) -> np.ndarray:
+    """Share of each of `cells` in the held-out samples of all of them, `[c]`."""
+    sizes = np.array([len(cell.held_out) for cell in cells], float)
+    return np.asarray(sizes / sizes.sum())
+
+
+def _mean_score(cells: Sequence[Cell]) -> float:
+    """z-scores of `cells`, weighted by their shares."""
+    return float(_shares(cells) @ [cell.score for cell in cells])
 
 
 def _jackknife(changes: Sequence[np.ndarray], n: int) -> float:
@@ -147,14 +187,14 @@ def _fit(train: Rows, fake: Rows, held_out: Rows, cells: int, pca: int, smallest
     fake_cell, held_out_cell = (model.predict(side.numpy()) for side in (fakes, held_outs))
     fake_distance, held_out_distance = (nearest_rows(side, base)[0].numpy() for side in (fakes, held_outs))
     every = [Cell(fake_distance[fake_cell == c], held_out_distance[held_out_cell == c]) for c in range(cells)]
-    kept = [cell for cell in every if min(len(cell.fake), len(cell.held_out)) > smallest]
-    if not kept:
+    found = DataCopyingTest(every, smallest, fake.n, held_out.n)
+    if not found.cells:
         sizes = ", ".join(f"{len(cell.fake)} and {len(cell.held_out)}" for cell in every)
         raise TooFewSamples(
             f"no cell has more than {smallest} fake and {smallest} held-out samples (they have {sizes}); lower cells "
             "or add samples."
         )
-    return DataCopyingTest(kept, fake.n, held_out.n)
+    return found
 
 
 def _principal_axes(sides: list[torch.Tensor], width: int) -> list[torch.Tensor]:

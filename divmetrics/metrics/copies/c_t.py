@@ -36,10 +36,8 @@ def _null(pool: HeldOutPool, **options: Any) -> Null:
     presets=("default",),
     minimum=lambda options: int(options["smallest"]) + 1,
     uncertainty=UncertaintySpec(
-        variance=Variance("delete-one jackknife", _variance),
+        variance=Variance("delete-one jackknife, given the training set", _variance),
         null=_null,
-        caveat="the interval is for this training set and its cells: over other training sets as well, which k-means "
-        "divides into other cells, intervals of 95 % held in 77 to 97 % of draws",
     ),
     about=About(
         formula=r"\sum_c \frac{n_c}{n} \frac{U_c - m_c n_c/2}{\sqrt{m_c n_c (m_c + n_c + 1)/12}}, "
@@ -47,7 +45,8 @@ def _null(pool: HeldOutPool, **options: Any) -> Null:
         sees="Fake samples that lie nearer to the training set than held-out samples do: exact or approximate copies.",
         blind="Missing modes, and few copies among many good samples. Samples that shrink towards dense regions lie "
         "near the training set and are taken for copies.",
-        bias="A z-score: for the same generator it grows with the square root of the sample sizes.",
+        bias="A z-score: for the same generator it grows with the square root of the sample sizes. The interval is for "
+        "the training set at hand, which the generator was trained on, and its cells: other sets have other values.",
         cost="Principal axes, k-means, and all pairs in 64 dimensions: O(n d^2 + (m + n) n).",
     ),
 )
