@@ -76,7 +76,10 @@ class UnknownName(UsageError):
             "unknown metric 'recal'. Did you mean 'recall'?"
         """
         names = sorted(known)
-        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+        spelt = {known.lower(): known for known in reversed(names)}
+        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5) or [
+            spelt[lower] for lower in difflib.get_close_matches(name.lower(), spelt, n=1, cutoff=0.5)
+        ]
         hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(names) or 'none'}."
         return cls(f"unknown {kind} {name!r}. {hint}")
 

@@ -134,6 +134,8 @@ def test_every_metric_is_found_by_walking_and_is_its_record() -> None:
 def test_unknown_names_get_a_suggestion() -> None:
     with pytest.raises(UnknownName, match="Did you mean 'recall'"):
         METRICS["recal"]
+    with pytest.raises(UnknownName, match="Did you mean 'recall'"):
+        METRICS["RECALL"]
     with pytest.raises(UnknownName, match="Did you mean 'ties'"):
         METRICS["recall"].resolve({"tie": "open"})
 

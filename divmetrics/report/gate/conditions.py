@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from typing import Any, get_args
 
 from divmetrics.errors import MeasureError, UnknownName, UsageError
@@ -44,10 +45,23 @@ class Conditions:
             MeasureError: A number that decides could not be computed.
         """
         judged = None if self.rules is None else judge_saved(report, self.rules)
+        self._check_possible(report)
         if judged is not None and judged.error is not None:
             raise MeasureError(judged.error)
         results = [] if judged is None else judged.outcomes
         return [*self._verdict(report), *(self._strictly(result) for result in results)]
+
+    def _check_possible(self, report: Report) -> None:
+        """Raise UsageError for a `>` at the end of what the metric can be, or a `<` at its beginning."""
+        for name, (low, high) in self.exclusive.items():
+            least, most = next(
+                (r.range for r in report.metrics.values() if r.metric == re.split("[:@]", name)[0]), (None, None)
+            )
+            if (low is not None and low == most) or (high is not None and high == least):
+                wanted = f"at most {most:g}" if low == most else f"at least {least:g}"
+                raise UsageError(
+                    f"{name}={self.bounds[name]!r} can hold for no number, for it is {wanted}; write >= or <=."
+                )
 
     def _verdict(self, report: Report) -> Iterator[RuleResult]:
         if self.states is None or (report.verdict is None and not self.asked):
@@ -99,7 +113,7 @@ def conditions_of(given: Mapping[str, Any]) -> Conditions:
         for name, found in bounds.items()
         if any("=" not in sign for sign, _ in found)
     }
-    rules = rules_from({"verdict": "off", "rules": table}) if table else None
+    rules = rules_from({"verdict": "off", "rules": table}, "assert_diverse") if table else None
     states = _states(given.get("verdict", DEFAULT_VERDICT))
     return Conditions(words, rules, exclusive, states, "verdict" in given)
 
@@ -110,12 +124,13 @@ def _end(sign: str) -> str:
 
 def _bounds(name: str, condition: Any) -> list[tuple[str, float]]:
     """The signs and numbers of one condition. Raises UsageError where it is malformed or contradicts itself."""
-    example = f'{name}=">= 0.4"' if name.isidentifier() else f'"{name}": ">= 0.4"'
+    bound = "<= 0" if name in MODE_RULES else ">= 0.4"
+    example = f'{name}="{bound}"' if name.isidentifier() else f'"{name}": "{bound}"'
     if not isinstance(condition, str):
         wanted = f"say on which side of it the number must be, such as {example}"
         raise UsageError(f"{name}={condition!r:.60} is no condition; {wanted}.")
     found = [_BOUND.fullmatch(part.strip()) for part in condition.split(",")]
-    bounds = [(match[1], float(match[2])) for match in found if match is not None]
+    bounds = [(match[1], float(match[2])) for match in found if match is not None and isfinite(float(match[2]))]
     if len(bounds) < len(found):
         wanted = f"write >=, <=, > or < and a number, such as {example}, or two of these with a comma between them"
         raise UsageError(f"{name}={condition!r:.60} is no condition; {wanted}.")
@@ -126,7 +141,9 @@ def _bounds(name: str, condition: Any) -> list[tuple[str, float]]:
     if len(bounds) > 1:
         (low_sign, low), (high_sign, high) = sorted(bounds, key=lambda bound: _end(bound[0]), reverse=True)
         if low > high or (low == high and "=" not in {low_sign[-1]} & {high_sign[-1]}):
-            raise UsageError(f"{name}={condition!r:.60} can hold for no number; exchange the bounds.")
+            raise UsageError(
+                f"{name}={condition!r:.60} can hold for no number; give an upper bound above the lower one."
+            )
     return bounds
 
 

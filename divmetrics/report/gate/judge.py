@@ -153,7 +153,8 @@ def _apply(about: _Read, report: Report, *, no_chance: bool, family: int, share:
             unclear = f"{change.in_words()}; chance explains up to {floor or 0:.3g}"
         if change.error is None:
             notes.append("no interval here or in the baseline, so that chance may decide; measure both with --ci-level")
-        if floor is not None and exceeds(floor, change.allowed, change.scale):
+        told = change.too_large and no_chance  # beyond the noise, too
+        if floor is not None and not told and exceeds(floor, change.allowed, change.scale):
             notes.append(
                 f"max_regression {rule.max_regression} is inside the noise: changes below {floor:.3g} are not told "
                 "from chance and do not fail; measure more samples, or allow more"

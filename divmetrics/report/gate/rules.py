@@ -149,11 +149,12 @@ def read_rules(path: str | os.PathLike[str] | None = None) -> Rules:
     raise UsageError(f"there are no rules here: write {wanted}, or name a file with --config.")
 
 
-def rules_from(table: Mapping[str, Any]) -> Rules:
+def rules_from(table: Mapping[str, Any], name: str = "config") -> Rules:
     """Rules from a mapping instead of a file.
 
     Args:
         table: The content of `[gate]`.
+        name: What messages call it.
 
     Returns:
         The checked rules.
@@ -165,7 +166,7 @@ def rules_from(table: Mapping[str, Any]) -> Rules:
         >>> rules_from({"rules": {"recall": {"min": 0.4}}}).rules[0].expected
         '>= 0.4'
     """
-    return _parse(Path("config"), table)
+    return _parse(Path(name), table)
 
 
 def _section(path: Path) -> str:
@@ -292,6 +293,10 @@ def _names(table: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
 def _rule(name: str, entry: Any, where: str) -> Rule:
     """Check one rule; `where` begins the error messages."""
     entry = _table(entry, where)
+    if name == "verdict":
+        raise UsageError(f'{where}: the verdict is a key of the table above, verdict = "error" or "warn"; write that.')
+    if "" in name.split("@"):
+        raise UsageError(f"{where}: {name!r} is no METRIC or METRIC@EXTRACTOR; name the rule after what it judges.")
     if name in MODE_RULES:
         return _mode_rule(name, entry, where)
     _check_keys(entry, ["level", "min", "max", "max_regression", "use"], where)

@@ -72,6 +72,19 @@ def test_a_threshold_inside_the_noise_is_called_that(
         assert outcome.to_json()["noise_floor"] == pytest.approx(0.0424, rel=1e-2)
 
 
+def test_a_change_that_fails_is_beyond_the_noise_wherever_the_threshold_is(
+    number: Callable[..., Result], report_of: Callable[..., Report], gated: Callable[..., GateResult]
+) -> None:
+    """`gate --init` puts thresholds outside the noise; a collapsed generator has wide intervals, which is no news."""
+    rule = Rule("recall", max_regression=Regression(0.02, relative=False))
+    before = report_of(number("recall", 0.5, 0.03))
+    failed = gated(report_of(number("recall", 0.2, 0.03)), rule, baseline=before).outcomes[0]
+    assert (failed.status, failed.note) == ("fail", "")
+    unclear = gated(report_of(number("recall", 0.47, 0.03)), rule, baseline=before).outcomes[0]
+    assert unclear.status == "inconclusive"
+    assert "max_regression 0.02 is inside the noise" in unclear.note
+
+
 def test_a_bound_inside_the_interval_is_called_that(
     number: Callable[..., Result], report_of: Callable[..., Report], gated: Callable[..., GateResult]
 ) -> None:

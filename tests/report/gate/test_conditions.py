@@ -68,7 +68,10 @@ def test_without_an_interval_the_value_is_judged() -> None:
         ({"recall": ">= 0.4, > 0.3"}, "bounds one side twice"),
         ({"recall": ">= 0.4, < 0.4"}, "can hold for no number"),
         ({"recall": "<= 0.4, >= 0.5"}, "can hold for no number"),
-        ({"recall": ">= 1e999"}, "is not a number"),
+        ({"recall": ">= 1e999"}, "write >=, <=, > or < and a number"),
+        ({"recall": "> 1, < 0"}, "give an upper bound above the lower one"),
+        ({"missing_modes": 0}, 'such as missing_modes="<= 0"'),
+        ({"recall@": ">= 0.4"}, "'recall@' is no METRIC or METRIC@EXTRACTOR"),
         ({"verdict": ">= healthy"}, 'write verdict="healthy"'),
         ({"verdict": True}, 'write verdict="healthy"'),
         ({"verdict": ()}, 'write verdict="healthy"'),
@@ -143,3 +146,12 @@ def test_a_name_that_fits_two_results_is_refused() -> None:
     with pytest.raises(UsageError, match="recall@pixels"):
         broken(both, recall=">= 0.4")
     assert broken(both, **{"recall@pixels": ">= 0.4"}) == []
+
+
+@pytest.mark.parametrize(("condition", "limit"), [("> 1", "at most 1"), ("< 0", "at least 0"), (">= 0.2, < 0", "at")])
+def test_an_end_of_the_range_is_neither_exceeded_nor_fallen_short_of(condition: str, limit: str) -> None:
+    share = replace(report(), metrics={"recall@pixels": replace(report()["recall"], range=(0.0, 1.0))})
+    with pytest.raises(UsageError, match=rf"recall='.*' can hold for no number, for it is {limit}|give an upper bound"):
+        conditions_of({"recall": condition}).judged(share)
+    assert conditions_of({"recall": "< 1"}).judged(share)
+    assert conditions_of({"recall": "> 0"}).judged(share)
