@@ -1,6 +1,7 @@
 """K-means clusters of a sample set: the bins of NDB, and the modes of real samples that have no labels.
 
-Three deterministic steps. Rows of more than `WIDTH` columns are projected to their first principal components, which
+Three deterministic steps, on rows in an order of their own, so that sums round alike however files are called. Rows of
+more than `WIDTH` columns are projected to their first principal components, which
 preserves distances between clusters and makes the rest twenty times faster. Ward's hierarchical clustering of at most
 `SEEN` rows gives initial centres for every number of clusters at once; which rows these are does not depend on their
 order. Lloyd's iterations (scikit-learn) over all rows then refine them; k-means++ from a single start misses
@@ -21,7 +22,7 @@ import torch
 from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
-from divmetrics.arrays.draws import drawn_order
+from divmetrics.arrays.draws import drawn_order, ranked
 from divmetrics.arrays.memo import once
 from divmetrics.arrays.pairs import nearest_rows
 from divmetrics.arrays.summaries import Rows
@@ -58,7 +59,8 @@ class Clusters:
                 silhouette (Rousseeuw 1987, with distances to centres), from 2 to `MOST`, with at least `FEWEST` rows a
                 cluster.
             seed: Seed of the projection and of the subset for Ward's tree.
-            content: A number for the content of each row, by which the subset is drawn; see `ranked`.
+            content: A number for the content of each row, by which rows are ordered and the subset is drawn; see
+                `ranked`.
 
         Raises:
             UsageError: `count` is below 1.
@@ -72,18 +74,18 @@ class Clusters:
         """
         if count is not None and count < 1:
             raise UsageError(f"{count} clusters are not possible; give 1 or more.")
-        wide = rows.detach().cpu()
-        origin = wide.double().mean(0)
-        basis = _principal(wide, origin, seed) if wide.shape[1] > WIDTH else None
-        points = _projected(wide, origin, basis).numpy()
+        order = ranked(rows, content)
+        reduced, origin, basis = _reduced(rows, order, seed)
+        points = reduced.numpy()
         with thread_controller().limit(limits=1):
-            tree, members = _ward_tree(points, seed, content)
+            tree, members = _ward_tree(points, seed, None if content is None else content.cpu()[order])
             if count is not None:
                 centres = _lloyd(points, _branch_means(tree, members, min(count, len(points))))
             else:
                 centres = _best_centres(points, tree, members)
         fitted = torch.from_numpy(centres)
-        return cls(origin, basis, fitted, nearest_rows(torch.from_numpy(points), fitted)[1])
+        labels = nearest_rows(reduced, fitted)[1]
+        return cls(origin, basis, fitted, torch.empty_like(labels).index_copy_(0, order, labels))
 
     @property
     def count(self) -> int:
@@ -132,19 +134,35 @@ def clusters(rows: Rows, count: int | None, seed: int) -> Clusters:
     return once((rows,), ("clusters", count, seed), lambda: Clusters.fit(rows.features, count, seed, rows.content))
 
 
-def reduced_dimension(rows: Tensor, seed: int) -> Tensor:
+def reduced_dimension(rows: Tensor, seed: int, content: Tensor | None = None) -> Tensor:
     """`rows` `[n, d]` centred, projected to their first `WIDTH` principal components if d is greater.
 
     Args:
         rows: Rows `[n, d]`.
         seed: Seed of the randomised decomposition.
+        content: A number for the content of each row, by which rows are ordered; see `ranked`.
 
     Returns:
         `[n, min(d, WIDTH)]` float64 on the CPU.
     """
-    rows = rows.detach().cpu()
-    origin = rows.double().mean(0)
-    return _projected(rows, origin, _principal(rows, origin, seed) if rows.shape[1] > WIDTH else None)
+    order = ranked(rows, content)
+    points, _, _ = _reduced(rows, order, seed)
+    return torch.empty_like(points).index_copy_(0, order, points)
+
+
+def _reduced(rows: Tensor, order: Tensor, seed: int) -> tuple[Tensor, Tensor, Tensor | None]:
+    """`rows` `[n, d]` in this order and reduced, float64 `[n, min(d, WIDTH)]`, with the origin and the basis of that.
+
+    The randomised decomposition depends on the order of rows where they are fewer than columns, and all sums do in
+    their last bits, which decide where k-means ends.
+    """
+    centred = rows.detach().cpu()[order]
+    origin = centred.mean(0, dtype=torch.float64)
+    if centred.shape[1] <= WIDTH:
+        return centred.double() - origin, origin, None
+    centred -= origin.to(centred.dtype)
+    basis = _principal(centred, seed)
+    return (centred @ basis.to(centred.dtype)).double(), origin, basis
 
 
 def _projected(rows: Tensor, origin: Tensor, basis: Tensor | None) -> Tensor:
@@ -153,12 +171,12 @@ def _projected(rows: Tensor, origin: Tensor, basis: Tensor | None) -> Tensor:
     return centred.double() if basis is None else (centred @ basis.to(rows.dtype)).double()
 
 
-def _principal(rows: Tensor, origin: Tensor, seed: int) -> Tensor:
-    """The first `WIDTH` principal directions of `rows`, `[d, WIDTH]`, or fewer columns where there are fewer rows."""
+def _principal(centred: Tensor, seed: int) -> Tensor:
+    """The first `WIDTH` principal directions of rows `[n, d]`, `[d, WIDTH]`, or fewer where there are fewer rows."""
     from sklearn.utils.extmath import randomized_svd
 
-    centred = (rows - origin.to(rows.dtype)).numpy()
-    _, _, directions = randomized_svd(centred, min(WIDTH, *centred.shape), n_iter=2, random_state=seed % 2**32)
+    width = min(WIDTH, *centred.shape)
+    _, _, directions = randomized_svd(centred.numpy(), width, n_iter=2, random_state=seed % 2**32)
     return torch.from_numpy(np.ascontiguousarray(directions.T))
 
 

@@ -9,7 +9,7 @@ import torch
 from sklearn.datasets import load_digits
 from sklearn.metrics import adjusted_rand_score
 
-from divmetrics.arrays.clustering import Clusters, clusters
+from divmetrics.arrays.clustering import Clusters, clusters, reduced_dimension
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import UsageError
 
@@ -64,6 +64,20 @@ def test_the_same_rows_give_the_same_clusters_in_any_order_and_place() -> None:
     assert adjusted_rand_score(one.labels[order], again.labels) == 1
     assert adjusted_rand_score(one.labels, moved.labels) == 1
     assert torch.equal(one.assign(rows), one.labels)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_fewer_rows_than_columns_have_the_same_clusters_in_any_order(known: bool) -> None:
+    """Bit by bit: the matrix of the randomised decomposition is drawn by row there."""
+    rows = torch.from_numpy(wide(150, np.random.default_rng(4))[0].astype(np.float32))
+    content, shuffle = torch.randperm(150) if known else None, torch.randperm(150)
+    found = Clusters.fit(rows, 20, 0, content)
+    again = Clusters.fit(rows[shuffle], 20, 0, None if content is None else content[shuffle])
+    assert again.centres.equal(found.centres)
+    assert again.labels.equal(found.labels[shuffle])
+    reduced = reduced_dimension(rows, 0, content)
+    assert reduced_dimension(rows[shuffle], 0, None if content is None else content[shuffle]).equal(reduced[shuffle])
+    assert reduced.square().sum() == pytest.approx(float((rows - rows.mean(0)).square().sum()), rel=0.2)
 
 
 def test_the_seed_draws_the_rows_of_the_tree_where_not_all_fit() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from threadpoolctl import threadpool_limits
 
 import divmetrics as dm
 from divmetrics.encoders.python_object import encoder_of
@@ -216,3 +217,49 @@ def test_the_last_bits_of_features_decide_no_draw() -> None:
         return {name: result.value for name, result in report.metrics.items()}
 
     assert values(3e-7) == pytest.approx(values(0.0), rel=1e-5)
+
+
+DRAWING = "c2st,ndb,mode_js,prd_f8,high_quality,fid_infinity,inception_score,ms_ssim:pairs=40,c_t,fld"
+"""Metrics that draw samples or fit clusters."""
+
+
+@pytest.mark.slow
+def test_batches_threads_and_names_of_files_move_no_number(tmp_path: Path) -> None:
+    """A network with more features than there are images, so that all that is random sees more columns than rows."""
+    rng = np.random.default_rng(0)
+    means = rng.uniform(60, 200, (3, 3, 3, 3))
+    for side, n in (("real", 130), ("fake", 110), ("held", 100)):
+        places = rng.permutation(n)
+        for i, place in enumerate(places):
+            grey = np.clip(means[i % 3] + rng.normal(0, 40, (3, 3, 3)), 0, 255).astype(np.uint8)
+            image = np.asarray(Image.fromarray(grey).resize((24, 24), Image.Resampling.BICUBIC), float)
+            image = np.clip(image + rng.normal(0, 6, image.shape), 0, 255).astype(np.uint8)
+            for names, name in (("as made", i), ("shuffled", place)):
+                folder = tmp_path / names / side / "abc"[i % 3]
+                folder.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(image).save(folder / f"{name:03}.png")
+    torch.manual_seed(0)
+    body = torch.nn.Sequential(torch.nn.Conv2d(3, 40, 5, 2), torch.nn.GELU(), torch.nn.AdaptiveAvgPool2d(3))
+    head = torch.nn.Linear(360, 10)
+
+    def network(batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        features = body(batch).flatten(1)
+        return features, 200 * head(features)
+
+    def values(names: str, batch_size: int, threads: int) -> dict[str, float | None]:
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        sides = [tmp_path / names / side for side in ("real", "fake", "held")]
+        options = {"ci_level": 0, "null": False, "cache": False, "batch_size": batch_size}
+        try:
+            with threadpool_limits(threads):
+                encoder = encoder_of(network, name="net", size=24)
+                report = dm.score(*sides[:2], held_out=sides[2], metrics=DRAWING, extractor=encoder, **options)
+        finally:
+            torch.set_num_threads(before)
+        return {name: result.value for name, result in report.metrics.items()}
+
+    expected = values("as made", 8, 1)
+    assert None not in expected.values()
+    assert values("as made", 64, 2) == pytest.approx(expected, rel=1e-5, abs=1e-9)
+    assert values("shuffled", 8, 1) == pytest.approx(expected, rel=1e-5, abs=1e-9)

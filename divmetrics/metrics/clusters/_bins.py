@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from divmetrics.arrays.clustering import Clusters, reduced_dimension
+from divmetrics.arrays.draws import joined
 from divmetrics.arrays.memo import once
 from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows, same_width
@@ -37,7 +38,8 @@ def bin_counts(real: Rows, fake: Rows, bins: int, seed: int) -> Counts:
     same_width(real.d, fake.d)
 
     def make() -> Counts:
-        points = reduced_dimension(torch.cat([real.features, fake.features]), seed)
+        content = joined(real.content, fake.content)
+        points = reduced_dimension(torch.cat([real.features, fake.features]), seed, content)
         return _fit_and_count(points[: real.n], points[real.n :], bins, seed, real.content)
 
     return once((real, fake), ("bin counts", bins, seed), make)
@@ -47,7 +49,7 @@ def bin_counts_on_splits(pool: Pool, splits: Splits, bins: int, seed: int) -> Co
     """`bin_counts` of each split, `[B, bins]` each; memoised. Where a split has fewer bins, the last ones are empty."""
 
     def make() -> Counts:
-        points = reduced_dimension(pool.features(), seed)
+        points = reduced_dimension(pool.features(), seed, pool.whole.content)
         counts = [
             _fit_and_count(points[real], points[splits.fake(b)], bins, seed, _at(pool.whole.content, real))
             for b, real in enumerate(map(splits.real, range(len(splits))))
@@ -64,7 +66,8 @@ def bin_counts_by_halves(pool: Pool, bins: int, seed: int) -> Counts:
 
     They show how much a value depends on where the borders of bins happen to lie. As many bins as in `bin_counts`.
     """
-    points, count = reduced_dimension(pool.features(), seed), _number_of_bins(pool.n, bins)
+    points = reduced_dimension(pool.features(), seed, pool.whole.content)
+    count = _number_of_bins(pool.n, bins)
     sides: list[list[np.ndarray]] = [[], []]
     for b in range(FITS):
         chosen = torch.randperm(pool.n, generator=torch.Generator().manual_seed(seed + b))[: max(1, pool.n // 2)]

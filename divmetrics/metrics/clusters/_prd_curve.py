@@ -116,8 +116,9 @@ def _union_clusters(real: Rows, fake: Rows, clusters: int, runs: int, seed: int)
 
     def make() -> Tensor:
         # Principal components preserve distances between clusters, and k-means takes a tenth of the time on them
-        points = reduced_dimension(torch.cat([real.features, fake.features]), seed)
-        order = ranked(points, joined(real.content, fake.content))  # mini-batches are drawn by place
+        content = joined(real.content, fake.content)
+        points = reduced_dimension(torch.cat([real.features, fake.features]), seed, content)
+        order = ranked(points, content)  # mini-batches are drawn by place
         labels = torch.stack([_cluster(points[order].float().numpy(), clusters, seed + run) for run in range(runs)])
         return torch.empty_like(labels).index_copy_(1, order, labels)
 
