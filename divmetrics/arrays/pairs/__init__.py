@@ -11,7 +11,7 @@ directly.
 
 from divmetrics.arrays.pairs._ball_counts import BallCounts, count_balls
 from divmetrics.arrays.pairs._ball_counts_on_splits import (
-    NearestOnSplits,
+    NearestReals,
     ball_counts_on_splits,
     nearest_reals_on_splits,
 )
@@ -74,7 +74,7 @@ __all__ = [
     "BoundedMatrix",
     "GaussianKernel",
     "Kernel",
-    "NearestOnSplits",
+    "NearestReals",
     "NearestSample",
     "NeighbourLists",
     "Pairs",

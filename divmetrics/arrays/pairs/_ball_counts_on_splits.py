@@ -6,12 +6,16 @@ other side before it are inside. Most balls end early in the list: a few columns
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import ceil, nan
 from typing import NamedTuple
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from divmetrics.arrays.devices import in_turn
 from divmetrics.arrays.memo import once
 from divmetrics.arrays.pairs._dense_balls import count_dense_balls
 from divmetrics.arrays.pairs._neighbour_lists import (
@@ -27,13 +31,13 @@ from divmetrics.arrays.pairs._split_results import BallCountsOnSplits, BallQuery
 from divmetrics.arrays.splits import ABSENT, FAKE, REAL, Pool, Splits
 
 COLUMNS = 32
-"""Columns of the lists that are read first."""
+"""Columns of the lists that are read first, at most."""
 
 
 def ball_counts_on_splits(
     pool: Pool, splits: Splits, k: int, ties: Ties, *, capped: bool = False, smallest: bool = False
 ) -> BallCountsOnSplits:
-    """`ball_counts` on every split of a pool; computed once for each pool, set of splits and query.
+    """`ball_counts` on every split of a pool; what several metrics read is computed once for a pool, splits and query.
 
     Args:
         pool: The real and fake samples, N together.
@@ -48,6 +52,8 @@ def ball_counts_on_splits(
         would not fit into memory, are marked as not usable.
     """
     query = BallQuery(k, ties == "closed", capped, smallest)
+    if capped or smallest:  # one metric alone reads these
+        return _count(pool, splits, query)
     return once((pool, splits), ("ball counts on splits", query), lambda: _count(pool, splits, query))
 
 
@@ -59,37 +65,42 @@ def lists_for_splits(pool: Pool, splits: Splits, k: int, rare: float = RARE) -> 
 
 
 @dataclass(frozen=True, eq=False)
-class NearestOnSplits:
-    """Nearest real samples on B splits of N pooled samples; entries of samples left out of a split have no meaning."""
+class NearestReals:
+    """Nearest real samples on one split of N pooled samples, as the neighbour lists hold them; inf where none is."""
 
-    side: np.ndarray  # [B, N] uint8, the splits: ABSENT, REAL or FAKE
-    index: np.ndarray  # [B, N] int32, for each fake sample the number of the nearest real one
-    squared: np.ndarray  # [B, N] float32, squared distance in units of the lists to the nearest real sample that is not
-    # the same: from a real sample to one that is not equal to it; inf where none is listed
+    fakes: np.ndarray  # [f] int64, numbers of the fake samples
+    index: np.ndarray  # [f] int32, number of the real sample that is nearest to each
+    squared: np.ndarray  # [f] float32, squared distance to it, in units of the lists
+    apart: np.ndarray  # [N] float32, from each real sample to the nearest real one that is not equal to it
 
 
-def nearest_reals_on_splits(pool: Pool, splits: Splits) -> NearestOnSplits:
-    """Nearest real sample of each fake one, and nearest other real sample of each real one, on every split of a pool.
+def nearest_reals_on_splits(pool: Pool, splits: Splits, value: Callable[[NearestReals], float]) -> Tensor:
+    """A value from the nearest real sample of each fake one, and from that of each real one, on every split of a pool.
 
     Args:
         pool: The real and fake samples, N together.
         splits: B assignments of them to the two sides.
+        value: Called for one split after the other, by several threads.
 
     Returns:
-        Numbers and squared distances, as the neighbour lists hold them; inf where none is listed.
+        What it returned, `[B]` float64.
     """
     lists, _ = lists_for_splits(pool, splits, 1)
-    side = splits.side.cpu().numpy()
-    index, squared = np.zeros(side.shape, np.int32), np.full(side.shape, np.inf, np.float32)
-    for b, row in enumerate(side):
-        padded = np.append(row, np.uint8(ABSENT))
-        fakes, reals = np.flatnonzero(row == FAKE), np.flatnonzero(row == REAL)
-        index[b, fakes], squared[b, fakes] = _first_listed(lists, padded, fakes, REAL, different=False)
-        _, own = _first_listed(lists, padded, reals, REAL, different=True)
+    found = torch.full((len(splits),), nan, dtype=torch.float64)
+
+    def compute(b: int) -> float:
+        side = np.append(splits.side[b].cpu().numpy(), np.uint8(ABSENT))
+        fakes, reals = np.flatnonzero(side == FAKE), np.flatnonzero(side == REAL)
+        index, squared = _first_listed(lists, side, fakes, REAL, different=False)
+        _, own = _first_listed(lists, side, reals, REAL, different=True)
         # Lists full of copies say no more than how far they reach
         complete = np.where(np.isinf(lists.reach[reals]), 0, lists.reach[reals]).max(1)
-        squared[b, reals] = np.where(np.isinf(own), complete, own)
-    return NearestOnSplits(side, index, squared)
+        apart = np.full(len(side) - 1, np.inf, np.float32)
+        apart[reals] = np.where(np.isinf(own), complete, own)
+        return value(NearestReals(fakes, index, squared, apart))
+
+    in_turn(range(len(splits)), compute, found.__setitem__, found.device)
+    return found
 
 
 def _first_listed(
@@ -118,8 +129,11 @@ def _count(pool: Pool, splits: Splits, query: BallQuery) -> BallCountsOnSplits:
     lists, enough = lists_for_splits(pool, splits, query.k, RARE_BALL)
     counts = BallCountsOnSplits.empty(splits, query, enough, lists.scale)
     dense = np.zeros(counts.side.shape, bool)
-    for b in np.flatnonzero(counts.usable):
-        _count_split(lists, counts, int(b), query, dense[b])
+
+    def count(b: int) -> None:
+        _count_split(lists, counts, b, query, dense[b])
+
+    in_turn(np.flatnonzero(counts.usable).tolist(), count, lambda *_: None, torch.device("cpu"))
     if dense.any():
         count_dense_balls(pool, lists, counts, query, dense)
     return counts
@@ -148,27 +162,31 @@ def _count_split(
     reach = lists.reach[rows].min(1)
     dense[rows] = (radius[rows] > reach) | (query.closed & (radius[rows] == reach))
     total = len(side) + 1  # one more for the end of short lists
-    contains = np.less_equal if query.closed else np.less
+    contains, dtype = np.less_equal if query.closed else np.less, counts.in_ball.dtype
     for piece in pieces:
         limit = np.where(dense[piece.rows], -1, radius[piece.rows])[:, None]
         inside = contains(piece.squared, limit)
         at = np.flatnonzero(inside & piece.other)
         owner, target = at // piece.neighbours.shape[1], piece.neighbours.ravel()[at]
-        counts.in_ball[b][piece.rows] += np.bincount(owner, minlength=len(piece.rows)).astype(np.int32)
-        counts.balls_over[b] += np.bincount(target, minlength=total)[:-1].astype(np.int32)
+        counts.in_ball[b][piece.rows] += np.bincount(owner, minlength=len(piece.rows)).astype(dtype)
+        counts.balls_over[b] += np.bincount(target, minlength=total)[:-1].astype(dtype)
         if query.capped:
-            counts.own_over[b] += np.bincount(piece.neighbours[inside & piece.same], minlength=total)[:-1].astype(
-                np.int32
-            )
+            counts.own_over[b] += np.bincount(piece.neighbours[inside & piece.same], minlength=total)[:-1].astype(dtype)
         if query.smallest:
             np.minimum.at(counts.smallest[b], target, radius[piece.rows][owner])
+
+
+def _first_width(side: np.ndarray, query: BallQuery) -> int:
+    """Columns that hold the balls of nearly all samples, where the sides are mixed."""
+    shares = [float((side == own).mean()) for own in ((REAL,) if query.real_balls_only else (REAL, FAKE))]
+    return min(COLUMNS, 8 * ceil(query.k / (5 * min(shares))))
 
 
 def _pieces(
     lists: NeighbourLists, side: np.ndarray, rows: np.ndarray, query: BallQuery, radius: np.ndarray
 ) -> Iterator[_ListPiece]:
     """The lists of `rows`, each as long as its ball needs; writes the squared radii of the balls to `radius` `[N]`."""
-    width, widest = COLUMNS, lists.index.shape[1]
+    width, widest = _first_width(side, query), lists.index.shape[1]
     while len(rows):
         width = min(width, widest)
         index, squared = lists.index[rows, :width], lists.squared[rows, :width]

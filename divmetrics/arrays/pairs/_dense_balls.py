@@ -83,10 +83,11 @@ def _add(
         counts.radius[b, rows[beyond_lists]] = np.minimum(counts.radius[b, rows[beyond_lists]], kth)
     limit = np.where(chosen, counts.radius[b, rows], -1).astype(np.float32)  # [r]
     inside = contains(squared[other], limit).astype(np.float32)  # its sums are products, which are fast, and exact
-    counts.in_ball[b, rows] += (np.ones(len(other), np.float32) @ inside).astype(np.int32)
-    counts.balls_over[b, other] += (inside @ np.ones(len(rows), np.float32)).astype(np.int32)
+    counts.in_ball[b, rows] += (np.ones(len(other), np.float32) @ inside).astype(counts.in_ball.dtype)
+    counts.balls_over[b, other] += (inside @ np.ones(len(rows), np.float32)).astype(counts.balls_over.dtype)
     if query.capped:
-        counts.own_over[b, same] += np.count_nonzero(contains(squared[same], limit), axis=1).astype(np.int32)
+        own_over = np.count_nonzero(contains(squared[same], limit), axis=1)
+        counts.own_over[b, same] += own_over.astype(counts.own_over.dtype)
     if query.smallest:
         least = np.where(inside > 0, limit, np.inf).min(1)
         counts.smallest[b, other] = np.minimum(counts.smallest[b, other], least)

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from divmetrics.arrays.devices import in_turn
 from divmetrics.arrays.memo import growing
-from divmetrics.arrays.pairs._closest import closest
+from divmetrics.arrays.pairs._closest import Candidates, candidates, closest
 from divmetrics.arrays.pairs._distances import BoundedMatrix, Pairs, ieee_products, lower_bounds
 from divmetrics.arrays.pairs._unique_rows import UniqueRows
 from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
@@ -36,6 +36,10 @@ RARE = 1e-6
 """Probability that the k-th neighbour of a sample is not in its list."""
 RARE_BALL = 1e-4
 """The same for a ball, which is counted without the list then."""
+Part = tuple[int, slice]
+"""A side (0 real, 1 fake) and a range of its samples in the pool."""
+Found = tuple[Tensor, Candidates | None, Candidates | None]
+"""A block of distances, and what in it may belong into the lists of its rows and of its columns."""
 TINY = 1e-30
 """Least squared distance between different rows, in units of the scale."""
 SHARP = 16
@@ -149,13 +153,22 @@ def _compute_lists(pool: Pool, depth: int) -> NeighbourLists:
         (rows, columns) for rows in builder.parts for columns in builder.parts if rows[1].start <= columns[1].start
     ]
 
-    def take(task: tuple[tuple[int, slice], tuple[int, slice]], block: Tensor) -> None:
-        (own, rows), (other, columns) = task  # each block serves twice, for its rows and for its columns
-        builder.insert(other, every[rows], block, columns.start)
-        if rows != columns:
-            builder.insert(own, every[columns], block.T, rows.start)
+    def compute(task: tuple[Part, Part]) -> Found:
+        (own, rows), (other, columns) = task
+        block = estimates.block(every[rows], columns)
+        # The lists may grow meanwhile: these are then more than are needed, never less
+        of_rows = candidates(block, builder.limit[other][rows])
+        of_columns = None if rows == columns else candidates(block.T, builder.limit[own][columns])
+        return block, of_rows, of_columns
 
-    in_turn(tasks, lambda task: estimates.block(every[task[0][1]], task[1][1]), take, every.device)
+    def take(task: tuple[Part, Part], found: Found) -> None:
+        (own, rows), (other, columns) = task  # each block serves twice, for its rows and for its columns
+        block, of_rows, of_columns = found
+        builder.insert(other, rows, block, columns.start, of_rows)
+        if rows != columns:
+            builder.insert(own, columns, block.T, rows.start, of_columns)
+
+    in_turn(tasks, compute, take, every.device)
     close = builder.nearest() < estimates.close
     if bool(close.any()):
         scale = estimates.scale
@@ -173,10 +186,11 @@ class _ListBuilder:
 
     n: int
     m: int
-    parts: list[tuple[int, slice]]
-    """Side (0 real, 1 fake) and range of each block of the pool; no block holds both sides."""
+    parts: list[Part]
+    """The blocks of the pool; none holds both sides."""
     squared: list[Tensor]  # [N, depth] squared distances, to real and to fake samples
     index: list[Tensor]  # [N, depth] numbers of those samples
+    limit: list[Tensor]  # [N] the greatest distance of each list: what is not nearer does not belong into it
 
     @classmethod
     def of(cls, pool: Pool, depth: int) -> Self:
@@ -189,23 +203,30 @@ class _ListBuilder:
         shapes = [(total, min(depth, size)) for size in (pool.n, pool.m)]
         squared = [torch.full(shape, torch.inf, device=device) for shape in shapes]
         index = [torch.full(shape, total, dtype=torch.int32, device=device) for shape in shapes]
-        return cls(pool.n, pool.m, parts, squared, index)
+        limit = [torch.full((total,), torch.inf, device=device) for _ in shapes]
+        return cls(pool.n, pool.m, parts, squared, index, limit)
 
-    def insert(self, side: int, rows: Tensor, block: Tensor, start: int) -> None:
-        """Merge a `block` `[r, c]` of distances of `rows` to the samples of `side` numbered from `start` on."""
-        squared, index = self.squared[side], self.index[side]
-        length, listed = squared.shape[1], squared[rows]
-        fresh, columns = closest(block, length, listed.amax(1))
+    def insert(
+        self, side: int, rows: slice | Tensor, block: Tensor, start: int, found: Candidates | None = None
+    ) -> None:
+        """Merge a `block` `[r, c]` of distances of `rows` to the samples of `side` numbered from `start` on.
+
+        `found`: the candidates of the block by limits of `rows` of that time or before, if they are known.
+        """
+        squared, index, limit = self.squared[side], self.index[side], self.limit[side]
+        length = squared.shape[1]
+        fresh, columns = closest(block, length, limit[rows], found)
         if fresh.shape[1]:
-            values = torch.cat([listed, fresh], 1)
+            values = torch.cat([squared[rows], fresh], 1)
             places = torch.cat([index[rows], (columns + start).int()], 1)
             kept = values.topk(length, largest=False, sorted=False)
             squared[rows], index[rows] = kept.values, places.gather(1, kept.indices)
+            limit[rows] = kept.values.amax(1)
 
     def clear(self, rows: Tensor) -> None:
         """Empty the lists of `rows`."""
-        for squared in self.squared:
-            squared[rows] = torch.inf
+        for values in (*self.squared, *self.limit):
+            values[rows] = torch.inf
 
     def nearest(self) -> Tensor:
         """Squared distance `[N]` of the nearest listed sample."""

@@ -1,26 +1,29 @@
 """Authenticity (a test for copies of real samples)."""
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from divmetrics.arrays.pairs import (
+    NearestReals,
     distance_to_different,
-    mean_on_splits,
     nearest_of_other_side,
     nearest_reals_on_splits,
     neighbour_pass,
     neighbour_uncertainty,
 )
-from divmetrics.arrays.splits import FAKE, Pool, Splits
+from divmetrics.arrays.splits import Pool, Splits
 from divmetrics.arrays.summaries import Rows
 from divmetrics.records.metric import About, Laws, Measured, metric
 
 
 def _resample(pool: Pool, splits: Splits) -> Tensor:
-    nearest = nearest_reals_on_splits(pool, splits)
-    authentic = np.take_along_axis(nearest.squared, nearest.index, 1) < nearest.squared
-    return torch.from_numpy(mean_on_splits(nearest.side, authentic, FAKE))
+    return nearest_reals_on_splits(pool, splits, _share)
+
+
+def _share(nearest: NearestReals) -> float:
+    """Share of authentic ones among the fake samples of a split; 0 where there are none."""
+    authentic = (nearest.apart[nearest.index] < nearest.squared) | np.isinf(nearest.squared)
+    return float(authentic.mean()) if len(authentic) else 0.0
 
 
 @metric(

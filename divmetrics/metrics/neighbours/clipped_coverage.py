@@ -41,7 +41,7 @@ def _means(pool: TwoSamplePool, splits: Splits, *, k: int, ties: Ties) -> tuple[
     """Mean of min(k, c) / k on each split `[B]`, and the sizes of both sides of each."""
     balls = ball_counts_on_splits(pool, splits, k, ties)
     sizes = [(balls.side == side).sum(1).tolist() for side in (REAL, FAKE)]
-    return balls.mean(balls.in_ball.clip(max=k) / k, REAL), sizes
+    return balls.mean(lambda part: (part.in_ball / k).clip(max=1), REAL), sizes
 
 
 def _resample(pool: TwoSamplePool, splits: Splits, *, k: int, ties: Ties) -> Tensor:

@@ -24,8 +24,8 @@ from divmetrics.records.metric import About, Interval, Laws, Measured, Uncertain
 def _ratios(pool: TwoSamplePool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
     """The ratio before clipping at 1, on each split `[B]`."""
     balls = ball_counts_on_splits(pool, splits, k, ties, capped=True)
-    of_fake = balls.mean((balls.balls_over / k).clip(max=1), FAKE)
-    of_real = balls.mean((balls.own_over / k).clip(max=1), REAL)
+    of_fake = balls.mean(lambda part: (part.balls_over / k).clip(max=1), FAKE)
+    of_real = balls.mean(lambda part: (part.own_over / k).clip(max=1), REAL)
     return of_fake / of_real
 
 

@@ -12,7 +12,7 @@ from divmetrics.records.metric import About, Laws, Measured, metric
 
 def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
     balls = ball_counts_on_splits(pool, splits, k, ties)
-    return balls.mean(balls.in_ball > 0, REAL)
+    return balls.mean(lambda part: part.in_ball > 0, REAL)
 
 
 @metric(

@@ -13,10 +13,13 @@ from divmetrics.records.metric import About, Laws, Measured, metric
 
 def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
     balls = ball_counts_on_splits(pool, splits, k, ties, smallest=True)
-    inside = (balls.side == FAKE) & (balls.smallest < inf)
-    sums = np.sqrt(balls.smallest * balls.scale, where=inside, out=np.zeros(inside.shape)).sum(1)
-    counts = inside.sum(1)
-    return balls.nan_where_unusable(np.where(counts > 0, sums / counts.clip(1), inf))
+    means = []
+    for part in balls.portions():
+        inside = (part.side == FAKE) & (part.smallest < inf)
+        sums = np.sqrt(part.smallest * part.scale, where=inside, out=np.zeros(inside.shape)).sum(1)
+        counts = inside.sum(1)
+        means.append(np.where(counts > 0, sums / counts.clip(1), inf))
+    return balls.nan_where_unusable(np.concatenate(means))
 
 
 @metric(

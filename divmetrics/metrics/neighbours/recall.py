@@ -10,7 +10,7 @@ from divmetrics.records.metric import About, Laws, Measured, metric
 
 def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
     balls = ball_counts_on_splits(pool, splits, k, ties)
-    return balls.mean(balls.balls_over > 0, REAL)
+    return balls.mean(lambda part: part.balls_over > 0, REAL)
 
 
 @metric(

@@ -22,13 +22,16 @@ from divmetrics.records.metric import About, Laws, Measured, metric
 
 def _resample(pool: Pool, splits: Splits, *, k: int) -> Tensor:
     balls = ball_counts_on_splits(pool, splits, k, "open")
-    apart = balls.radius > 0  # of samples that a split leaves out: NaN, so False
-    logs = 0.5 * np.log(balls.radius, where=apart, out=np.zeros(apart.shape))
-    means = []
-    for side in (FAKE, REAL):
-        share = mean_on_splits(balls.side, apart, side)
-        means.append(np.where(share >= 0.5, mean_on_splits(balls.side, logs, side) / share.clip(0.5), np.nan))
-    return balls.nan_where_unusable(np.exp(means[0] - means[1]))
+    ratios = []
+    for part in balls.portions():
+        apart = part.radius > 0  # of samples that a split leaves out: NaN, so False
+        logs = 0.5 * np.log(part.radius, where=apart, out=np.zeros(apart.shape))
+        means = []
+        for side in (FAKE, REAL):
+            share = mean_on_splits(part.side, apart, side)
+            means.append(np.where(share >= 0.5, mean_on_splits(part.side, logs, side) / share.clip(0.5), np.nan))
+        ratios.append(np.exp(means[0] - means[1]))
+    return balls.nan_where_unusable(np.concatenate(ratios))
 
 
 @metric(

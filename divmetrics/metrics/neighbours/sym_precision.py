@@ -10,7 +10,7 @@ from divmetrics.records.metric import About, Laws, Measured, metric
 
 def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
     balls = ball_counts_on_splits(pool, splits, k, ties)
-    return minimum(balls.mean(balls.balls_over > 0, FAKE), balls.mean(balls.in_ball > 0, FAKE))
+    return minimum(balls.mean(lambda part: part.balls_over > 0, FAKE), balls.mean(lambda part: part.in_ball > 0, FAKE))
 
 
 @metric(

@@ -23,7 +23,7 @@ def test_a_split_is_usable_where_both_sides_have_a_kth_neighbour(k: int, usable:
     splits = Splits(torch.from_numpy(SIDE.astype(np.uint8)))
     counts = BallCountsOnSplits.empty(splits, BallQuery(k, closed=False), np.ones(3, bool), 2.0)
     assert counts.usable.tolist() == usable
-    assert counts.mean(np.ones((3, 5)), FAKE).isnan().tolist() == [not one for one in usable]
+    assert counts.mean(lambda part: np.ones(part.side.shape), FAKE).isnan().tolist() == [not one for one in usable]
     shallow = BallCountsOnSplits.empty(splits, BallQuery(1, closed=False), np.array([False, True, True]), 2.0)
     assert not shallow.usable.any()
 

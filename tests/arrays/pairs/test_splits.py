@@ -10,6 +10,7 @@ from torch import Tensor
 from divmetrics.arrays import memo
 from divmetrics.arrays.pairs import (
     BallCountsOnSplits,
+    NearestReals,
     Ties,
     ball_counts,
     ball_counts_on_splits,
@@ -121,14 +122,17 @@ def test_the_smallest_balls_are_those_of_the_parts(pool: Pool) -> None:
 
 def test_nearest_ones_are_those_of_the_parts(pool: Pool) -> None:
     splits = splits_of(pool)
-    found = nearest_reals_on_splits(pool, splits)
-    for b in range(len(splits)):
-        parts = [splits.real(b), splits.fake(b)]
-        real, fake = (pool.part(part) for part in parts)
-        scale = ball_counts_on_splits(pool, splits, 3, "open").scale
+    scale = ball_counts_on_splits(pool, splits, 3, "open").scale
+
+    def check(nearest: NearestReals) -> float:
+        places = np.flatnonzero(np.isfinite(nearest.apart)), nearest.fakes
+        real, fake = (pool.part(torch.from_numpy(part)) for part in places)
         _, of_fake = nearest_of_other_side(real, fake)
-        for part, expected in zip(parts, (distance_to_different(real), of_fake.distance), strict=True):
-            np.testing.assert_allclose(np.sqrt(found.squared[b, part] * scale), expected, rtol=1e-3)
+        np.testing.assert_allclose(np.sqrt(nearest.apart[places[0]] * scale), distance_to_different(real), rtol=1e-3)
+        np.testing.assert_allclose(np.sqrt(nearest.squared * scale), of_fake.distance, rtol=1e-3)
+        return len(nearest.fakes)
+
+    assert nearest_reals_on_splits(pool, splits, check).tolist() == [len(splits.fake(b)) for b in range(len(splits))]
 
 
 def test_realism_on_splits_is_that_of_the_parts(pool: Pool) -> None:
