@@ -8,7 +8,7 @@ from torch import Tensor
 
 from divmetrics.arrays.pairs import _ball_counts, _closest
 from divmetrics.arrays.pairs import ball_counts as count_in_balls
-from divmetrics.arrays.pairs._closest import SPARSE, closest
+from divmetrics.arrays.pairs._closest import SPARSE, candidates, closest
 from divmetrics.arrays.pairs._neighbour_lists import neighbour_lists
 from divmetrics.arrays.splits import TwoSamplePool
 from divmetrics.arrays.summaries import Rows
@@ -42,6 +42,20 @@ def test_few_entries_are_listed_and_many_sorted() -> None:
     assert closest(block, 8, torch.zeros(4))[0].shape == (4, 0)
     many = closest(block, 8, torch.full((4,), 1024 * SPARSE + 1))[0]
     assert many.sort(1).values.tolist() == [[float(i) for i in range(8)]] * 4
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_candidates_by_earlier_limits_change_nothing(transposed: bool) -> None:
+    """Workers find them while the lists, and with them the limits, move on."""
+    block = torch.rand(300, 300, generator=torch.Generator().manual_seed(0)).round(decimals=2)
+    block = block.T if transposed else block
+    limit = torch.linspace(0, 0.03, 300)
+    early = candidates(block, limit + 0.01)
+    assert early is not None
+    for one, other in zip(closest(block, 8, limit), closest(block, 8, limit, early), strict=True):
+        assert torch.equal(one, other)
+    assert candidates(block, limit + 0.5) is None
+    assert candidates(block, torch.full((300,), inf)) is None
 
 
 @pytest.mark.parametrize("ties", ["open", "closed"])

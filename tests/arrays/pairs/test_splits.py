@@ -24,6 +24,7 @@ from divmetrics.arrays.pairs import (
 from divmetrics.arrays.pairs import _ball_counts_on_splits as splits_room
 from divmetrics.arrays.pairs import _dense_balls as dense_balls
 from divmetrics.arrays.pairs import _neighbour_lists as lists_room
+from divmetrics.arrays.pairs import _split_results as results_room
 from divmetrics.arrays.pairs._half_sample_variance import disjoint_halves, identity_split
 from divmetrics.arrays.pairs._realism import median_realism_on_splits
 from divmetrics.arrays.splits import ABSENT, FAKE, REAL, Pool, Splits, TwoSamplePool
@@ -224,6 +225,27 @@ def test_blocks_of_any_size_give_the_same(monkeypatch: pytest.MonkeyPatch) -> No
     found = ball_counts_on_splits(pools[1], splits, 5, "open")
     assert np.array_equal(found.in_ball, expected.in_ball)
     assert np.array_equal(found.balls_over, expected.balls_over)
+
+
+def test_any_number_of_threads_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lists_room, "BLOCK", 16)
+    monkeypatch.setattr(lists_room, "ROOMY", 6)
+    monkeypatch.setattr(results_room, "PORTION", 300)
+    found, before = [], torch.get_num_threads()
+    for threads in (1, 3):
+        torch.set_num_threads(threads)
+        try:
+            pool = pool_of(gaussian(150, 8), (2 * gaussian(140, 8, 1)).round())
+            splits = Splits.permutations(150, 140, 12, 1)
+            counts, lists = ball_counts_on_splits(pool, splits, 2, "open"), lists_room.neighbour_lists(pool, 1)
+            shares = [
+                METRICS[name].uncertainty.resample(pool, splits, **METRICS[name].resolve({}))  # type: ignore[misc]
+                for name in ("authenticity", "clipped_density", "spacing_ratio")
+            ]
+        finally:
+            torch.set_num_threads(before)
+        found.append([lists.index, lists.squared, counts.in_ball, counts.balls_over, counts.radius, *shares])
+    assert all(np.array_equal(one, other, equal_nan=True) for one, other in zip(*found, strict=True))
 
 
 def test_memory_ends_with_the_pool() -> None:
