@@ -45,7 +45,7 @@ def demo(output: str | None, quiet: bool) -> None:
         show(page.report_page(report, title=f"the {name} generator"))
         say("\n")
     for sentence in digits.explain(*reports.values()):
-        say_line(f"{sentence}")
+        say_line(sentence)
     if output:
         say("\n" + "".join(f"{' '.join(command)}\n" for command in commands.values()))
     for name, path in pages.items():

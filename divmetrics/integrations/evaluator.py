@@ -209,8 +209,8 @@ class Evaluator:
 
     def _check_kind(self, batch: Any) -> None:
         """Raise UsageError where the model makes features and the real samples are images, or the other way round."""
-        collected = self._collected or {}
-        real = "features" if FEATURES in collected["real"].encoders else "image"
+        assert self._collected is not None  # noqa: S101  the real samples are read before any is drawn
+        real = "features" if FEATURES in self._collected["real"].encoders else "image"
         made = open_source(batch, side="fake").kind
         if made != real:
             kinds = {"features": "features [n, d]", "image": "images"}

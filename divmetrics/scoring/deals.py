@@ -1,4 +1,4 @@
-"""Deals of the samples of a gate: halves of the fakes that stand for two draws of one generator."""
+"""Deals of the samples of a gate: random halves of the fakes, which stand for two draws of one generator."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from divmetrics.records.results import Report
 from divmetrics.records.run_options import MeterRequest, ScoreRequest
 from divmetrics.scoring.collected import Collected
 from divmetrics.scoring.meter import Meter
-from divmetrics.scoring.plan import HELD_OUT, SideName
+from divmetrics.scoring.plan import HELD_OUT, SIDES, SideName
 
 FEWEST = 20
-"""Samples of a side that are worth dealing."""
+"""Samples of a side below which halves are too small to be measured."""
 FACTOR = 2**0.5
-"""How many times as large the noise of a number is from half the samples."""
+"""How many times as large the standard error of a number is from half the samples: it falls as 1 / sqrt(n)."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Deal:
 
 
 def deals(sides: Mapping[SideName, Collected], count: int, seed: int) -> Iterator[Deal]:
-    """Deal the samples `count` times.
+    """Deal the real and the fake samples into random halves, `count` times.
 
     Args:
         sides: The samples.
@@ -49,7 +49,8 @@ def deals(sides: Mapping[SideName, Collected], count: int, seed: int) -> Iterato
 
     Raises:
         TooFewSamples: There are too few to be halved.
-        MissingLayer: Single samples are not known: statistics of another tool.
+        MeasureError: A side is a mean and covariance, as of another tool, of which no samples are known.
+        MissingLayer: Only means or counts of some features were kept.
     """
     generator = torch.Generator().manual_seed(seed)
     for side in ("real", "fake"):
@@ -67,6 +68,12 @@ def deals(sides: Mapping[SideName, Collected], count: int, seed: int) -> Iterato
             sides["fake"].at(fakes[half : 2 * half]),
             sides.get(HELD_OUT),
         )
+
+
+def sides_of(meter: Meter, request: ScoreRequest) -> dict[SideName, Collected]:
+    """What a meter has collected: the real and the fake samples, and held-out ones where they were given."""
+    given: tuple[SideName, ...] = SIDES if request.held_out is None else (*SIDES, HELD_OUT)
+    return {side: meter.collected(side) for side in given}
 
 
 def measured(sides: Mapping[SideName, Collected], request: ScoreRequest, **changes: Any) -> Report:

@@ -13,13 +13,13 @@ from typing import Any
 from divmetrics.arrays.share_intervals import clopper_pearson
 from divmetrics.records.results import Report
 from divmetrics.records.run_options import ScoreRequest
-from divmetrics.report.gate.judge import judge
+from divmetrics.report.gate.judge import find_key, judge
 from divmetrics.report.gate.rules import MODE_RULES, Regression, Rule, Rules
 from divmetrics.report.gate.selftest import Selftest
 from divmetrics.scoring.collected import Collected
-from divmetrics.scoring.deals import FACTOR, deals, measured
+from divmetrics.scoring.deals import FACTOR, deals, measured, sides_of
 from divmetrics.scoring.gate import check_rules, request_of
-from divmetrics.scoring.plan import SIDES, SideName
+from divmetrics.scoring.plan import SideName
 from divmetrics.scoring.progress import shown_steps
 from divmetrics.scoring.score import filled_meter
 
@@ -44,9 +44,7 @@ def selftest(real: Any, fake: Any, rules: Rules, options: Mapping[str, Any], cou
     check_rules(rules)
     request = request_of((real, fake), rules, options)
     meter = filled_meter(request)
-    sides: dict[SideName, Collected] = {side: meter.collected(side) for side in SIDES}
-    if request.held_out is not None:
-        sides["held_out"] = meter.collected("held_out")
+    sides = sides_of(meter, request)
     pairs = []
     with shown_steps(shown=request.progress) as step:
         for number, deal in enumerate(deals(sides, count, request.seed), 1):
@@ -92,20 +90,19 @@ def _is_absolute(rule: Rule) -> bool:
 
 def _bounds_at_half_size(rules: Rules, whole: Report | None, dealt: Sequence[Report]) -> Rules:
     """The rules with thresholds that are as far away in units of the noise as they are at full size."""
-    return replace(rules, rules=tuple(_at_half_size(rule, whole, dealt) for rule in rules.rules))
+    return replace(rules, rules=tuple(_at_half_size(rule, rules.extractor, whole, dealt) for rule in rules.rules))
 
 
-def _at_half_size(rule: Rule, whole: Report | None, dealt: Sequence[Report]) -> Rule:
+def _at_half_size(rule: Rule, extractor: str | None, whole: Report | None, dealt: Sequence[Report]) -> Rule:
     change = rule.max_regression
     if change is not None:
         rule = replace(rule, max_regression=Regression(change.amount * FACTOR, relative=change.relative))
     if whole is None or not _is_absolute(rule):
         return rule
-    key = next((key for key in whole.metrics if rule.name in (key, key.partition("@")[0])), None)
-    now = None if key is None else whole.metrics[key].value
-    halves = [] if key is None else [r.metrics[key].value for r in dealt if key in r.metrics]
+    key = find_key(whole, rule, extractor)
+    now, halves = whole.metrics[key].value, [report.metrics[key].value for report in dealt if key in report.metrics]
     known = [value for value in halves if value is not None]
-    if now is None or not known:
+    if now is None or not known:  # the rule is an error in each deal then, whatever its bounds
         return rule
     centre = sum(known) / len(known)
     moved = [None if bound is None else centre + FACTOR * (bound - now) for bound in (rule.min, rule.max)]

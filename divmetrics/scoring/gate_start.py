@@ -24,9 +24,9 @@ from divmetrics.records.run_options import ScoreRequest
 from divmetrics.report.gate.rules import FILES, NUMBERS, PLACES, Rules
 from divmetrics.report.gate.start import BASELINE, RULES_RATE, Start, Threshold, rounded_up
 from divmetrics.scoring.collected import Collected
-from divmetrics.scoring.deals import FACTOR, deals, measured
+from divmetrics.scoring.deals import FACTOR, deals, measured, sides_of
 from divmetrics.scoring.gate import request_of
-from divmetrics.scoring.plan import SIDES, SideName
+from divmetrics.scoring.plan import SideName
 from divmetrics.scoring.score import filled_meter
 
 DEALS = 8
@@ -83,9 +83,7 @@ def start_gate(real: str, fake: str, config: str | None, options: Mapping[str, A
     if request.ci_level == 0:
         raise UsageError("gate --init measures the noise by intervals; leave --ci-level 0 out.")
     meter = filled_meter(request)
-    sides: dict[SideName, Collected] = {side: meter.collected(side) for side in SIDES}
-    if request.held_out is not None:
-        sides["held_out"] = meter.collected("held_out")
+    sides = sides_of(meter, request)
     dealt = _differences(sides, request)
     report = meter.results()
     thresholds, left_out = _chosen(report, dealt)

@@ -11,8 +11,9 @@ import pytest
 
 import divmetrics as dm
 from divmetrics.errors import UsageError
-from divmetrics.report.gate.rules import read_rules
+from divmetrics.report.gate.rules import read_rules, rules_from
 from divmetrics.report.gate.start import rounded_up
+from divmetrics.scoring import gate_selftest
 from divmetrics.scoring import gate_start as module
 from divmetrics.scoring.gate_selftest import selftest
 from divmetrics.scoring.gate_start import start_gate
@@ -168,6 +169,17 @@ def test_thresholds_are_rounded_up_to_two_digits() -> None:
     assert rounded_up(1e-6) == 1e-6
     for number in np.geomspace(1e-9, 1e9, 200):
         assert number <= rounded_up(number) <= 1.1 * number
+
+
+def test_bounds_are_moved_to_half_the_size_however_a_rule_names_its_metric() -> None:
+    rows = np.random.default_rng(0).normal(size=(2, 40, 2))
+    whole = dm.score(*rows, metrics="recall:k=3", ci_level=0, null=False)
+    (now,) = whole.metrics.values()
+    half = replace(whole, metrics={key: replace(result, value=0.5) for key, result in whole.metrics.items()})
+    for name in ("recall:k=3", "recall:k=3@features"):
+        rules = rules_from({"rules": {name: {"min": now.value - 0.1}}})
+        (moved,) = gate_selftest._bounds_at_half_size(rules, whole, [half]).rules
+        assert moved.min == pytest.approx(0.5 - 2**0.5 * 0.1), name
 
 
 def test_deals_are_disjoint_halves() -> None:

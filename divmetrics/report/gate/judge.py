@@ -104,7 +104,7 @@ def _reference_warning(report: Report, rules: Rules) -> Iterator[str]:
 
 def _read(rule: Rule, report: Report, rules: Rules, ignored: Sequence[str], warnings: list[str]) -> _Read:
     """A rule and its number; warnings about the baseline are appended to `warnings`."""
-    key = _find_key(report, rule, rules.extractor)
+    key = find_key(report, rule, rules.extractor)
     result, change = report.metrics[key], None
     if result.value is not None:
         check_numbers(result, key)
@@ -167,8 +167,17 @@ def _apply(about: _Read, report: Report, *, no_chance: bool, family: int, share:
     return replace(bare, judged=judged, status=status, text=text, note="; ".join(notes), noise_floor=floor)
 
 
-def _find_key(report: Report, rule: Rule, extractor: str | None) -> str:
-    """Key of the result that the rule names. Raises UsageError where there is none, or more than one."""
+def find_key(report: Report, rule: Rule, extractor: str | None) -> str:
+    """Key of the result that a rule names.
+
+    Args:
+        report: The report.
+        rule: The rule; `recall:k=3` also names `recall` measured with k=3.
+        extractor: The extractors of the rule file, comma-separated, which decide where a rule names none.
+
+    Raises:
+        UsageError: There is no such result, or more than one.
+    """
     spec, _, named = rule.name.partition("@")
     keys = _keys_of_metric(report, spec)
     allowed = [named] if named else [*extractor.split(","), "features", "labels"] if extractor else None
