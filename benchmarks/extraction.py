@@ -23,11 +23,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
-import numpy as np
 import torch
-from harness import Contender, race, report
+from harness import Contender, photographs, race, report
 from PIL import Image
-from sklearn.datasets import load_sample_images
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
@@ -40,17 +38,6 @@ ROOT = Path(__file__).parent.parent
 NETWORK = "efficientnet-lite0"
 Rate = tuple[float, float]
 """Images a second, mean pooled feature."""
-
-
-def photographs(folder: Path, n: int, seed: int) -> Path:
-    """`n` JPEGs of 256 x 256, cropped from the photographs of scikit-learn."""
-    folder.mkdir()
-    rng, images = np.random.default_rng(seed), load_sample_images().images
-    for i in range(n):
-        image = images[i % len(images)]
-        top, left = (int(rng.integers(size - 256)) for size in image.shape[:2])
-        Image.fromarray(image[top : top + 256, left : left + 256]).save(folder / f"{i:05}.jpg", quality=90)
-    return folder
 
 
 def ours(folder: Path) -> Rate:

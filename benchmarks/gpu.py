@@ -16,8 +16,7 @@ from time import perf_counter
 from typing import Any
 
 import torch
-from extraction import photographs
-from harness import Contender, race, report
+from harness import Contender, photographs, race, report
 
 from divmetrics import metrics
 from divmetrics.encoders import load_encoder

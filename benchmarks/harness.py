@@ -133,6 +133,21 @@ def machine(packages: Iterable[str]) -> dict[str, Any]:
     }
 
 
+def photographs(folder: Path, n: int, seed: int) -> Path:
+    """`n` JPEGs of 256 x 256, cropped from the photographs of scikit-learn."""
+    import numpy as np
+    from PIL import Image
+    from sklearn.datasets import load_sample_images
+
+    folder.mkdir()
+    rng, images = np.random.default_rng(seed), load_sample_images().images
+    for i in range(n):
+        image = images[i % len(images)]
+        top, left = (int(rng.integers(size - 256)) for size in image.shape[:2])
+        Image.fromarray(image[top : top + 256, left : left + 256]).save(folder / f"{i:05}.jpg", quality=90)
+    return folder
+
+
 def commit() -> str:
     """The git commit that was measured, marked where files differ from it."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]

@@ -20,11 +20,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
 import torch
-from harness import Contender, Timing, race, report
-from PIL import Image
-from sklearn.datasets import load_sample_images
+from harness import Contender, Timing, photographs, race, report
 
 from divmetrics.encoders import load_encoder
 from divmetrics.extraction import engines
@@ -33,17 +30,6 @@ PACKAGES = ["numpy", "openvino", "pillow", "pytorch-fid", "scipy", "torch", "tor
 ROOT = Path(__file__).parent.parent
 PT_FILE = "pt_inception-2015-12-05-6726825d.pth"
 """Where pytorch-fid looks for its weights, in torch's own cache."""
-
-
-def photographs(folder: Path, n: int, seed: int) -> Path:
-    """`n` JPEGs of 256 x 256, cropped from the photographs of scikit-learn."""
-    folder.mkdir()
-    rng, images = np.random.default_rng(seed), load_sample_images().images
-    for i in range(n):
-        image = images[i % len(images)]
-        top, left = (int(rng.integers(size - 256)) for size in image.shape[:2])
-        Image.fromarray(image[top : top + 256, left : left + 256]).save(folder / f"{i:05}.jpg", quality=90)
-    return folder
 
 
 def command(arguments: Sequence[str | Path], value: Callable[[str], float], **env: str) -> Callable[[], float]:

@@ -28,7 +28,8 @@ from rich.table import Table
 from seeded_runs import all_runs, share, write_rows
 
 from divmetrics.arrays.summaries import Rows
-from divmetrics.inference.verdict import Question, verdict_of
+from divmetrics.inference.verdict import Question
+from divmetrics.inference.verdict import judge as judge_samples
 from divmetrics.records.verdict import Verdict
 from divmetrics.zoo.targets import target
 
@@ -245,8 +246,8 @@ def judge(what: str, case: str, number: int) -> dict[str, Any]:
 def judged(sides: tuple[Any, ...], seed: int) -> tuple[Verdict, int, int]:
     """The verdict, and the sizes of both sides."""
     real, fake, *held_out = (Rows.from_array(np.asarray(side, np.float32)) for side in sides)
-    verdict = verdict_of(real, fake, Question(seed=seed), held_out=held_out[0] if held_out else None)
-    return verdict, real.n, fake.n
+    found = judge_samples(real, fake, Question(seed=seed), held_out=held_out[0] if held_out else None)
+    return found.verdict, real.n, fake.n
 
 
 CASES: Mapping[str, Mapping[str, Any]] = {

@@ -103,18 +103,10 @@ def _cells(fault: Found, partition: Partition) -> list[int]:
     return [number[name] for name in fault.modes if name in number]
 
 
-def _shares(tested: Tested, partition: Partition) -> tuple[np.ndarray, np.ndarray]:
-    """Share of each cell among the real and among the fake samples."""
-    counts = [
-        np.bincount(partition.cell[side], minlength=len(partition.names)) for side in (~tested.is_fake, tested.is_fake)
-    ]
-    return counts[0] / counts[0].sum(), counts[1] / counts[1].sum()
-
-
 def _of_lost_modes(fault: Found, tested: Tested, rows: PooledRows, seed: int) -> PlacedGallery:  # noqa: ARG001
     """Real samples of modes that lack fake ones."""
     partition = _partition_of(fault, tested)
-    real_share, fake_share = _shares(tested, partition)
+    real_share, fake_share = partition.shares(tested.is_fake)
     cells = _cells(fault, partition)
     if not cells:  # no single mode stands out: those that lack most
         lost = real_share - fake_share
@@ -191,7 +183,7 @@ def _of_copies(fault: Found, tested: Tested, rows: PooledRows, seed: int) -> Pla
 def _of_invented_modes(fault: Found, tested: Tested, rows: PooledRows, seed: int) -> PlacedGallery:  # noqa: ARG001
     """Fake samples of modes without real ones."""
     partition = _partition_of(fault, tested)
-    _, fake_share = _shares(tested, partition)
+    _, fake_share = partition.shares(tested.is_fake)
     cells = sorted(_cells(fault, partition), key=lambda cell: -float(fake_share[cell]))
     crowd = neighbourhood_z(tested.structures, tested.fake[:1], usable_scales(tested.structures)[-1])[0]
     shown = []

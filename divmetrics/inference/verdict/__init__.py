@@ -4,7 +4,7 @@
 `equivalence`, the claims of a healthy generator -> `judging`.
 """
 
-from divmetrics.inference.verdict.judging import Judged, Naming, Question, drawn_positions, judge, verdict_of
+from divmetrics.inference.verdict.judging import Judged, Naming, Question, drawn_positions, judge
 from divmetrics.inference.verdict.report_modes import ModesOfSamples
 
-__all__ = ["Judged", "ModesOfSamples", "Naming", "Question", "drawn_positions", "judge", "verdict_of"]
+__all__ = ["Judged", "ModesOfSamples", "Naming", "Question", "drawn_positions", "judge"]

@@ -216,10 +216,7 @@ def flagged(tested: Tested, partition: Partition, *, too_many: bool = False) -> 
     least = z.min(1)
     limit = tested.alpha * tested.share
     numbers = [cell for cell, own in enumerate(z[0]) if (least <= own).mean() <= limit]
-    counts = [
-        np.bincount(partition.cell[side], minlength=len(partition.names)) for side in (~tested.is_fake, tested.is_fake)
-    ]
-    return Cells(np.array(numbers, int), *(count / count.sum() for count in counts))
+    return Cells(np.array(numbers, int), *partition.shares(tested.is_fake))
 
 
 def _modes(tested: Tested, blurred: Collection[str], by: Sequence[str] = ()) -> Iterator[Found]:

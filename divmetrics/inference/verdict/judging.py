@@ -68,7 +68,7 @@ class Judged:
     """The findings of the verdict with places in the pool of tested samples, in their order."""
 
 
-def verdict_of(
+def judge(
     real: Rows,
     fake: Rows,
     question: Question,
@@ -76,7 +76,7 @@ def verdict_of(
     held_out: Rows | None = None,
     classes: tuple[Sequence[str], Sequence[str]] | None = None,
     naming: Naming | None = None,
-) -> Verdict:
+) -> Judged:
     """Judge fake samples against real ones.
 
     Args:
@@ -87,26 +87,16 @@ def verdict_of(
         classes: The class of each real and of each fake sample, where both have classes of their own.
         naming: Names of samples and results.
 
+    Returns:
+        The verdict, and what it was found from.
+
     Example:
         >>> import torch
         >>> rows = torch.randn(2, 60, 2, generator=torch.Generator().manual_seed(0))
-        >>> verdict = verdict_of(Rows.from_array(rows[0]), Rows.from_array(0.1 * rows[1]), Question())
+        >>> verdict = judge(Rows.from_array(rows[0]), Rows.from_array(0.1 * rows[1]), Question()).verdict
         >>> verdict.state, verdict.findings[0].kind
         ('collapsed', 'shrunken_modes')
     """
-    return judge(real, fake, question, held_out=held_out, classes=classes, naming=naming).verdict
-
-
-def judge(
-    real: Rows,
-    fake: Rows,
-    question: Question,
-    *,
-    held_out: Rows | None = None,
-    classes: tuple[Sequence[str], Sequence[str]] | None = None,
-    naming: Naming | None = None,
-) -> Judged:
-    """As `verdict_of`, with what the verdict was found from."""
     naming, least = naming or Naming(), min(real.n, fake.n)
     if least < SMALLEST:
         text = f"inconclusive: {least} samples are too few for a verdict, which needs {SMALLEST} of each side."

@@ -76,6 +76,11 @@ class Partition:
         """Samples of both sides in each cell, `[C]`."""
         return np.bincount(self.cell, minlength=len(self.names))
 
+    def shares(self, is_fake: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Share of each cell among the real and among the fake samples, `[C]` each; `is_fake` `[N]` is bool."""
+        real, fake = (np.bincount(self.cell[side], minlength=len(self.names)) for side in (~is_fake, is_fake))
+        return real / real.sum(), fake / fake.sum()
+
     @property
     def key(self) -> str:
         """The name as a part of names of tests."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from divmetrics.arrays.summaries import Rows
-from divmetrics.inference.verdict import Naming, Question, judge, verdict_of
+from divmetrics.inference.verdict import Naming, Question, judge
 from divmetrics.inference.verdict.equivalence import Claim
 from divmetrics.inference.verdict.findings import Found
 from divmetrics.inference.verdict.judging import LARGEST, LOST, _sentence, _state
@@ -46,7 +46,7 @@ def _fewer_permutations(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def judged(real: np.ndarray, fake: np.ndarray, **options: object) -> Verdict:
-    return verdict_of(Rows.from_array(real), Rows.from_array(fake), Question(), **options)  # type: ignore[arg-type]
+    return judge(Rows.from_array(real), Rows.from_array(fake), Question(), **options).verdict  # type: ignore[arg-type]
 
 
 def atoms(rng: np.random.Generator) -> Sides:
@@ -323,8 +323,8 @@ def test_sizes_beyond_those_that_are_tested_are_not_asked_for() -> None:
     assert "0.85 of that of the real samples, and 0.9 must be shown" in text
     assert "As many as 5000" in _sentence("inconclusive", [], [open_claim], Question(), LARGEST)
     rng = np.random.default_rng(25)
-    few = verdict_of(*(Rows.from_array(modes(rng, 60)) for _ in range(2)), Question(tolerance=0.001))
-    assert few.n_needed == LARGEST
+    few = judge(*(Rows.from_array(modes(rng, 60)) for _ in range(2)), Question(tolerance=0.001))
+    assert few.verdict.n_needed == LARGEST
 
 
 def test_unequal_sizes() -> None:
