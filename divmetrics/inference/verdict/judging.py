@@ -102,27 +102,18 @@ def judge(
         text = f"inconclusive: {least} samples are too few for a verdict, which needs {SMALLEST} of each side."
         return Judged(_verdict("inconclusive", question, (), text, SMALLEST, naming))
     places = drawn_positions(real, question.seed), drawn_positions(fake, question.seed)
-    share = 1.0 if held_out is None else 0.5
-    permutations = max(PERMUTATIONS, ceil(1 / (question.alpha * share) - 1e-9) - 1)
-    tested = Tested.of(
-        real.take(places[0]),
-        fake.take(places[1]),
-        classes=None if classes is None else [str(classes[i][at]) for i in (0, 1) for at in places[i].tolist()],
-        seed=question.seed,
-        alpha=question.alpha,
-        permutations=permutations,
-        share=share,
+    tested = _tested(
+        real.take(places[0]), fake.take(places[1]), question, places, classes, with_copies=held_out is not None
     )
     found = findings(tested)
-    if held_out is not None:
-        seen = fake.take(places[1])
+    if held_out is not None:  # they tell copies of training data from samples that are close by nature
         copies = copies_of_training(
             real,
-            seen,
+            fake.take(places[1]),
             held_out,
             offset=len(places[0]),
             alpha=question.alpha,
-            permutations=permutations,
+            permutations=len(tested.fake) - 1,
             seed=question.seed,
         )
         found = [*(fault for fault in found if fault.kind != "copies"), *copies]
@@ -135,6 +126,28 @@ def judge(
     records = tuple(_record(_with_modes_of_report(fault, tested, places, naming), name, naming.keys) for fault in kept)
     text = _sentence(state, kept, shown, question, n_needed)
     return Judged(_verdict(state, question, records, text, n_needed, naming), places, tested, tuple(kept))
+
+
+def _tested(
+    real: Rows,
+    fake: Rows,
+    question: Question,
+    places: tuple[torch.Tensor, torch.Tensor],
+    classes: tuple[Sequence[str], Sequence[str]] | None,
+    *,
+    with_copies: bool,
+) -> Tested:
+    """The tests of samples that were drawn at `places`; a test of copies by itself takes half of alpha."""
+    share = 0.5 if with_copies else 1.0
+    return Tested.of(
+        real,
+        fake,
+        classes=None if classes is None else [str(classes[i][at]) for i in (0, 1) for at in places[i].tolist()],
+        seed=question.seed,
+        alpha=question.alpha,
+        permutations=max(PERMUTATIONS, ceil(1 / (question.alpha * share) - 1e-9) - 1),
+        share=share,
+    )
 
 
 def _verdict(
