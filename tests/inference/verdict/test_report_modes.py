@@ -3,7 +3,7 @@
 import numpy as np
 
 from divmetrics.arrays.summaries import Rows
-from divmetrics.inference.verdict import ModesOfSamples, Naming, Question, verdict_of
+from divmetrics.inference.verdict import ModesOfSamples, Naming, Question, judge
 
 NAMES = ["cat", "dog", "elk"]
 MODES = ModesOfSamples(NAMES, np.repeat([0, 1, 2], 10), np.repeat([0, 1], 15))
@@ -35,9 +35,9 @@ def test_a_finding_speaks_of_the_modes_of_the_report() -> None:
     centres, real_modes, fake_modes = 9 * rng.normal(size=(4, 3)), rng.integers(0, 4, 200), rng.integers(0, 3, 200)
     real, fake = (Rows.from_array(centres[of] + rng.normal(size=(200, 3))) for of in (real_modes, fake_modes))
     modes = ModesOfSamples(["a", "b", "c", "d"], real_modes, fake_modes)
-    named = verdict_of(real, fake, Question(), naming=Naming(modes=lambda: modes)).findings[0]
+    named = judge(real, fake, Question(), naming=Naming(modes=lambda: modes)).verdict.findings[0]
     assert (named.kind, named.modes) == ("dropped_modes", ("d",))
     assert named.text.endswith("of the real samples are missing. In the table of modes: d.")
-    plain = verdict_of(real, fake, Question()).findings[0]
+    plain = judge(real, fake, Question()).verdict.findings[0]
     assert plain.modes == ()
     assert "cluster" not in plain.text
