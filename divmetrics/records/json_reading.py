@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any, TypeVar
 
 R = TypeVar("R")
@@ -42,7 +44,30 @@ def parse_json(text: str | bytes) -> Any:
     except UnicodeDecodeError:
         raise DamagedRecord("it is not UTF-8") from None
     except msgspec.DecodeError as error:
+        if "surrogate" in str(error):
+            return _with_foreign_names(content)
         raise DamagedRecord(_in_lines(str(error), content)) from None
+
+
+def _with_foreign_names(content: bytes) -> Any:
+    """As `parse_json`, where names of files are no UTF-8: Python holds and writes them as lone surrogates."""
+
+    def refused(word: str) -> Any:
+        raise DamagedRecord(f"{word} is no number that JSON holds")
+
+    def finite(digits: str) -> float:
+        return number if isfinite(number := float(digits)) else refused(digits)
+
+    try:
+        value = json.loads(content, parse_constant=refused, parse_float=finite)
+        _check_integers(value)
+        return value
+    except json.JSONDecodeError as error:
+        raise DamagedRecord(f"line {error.lineno}, column {error.colno}: {error.msg.lower()}") from None
+    except (RecursionError, ValueError) as error:  # of an integer with thousands of digits
+        raise (
+            error if isinstance(error, DamagedRecord) else DamagedRecord("a number or its nesting is too large")
+        ) from None
 
 
 def record_from(record: type[R], entry: Any) -> R:

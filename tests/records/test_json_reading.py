@@ -1,6 +1,7 @@
 """Damaged JSON is refused with the place of the damage, and never becomes a record of wrong types."""
 
 import json
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -24,11 +25,26 @@ from divmetrics.records.results import Mode, Report, Result, Side
         ("[" * 100_000, "nested too deeply"),
         ('{"a": 1', "truncated"),
         ("", "truncated"),
+        ('["\\udcff", NaN]', "NaN is no number"),
+        ('["\\udcff", 1e999]', "1e999 is no number"),
+        ('["\\udcff", 18446744073709551616]', "64 bits"),
+        ('["\\udcff",\n x]', "line 2, column 2: expecting value"),
+        ('["\\udcff", ' + "1" * 5000 + "]", "too large"),
+        ('["\\udcff", ' + "[" * 100_000, "too large"),
     ],
 )
 def test_what_is_not_json_is_refused(text: str, reason: str) -> None:
     with pytest.raises(DamagedRecord, match=reason):
         parse_json(text)
+
+
+def test_names_of_files_that_are_no_utf_8_come_back() -> None:
+    """Linux allows any bytes in a name; Python holds them as lone surrogates, which JSON writes as escapes."""
+    name = os.fsdecode(b"real/\xff\xfe \xc3\xa9.png")
+    side = Side("real/", 2, None, labels={name: 2})
+    text = json.dumps(side.to_json())
+    assert Side.from_json(parse_json(text)) == side
+    assert parse_json(json.dumps([name, "\U0001f389", 0.1])) == [name, "\U0001f389", 0.1]
 
 
 def test_a_field_of_another_type_is_named() -> None:
