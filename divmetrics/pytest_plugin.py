@@ -10,6 +10,7 @@ pytest loads this module in every run, so it imports what it needs when a test u
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import warnings
@@ -122,10 +123,24 @@ def pytest_configure(config: pytest.Config) -> None:
     """Find the folder for pages. Its path is made absolute, since processes of xdist may run elsewhere."""
     given = config.getoption("divmetrics_html")
     folder = None if given is None else Path(config.invocation_params.dir, given)
-    if folder is not None and folder.exists() and not folder.is_dir():
-        raise pytest.UsageError(f"--divmetrics-html {given} is a file; name a folder.")
+    if folder is not None:
+        _check_folder(given, folder)
     config.option.divmetrics_html = None if folder is None else str(folder)
     _FOLDERS.append(folder)
+
+
+def _check_folder(given: str, folder: Path) -> None:
+    """Raise UsageError where no page could be written into a folder, which is made when there is one to write."""
+    try:
+        there = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
+        folder.exists()  # a name that is too long
+    except OSError as error:
+        raise pytest.UsageError(f"--divmetrics-html: no folder can be made there ({error.strerror}).") from None
+    if not there.is_dir():
+        words = "is a file" if there == folder else f"cannot be made, for {there} is a file"
+        raise pytest.UsageError(f"--divmetrics-html {given} {words}; name a folder.")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise pytest.UsageError(f"--divmetrics-html {given}: no permission to write in {there}; name another folder.")
 
 
 def pytest_unconfigure() -> None:

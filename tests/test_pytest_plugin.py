@@ -101,11 +101,19 @@ def test_each_test_that_fails_leaves_its_page(tests: pytest.Pytester) -> None:
     assert "collapsed" in page
 
 
-def test_pages_go_into_a_folder(tests: pytest.Pytester) -> None:
+@pytest.mark.parametrize(
+    ("folder", "words"),
+    [
+        ("report.json", "report.json is a file; name a folder."),
+        ("report.json/pages", "report.json/pages cannot be made, for *report.json is a file; name a folder."),
+        ("x" * 300, "no folder can be made there (File name too long)."),
+    ],
+)
+def test_pages_go_into_a_folder(folder: str, words: str, tests: pytest.Pytester) -> None:
     tests.makepyfile("def test_nothing(): pass")
-    ran = tests.runpytest_inprocess(*PLUGIN, "--divmetrics-html", "report.json")
+    ran = tests.runpytest_inprocess(*PLUGIN, "--divmetrics-html", folder)
     assert ran.ret == pytest.ExitCode.USAGE_ERROR
-    assert "--divmetrics-html report.json is a file; name a folder." in ran.stderr.str()
+    ran.stderr.fnmatch_lines([f"*--divmetrics-html*{words}"])
 
 
 def test_it_measures_what_is_named_and_takes_options_of_score() -> None:

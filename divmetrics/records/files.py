@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from divmetrics.errors import UsageError
+from divmetrics.records.options import shortened
 
 READER_AWAITED = 10.0
 """Seconds to wait for someone who reads a named pipe."""
@@ -90,6 +91,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     """Raise UsageError if `path` cannot be written, so that a long run does not end in nothing."""
     if "\0" in os.fspath(path):
         raise UsageError(f"cannot write {os.fspath(path)!r}: a path holds no null character.")
+    check_length(path)
     if (descriptor := _descriptor(path)) is not None:
         try:
             os.fstat(descriptor)
@@ -109,6 +111,17 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         raise UsageError(f"cannot write {path}: the folder {target.parent} does not exist; make it first.")
     if not os.access(target.parent, os.W_OK):
         raise UsageError(f"cannot write {path}: no permission to write in {target.parent}; choose another place.")
+
+
+def check_length(path: str | os.PathLike[str]) -> None:
+    """Raise UsageError where the system takes no name as long as that of an output."""
+    try:
+        os.lstat(path)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise UsageError(
+                f"cannot write {shortened(os.fspath(path))}: {error.strerror}; choose a shorter one."
+            ) from None
 
 
 def check_apart(outputs: Mapping[str, Any], inputs: Iterable[Any]) -> None:

@@ -20,6 +20,35 @@ def saved(tmp_path: Path, make_report: Callable[..., Report]) -> Path:
     return tmp_path / "report.json"
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("report", "r.json", "--html", "{}"),
+        ("report", "r.json", "--html", "{}/"),
+        ("report", "r.json", "--md", "{}"),
+        ("gate", "r.json", "--junit", "{}"),
+        ("gate", "--init", "a", "b", "--config", "{}"),
+        ("gate", "--init", "a", "b", "--config", "{}/x.toml"),
+        ("score", "a", "b", "--json", "{}"),
+        ("compare", "a", "b", "c", "--samples", "{}"),
+        ("extract", "a", "-o", "{}"),
+        ("demo", "-o", "{}"),
+    ],
+)
+def test_a_name_that_the_system_does_not_take_is_a_wrong_request(
+    arguments: tuple[str, ...],
+    call: Callable[..., object],
+    make_report: Callable[..., Report],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_report().save("r.json")
+    done = call(*(argument.format("x" * 300) for argument in arguments))
+    assert (done.code, done.out) == (2, "")
+    assert "File name too long; choose a shorter one." in done.err
+
+
 def test_score_and_extract_overwrite_no_input(call: Callable[..., object], engine: object, tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     for name in ("real/0.png", "labels.csv", "x.dms"):

@@ -12,7 +12,7 @@ from typing import Any
 from divmetrics.errors import UsageError
 from divmetrics.records.comparison import Comparison
 from divmetrics.records.exhibits import Pictures
-from divmetrics.records.files import atomic, check_apart, check_writable, open_regular, write_text
+from divmetrics.records.files import atomic, check_apart, check_length, check_writable, open_regular, write_text
 from divmetrics.records.lazy import late
 from divmetrics.records.results import Report
 from divmetrics.report.html.comparison_page import comparison_page_of
@@ -103,6 +103,7 @@ def check_page(path: PathLike, inputs: Iterable[Any] = ()) -> None:
         path: The file or folder.
         inputs: What the command reads.
     """
+    check_length(path)
     if not is_folder(path):
         check_writable(path)
         return
