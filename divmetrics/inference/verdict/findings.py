@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import log
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -64,6 +63,8 @@ def findings(tested: Tested) -> list[Found]:
     kinds = {fault.kind for fault in found}
     if "few_atoms" in kinds:  # that they are narrow, and form clusters of their own, follows from it
         found = [fault for fault in found if fault.kind not in ("shrunken_modes", "invented_modes")]
+    elif kinds & {"near_duplicates"} and _atoms(tested).any():
+        found = _without_what_atoms_explain(found, wide=not tested.significant(["width"]))
     elif "shrunken_modes" in kinds and not tested.significant(["twins"]):
         found = [fault for fault in found if fault.kind != "near_duplicates"]
     narrower = len(tested.significant(["width", "spacing"])) == 2  # else clusters may be wide for the modes they lack
@@ -78,9 +79,22 @@ def findings(tested: Tested) -> list[Found]:
     narrow = [fault for fault in found if fault.kind == "shrunken_modes" and fault.effect <= CLEARLY_NARROW]
     if narrow and narrower:  # narrow modes leave the outer clusters of a wide one empty
         found.sort(key=lambda fault: fault.kind != "shrunken_modes")
+        if "low_fidelity" not in kinds:  # they fill the middle of those of the real samples
+            found = [fault for fault in found if fault.kind != "invented_modes"]
     if not {fault.kind for fault in found} - {"invented_modes"}:
         found += _avoided(tested, blurred)
     return found
+
+
+def _without_what_atoms_explain(found: Sequence[Found], *, wide: bool) -> list[Found]:
+    """Findings without those that follow from samples that are repeated many times: close neighbours, own clusters."""
+    (repeats,) = (fault for fault in found if fault.kind == "near_duplicates")
+    return [
+        fault
+        for fault in found
+        if not (fault.kind == "shrunken_modes" and wide)
+        and not (fault.kind == "invented_modes" and fault.effect <= repeats.effect + FEW)
+    ]
 
 
 def _narrow_modes(tested: Tested) -> Iterator[Found]:
@@ -158,15 +172,15 @@ def repeated_samples(tested: Tested) -> tuple[float, np.ndarray]:
 def distinct_share(tested: Tested) -> float:
     """The share of fake samples that is left when each group of repeats counts once, relative to the real samples.
 
-    A group is what hangs together by repeats, each with the nearest others of its side, up to twice as far.
+    A group is what hangs together by repeats, each with the nearest of its side and all that are its twins.
     """
     share, places = repeated_samples(tested)
     if not len(places):
         return 1.0
     structures = tested.structures
-    neighbours = structures.neighbours[places]
-    apart = np.where(tested.is_fake[neighbours], structures.log_distance[places], np.inf)
-    linked = np.isfinite(apart) & (apart <= apart.min(1, keepdims=True) + log(2))
+    neighbours, logs = structures.neighbours[places], structures.log_distance[places]
+    first, _, other = (distance[places, None] for distance in own_distances(tested))
+    linked = tested.is_fake[neighbours] & (logs <= np.maximum(first, other - TWIN))
     source, target = np.repeat(places, linked.sum(1)), neighbours[linked]
     graph = coo_array((np.ones(len(source), bool), (source, target)), shape=(structures.total, structures.total))
     _, group = connected_components(graph, directed=False)

@@ -205,7 +205,8 @@ def _state(
     """The state, and the findings in the order in which they matter."""
     kinds = {fault.kind for fault in found}
     lost = LOST if not known_copies else (*LOST, "copies")
-    elsewhere = sum(fault.effect for fault in found if fault.kind == "invented_modes") > 0.5
+    invented = sum(fault.effect for fault in found if fault.kind == "invented_modes")
+    elsewhere = invented > 0.5 and "low_fidelity" in kinds  # near the real ones, they are narrow modes of them
     if elsewhere:  # that clusters lack samples, or lose width, then follows from where the fake samples lie
         found = [fault for fault in found if fault.kind not in LOST or _stands_alone(fault)]
     within = not suspected and all(claim.holds for claim in shown)
