@@ -69,7 +69,9 @@ def _interval(pool: TwoSamplePool, level: float, *, bins: int, alpha: float, see
         sees="Regions of the real distribution where fake samples are under- or over-represented.",
         blind="Differences within a bin; outliers, which are counted in the nearest bin.",
         bias="Samples of one distribution differ in up to a share `alpha` of bins, in fewer where bins hold few real "
-        "samples. Grows with n and m, as any count of significant differences: compare at equal sizes.",
+        "samples. Grows with n and m, as any count of significant differences: compare at equal sizes. Some "
+        "hundred samples have a dozen bins, of which one or two differ by chance: the interval is wide, and where it "
+        "misses it begins too high.",
         cost="k-means on at most 64 principal components: O((n + m)(d + K)); 2 s at 5,000 + 5,000 x 1280. "
         "The null band refits the bins on each re-split.",
     ),

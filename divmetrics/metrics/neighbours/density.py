@@ -1,6 +1,5 @@
 """Density (real nearest-neighbour balls over each fake sample)."""
 
-from dataclasses import replace
 from math import inf
 
 from torch import Tensor
@@ -25,11 +24,7 @@ def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
     cite="Naeem 2020, arXiv:2002.09797",
     shared_pass=neighbour_pass,
     minimum=lambda options: int(options["k"]) + 1,
-    uncertainty=replace(
-        subset_uncertainty(_resample, null_trend=0),
-        caveat="where there are hubs or outliers, the balls of few samples decide: intervals of 95 % held in "
-        "86 to 95 % of draws",
-    ),
+    uncertainty=subset_uncertainty(_resample, null_trend=0),
     about=About(
         formula=r"\frac1{km}\sum_j\sum_i\mathbf 1\bigl[|y_j-x_i|<\mathrm{NND}_k(x_i)\bigr]",
         sees="Fake samples off the real manifold, and fake samples that crowd where real ones are densest (far above "
