@@ -14,11 +14,20 @@ import click
 from click.core import ParameterSource
 
 from divmetrics.cli._gate_start import check_modes, start, tested, written_by_init
-from divmetrics.cli._options import debug_option, json_option, md_option, options_of_request, read_by, samples_option
+from divmetrics.cli._options import (
+    debug_option,
+    html_option,
+    json_option,
+    md_option,
+    options_of_request,
+    read_by,
+    samples_option,
+)
 from divmetrics.cli._output import STDOUT, check_outputs, deliver, save_samples, say, sentence_and_code, tell
 from divmetrics.cli._ranks import is_first, shared_work
 from divmetrics.errors import DivmetricsError, UsageError
 from divmetrics.records.files import check_apart, write_text
+from divmetrics.records.lazy import late
 from divmetrics.records.results import Report
 from divmetrics.records.run_options import ScoreRequest
 from divmetrics.report import gated as view
@@ -27,8 +36,10 @@ from divmetrics.report.gate.judge import judge_saved
 from divmetrics.report.gate.outcomes import GateResult, error_json
 from divmetrics.report.gate.rules import Rules, read_rules
 
-_FOR_BOTH = frozenset({"sources", "config", "json_path", "md_path", "junit_path", "quiet"})
+_FOR_BOTH = frozenset({"sources", "config", "json_path", "md_path", "junit_path", "html_path", "quiet"})
 """Parameters that also apply when a saved report is judged."""
+_SCORED = "divmetrics.scored"
+"""Where the context of the command keeps the report, once there is one."""
 
 
 class _Gate(click.Command):
@@ -46,31 +57,39 @@ class _Gate(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
-        with _errors_written(ctx.meta[_Gate.__name__]):
+        with _errors_written(ctx.meta[_Gate.__name__], ctx.meta):
             return super().invoke(ctx)
 
 
 @contextmanager
-def _errors_written(arguments: list[str]) -> Iterator[None]:
-    """Write the error of the block into the outputs that `arguments` name, before it goes on."""
+def _errors_written(arguments: list[str], meta: Mapping[str, Any] | None = None) -> Iterator[None]:
+    """Write the error of the block into the outputs that `arguments` name, before it goes on.
+
+    Args:
+        arguments: Those of the command.
+        meta: The notes of its context, in which a report may be.
+    """
     try:
         yield
     except (click.exceptions.Exit, click.Abort):  # --help, Ctrl-C
         raise
     except Exception as error:
         if is_first():
-            _write_error(*sentence_and_code(error), arguments)
+            _write_error(*sentence_and_code(error), arguments, (meta or {}).get(_SCORED))
         raise
 
 
-def _write_error(sentence: str, code: int, arguments: list[str]) -> None:
-    """Write an error as JSON, Markdown and JUnit XML to the paths that `arguments` name, where they can be written."""
+def _write_error(sentence: str, code: int, arguments: list[str], report: Report | None) -> None:
+    """Write an error as JSON, Markdown, JUnit XML and page to the paths that `arguments` name, where that can be.
+
+    The page shows the `report` too, where something was measured before the error.
+    """
     texts: dict[str, Callable[[], str]] = {
         "--json": lambda: error_json(sentence, code),
         "--md": lambda: markdown.render(view.error_page(sentence)),
         "--junit": lambda: view.error_junit(sentence, code),
     }
-    paths = {option: _path_after(option, arguments) for option in (*texts, "--samples")}
+    paths = {option: _path_after(option, arguments) for option in (*texts, "--samples", "--html")}
     read = _possibly_read(arguments, paths)
     kept = {os.path.realpath(path) for path in written_by_init(_path_after("--config", arguments))}
     for option, text in texts.items():
@@ -81,6 +100,10 @@ def _write_error(sentence: str, code: int, arguments: list[str]) -> None:
             with suppress(UsageError, OSError):  # the error itself may be that it cannot be written, or must not be
                 check_apart({name: other for name, other in paths.items() if other != STDOUT}, read)
                 write_text(path, text())
+    if paths["--html"] is not None and not {"--init", "--selftest"} & set(arguments):
+        with suppress(DivmetricsError, OSError):
+            check_outputs({option: path for option, path in paths.items() if path != STDOUT}, read)
+            late("report.html.writing:write_unjudged")(sentence, report, paths["--html"])
 
 
 def _possibly_read(arguments: list[str], written: Collection[str]) -> list[Any]:
@@ -137,6 +160,7 @@ def _path_after(option: str, arguments: list[str]) -> str | None:
     help="Where the gate fails, measure once more on another seed at half the false-alarm rate; fail if both do.",
 )
 @click.option("--junit", "junit_path", metavar="PATH", help="Write JUnit XML, one testcase a rule.")
+@html_option
 @samples_option
 @debug_option
 @click.pass_context
@@ -153,6 +177,7 @@ def gate(
     json_path: str | None,
     md_path: str | None,
     junit_path: str | None,
+    html_path: str | None,
     samples_path: str | None,
 ) -> int:
     """Check samples, or a saved report, against rules.
@@ -167,11 +192,11 @@ def gate(
     [gate.rules.fid]
     max_regression = "10%"          # or a number in units of the metric
 
-    Exit codes: 0 passed, 1 failed, 2 wrong rules or usage, 3 could not measure. The files that --json, --md and
-    --junit name are written at all four.
+    Exit codes: 0 passed, 1 failed, 2 wrong rules or usage, 3 could not measure. The files that --json, --md, --junit
+    and --html name are written at all four.
     """
-    outputs = {"--json": json_path, "--md": md_path, "--junit": junit_path, "--samples": samples_path}
-    others = {"--junit": junit_path, "--samples": samples_path}
+    others = {"--junit": junit_path, "--html": html_path, "--samples": samples_path}
+    outputs = {"--json": json_path, "--md": md_path, **others}
     check_modes(init=init, force=force, selftest=selftest, deals=deals, quarantine=quarantine, others=others)
     if init:
         return start(sources, config, keywords, outputs, force=force)
@@ -181,43 +206,45 @@ def gate(
     rules = read_rules(config)
     rules = replace(rules, quarantine=quarantine or rules.quarantine)
     check_outputs(outputs, [rules.path, rules.baseline_path, *read_by(rules.keywords)])
-    gated = _judged(ctx, sources, rules, {**keywords, "samples": samples_path is not None})
+    shown = {"exhibits": True} if html_path else {}
+    gated = _judged(ctx, sources, rules, {**shown, **keywords, "samples": samples_path is not None})
     if is_first():
-        _hand_out(gated, json_path, md_path, junit_path, samples_path)
+        _hand_out(gated, outputs)
         if gated.exit_code > 1:
             tell(f"error: {gated.error}")
     return gated.exit_code
 
 
-def _hand_out(
-    gated: GateResult,
-    json_path: str | None,
-    md_path: str | None,
-    junit_path: str | None,
-    samples_path: str | None,
-) -> None:
-    """Print the judgement, and write the files that were asked for."""
+def _hand_out(gated: GateResult, outputs: Mapping[str, str | None]) -> None:
+    """Print the judgement, and write the files that were asked for: option -> path."""
     for warning in gated.warnings:
         warnings.warn(warning, stacklevel=2)
     others = []
-    if junit_path is not None:
-        others.append(partial(write_text, junit_path, view.junit(gated)))
-    if samples_path is not None:
-        others.append(partial(save_samples, gated.report, samples_path))
-    deliver(view.gate_page(gated), gated.to_json(), json_path, md_path, *others)
+    if (path := outputs["--junit"]) is not None:
+        others.append(partial(write_text, path, view.junit(gated)))
+    if (path := outputs["--html"]) is not None:
+        others.append(partial(gated.html, path))
+    if (path := outputs["--samples"]) is not None:
+        others.append(partial(save_samples, gated.report, path))
+    deliver(view.gate_page(gated), gated.to_json(), outputs["--json"], outputs["--md"], *others)
 
 
 def _judged(ctx: click.Context, sources: tuple[str, ...], rules: Rules, keywords: Mapping[str, Any]) -> GateResult:
     """The judgement of a saved report, or of a new one of the metrics and extractor that the rules name."""
+
+    def scored(report: Report) -> None:
+        ctx.meta[_SCORED] = report
+
     if len(sources) == 1:
         _refuse_measuring_options(ctx)
-        return judge_saved(Report.load(sources[0]), rules)
+        scored(saved := Report.load(sources[0]))
+        return judge_saved(saved, rules)
     if len(sources) > 2:
         raise UsageError(f"gate takes REAL FAKE or REPORT.json, got {len(sources)} arguments.")
     from divmetrics.scoring.gate import measure_and_judge
 
     with shared_work() as shared:
-        return measure_and_judge(sources, rules, {**keywords, **shared}, argv=list(ctx.obj))
+        return measure_and_judge(sources, rules, {**keywords, **shared}, scored, argv=list(ctx.obj))
 
 
 def _refuse_measuring_options(ctx: click.Context) -> None:

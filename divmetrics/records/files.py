@@ -57,9 +57,7 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     target = Path(path if into else os.path.realpath(path))
     temporary: Path | None = None
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", dir=None if into else target.parent)
-        temporary = Path(name)
-        os.close(handle)
+        temporary = _beside(Path(tempfile.gettempdir()) / target.name if into else target)
         yield temporary
         if into or not _put_in_place(temporary, target):
             _write_into(target, temporary)
@@ -70,6 +68,85 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_together(*paths: str | os.PathLike[str]) -> Iterator[tuple[Path, ...]]:
+    """Write several files, all of them or none.
+
+    All are written before the first is put in its place, and where one cannot be, those before it are taken back.
+
+    Args:
+        *paths: Regular files, in folders that can be written.
+
+    Yields:
+        A temporary path for each.
+
+    Raises:
+        UsageError: A path cannot be written, or is a pipe or a device.
+        OSError: The disk is full, or fails; the error names the path.
+    """
+    for path in paths:
+        check_writable(path)
+        if _must_be_written_into(path):
+            raise UsageError(f"cannot write {path} together with another file: it cannot be replaced; name another.")
+    targets = [Path(os.path.realpath(path)) for path in paths]
+    temporaries: list[Path] = []
+    try:
+        temporaries.extend(map(_beside, targets))
+        yield tuple(temporaries)
+        _put_all_in_place(dict(zip(temporaries, targets, strict=True)))
+    except OSError as error:
+        named = dict(zip(map(str, temporaries), map(str, targets), strict=False))
+        target = named.get(str(error.filename), error.filename or " and ".join(map(str, targets)))
+        raise OSError(error.errno, f"cannot be written: {error.strerror or error}", target) from error
+    finally:
+        for temporary in temporaries:
+            temporary.unlink(missing_ok=True)
+
+
+def _put_all_in_place(files: Mapping[Path, Path]) -> None:
+    """Give each temporary file its name, or, where one cannot have it, none of them."""
+    earlier: dict[Path, Path | None] = {}
+    try:
+        for temporary, target in files.items():
+            earlier[target] = _second_name(target)
+            if not _put_in_place(temporary, target):
+                raise OSError(errno.EBUSY, "it is mounted, and cannot be replaced", str(target))
+    except BaseException:
+        for target, kept in reversed(earlier.items()):
+            if kept is not None:
+                kept.replace(target)
+            else:
+                target.unlink(missing_ok=True)
+        raise
+    finally:
+        for kept in filter(None, earlier.values()):
+            kept.unlink(missing_ok=True)
+
+
+def _beside(target: Path) -> Path:
+    """A new file in the folder of another, for its content."""
+    handle, name = tempfile.mkstemp(prefix=f".{target.name[:100]}.", dir=target.parent)
+    os.close(handle)
+    return Path(name)
+
+
+def _second_name(target: Path) -> Path | None:
+    """A second name of a file, under which it stays when the first one is given to another; None of none."""
+    if not target.exists():
+        return None
+    name = _beside(target)
+    try:
+        name.unlink()
+        os.link(target, name)
+    except OSError:  # a file system without links
+        try:
+            shutil.copy2(target, name)
+        except BaseException:
+            name.unlink(missing_ok=True)
+            raise
+    return name
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

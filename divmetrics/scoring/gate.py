@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -78,13 +78,20 @@ def _complete(judged: GateResult) -> GateResult:
     return judged
 
 
-def measure_and_judge(samples: Sequence[Any], rules: Rules, options: Mapping[str, Any], **meta: Any) -> GateResult:
+def measure_and_judge(
+    samples: Sequence[Any],
+    rules: Rules,
+    options: Mapping[str, Any],
+    scored: Callable[[Report], None] = lambda _report: None,
+    **meta: Any,
+) -> GateResult:
     """Measure two sets of samples and hold them against rules.
 
     Args:
         samples: `real` and `fake`, unless `options` has them.
         rules: The rules. For those on a change, as many samples are drawn as the baseline has.
         options: Options of `score`; they come before those of the rules.
+        scored: Called with the report before it is judged.
         **meta: Entries of `meta` in the report.
 
     Raises:
@@ -98,10 +105,12 @@ def measure_and_judge(samples: Sequence[Any], rules: Rules, options: Mapping[str
     sizes.check()
     if rules.quarantine:
         _check_repeatable(request)
-    first = judge(score_as_many(request, sizes.draw).with_meta(**meta), rules, sizes.drawn)
+    report = score_as_many(request, sizes.draw).with_meta(**meta)
+    scored(report)
+    first = judge(report, rules, sizes.drawn)
     if not rules.quarantine or first.passed or first.error is not None:
         return first
-    again = replace(request, seed=request.seed + 1, alpha=request.alpha / 2)
+    again = replace(request, seed=request.seed + 1, alpha=request.alpha / 2, exhibits=False)
     report = score_as_many(again, sizes.draw).with_meta(**meta)
     second = judge(report, rules, sizes.drawn, share=0.5, ignored=("seed",))
     if report.fake.digest is not None and report.fake.digest == first.report.fake.digest:

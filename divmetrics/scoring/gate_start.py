@@ -16,7 +16,7 @@ from statistics import NormalDist
 from typing import Any
 
 from divmetrics.errors import UsageError
-from divmetrics.records.files import atomic, check_apart, check_writable
+from divmetrics.records.files import atomic_together, check_apart, check_writable
 from divmetrics.records.keywords import options_of
 from divmetrics.records.metric import METRICS
 from divmetrics.records.results import Report, Result
@@ -116,8 +116,8 @@ def _check_files(asked: Started) -> None:
 
 
 def _write(start: Start) -> None:
-    """Write both files, whole or not at all."""
-    with atomic(start.config) as config, atomic(start.baseline) as baseline:
+    """Write both files, or none."""
+    with atomic_together(start.config, start.baseline) as (config, baseline):
         config.write_text(start.to_toml(), encoding="utf-8", errors="surrogateescape")
         baseline.write_text(start.report.to_json(), encoding="utf-8", errors="surrogateescape")
 

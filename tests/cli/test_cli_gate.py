@@ -10,6 +10,7 @@ import pytest
 
 from divmetrics.records.results import Report
 from divmetrics.records.verdict import Verdict
+from divmetrics.scoring.score import score
 
 
 @pytest.fixture
@@ -267,3 +268,45 @@ def test_an_unexpected_error_is_written_too(
     done = call("gate", "a", "b", "--config", rules("[gate.rules.recall]\nmin = 0.4\n"), "--json", tmp_path / "g.json")
     assert done.code == 3
     assert "bug in divmetrics" in json.loads((tmp_path / "g.json").read_text())["error"]
+
+
+def test_the_page_at_every_exit_code(
+    saved: Path, rules: Callable[[str], Path], call: Callable[..., object], tmp_path: Path
+) -> None:
+    """Where something was measured, or a report given, it is shown below the judgement."""
+    page = tmp_path / "page.html"
+    for text, code, words, shown in [
+        ("[gate.rules.recall]\nmin = 0.4\n", 0, ["Gate passed", "status-pass"], True),
+        ("[gate.rules.recall]\nmin = 0.5\n", 1, ["Gate failed", "status-fail", "0.41 is below 0.5"], True),
+        ("[gate.rules.recal]\nmin = 0.5\n", 2, ["Gate could not judge", "Did you mean"], True),
+        ("[gate.rules.recall]\nmn = 0.5\n", 2, ["Gate could not judge", "line 2"], False),
+    ]:
+        page.unlink(missing_ok=True)
+        done = call("gate", saved, "--config", rules(text), "--html", page)
+        html = page.read_text().replace("&#39;", "'")
+        assert done.code == code
+        assert [word for word in words if word not in html] == []
+        assert ('id="numbers"' in html) == shown
+    done = call("gate", saved, "--config", rules("[gate.rules.recall]\nmin = 0.5\n"), "--html", f"{tmp_path}/site/")
+    assert done.code == 1
+    assert "Gate failed" in (tmp_path / "site" / "index.html").read_text()
+    before = saved.read_bytes()
+    assert call("gate", saved, "--config", rules("[gate"), "--html", saved).code == 2
+    assert saved.read_bytes() == before, "a page never overwrites what is read"
+
+
+def test_samples_that_are_gated_are_shown(
+    rules: Callable[[str], Path], call: Callable[..., object], tmp_path: Path
+) -> None:
+    for name in ("real", "fake"):
+        np.save(tmp_path / f"{name}.npy", np.random.default_rng(len(name)).integers(0, 256, (30, 8, 8, 3), np.uint8))
+    config = rules("[gate]\nbaseline = 'b.json'\n[gate.rules.precision]\nmax_regression = 0.1\n")
+    foreign = {"seed": 1, "metrics": "precision", "null": False, "ci_level": 0, "extractor": "pixels?size=4"}
+    score(tmp_path / "real.npy", tmp_path / "fake.npy", **foreign).save(tmp_path / "b.json")
+    measured = [tmp_path / "real.npy", tmp_path / "fake.npy", "-e", "pixels?size=4", "--no-null", "--ci-level", "0"]
+    done = call("gate", *measured, "--no-cache", "--config", config, "--html", tmp_path / "page.html")
+    html = (tmp_path / "page.html").read_text()
+    assert done.code == 2
+    assert "another signature" in html
+    assert html.count("<img") > 72, "grids of 36 samples of each side"
+    assert 'id="maps"' in html

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from divmetrics.records import files
 from divmetrics.scoring import gate_start
 
 
@@ -40,6 +41,28 @@ def test_from_samples_to_a_gate(folder: Path, call: Callable[..., object], monke
     assert [rule["name"] for rule in found["rules"]] == ["missing_modes", "thinned_modes", "recall"]
 
 
+@pytest.mark.parametrize("fails", [0, 1])
+def test_rules_and_baseline_are_written_or_neither(
+    fails: int, folder: Path, call: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate_start, "DEALS", 2)
+    put, calls = files._put_in_place, []
+
+    def failing(temporary: Path, target: Path) -> bool:
+        calls.append(target)
+        if len(calls) == fails + 1:
+            raise OSError(28, "No space left on device", str(target))
+        return put(temporary, target)
+
+    before = sorted(folder.iterdir())
+    monkeypatch.setattr(files, "_put_in_place", failing)
+    done = call("gate", "--init", "real.npy", "fake.npy", "-m", "recall", "--no-null")
+    assert (done.code, done.out) == (3, "")
+    assert ["divmetrics.toml", "baseline.json"][fails] in done.err
+    assert "cannot be written: No space left on device" in done.err
+    assert sorted(folder.iterdir()) == before
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -49,6 +72,7 @@ def test_from_samples_to_a_gate(folder: Path, call: Callable[..., object], monke
         (["--selftest", "--deals", 0, "real.npy", "fake.npy"], "deals is 0; give a whole number from 1"),
         (["--init", "--quarantine", "real.npy", "fake.npy"], "--quarantine has no effect with --init"),
         (["--init", "--junit", "g.xml", "real.npy", "fake.npy"], "--junit has no effect with --init"),
+        (["--init", "--html", "g.html", "real.npy", "fake.npy"], "--html has no effect with --init"),
         (["--selftest", "--samples", "s.csv", "real.npy", "fake.npy"], "--samples has no effect with --selftest"),
         (["--init", "report.json"], "gate --init takes REAL and FAKE, got 1 argument."),
         (["--selftest", "a", "b", "c"], "gate --selftest takes REAL and FAKE, got 3 arguments."),

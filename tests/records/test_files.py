@@ -9,7 +9,7 @@ import pytest
 
 from divmetrics.errors import UsageError
 from divmetrics.records import files
-from divmetrics.records.files import atomic, check_apart, check_writable, write_text
+from divmetrics.records.files import atomic, atomic_together, check_apart, check_writable, write_text
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path) -> None:
@@ -163,3 +163,54 @@ def test_outputs_stay_apart_from_inputs_and_from_each_other(tmp_path: Path) -> N
     with pytest.raises(UsageError, match=r"--json and --md both name .*a\.txt"):
         check_apart({"--json": f"{tmp_path}/a.txt", "--md": f"{tmp_path}/link/../a.txt"}, [])
     check_apart({"--json": "/dev/null", "--md": "/dev/null"}, ["/dev/null"])
+
+
+@pytest.mark.parametrize("existing", [(), ("a",), ("b",), ("a", "b")])
+@pytest.mark.parametrize("fails", [0, 1])
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_two_files_are_written_or_none(
+    error: BaseException, fails: int, existing: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever of the two cannot be put in its place."""
+    for name in existing:
+        (tmp_path / name).write_text(f"old {name}")
+    put, calls = files._put_in_place, []
+
+    def failing(temporary: Path, target: Path) -> bool:
+        calls.append(target.name)
+        if len(calls) == fails + 1:
+            raise error
+        return put(temporary, target)
+
+    monkeypatch.setattr(files, "_put_in_place", failing)
+    with (  # noqa: PT012  the end of the block is what fails
+        pytest.raises(type(error)),
+        atomic_together(tmp_path / "a", tmp_path / "b") as (first, second),
+    ):
+        first.write_text("new a")
+        second.write_text("new b")
+    assert calls == ["a", "b"][: fails + 1]
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {name: f"old {name}" for name in existing}
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_two_files_are_replaced_and_nothing_else_is_left(
+    links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*_: object) -> None:
+        raise OSError(1, "Operation not permitted")
+
+    if not links:
+        monkeypatch.setattr(os, "link", no_links)
+    (tmp_path / "a").write_text("old")
+    with atomic_together(tmp_path / "a", tmp_path / "b") as (first, second):
+        first.write_text("new a")
+        second.write_text("new b")
+        assert (tmp_path / "a").read_text() == "old"
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a": "new a", "b": "new b"}
+    with pytest.raises(OSError, match="No space") as raised, atomic_together(tmp_path / "a", tmp_path / "b"):
+        raise OSError(28, "No space left on device")
+    assert raised.value.filename == f"{tmp_path / 'a'} and {tmp_path / 'b'}"
+    with pytest.raises(UsageError, match="cannot be replaced"), atomic_together(tmp_path / "a", "/dev/null"):
+        pass
+    assert (tmp_path / "a").read_text() == "new a"

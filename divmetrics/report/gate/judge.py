@@ -104,7 +104,10 @@ def _reference_warning(report: Report, rules: Rules) -> Iterator[str]:
 
 def _read(rule: Rule, report: Report, rules: Rules, ignored: Sequence[str], warnings: list[str]) -> _Read:
     """A rule and its number; warnings about the baseline are appended to `warnings`."""
-    key = find_key(report, rule, rules.extractor)
+    try:
+        key = find_key(report, rule, rules.extractor)
+    except UsageError as error:
+        raise error.within(rule.place) from None
     result, change = report.metrics[key], None
     if result.value is not None:
         check_numbers(result, key)
@@ -121,9 +124,10 @@ def _check_together(read: Sequence[_Read]) -> None:
             for low, high in ((first, second), (second, first)):
                 least, most = low.rule.min, high.rule.max
                 if first.key == second.key and least is not None and most is not None and exceeds(least, most):
+                    names = f"rules {first.rule.name!r} and {second.rule.name!r}"
                     raise UsageError(
-                        f"rules {first.rule.name!r} and {second.rule.name!r} are both about {first.key}: min {least:g} "
-                        f"is above max {most:g}, so no value passes both; drop one."
+                        f"{second.rule.place}: {names} are both about {first.key}: min {least:g} is above max "
+                        f"{most:g}, so no value passes both; drop one."
                     )
 
 
@@ -143,7 +147,8 @@ def _apply(about: _Read, report: Report, *, no_chance: bool, family: int, share:
     if result.value is None:
         text = f"{key} could not be computed: {'; '.join(result.warnings) or 'the report does not say why'}"
         return replace(bare, status="error" if rule.level == "error" else "warn", text=text.removesuffix("."))
-    broken, notes = [*violated_bounds(rule, key, result)], [*bounds_in_noise(rule, result)]
+    broken = [*violated_bounds(rule, key, result)]
+    notes = [*bounds_in_noise(rule, result, failing=bool(broken))]
     unclear, floor = "", None
     if (change := about.change) is not None:
         floor = change.noise_floor(family, share * change.level) or None

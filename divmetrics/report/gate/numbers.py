@@ -68,16 +68,33 @@ def violated_bounds(rule: Rule, key: str, result: Result) -> Iterator[str]:
         yield "{} is above {}".format(*told_apart(high, rule.max))
 
 
-def bounds_in_noise(rule: Rule, result: Result) -> Iterator[str]:
-    """Which bounds lie strictly inside the interval of the value, in words."""
+def bounds_in_noise(rule: Rule, result: Result, *, failing: bool) -> Iterator[str]:
+    """Which bounds lie strictly inside the interval of the value, so that another draw may be judged otherwise.
+
+    Of a rule that fails it is said only where the value keeps the bound and its interval does not: more samples may
+    show that the bound is kept.
+
+    Args:
+        rule: The rule.
+        result: Its number.
+        failing: Whether a bound of the rule is broken.
+    """
     for name, bound in (("min", rule.min), ("max", rule.max)):
-        if result.ci is None or bound is None or result.metric in TOTALS:
+        if result.ci is None or result.value is None or bound is None or result.metric in TOTALS:
             continue
         low, high = result.ci
-        if exceeds(bound, low) and exceeds(high, bound):
+        if not (exceeds(bound, low) and exceeds(high, bound)):
+            continue
+        kept = not (exceeds(bound, result.value) if name == "min" else exceeds(result.value, bound))
+        if not failing:
             yield (
                 f"{name} {bound:g} is inside the noise, [{low:.3g}, {high:.3g}]: an unchanged generator falls on "
                 "either side of it; move it, or measure more samples"
+            )
+        elif kept:
+            yield (
+                f"the value {result.value:.4g} keeps {name} {bound:g}, its interval [{low:.3g}, {high:.3g}] does not: "
+                "more samples make it narrower"
             )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from divmetrics._version import __version__
+from divmetrics.records.lazy import late
 from divmetrics.records.results import Report
 from divmetrics.report.gate.rules import Rules
 
@@ -86,6 +88,17 @@ class GateResult:
         """0 passed, 1 failed, 3 a rule could not be judged."""
         last = self if self.second is None else self.second
         return 0 if self.passed else 1 if last.error is None else 3
+
+    def html(self, path: str | os.PathLike[str]) -> None:
+        """Write the page of the judged report, which begins with the rules and their statuses.
+
+        Args:
+            path: A file, or a folder; as for `Report.html`.
+
+        Raises:
+            UsageError: `path` cannot be written.
+        """
+        late("report.html.writing:write_gate")(self, path)
 
     def to_json(self) -> str:
         """JSON text, schema `divmetrics.gate/1`."""

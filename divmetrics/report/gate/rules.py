@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from divmetrics.errors import UnknownName, UsageError
+from divmetrics.errors import UsageError
 from divmetrics.records.keywords import options_of
 from divmetrics.records.results import Report
 from divmetrics.records.run_options import ScoreRequest
+from divmetrics.report.gate.tables import Table
 
-MOST = sys.float_info.max
 FILES = ("divmetrics.toml", "pyproject.toml")
 LEVELS = ("error", "warn")
 VERDICTS = (*LEVELS, "off")
@@ -65,6 +64,13 @@ class Rule:
     use: str = "pessimistic"
     """The number that is judged: `value`, `ci_low`, `ci_high`, or `pessimistic`: the lower end of the interval against
     `min`, the upper against `max`, and the value where there is no interval and against a baseline."""
+    table: Table | None = field(default=None, compare=False, repr=False)
+    """Where it stands."""
+
+    @property
+    def place(self) -> str:
+        """Where it stands, as messages say it: `divmetrics.toml, line 4: [gate.rules.recall]`."""
+        return f"rule {self.name}" if self.table is None else self.table.place()
 
     @property
     def expected(self) -> str:
@@ -166,7 +172,7 @@ def rules_from(table: Mapping[str, Any], name: str = "config") -> Rules:
         >>> rules_from({"rules": {"recall": {"min": 0.4}}}).rules[0].expected
         '>= 0.4'
     """
-    return _parse(Path(name), table)
+    return _parse(Path(name), Table(table, name, ("gate",)))
 
 
 def _section(path: Path) -> str:
@@ -174,10 +180,11 @@ def _section(path: Path) -> str:
     return "tool.divmetrics.gate" if path.name == "pyproject.toml" else "gate"
 
 
-def _gate_table(path: Path) -> Mapping[str, Any] | None:
+def _gate_table(path: Path) -> Table | None:
     """The table with the rules in the file `path`; None where it has none."""
     try:
-        whole: Any = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
+        whole = Table(tomllib.loads(text), str(path), text=text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path} is not TOML: {error}.") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -185,48 +192,49 @@ def _gate_table(path: Path) -> Mapping[str, Any] | None:
     except (RecursionError, ValueError):  # of lists in lists, and of numbers
         raise UsageError(f"{path} nests thousands of lists, or holds a number of thousands of digits.") from None
     if path.name == "pyproject.toml":
-        whole = _table(_table(whole.get("tool", {}), f"{path}: tool").get("divmetrics", {}), f"{path}: tool.divmetrics")
-    _check_keys(whole, ["gate"], str(path))
-    return _table(whole["gate"], f"{path}: {_section(path)}") if "gate" in whole else None
+        whole = whole.table("tool").table("divmetrics")
+    whole.check_keys(["gate"])
+    return whole.table("gate") if "gate" in whole.content else None
 
 
-def _parse(path: Path, table: Mapping[str, Any]) -> Rules:
+def _parse(path: Path, table: Table) -> Rules:
     """Check the table of a rule file and read its baseline."""
-    where = f"{path}: [{_section(path)}]"
-    if "by" in table:
-        raise UsageError(f"{where}: by (rules for each group) does not exist yet; leave it out.")
-    _check_keys(table, [*KEYS], where)
-    extractor, more = _text(table, "extractor", where), _names(table, "metrics", where)
-    options = _options(table, path.parent, where)
-    rules = _table(table.get("rules", {}), f"{path}: {_section(path)}.rules")
-    parsed = tuple(_rule(name, entry, f"{path}: [{_section(path)}.rules.{name}]") for name, entry in rules.items())
-    verdict = _choice(table, "verdict", VERDICTS, where)
-    inconclusive = _inconclusive(table, verdict, where)
+    if "by" in table.content:
+        raise table.mistake("by (rules for each group) does not exist yet; leave it out.", "by")
+    table.check_keys(KEYS)
+    extractor, more = table.string("extractor"), table.names("metrics")
+    options, rules = _options(table, path.parent), table.table("rules")
+    parsed = tuple(_rule(name, rules.table(name)) for name in rules.content)
+    verdict = table.choice("verdict", VERDICTS)
+    inconclusive = _inconclusive(table, verdict)
     if not parsed and verdict in (None, "off"):
-        raise UsageError(f"{where} has no rules; write at least one as [{_section(path)}.rules.NAME].")
-    baseline = _text(table, "baseline", where)
+        raise UsageError(f"{table.place()} has no rules; write at least one as [{_section(path)}.rules.NAME].")
+    baseline = table.string("baseline")
     place = None if baseline is None else path.parent / baseline
-    relative = [rule.name for rule in parsed if rule.max_regression]
+    relative = [rule for rule in parsed if rule.max_regression]
     if relative and place is None:
-        raise UsageError(f"{where}: max_regression of {', '.join(relative)} needs baseline = REPORT.json.")
+        names = ", ".join(rule.name for rule in relative)
+        raise UsageError(
+            f"{relative[0].place}: max_regression of {names} needs baseline = REPORT.json in [{_section(path)}]."
+        )
     report = None if place is None else Report.load(place)
-    quarantine = table.get("quarantine", False)
-    if not isinstance(quarantine, bool):
-        raise UsageError(f"{where}: quarantine = {quarantine!r:.40} is neither true nor false.")
+    quarantine = table.switch("quarantine")
     rules_read = Rules(path, parsed, extractor, verdict, inconclusive, quarantine, report, place, more, options)
     check_against_baseline(rules_read)
     return rules_read
 
 
-def _inconclusive(table: Mapping[str, Any], verdict: str | None, where: str) -> str:
+def _inconclusive(table: Table, verdict: str | None) -> str:
     """The key `inconclusive`. Raises UsageError where the verdict cannot fail, so that it could not either."""
-    found = _choice(table, "inconclusive", INCONCLUSIVE, where)
+    found = table.choice("inconclusive", INCONCLUSIVE)
     if found is not None and verdict == "off":
-        raise UsageError(f'{where}: inconclusive = "{found}" is about the verdict, and verdict = "off"; drop one.')
+        text = f'inconclusive = "{found}" is about the verdict, and verdict = "off"; drop one.'
+        raise table.mistake(text, "inconclusive")
     if found == "fail" and verdict == "warn":
-        raise UsageError(
-            f'{where}: verdict = "warn" never fails and inconclusive = "fail" does; set verdict = "error", or '
-            'inconclusive = "warn".'
+        raise table.mistake(
+            'verdict = "warn" never fails and inconclusive = "fail" does; set verdict = "error", or '
+            'inconclusive = "warn".',
+            "inconclusive",
         )
     return found or "warn"
 
@@ -248,26 +256,26 @@ def check_against_baseline(rules: Rules) -> None:
         if bound is not None and (bound > worst if lower else bound < worst):
             wanted = f"min {bound:g}" if lower else f"max {bound:g}"
             raise UsageError(
-                f"{rules.path}: [{_section(rules.path)}.rules.{rule.name}]: {wanted} and max_regression {allowed} "
-                f"contradict each other: the baseline has {before.value:.6g}, so no value passes both; drop one."
+                f"{rule.place}: {wanted} and max_regression {allowed} contradict each other: the baseline has "
+                f"{before.value:.6g}, so no value passes both; drop one."
             )
 
 
-def _options(table: Mapping[str, Any], folder: Path, where: str) -> dict[str, Any]:
+def _options(table: Table, folder: Path) -> dict[str, Any]:
     """The options of `score` in the table; paths are relative to the folder of the rule file, as the baseline's."""
     declared = {option.name: option for option in options_of(ScoreRequest)}
     found: dict[str, Any] = {}
     for name in NUMBERS:
-        if name in table:
-            value, option = table[name], declared[name]
+        if name in table.content:
+            value, option = table.content[name], declared[name]
             try:
                 percent = isinstance(value, str) and value.endswith("%") and float in option.kinds
                 found[name] = option.parse(value) if percent else value
                 option.check(found[name])
             except UsageError as error:
-                raise error.within(where) from None
+                raise error.within(table.place(name)) from None
     for name in PLACES:
-        if (text := _text(table, name, where)) is not None:
+        if (text := table.string(name)) is not None:
             found[name] = _beside(folder, text)
     return found
 
@@ -281,104 +289,58 @@ def _beside(folder: Path, source: str) -> str:
     return "+".join(str(folder / part) for part in parts)
 
 
-def _names(table: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
-    """Names in a text, separated by commas, or in a list of texts; none where the key is absent."""
-    value = table.get(key, ())
-    names = value.split(",") if isinstance(value, str) else value
-    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) and name.strip() for name in names):
-        raise UsageError(f"{where}: {key} = {value!r} is neither a text nor a list of texts.")
-    return tuple(name.strip() for name in names)
-
-
-def _rule(name: str, entry: Any, where: str) -> Rule:
-    """Check one rule; `where` begins the error messages."""
-    entry = _table(entry, where)
+def _rule(name: str, entry: Table) -> Rule:
+    """Check one rule."""
     if name == "verdict":
-        raise UsageError(f'{where}: the verdict is a key of the table above, verdict = "error" or "warn"; write that.')
+        text = 'the verdict is a key of the table above, verdict = "error" or "warn"; write that.'
+        raise entry.mistake(text)
     if "" in name.split("@"):
-        raise UsageError(f"{where}: {name!r} is no METRIC or METRIC@EXTRACTOR; name the rule after what it judges.")
+        raise entry.mistake(f"{name!r} is no METRIC or METRIC@EXTRACTOR; name the rule after what it judges.")
     if name in MODE_RULES:
-        return _mode_rule(name, entry, where)
-    _check_keys(entry, ["level", "min", "max", "max_regression", "use"], where)
-    if not entry.keys() & {"min", "max", "max_regression"}:
-        raise UsageError(f"{where} asks for nothing; give it min, max or max_regression.")
-    least, most = _number(entry, "min", where), _number(entry, "max", where)
+        return _mode_rule(name, entry)
+    entry.check_keys(["level", "min", "max", "max_regression", "use"])
+    if not entry.content.keys() & {"min", "max", "max_regression"}:
+        raise UsageError(f"{entry.place()} asks for nothing; give it min, max or max_regression.")
+    least, most = entry.number("min"), entry.number("max")
     if least is not None and most is not None and least > most:
-        raise UsageError(f"{where}: min {least:g} is above max {most:g}; no value can pass.")
+        raise entry.mistake(f"min {least:g} is above max {most:g}; no value can pass.", "min")
     return Rule(
         name,
-        level=_choice(entry, "level", LEVELS, where) or "error",
+        level=entry.choice("level", LEVELS) or "error",
         min=least,
         max=most,
-        max_regression=_regression(entry, where),
-        use=_choice(entry, "use", USES, where) or "pessimistic",
+        max_regression=_regression(entry),
+        use=entry.choice("use", USES) or "pessimistic",
+        table=entry,
     )
 
 
-def _mode_rule(name: str, entry: Mapping[str, Any], where: str) -> Rule:
+def _mode_rule(name: str, entry: Table) -> Rule:
     """Check a rule on the table of modes: `max` modes, and a level."""
-    for key in entry:
+    for key in entry.content:
         if key in ("min", "max_regression", "use"):
-            raise UsageError(f"{where}: {key} has no meaning for a number of modes; give max, and level if you like.")
-    _check_keys(entry, ["level", "max"], where)
-    most = _number(entry, "max", where)
+            raise entry.mistake(f"{key} has no meaning for a number of modes; give max, and level if you like.", key)
+    entry.check_keys(["level", "max"])
+    most = entry.number("max")
     if most is None:
-        raise UsageError(f"{where} asks for nothing; give it max, the number of modes that may be so.")
+        raise UsageError(f"{entry.place()} asks for nothing; give it max, the number of modes that may be so.")
     if most < 0 or most != int(most):
-        raise UsageError(f"{where}: max = {entry['max']!r:.40} is no number of modes; give 0, 1, 2, ...")
-    return Rule(name, level=_choice(entry, "level", LEVELS, where) or "error", max=most, use="value")
+        raise entry.mistake(f"max = {entry.content['max']!r:.40} is no number of modes; give 0, 1, 2, ...", "max")
+    level = entry.choice("level", LEVELS) or "error"
+    return Rule(name, level=level, max=most, use="value", table=entry)
 
 
-def _regression(entry: Mapping[str, Any], where: str) -> Regression | None:
+def _regression(entry: Table) -> Regression | None:
     """`max_regression`: a number in units of the metric, or a percentage like "10%"."""
-    given = entry.get("max_regression")
+    given = entry.content.get("max_regression")
     if given is None:
         return None
     try:
         relative = isinstance(given, str) and given.endswith("%")
-        amount = float(given.removesuffix("%")) / 100 if relative else _number(entry, "max_regression", where)
+        amount = float(given.removesuffix("%")) / 100 if relative else entry.number("max_regression")
     except ValueError:
         amount = None
     if amount is None or not 0 <= amount < math.inf:
-        raise UsageError(f'{where}: max_regression = {given!r} is neither a number >= 0 nor a percentage like "10%".')
+        text = f'max_regression = {given!r} is neither a number >= 0 nor a percentage like "10%".'
+        raise entry.mistake(text, "max_regression")
     return Regression(amount, relative)
-
-
-def _table(value: Any, where: str) -> Mapping[str, Any]:
-    """`value`, which must be a table."""
-    if not isinstance(value, dict):
-        raise UsageError(f"{where} must be a table, not {value!r}.")
-    return value
-
-
-def _check_keys(table: Mapping[str, Any], known: list[str], where: str) -> None:
-    """Raise UnknownName for a key that is not in `known`."""
-    for key in table:
-        if key not in known:
-            raise UnknownName.of("key", key, known).within(where)
-
-
-def _number(table: Mapping[str, Any], key: str, where: str) -> float | None:
-    """A finite number; None where the key is absent."""
-    if key not in table:
-        return None
-    value = table[key]
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= MOST:
-        raise UsageError(f"{where}: {key} = {value!r:.40} is not a number.")
-    return float(value)
-
-
-def _text(table: Mapping[str, Any], key: str, where: str) -> str | None:
-    """A text that is not empty; None where the key is absent."""
-    value = table.get(key)
-    if value is not None and (not isinstance(value, str) or not value):
-        raise UsageError(f"{where}: {key} = {value!r} is not a text.")
-    return value
-
-
-def _choice(table: Mapping[str, Any], key: str, known: tuple[str, ...], where: str) -> str | None:
-    """One of the texts in `known`; None where the key is absent."""
-    value = _text(table, key, where)
-    if value is not None and value not in known:
-        raise UnknownName.of(key, value, known).within(where)
-    return value

@@ -8,6 +8,7 @@ from divmetrics.records.exhibits import Exhibits, Gallery
 from divmetrics.records.results import Report
 from divmetrics.report.html.answer import answer_of, finding_cards
 from divmetrics.report.html.drawings import atlas_of, chart_of
+from divmetrics.report.html.gate_section import GateSection
 from divmetrics.report.html.modes import mode_table
 from divmetrics.report.html.numbers import metric_ids, metric_tables
 from divmetrics.report.html.provenance import provenance_of
@@ -23,7 +24,12 @@ KEEP = (
 
 
 def page_of(
-    report: Report, pictures: Pictures | None = None, *, beside: bool = False, notes: tuple[str, ...] = ()
+    report: Report,
+    pictures: Pictures | None = None,
+    *,
+    beside: bool = False,
+    notes: tuple[str, ...] = (),
+    gate: GateSection | None = None,
 ) -> tuple[str, Mapping[str, bytes]]:
     """The page of a report.
 
@@ -32,6 +38,7 @@ def page_of(
         pictures: Pictures of samples that its exhibits show; the others are named.
         beside: Whether style, script and pictures are files beside the page; else they stand in it.
         notes: Further sentences about the pictures, such as which could not be read.
+        gate: The judgement of a gate, which then stands first.
 
     Returns:
         HTML, and the files beside it: relative path -> content.
@@ -44,6 +51,7 @@ def page_of(
         beside=beside,
         pictures=pictures or {},
         report=report,
+        gate=gate,
         title=f"{report.fake.source} against {report.real.source}",
         answer=answer_of(report),
         findings=finding_cards(report, ids),

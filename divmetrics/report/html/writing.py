@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,17 @@ from divmetrics.records.exhibits import Pictures
 from divmetrics.records.files import atomic, check_apart, check_length, check_writable, open_regular, write_text
 from divmetrics.records.lazy import late
 from divmetrics.records.results import Report
+from divmetrics.report.gate.outcomes import GateResult
 from divmetrics.report.html.comparison_page import comparison_page_of
-from divmetrics.report.html.render import MARK
+from divmetrics.report.html.gate_section import GateSection, gate_section, unjudged
+from divmetrics.report.html.render import MARK, render
 from divmetrics.report.html.report_page import page_of
 
 INDEX = "index.html"
 _OURS = re.compile(r"(?:style|script)-[0-9a-f]{16}\.(?:css|js)|i-[0-9a-f]{16}\.(?:webp|jpg|png|gif)")
 """Names of the files that stand beside a page of ours."""
+WHOLE_SETS = (".zip", ".tar", ".tar.gz", ".tgz", ".npy", ".npz", ".pt", ".pth", ".dms")
+"""Ends of the names of files that hold a whole set of samples: their folder is none of samples."""
 PathLike = str | os.PathLike[str]
 
 
@@ -30,20 +35,46 @@ def is_folder(path: PathLike) -> bool:
     return os.fspath(path).endswith(("/", os.sep)) or Path(path).is_dir()
 
 
-def write_report(report: Report, path: PathLike) -> None:
-    """Write the page of a report. Raises UsageError where `path` cannot be written, OSError where the disk fails."""
-    check_page(path)
+def write_report(report: Report, path: PathLike, gate: GateSection | None = None) -> None:
+    """Write the page of a report, which begins with the judgement of a gate where there is one.
+
+    Raises UsageError where `path` cannot be written, OSError where the disk fails.
+    """
+    check_page(path, _sources((report,)))
     pictures = _pictures(report)
-    html, files = page_of(report, pictures.uris, beside=is_folder(path), notes=pictures.notes)
+    html, files = page_of(report, pictures.uris, beside=is_folder(path), notes=pictures.notes, gate=gate)
+    write_page(html, files, path)
+
+
+def write_gate(gated: GateResult, path: PathLike) -> None:
+    """Write the page of a report that a gate has judged: the rules first, then the report. Raises as `write_report`."""
+    write_report(gated.report, path, gate_section(gated))
+
+
+def write_unjudged(sentence: str, report: Report | None, path: PathLike) -> None:
+    """Write the page of a gate that could not judge: why, and the report where something was measured."""
+    if report is not None:
+        write_report(report, path, unjudged(sentence))
+        return
+    check_page(path)
+    html, files = render("unjudged.html", beside=is_folder(path), title="Gate could not judge", gate=unjudged(sentence))
     write_page(html, files, path)
 
 
 def write_comparison(comparison: Comparison, path: PathLike) -> None:
     """Write the page of a comparison. Raises UsageError where `path` cannot be written, OSError on a full disk."""
-    check_page(path)
+    check_page(path, _sources(comparison.reports))
     pictures = [_pictures(report) for report in comparison.reports]
     html, files = comparison_page_of(comparison, pictures, beside=is_folder(path))
     write_page(html, files, path)
+
+
+def _sources(reports: Iterable[Report]) -> list[str]:
+    """Where the samples of reports lay, which is where no page goes."""
+    sides = [side for report in reports for side in (report.real, report.fake, report.held_out) if side is not None]
+    return list(
+        dict.fromkeys(side.source for side in sides if Path(side.source).is_dir() or glob.has_magic(side.source))
+    )
 
 
 def _pictures(report: Report) -> Pictures:
@@ -117,17 +148,34 @@ def check_page(path: PathLike, inputs: Iterable[Any] = ()) -> None:
     index = folder / INDEX
     if index.exists() and not _is_ours(index):
         raise UsageError(f"cannot write {path}: {index} is not a page of divmetrics; name another folder.")
-    for given in inputs:
-        if isinstance(given, (str, os.PathLike)) and _is_within(folder, given):
-            raise UsageError(f"--html {path} would write among samples that are read ({given}); name another folder.")
-    check_apart({"--html": index}, inputs)
+    read = [os.fspath(given) for given in inputs if isinstance(given, (str, os.PathLike))]
+    for given in read:
+        if any(_is_within(folder, place) for place in _folders_of(given)):
+            raise UsageError(
+                f"a page in {path} would be among samples that are read ({given}); name another folder (--html)."
+            )
+    check_apart({"--html": index}, read)
 
 
-def _is_within(folder: Path, source: PathLike) -> bool:
+def _folders_of(source: str) -> Iterator[str]:
+    """The folders whose files are samples of a source: itself, or those of what a pattern stands for."""
+    if "\0" in source:
+        return
+    if os.path.isdir(source):  # noqa: PTH112
+        yield source
+    elif glob.has_magic(source) and not os.path.exists(source):  # noqa: PTH110
+        holders: dict[str, None] = {}
+        for match in glob.iglob(source, recursive=True):  # noqa: PTH207
+            if os.path.isdir(match):  # noqa: PTH112
+                holders[match] = None
+            elif not match.lower().endswith(WHOLE_SETS):
+                holders[os.path.dirname(match) or "."] = None  # noqa: PTH120
+        yield from holders
+
+
+def _is_within(folder: Path, samples: str) -> bool:
     """Whether the folder of a page, or its folder of images, lies in a folder of samples."""
-    if not Path(source).is_dir():
-        return False
-    top = os.path.join(os.path.realpath(source), "")  # noqa: PTH118
+    top = os.path.join(os.path.realpath(samples), "")  # noqa: PTH118
     return any(os.path.join(os.path.realpath(place), "").startswith(top) for place in (folder, folder / "images"))  # noqa: PTH118
 
 

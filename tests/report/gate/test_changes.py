@@ -89,14 +89,28 @@ def test_a_bound_inside_the_interval_is_called_that(
     number: Callable[..., Result], report_of: Callable[..., Report], gated: Callable[..., GateResult]
 ) -> None:
     now = report_of(number("recall", 0.5, 0.03))
-    for bound, use, status, inside in [
-        (0.48, "pessimistic", "fail", True),
-        (0.48, "value", "pass", True),
-        (0.46, "pessimistic", "pass", False),
-        (0.54, "value", "fail", False),
+    inside = "min 0.48 is inside the noise, [0.47, 0.53]"
+    for bound, use, status, note in [
+        (0.48, "value", "pass", inside),
+        (0.46, "pessimistic", "pass", ""),
+        (0.48, "pessimistic", "fail", "the value 0.5 keeps min 0.48, its interval [0.47, 0.53] does not"),
+        (0.52, "pessimistic", "fail", ""),
+        (0.52, "value", "fail", ""),
+        (0.54, "value", "fail", ""),
     ]:
         outcome = gated(now, Rule("recall", min=bound, use=use)).outcomes[0]
-        assert (outcome.status, "is inside the noise, [0.47, 0.53]" in outcome.note) == (status, inside)
+        assert (outcome.status, outcome.note.startswith(note) if note else not outcome.note) == (status, True)
+
+
+def test_a_change_that_fails_is_not_said_to_be_inside_the_noise(
+    number: Callable[..., Result], report_of: Callable[..., Report], gated: Callable[..., GateResult]
+) -> None:
+    rule = Rule("recall", max_regression=Regression(0.02, relative=False))
+    before = report_of(number("recall", 0.5, 0.03))
+    for value, status, said in [(0.3, "fail", False), (0.47, "inconclusive", True), (0.49, "pass", True)]:
+        outcome = gated(report_of(number("recall", value, 0.03)), rule, baseline=before).outcomes[0]
+        assert (outcome.status, "inside the noise" in outcome.note) == (status, said)
+        assert outcome.noise_floor == pytest.approx(0.0424, rel=1e-2)
 
 
 def test_without_intervals_chance_may_decide_and_the_rule_says_so(

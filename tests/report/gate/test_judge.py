@@ -317,8 +317,7 @@ def test_only_errors_fail_and_the_json_says_all() -> None:
         "judged": [["ci_low", 0.38]],
         "status": "fail",
         "text": "0.38 is below 0.4",
-        "note": "min 0.4 is inside the noise, [0.38, 0.44]: an unchanged generator falls on either side of it; "
-        "move it, or measure more samples",
+        "note": "the value 0.41 keeps min 0.4, its interval [0.38, 0.44] does not: more samples make it narrower",
     }
     assert (fid["status"], fid["found"], fid["interval"]) == ("warn", 9.0, None)
 

@@ -9,7 +9,8 @@ import pytest
 from divmetrics.errors import UsageError
 from divmetrics.records.results import Report, Result, Side
 from divmetrics.records.signature import Signature
-from divmetrics.report.gate.rules import Regression, Rule, read_rules
+from divmetrics.report.gate.judge import judge
+from divmetrics.report.gate.rules import Regression, Rule, read_rules, rules_from
 
 
 def written(folder: Path, text: str, name: str = "divmetrics.toml") -> Path:
@@ -247,3 +248,43 @@ def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "b.json").write_text("\ufeff[]")
     with pytest.raises(UsageError, match="has schema None"):
         Report.load(tmp_path / "b.json")
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (
+            "[gate]\nseed = 1\n\n# max\n[gate.rules.fid]\nmax = '1'",
+            "line 6: [gate.rules.fid]: max = '1' is not a number",
+        ),
+        ("[gate]\nmetrics = 'kid'\nrules.fid.max = true", "line 3: [gate.rules.fid]: max = True is not a number"),
+        ("[gate.rules.fid]\nmax = 1\n[gate.rules.kid]\nmx = 1", "line 4: [gate.rules.kid]: unknown key 'mx'"),
+        ("[gate]\nmetrics = [\n'fid',\n3,\n]\n", "line 2: [gate]: metrics = ['fid', 3] is neither"),
+        ("[gate]\nnote = 'num'\nnum = 0", "line 2: [gate]: unknown key 'note'"),
+        ("[gate]\nmetrics = 'num'\nnum = 0", "line 3: [gate]: num is 0"),
+        ("\n[gate.rules.fid]\n", "line 2: [gate.rules.fid] asks for nothing"),
+        ("[gate]\nseed = 3\nrules = 3", "line 3: gate.rules must be a table, not 3"),
+        ("seed = 3\n[gate]", "line 1: unknown key 'seed'"),
+        (
+            "[gate]\n[gate.rules.fid]\nmax = 1\n[gate.rules.kid]\nmax_regression = 1",
+            "line 4: [gate.rules.kid]: max_reg",
+        ),
+        ("[gate]\nverdict = 'off'\ninconclusive = 'warn'", "line 3: [gate]: inconclusive"),
+        ("[gate.rules.'a\\\\d']\nmax = 'x'", "line 2: [gate.rules.a\\\\d]: max = 'x'"),
+    ],
+)
+def test_mistakes_are_named_with_their_line(tmp_path: Path, text: str, place: str) -> None:
+    path = written(tmp_path, text)
+    with pytest.raises(UsageError) as raised:
+        read_rules(path)
+    assert str(raised.value).startswith(f"{path}, {place}")
+
+
+def test_lines_of_pyproject_and_of_a_report_that_lacks_a_metric(tmp_path: Path) -> None:
+    text = "[project]\nname = 'gate'\n[tool.divmetrics.gate.rules.recal]\nmin = 1\n"
+    rules = read_rules(written(tmp_path, text, "pyproject.toml"))
+    assert rules.rules[0].place == f"{tmp_path}/pyproject.toml, line 3: [tool.divmetrics.gate.rules.recal]"
+    with pytest.raises(UsageError, match=r"line 3: \[tool.divmetrics.gate.rules.recal\]: unknown metric in the report"):
+        judge(empty_report(), rules)
+    with pytest.raises(UsageError, match=r"^config: \[gate.rules.fid\]: max = 'x' is not a number"):
+        rules_from({"rules": {"fid": {"max": "x"}}})

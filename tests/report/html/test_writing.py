@@ -3,6 +3,7 @@
 import errno
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,10 +67,29 @@ def test_places_that_are_refused(bare_report: Report, tmp_path: Path) -> None:
     assert (tmp_path / "site" / "index.html").read_text() == "<h1>my own</h1>"
 
 
-def test_no_page_among_samples(tmp_path: Path) -> None:
-    for name in ("real", "out/images"):
-        (tmp_path / name).mkdir(parents=True)
-    for folder, source in (("real/", "real"), ("real/site/", "real"), ("out/", "out/images")):
+def test_no_page_among_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("real/a.png", "real/cats/b.png", "out/images/c.png", "run/step_1/d.png", "arrays/x.npz"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+    Path("link").symlink_to("real")
+    for folder, source in (
+        ("real/", "real"), ("real/site/", "real"), ("out/", "out/images"), ("link/", "real"),
+        ("real/", "real/*.png"), ("real/site", "real/*.png"), ("real", f"{tmp_path}/re*/*"), ("real/cats/", "real/**"),
+        ("link/", "real/?.png"), ("out/", "out/**/*.png"), ("run/step_1/", "run/step_*"), ("real/", "[qr]eal"),
+    ):  # fmt: skip
         with pytest.raises(UsageError, match="among samples that are read"):
-            check_page(f"{tmp_path}/{folder}", [str(tmp_path / source)])
-    check_page(f"{tmp_path}/out/", [str(tmp_path / "real"), None, 3])
+            check_page(f"{folder.rstrip('/')}/", [Path(source) if folder == "out/" else source])
+    for folder, source in (("out", "real"), ("out", "real/**"), ("run", "run/step_*"), ("arrays", "arrays/*.npz")):
+        check_page(f"{folder}/", [source, None, 3])
+
+
+def test_a_saved_page_is_not_among_the_samples_that_it_names(
+    bare_report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("real").mkdir()
+    report = replace(bare_report, real=replace(bare_report.real, source="real"))
+    with pytest.raises(UsageError, match="among samples that are read"):
+        report.html("real/")
+    assert files_in(tmp_path) == set()
