@@ -51,21 +51,27 @@ def timed(what: str) -> Iterator[None]:
     )
 
 
-def in_parts(n: int) -> None:
-    """Seconds of the exhibits, part by part."""
+@contextmanager
+def timed_exhibits() -> Iterator[None]:
+    """Print the seconds of all exhibits, and of each part of them, that the block makes."""
     made: Callable[..., list[object]] = exhibits._Making._part
+    whole = exhibits.exhibits_of
 
     def part(self: object, what: str, make: Callable[[], Iterator[object]]) -> list[object]:
         with timed(what):
             return made(self, what, make)
-
-    whole = exhibits.exhibits_of
 
     def all_parts(*given: object) -> Exhibits | None:
         with timed("all exhibits"):
             return whole(*given)  # type: ignore[arg-type]
 
     with patch.object(exhibits._Making, "_part", part), patch("divmetrics.scoring.measure.exhibits_of", all_parts):
+        yield
+
+
+def in_parts(n: int) -> None:
+    """Seconds of the exhibits, part by part."""
+    with timed_exhibits():
         report = score(*two_sets(n), metrics="quick", exhibits=True)
     print(report.meta["seconds"], f"{len(report.to_json()) / 2**20:.1f} MiB of JSON", *report.exhibits.notes, sep="\n")
 
@@ -129,9 +135,11 @@ def of_icons(n: int, extractor: str) -> None:
             with timed("pictures"):
                 return made(*given)
 
-        with patch("divmetrics.scoring.score.pictures_of", timed_pictures), timed("all of score"):
-            report = score(work / "real", work / "fake", extractor=extractor, exhibits=True, cache=False)
-        print(report.meta["seconds"], report.verdict, sep="\n")
+        with timed_exhibits(), patch("divmetrics.scoring.score.pictures_of", timed_pictures), timed("all of score"):
+            report = score(
+                work / "real", work / "fake", metrics="quick", extractor=extractor, exhibits=True, cache=False
+            )
+        print(report.meta["seconds"], f"{report.verdict.state}: {report.verdict.text}", sep="\n")
         with timed("writing the page"):
             report.html(work / "page.html")
         print(f"{(work / 'page.html').stat().st_size / 1e6:.2f} MB")

@@ -14,7 +14,10 @@ import pytest
 from divmetrics.records.comparison import Comparison, Fall
 from divmetrics.records.exhibits import Pictures
 from divmetrics.records.results import Report
+from divmetrics.report.gate.outcomes import GateResult, RuleResult
+from divmetrics.report.gate.rules import Rules
 from divmetrics.report.html.comparison_page import comparison_page_of
+from divmetrics.report.html.gate_section import gate_section
 from divmetrics.report.html.report_page import page_of
 from divmetrics.report.html.writing import write_page
 
@@ -46,7 +49,9 @@ def site(
     tmp_path: Path,
 ) -> Path:
     """`page.html`, and the same in the folder `site`; a comparison likewise, `run.html` and `run`."""
-    write_page(*page_of(shown_report, pictures), tmp_path / "page.html")
+    outcome = RuleResult("recall", "recall@x", "error", ">= 0.5", 0.41, (0.38, 0.44), (), "fail", "0.38 is below 0.5")
+    gate = gate_section(GateResult(shown_report, Rules(Path("divmetrics.toml"), ()), (outcome,), ("a warning",)))
+    write_page(*page_of(shown_report, pictures, gate=gate), tmp_path / "page.html")
     write_page(*page_of(shown_report, pictures, beside=True), f"{tmp_path / 'site'}/")
     found, drawn = shown_comparison
     falls = (Fall(found.ranking[0].key, 30, 10, 0.4123, 0.9012, 3e-7),)
