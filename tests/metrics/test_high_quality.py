@@ -138,6 +138,14 @@ def test_the_variance_is_binomial_and_that_of_refitted_modes() -> None:
     assert high_quality.uncertainty.variance(pool, **options) == pytest.approx(expected)
 
 
+def test_where_all_are_inside_the_variance_is_not_that_of_a_certain_share() -> None:
+    rng = np.random.default_rng(4)
+    pool = TwoSamplePool(Rows.from_array(modes(90, 6, rng)), Rows.from_array(0.01 * modes(40, 6, rng)))
+    options = {"count": 1, "sigmas": 9.0, "seed": 2}
+    assert high_quality(pool.real, pool.fake, **options) == 1
+    assert high_quality.uncertainty.variance(pool, **options) == pytest.approx(42 / 44 * 2 / 44 / 40)
+
+
 def test_the_null_keeps_its_level() -> None:
     p = []
     for seed in range(50):

@@ -36,16 +36,22 @@ def _resample(pool: TwoSamplePool, splits: Splits, *, count: int | None, sigmas:
     return chosen @ inside.double() / chosen.sum(1)
 
 
-def _variance(pool: TwoSamplePool, *, count: int | None, sigmas: float | None, seed: int) -> float | None:
-    """Sampling variance: binomial in the fake samples, plus that over modes refitted to halves of the real samples."""
+def _variance(pool: TwoSamplePool, *, count: int | None, sigmas: float | None, seed: int) -> float:
+    """Sampling variance: binomial in the fake samples, plus that over modes refitted to halves of the real samples.
+
+    Where all are inside or none is, the binomial part of that share is 0, though modes that are a little narrower or
+    wider would say otherwise: it is that among four samples more then, of which two are inside (Agresti, Coull 1998).
+    """
     modes, inside = _modes_and_inside(pool.real, pool.fake, count, sigmas, seed)
     share = float(inside[pool.n :].double().mean())
+    if share in (0, 1):
+        share = (share * pool.m + 2) / (pool.m + 4)
     refitted = []
     for b in range(FITS):
         half = torch.randperm(pool.n, generator=torch.Generator().manual_seed(seed + b))[: pool.n // 2].sort().values
         other = fit_gaussian_modes(pool.real.take(half), modes.labels[half])
         refitted.append(float((other.assign(pool.fake.features)[1] <= other.squared_radius(sigmas)).double().mean()))
-    return share * (1 - share) / pool.m + float(np.var(refitted, ddof=1)) or None
+    return share * (1 - share) / pool.m + float(np.var(refitted, ddof=1))
 
 
 def _mode_statistics(modes: GaussianModes, mode: Tensor, inside: Tensor, real_inside: Tensor) -> dict[str, object]:

@@ -43,7 +43,12 @@ def _variance(pool: TwoSamplePool, *, threshold: float | None) -> float:
     laws=Laws(range=(0, 1), translation=True, rotation=True, scaling=0),
     cite="Arora and Zhang 2017, arXiv:1706.08224",
     minimum=lambda _: 2,
-    uncertainty=UncertaintySpec(variance=Variance("jackknife and compound Poisson", _variance), resample=_resample),
+    uncertainty=UncertaintySpec(
+        variance=Variance("jackknife and compound Poisson", _variance),
+        resample=_resample,
+        caveat="by default one pair of real samples sets the threshold, and how much closer it is than the next is "
+        "chance: with 120 samples intervals of 95 % held in 88 to 97 % of draws and began too high in 3 to 12 %",
+    ),
     about=About(
         formula=r"\frac1m \#\{i : \exists j \ne i : \|y_i - y_j\| \le t\},"
         r"\quad t = \min_{x_i \not\approx x_j} \|x_i - x_j\|",
