@@ -21,7 +21,7 @@ RESERVED = {"merge"}
 """Names of what does not exist yet; nothing else may take them."""
 SHARED = """
     extractor metrics num tolerance alpha seed device batch-size workers ci-level null no-null labels cache no-cache
-    json md samples weights quiet held-out exhibits debug
+    json html md samples weights quiet held-out exhibits debug
 """
 OF_GATE = "config junit init selftest quarantine"
 METRIC_NAMES = """
@@ -103,8 +103,6 @@ def test_shared_options_exist_on_each(name: str) -> None:
     assert set(SHARED.split()) | {"-e", "-m"} <= flags_of(name)
     if name == "gate":
         assert set(OF_GATE.split()) <= flags_of(name)
-    else:
-        assert "html" in flags_of(name)
 
 
 def test_exit_codes() -> None:

@@ -182,15 +182,19 @@ def gate(
 ) -> int:
     """Check samples, or a saved report, against rules.
 
-    The rules are TOML; without -m, the metrics that they name are measured, and no others.
+    The rules are TOML; gate --init REAL FAKE writes a file to begin with. Options that are given come before those of
+    the file; without -m, the metrics that the rules name are measured, and no others.
 
     \b
     [gate]
     baseline = "baseline.json"      # a report; needed for max_regression
+    verdict = "error"               # fails where it is collapsed; or "warn", "off"
     [gate.rules.recall]
     min = 0.40                      # or max; level = "warn" prints and never fails
     [gate.rules.fid]
     max_regression = "10%"          # or a number in units of the metric
+    [gate.rules.missing_modes]
+    max = 0                         # classes or clusters without samples; thinned_modes: with too few
 
     Exit codes: 0 passed, 1 failed, 2 wrong rules or usage, 3 could not measure. The files that --json, --md, --junit
     and --html name are written at all four.
