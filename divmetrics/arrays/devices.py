@@ -19,6 +19,7 @@ from typing import Any, Generic, Literal, TypeVar
 
 import torch
 
+from divmetrics.arrays.freed_memory import return_freed
 from divmetrics.errors import Unavailable, UnknownName
 
 Task = TypeVar("Task")
@@ -143,6 +144,7 @@ def in_turn(
                 take(task, found.result())
         finally:
             pool.shutdown(cancel_futures=True)
+            return_freed()  # glibc keeps what a thread has freed, also for threads that have ended
 
 
 class SharedSetting(Generic[Value]):

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from divmetrics.arrays.devices import no_autocast
 from divmetrics.arrays.dist import first_of_rank, gather, shard, world
+from divmetrics.arrays.freed_memory import large_blocks_returned
 from divmetrics.arrays.summaries import Sample, Summary, as_rows, check_finite, merged, summarised
 from divmetrics.encoders._encoder import Encoder
 from divmetrics.errors import FeatureError
@@ -239,7 +240,8 @@ class Portion:
             lenient = replace(
                 settings, store=None, max_skipped=1.0, progress=False
             )  # the other encoders report unreadable samples
-            loop.run(source, encoders, layers=layers, add=add, settings=lenient, own=chosen)
+            with large_blocks_returned():
+                loop.run(source, encoders, layers=layers, add=add, settings=lenient, own=chosen)
 
     @no_autocast()
     def collected(self) -> Collected:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import threading
-from contextlib import suppress
 from types import TracebackType
+
+from divmetrics.arrays.freed_memory import return_freed
 
 LARGE = 2**23
 """Pixels, or bytes of a file's content, from which on a sample is handled alone."""
@@ -32,7 +32,7 @@ class _OneLarge:
     ) -> None:
         self._own.depth -= 1
         if self._own.depth == 0 and self._own.__dict__.pop("holds", False):
-            _return_freed()
+            return_freed()
             self._lock.release()
 
     def claim(self, size: int) -> None:
@@ -41,12 +41,6 @@ class _OneLarge:
         if size >= LARGE and own.get("depth") and not own.get("holds"):
             self._lock.acquire()
             self._own.holds = True
-
-
-def _return_freed() -> None:
-    """Give freed memory back to the system: glibc keeps the blocks of an image for the thread that has freed them."""
-    with suppress(AttributeError, OSError, TypeError):  # other C libraries have no such function
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 one_large = _OneLarge()

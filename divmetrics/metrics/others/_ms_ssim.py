@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from math import exp
 from typing import Literal
@@ -23,6 +23,7 @@ from torch import Tensor
 from divmetrics.arrays import dist
 from divmetrics.arrays.devices import one_thread
 from divmetrics.arrays.draws import ranked
+from divmetrics.arrays.freed_memory import large_blocks_returned
 from divmetrics.arrays.memo import once
 from divmetrics.arrays.summaries import Sample
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
@@ -162,10 +163,14 @@ def _pair_similarities(images: Tensor, pairs: int, seed: int, border: Border) ->
         i, j = order[i[drawn]], order[j[drawn]]
     step = 1 if images.device.type == "cpu" else 16  # one pair fits into the cache of a CPU
 
+    def some(places: Tensor) -> Tensor:
+        return images[places] if step > 1 else images[int(places)][None]  # one of them as it lies in memory
+
     def of_pairs(part: range) -> Tensor:
         first, second = (torch.split(side[part.start : part.stop], step) for side in (i, j))
-        with _single_threaded_map() as run:
-            values = run(lambda a, b: ms_ssim(images[a], images[b], border), first, second)
+        large = images[0, 0].numel() > LARGE
+        with large_blocks_returned() if large else nullcontext(), _single_threaded_map() as run:
+            values = run(lambda a, b: ms_ssim(some(a), some(b), border), first, second)
             return torch.cat([torch.empty(0, dtype=torch.float64), *values])
 
     return PairSimilarities(i, j, dist.spread(len(i), of_pairs))
