@@ -262,7 +262,7 @@ def _modes(tested: Tested, blurred: Collection[str], by: Sequence[str] = ()) -> 
         missing = _of_modes("dropped_modes", tested, partition, dropped, names, gone_share, text)
         yield _behind(missing) if gone_share < thin_share else missing
     if len(thinned):
-        text = f"Modes have too few samples, by {thin_share:.1%} of the whole{_listed(partition, thinned)}."
+        text = f"Modes have too few samples, {thin_share:.1%} of the whole{_listed(partition, thinned)}."
         few = _of_modes("thinned_modes", tested, partition, thinned, names, thin_share, text)
         yield _behind(few) if gone_share >= thin_share else few
 

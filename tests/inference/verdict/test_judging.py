@@ -1,13 +1,14 @@
 """Each fault is found, called by its name and shown; healthy, too few and odd samples are judged as they are."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from divmetrics.arrays.summaries import Rows
 from divmetrics.inference.verdict import Naming, Question, judge
-from divmetrics.inference.verdict.equivalence import Claim
+from divmetrics.inference.verdict.equivalence import DISTINCT, Claim
 from divmetrics.inference.verdict.findings import Found
 from divmetrics.inference.verdict.judging import LARGEST, LOST, _sentence, _state
 from divmetrics.inference.verdict.wording import ADVICE, EVIDENCE, WORDS
@@ -305,6 +306,104 @@ def test_a_small_loss_of_mass_is_small_even_if_half_of_it_is_not_seen(bound: flo
     thinned, narrower = found("thinned_modes", 0.03, "thin_clusters"), found("shrunken_modes", 0.95, "width")
     assert _state([thinned], [kept], 0.1, known_copies=False, suspected=False)[0] == state
     assert _state([narrower], [kept], 0.1, known_copies=False, suspected=False)[0] == "healthy"
+
+
+def test_few_repeats_are_small_whatever_else_is_open() -> None:
+    repeats = found("near_duplicates", 0.06, "twins")
+    few, many = Claim(DISTINCT, 0.97, 0.95, 0.9), Claim(DISTINCT, 0.92, 0.89, 0.9)
+    holds, open_claim = Claim("width", 1, 0.95, 0.9), Claim("width", 1, 0.85, 0.9)
+    assert _state([repeats], [few, holds], 0.1, known_copies=False, suspected=False)[0] == "healthy"
+    assert _state([repeats], [few, open_claim], 0.1, known_copies=False, suspected=False)[0] == "inconclusive"
+    assert _state([repeats], [many, holds], 0.1, known_copies=False, suspected=False)[0] == "collapsed"
+    text = _sentence("inconclusive", [repeats], [few, open_claim], Question(), 800)
+    assert "samples repeat each other, by less than 10%; no other loss of diversity is found" in text
+
+
+@pytest.mark.parametrize(("share", "state"), [(0.03, "healthy"), (0.2, "collapsed")])
+def test_exact_repeats_are_a_matter_of_degree(share: float, state: str) -> None:
+    rng = np.random.default_rng(27)
+    real, fake = modes(rng, N), modes(rng, N)
+    fake[: round(share * N)] = fake[-round(share * N) :]
+    verdict = judged(real, fake)
+    assert (verdict.state, verdict.findings[0].kind) == (state, "near_duplicates")
+
+
+def test_many_copies_of_one_sample_are_repeats() -> None:
+    rng = np.random.default_rng(28)
+    real, fake = modes(rng, 200), modes(rng, 200)
+    fake[:60] = fake[-1]
+    verdict = judged(real, fake)
+    assert (verdict.state, verdict.findings[0].kind) == ("collapsed", "near_duplicates")
+    assert verdict.findings[0].effect == pytest.approx(0.3, abs=0.02)
+    assert not {"shrunken_modes", "invented_modes"} & {finding.kind for finding in verdict.findings}
+
+
+@pytest.mark.parametrize(("count", "noise"), [(1, 1e-4), (2, 0.0), (5, 1e-4), (20, 0.0)])
+def test_few_atoms_among_spread_samples_come_first(count: int, noise: float) -> None:
+    rng = np.random.default_rng(29)
+    real, points = rng.normal(size=(80, 3)), rng.normal(size=(count, 3))
+    fake = points[np.arange(120) % count] + noise * rng.normal(size=(120, 3))
+    finding = judged(real, fake).findings[0]
+    assert (finding.kind, finding.effect) == ("few_atoms", pytest.approx(1, abs=0.02))
+
+
+def test_a_narrow_whole_is_no_poor_fidelity() -> None:
+    rng = np.random.default_rng(30)
+    verdict = judged(modes(rng, 200), 0.2 * modes(rng, 200))
+    assert (verdict.state, verdict.findings[0].kind) == ("collapsed", "shrunken_modes")
+
+
+ROOT = np.random.default_rng(31)
+REAL, FAKE = modes(ROOT, 800), modes(ROOT, 800)
+MODE = np.linalg.norm(FAKE[:, None] - CENTRES, axis=2).argmin(1)
+ORDER = ROOT.permutation(800)
+
+
+def drawn_in(rows: np.ndarray, severity: float) -> np.ndarray:
+    return (rows - rows.mean(0)) * (1 - severity) + rows.mean(0)
+
+
+def dropped(rows: np.ndarray, severity: float) -> np.ndarray:
+    """Of two modes, this part of the samples is replaced by samples of the others."""
+    mode, order = MODE[: len(rows)], ORDER[len(rows) > ORDER]
+    lost = order[mode[order] < 2]
+    lost = lost[: round(severity * len(lost))]
+    changed, others = rows.copy(), CENTRES[2 + np.arange(len(lost)) % (MODES - 2)]
+    changed[lost] = others + 0.7 * np.random.default_rng(32).normal(size=(len(lost), D))
+    return changed
+
+
+def again(rows: np.ndarray, severity: float) -> np.ndarray:
+    changed, count = rows.copy(), round(0.9 * severity * len(rows))
+    changed[:count] = rows[count + np.arange(count) % (len(rows) - count)]
+    return changed
+
+
+LOSSES = {"drawn in": drawn_in, "dropped": dropped, "repeated": again}
+RANK = {"healthy": 0, "inconclusive": 1, "collapsed": 2}
+
+
+def worse_and_worse(loss: str, n: int, severities: list[float]) -> None:
+    """A greater loss on the same draw never has a clearly greater p-value, nor a state nearer to healthy."""
+    states, least = [], []
+    for severity in severities:
+        verdict = judged(REAL[:n], LOSSES[loss](FAKE[:n], severity))
+        states.append(RANK[verdict.state])
+        least.append(min((finding.p for finding in verdict.findings), default=1.0))
+    assert states == sorted(states)
+    assert states[-1] == RANK["collapsed"]
+    assert all(later <= max(earlier, 0.01) for earlier, later in pairwise(least))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_more_of_a_loss_never_looks_healthier(loss: str) -> None:
+    worse_and_worse(loss, 100, [0, 0.5, 1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", LOSSES)
+def test_more_of_a_loss_never_looks_healthier_in_small_steps(loss: str) -> None:
+    worse_and_worse(loss, 800, [0, 0.04, 0.1, 0.2, 0.4, 0.7, 1])
 
 
 def test_nothing_is_healthy_while_a_region_seems_empty() -> None:
