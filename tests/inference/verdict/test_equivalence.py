@@ -8,6 +8,7 @@ import pytest
 
 from divmetrics.arrays.summaries import Rows
 from divmetrics.inference.verdict import equivalence as module
+from divmetrics.inference.verdict import tested as run
 from divmetrics.inference.verdict.equivalence import Claim, joined, needed
 from divmetrics.inference.verdict.structures import Partition, Structures
 
@@ -58,3 +59,38 @@ def test_rare_classes_are_judged_together() -> None:
     assert found.sizes.tolist() == [500, 490, 10]
     common = Partition("classes", np.repeat([0, 1], 50), ["a", "b"])
     assert module._without_rare(common) is common
+
+
+def test_what_modes_keep_by_hand() -> None:
+    """On the data 60, 40, 0 real samples against 30, 40, 30 fake ones; on a permutation both sides alike."""
+    real, fake = np.array([[60.0, 40, 0], [50, 50, 0]]), np.array([[30.0, 40, 30], [100, 100, 0]])
+    entropy = [-(p * np.log(p)).sum() for p in (np.array([0.3, 0.4, 0.3]), np.array([0.6, 0.4]))]
+    assert module._effective(real, fake) == pytest.approx([np.exp(entropy[0] - entropy[1]), 1])
+    assert module._kept(real, fake) == pytest.approx([0.7, 1])
+
+
+def test_a_claim_about_a_mass_is_less_the_bias_of_permutations() -> None:
+    found = module._claim("the mass", np.array([0.9, 0.94, 0.98]), 0.85)
+    assert (found.estimate, found.bound) == pytest.approx((0.94, 0.94 - 1.645 * 0.02))
+    assert module._margin(found) == pytest.approx(0.94 - 1.645 * 0.02 - 0.85)
+
+
+def test_little_mass_is_lost_where_all_claims_about_it_hold_at_half_the_tolerance() -> None:
+    width, modes, near = Claim("the width", 0.1, 0.1, 0.9), Claim("the mass of modes", 1, 0.95, 0.9), "the mass near"
+    assert module.little_mass_lost([width, modes, Claim(near, 1, 0.951, 0.9)], 0.1)
+    assert not module.little_mass_lost([width, modes, Claim(near, 1, 0.949, 0.9)], 0.1)
+
+
+def test_the_worst_class_is_the_one_whose_share_may_be_the_least() -> None:
+    """Classes of 300, 80 and 20 real samples, against 300, 40 and 60 fake ones; the log ratio of the second counts."""
+    cell = np.repeat([0, 1, 2, 0, 1, 2], [300, 80, 20, 300, 40, 60])
+    rows = np.random.default_rng(0).normal(size=(800, 2))
+    fitted = Structures.of(Rows.from_array(rows[:400]), Rows.from_array(rows[400:]), 0)
+    classes = Partition("classes", cell, ["a", "b", "c"])
+    fake = np.stack([np.repeat([0.0, 1], 400), np.tile([0.0, 1], 400)]).astype(np.float32)
+    tested = run.Tested(replace(fitted, partitions=(classes,)), fake, (), 0.01)
+    effective, kept, worst = module._of_modes(tested, 0.9)
+    assert kept.estimate == pytest.approx(1 - 0.1 - module._kept(*module._counts(fake[1:], classes))[0] + 1)
+    assert effective.limit == kept.limit == 0.9
+    assert (worst.estimate, worst.limit, worst.tried) == (pytest.approx(40.5 / 80.5), 0.5, 3)
+    assert worst.bound == pytest.approx(40.5 / 80.5 * np.exp(-1.645 * (1 / 40.5 + 1 / 80.5) ** 0.5))
