@@ -37,7 +37,7 @@ class GeneratorCard:
     findings: tuple[FindingCard, ...]
     digest: str
     drawn: Mapping[str, tuple[Shown, ...]]
-    """Side -> samples that were drawn by the seed."""
+    """Side -> samples that were drawn by the seed; none where there is no picture of any."""
     pictures: Mapping[tuple[str, int], str]
 
 
@@ -109,7 +109,7 @@ def comparison_page_of(
         headline=_headline(comparison),
         cards=cards,
         found=any(card.findings for card in cards),
-        drawn=any(card.drawn for card in cards) and any(made.uris for made in pictures),
+        drawn=any(any(card.drawn.values()) for card in cards),
         modes=shared_modes(comparison),
         exhibit_notes=tuple(_exhibit_notes(comparison, pictures)),
         tables=tuple(_table(place, ranking, comparison) for place, ranking in enumerate(comparison.ranking, start=1)),
@@ -136,6 +136,7 @@ def _cards(comparison: Comparison, pictures: Sequence[Pictures]) -> Iterator[Gen
     """The generators in their order."""
     ids = {ranking.key: f"ranking-{place}" for place, ranking in enumerate(comparison.ranking, start=1)}
     for place, (name, report) in enumerate(comparison.by_name.items(), start=1):
+        uris = pictures[place - 1].uris
         galleries = report.exhibits.galleries if report.exhibits is not None else ()
         grid = next((gallery.rows[0] for gallery in galleries if gallery.kind == "grid" and gallery.rows), None)
         yield GeneratorCard(
@@ -145,18 +146,26 @@ def _cards(comparison: Comparison, pictures: Sequence[Pictures]) -> Iterator[Gen
             answer_of(report),
             finding_cards(report, ids, f"generator-{place}-finding"),
             report.fake.digest or "",
-            {} if grid is None else {"real": grid.real, "fake": grid.fake},
-            pictures[place - 1].uris,
+            {side: _pictured(() if grid is None else getattr(grid, side), uris) for side in ("real", "fake")},
+            uris,
         )
+
+
+def _pictured(shown: tuple[Shown, ...], uris: Mapping[tuple[str, int], str]) -> tuple[Shown, ...]:
+    """Samples of which some have a picture; else none."""
+    return shown if any((one.side, one.index) in uris for one in shown) else ()
 
 
 def _exhibit_notes(comparison: Comparison, pictures: Sequence[Pictures]) -> Iterator[str]:
     """What cannot be shown of the samples, and why."""
     if all(report.exhibits is None for report in comparison.reports):
         yield KEEP
+    about: dict[str, list[str]] = {}
     for (name, report), made in zip(comparison.by_name.items(), pictures, strict=True):
-        notes = (*(report.exhibits.notes if report.exhibits is not None else ()), *made.notes)
-        yield from (f"{name}: {note}" for note in notes)
+        for note in (*(report.exhibits.notes if report.exhibits is not None else ()), *made.notes):
+            about.setdefault(note, []).append(name)
+    for note, names in about.items():
+        yield note if len(names) == len(comparison.names) else f"{', '.join(names)}: {note}"
 
 
 def _table(place: int, ranking: Ranking, comparison: Comparison) -> RankingTable:
