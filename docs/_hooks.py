@@ -91,7 +91,8 @@ def calibration() -> str:
         "samples are a mixture of five modes; the fake ones are shifted, lack a mode, or have a shrunken one. In "
         "`unequal` the modes have weights from .5 to .05, among the fakes .7 to .01; in `heavy` rows have the tails of "
         "Student's t with 5 degrees of freedom; in `flat` they lie near a space of three axes; in both the fakes are "
-        "shifted. The true value of an interval is the mean over all draws. For nulls both sides come from one "
+        "shifted. The true value of an interval is the mean over all draws, that of `c_t` over those with the same "
+        "training set. For nulls both sides come from one "
         "distribution.",
         "## Intervals of 95 %\n\n`python benchmarks/calibration.py intervals`: share of draws whose interval holds "
         "the truth; 92 to 98 % is the goal, and what misses it beyond binomial error (99 %) is bold. In "

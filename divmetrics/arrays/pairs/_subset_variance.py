@@ -30,11 +30,18 @@ SUBSET_FREEDOM = 40
 """Degrees of freedom of the variance: fewer than subsets, which overlap."""
 
 
-def subset_uncertainty(resample: Callable[..., Tensor], *, null_trend: float | None = None) -> UncertaintySpec:
+NONE_SEEN = 1.88
+"""Standard error of a count of 0 events, in events: its interval of 95 % reaches to the exact 3.7 (Garwood 1936)."""
+
+
+def subset_uncertainty(
+    resample: Callable[..., Tensor], *, event: Callable[..., float], null_trend: float | None = None
+) -> UncertaintySpec:
     """Uncertainty of a positive value in which hubs decide: subsets for its interval, that of its logarithm.
 
     Args:
         resample: `(pool, splits, **options)` -> `[B]`, the value on each split.
+        event: `(pool, **options)` -> least value above 0: that a value is 0 means that no such event was seen.
         null_trend: Exponent of the trend in n of two samples of one distribution (default None).
 
     Returns:
@@ -46,7 +53,9 @@ def subset_uncertainty(resample: Callable[..., Tensor], *, null_trend: float | N
         if error is None:
             return None
         (value,) = resample(pool, identity_split(pool), **options).tolist()
-        return Spread((error / value) ** 2).exponential(value) if value > 0 else Spread(error**2)
+        if value > 0:
+            return Spread((error / value) ** 2).exponential(value)
+        return Spread((NONE_SEEN * event(pool, **options)) ** 2)
 
     known = Variance("subsets of 70 %, of the logarithm", spread, SUBSET_FREEDOM)
     return UncertaintySpec(known, resample, null_trend=null_trend)

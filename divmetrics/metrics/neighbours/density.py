@@ -15,6 +15,11 @@ def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
     return balls.mean(lambda part: part.balls_over / k, FAKE)
 
 
+def _one_ball(pool: Pool, *, k: int, **_: object) -> float:
+    """The value where one fake sample lies in one ball."""
+    return 1 / (k * pool.m)
+
+
 @metric(
     "density",
     real=Rows.on("pooled"),
@@ -24,7 +29,7 @@ def _resample(pool: Pool, splits: Splits, *, k: int, ties: Ties) -> Tensor:
     cite="Naeem 2020, arXiv:2002.09797",
     shared_pass=neighbour_pass,
     minimum=lambda options: int(options["k"]) + 1,
-    uncertainty=subset_uncertainty(_resample, null_trend=0),
+    uncertainty=subset_uncertainty(_resample, event=_one_ball, null_trend=0),
     about=About(
         formula=r"\frac1{km}\sum_j\sum_i\mathbf 1\bigl[|y_j-x_i|<\mathrm{NND}_k(x_i)\bigr]",
         sees="Fake samples off the real manifold, and fake samples that crowd where real ones are densest (far above "

@@ -45,7 +45,7 @@ def test_seven_tenths_of_both_sides_are_kept_and_the_interval_is_that_of_the_log
         sizes.extend({(int((side == REAL).sum()), int((side == FAKE).sum())) for side in splits.side})
         return given(splits)
 
-    spec, pool = subset_uncertainty(resample), pool_of(20, 11)
+    spec, pool = subset_uncertainty(resample, event=lambda pool, k: 1 / k / pool.m), pool_of(20, 11)
     assert spec.variance is not None
     assert spec.variance.freedom == SUBSET_FREEDOM
     found = spec.variance.spread(pool, k=4)
@@ -55,6 +55,13 @@ def test_seven_tenths_of_both_sides_are_kept_and_the_interval_is_that_of_the_log
     assert error is not None
     assert found.variance == pytest.approx(error**2)
     assert found.curvature == pytest.approx(error / 3 / 2), "that of the exponential of a normal value"
+
+
+def test_a_density_of_0_is_no_certainty() -> None:
+    real, fake = np.random.default_rng(0).normal(size=(2, 40, 3))
+    (result,) = dm.score(real, fake + 100, metrics=["density"]).metrics.values()
+    assert result.value == 0
+    assert result.ci == pytest.approx((0, 3.7 / (5 * 40)), rel=0.05), "of no event up to 3.7 are likely"
 
 
 @pytest.mark.slow
