@@ -51,7 +51,16 @@ def prd_curve(real: Rows, fake: Rows) -> Curve:
 def convergence_curves(
     tasks: Sequence[Task], results: Mapping[str, Result], real: Rows, fake: Rows, extractor: str, seed: int
 ) -> Iterator[Curve]:
-    """One curve for each main metric of the report: its value on subsets of both sides, by their size."""
+    """One curve for each main metric of the report: its value on subsets of both sides, by their size.
+
+    Args:
+        tasks: What was measured.
+        results: Key in the report -> result.
+        real: All real samples `[n, d]`.
+        fake: All fake samples `[m, d]`.
+        extractor: Whose features these are.
+        seed: Seed of the subsets.
+    """
     chosen = [
         (task, result)
         for name in MAIN

@@ -44,7 +44,19 @@ def measure(
     held_out: Collected | None = None,
     step: Step = silent,
 ) -> Report:
-    """The report of `plan` on collected samples. Raises the error of the first named metric that fails."""
+    """The report of a plan on collected samples.
+
+    Args:
+        plan: What is measured, and what is asked of the numbers.
+        real: The reference samples.
+        fake: The samples that are judged.
+        meta: Entries of `meta` that are known already: device, seconds of the extraction.
+        held_out: Real samples that the generator was not trained on.
+        step: Told what is being done.
+
+    Raises:
+        DivmetricsError: That of the first metric that was named and cannot be computed.
+    """
     given: dict[SideName, Collected] = {"real": real, "fake": fake}
     if held_out is not None:
         given[HELD_OUT] = held_out
@@ -58,13 +70,7 @@ def measure(
     measured = perf_counter()
     uncertainties, replicates = _uncertainties(tasks, found, sides, plan, step)
     spent = {"metrics": round(measured - begin, 3), "uncertainty": round(perf_counter() - measured, 3)}
-    results = {
-        outcome.key: _result(outcome, sides, plan, outcome.reason, 0.0, Uncertainty())
-        if isinstance(outcome, Refused)
-        else _result(outcome, sides, plan, *found[outcome.key], uncertainties.get(outcome.key, Uncertainty()))
-        for outcome in bound
-        if not (isinstance(outcome, Task) and _left_out(outcome, found[outcome.key][0]))
-    }
+    results = _results(bound, found, uncertainties, sides, plan)
     modes = _modes(tasks, sides, plan)
     step("verdict: tests on permutations")
     begin = perf_counter()
@@ -260,6 +266,23 @@ def _uncertainties(
     }
     asked = Asked(plan.questions.ci_level, null=plan.questions.null, paired=plan.paired)
     return uncertainties_of(estimates, plan.seed, asked, step)
+
+
+def _results(
+    bound: Sequence[Task | Refused],
+    found: Mapping[str, tuple[Outcome, float]],
+    uncertainties: Mapping[str, Uncertainty],
+    sides: TaskInputs,
+    plan: Plan,
+) -> dict[str, Result]:
+    """Key in the report -> result, also of what was refused; without what a preset leaves out."""
+    return {
+        outcome.key: _result(outcome, sides, plan, outcome.reason, 0.0, Uncertainty())
+        if isinstance(outcome, Refused)
+        else _result(outcome, sides, plan, *found[outcome.key], uncertainties.get(outcome.key, Uncertainty()))
+        for outcome in bound
+        if not (isinstance(outcome, Task) and _left_out(outcome, found[outcome.key][0]))
+    }
 
 
 def _result(

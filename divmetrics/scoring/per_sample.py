@@ -26,7 +26,17 @@ ALWAYS = ("precision", "coverage", "realism", "rarity", "duplicate_fraction")
 
 
 def sample_columns(tasks: Sequence[Task], found: Mapping[str, Any], sides: TaskInputs, plan: Plan) -> dict[str, Any]:
-    """Side -> column -> one value for each sample: of the measured metrics; all of them with `samples=True`."""
+    """Values of single samples: those of the measured metrics; with `samples=True` all that are known.
+
+    Args:
+        tasks: What was measured.
+        found: Key in the report -> `Measured`, or an error.
+        sides: The samples.
+        plan: Says whether all are asked for.
+
+    Returns:
+        Side -> column -> one value for each sample, in the order of the column `path`.
+    """
     columns: Columns = {"real": {}, "fake": {}}
     for task in tasks:
         if isinstance(value := found[task.key], Measured) and sides.equal_size(task) is None:

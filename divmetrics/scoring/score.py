@@ -139,7 +139,18 @@ def open_sides(
     chosen: ExtractRequest | ScoreRequest | CompareRequest,
     wanted: Callable[[S, int | None], int | None] = lambda _side, _there: None,
 ) -> dict[S, Source | Stream | Collected]:
-    """Each side as a source, labelled by the csv file and cut down to the number of samples that is wanted."""
+    """Each side as a source, labelled by the csv file and cut down to the number of samples that is wanted.
+
+    Args:
+        given: Side -> what the user gave.
+        extractors: Names of the extractors, whose features statistics of other tools may hold.
+        chosen: Has the labels, the number of samples and the seed.
+        wanted: Side and number of its samples -> how many to draw; None is all.
+
+    Raises:
+        UsageError: Samples cannot be chosen or labelled one by one, as an option needs it.
+        SourceError: A side cannot be read.
+    """
     opened = {side: _open_collected(what, extractors) or open_source(what, side=side) for side, what in given.items()}
     if chosen.labels is not None:
         sources = [_with_places(side, source, "--labels") for side, source in opened.items()]

@@ -32,6 +32,10 @@ def test_a_saved_report_is_shown_and_written(call: Callable[..., object], saved:
         ("{", "report.json is not JSON (input data was truncated)"),
         ("[]", "report.json has schema None"),
         ('{"schema": "divmetrics.report/9"}', "report.json has schema 'divmetrics.report/9'"),
+        (
+            '{"schema": "divmetrics.comparison/9"}',
+            "report.json has schema 'divmetrics.comparison/9' of a newer divmetrics",
+        ),
     ],
 )
 def test_what_is_no_report_is_one_sentence(text: str, sentence: str, call: Callable[..., object], saved: Path) -> None:

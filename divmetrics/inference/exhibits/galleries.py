@@ -60,7 +60,13 @@ def _gallery(text: str, rows: Sequence[PlacedRow], members: Sequence[int], of: i
 
 
 def reals_and_nearest(rows: PooledRows, real: Sequence[int], title: str) -> PlacedRow:
-    """Real samples, and the fake ones that are nearest to them."""
+    """Real samples, and the fake ones that are nearest to them.
+
+    Args:
+        rows: Features of the tested samples.
+        real: Places of the real samples.
+        title: What the row shows.
+    """
     apart, fakes = rows.nearest(real, "fake", EACH)
     own, _ = rows.nearest(real, "real")
     shown = []
@@ -73,7 +79,13 @@ def reals_and_nearest(rows: PooledRows, real: Sequence[int], title: str) -> Plac
 
 
 def fakes_and_nearest(rows: PooledRows, fake: Sequence[int], title: str) -> PlacedRow:
-    """Fake samples, and below each the real one that is nearest to it."""
+    """Fake samples, and beside each the real one that is nearest to it.
+
+    Args:
+        rows: Features of the tested samples.
+        fake: Places of the fake samples.
+        title: What the row shows.
+    """
     apart, reals = rows.nearest(fake, "real")
     if not apart.shape[1]:
         return PlacedRow(title, (), tuple(map(Placed, fake)))

@@ -225,7 +225,13 @@ class Cells:
 
 
 def flagged(tested: Tested, partition: Partition, *, too_many: bool = False) -> Cells:
-    """Cells whose share is lower (or higher) among the fake samples, at level alpha for all cells together."""
+    """Cells whose share is significantly lower among the fake samples, at level alpha for all cells together.
+
+    Args:
+        tested: The tests.
+        partition: Its cells are looked at.
+        too_many: Whether cells with a higher share are looked for instead.
+    """
     z = cell_z(partition, tested.fake) * (-1 if too_many else 1)
     least = z.min(1)
     limit = tested.alpha * tested.share

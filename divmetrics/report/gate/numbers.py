@@ -99,7 +99,12 @@ def bounds_in_noise(rule: Rule, result: Result, *, failing: bool) -> Iterator[st
 
 
 def exceeds(larger: float, smaller: float, scale: float = 0.0) -> bool:
-    """Whether `larger` exceeds `smaller` beyond round-off of numbers of their size, or of the size `scale`."""
+    """Whether `larger` exceeds `smaller` beyond round-off of numbers of their size, or of the size `scale`.
+
+    Example:
+        >>> exceeds(0.5, 0.4), exceeds(0.4 + 1e-9, 0.4)
+        (True, False)
+    """
     return larger - smaller > round_off(larger, smaller, scale)
 
 
@@ -119,7 +124,17 @@ def told_apart(first: float, second: float) -> tuple[str, str]:
 
 
 def judged_value(rule: Rule, key: str, result: Result, pessimistic: str) -> float:
-    """The number of `result` that the rule judges: its value or an end of its interval."""
+    """The number of a result that a rule judges: its value, or an end of its interval.
+
+    Args:
+        rule: The rule; `use` says which number.
+        key: Key of the result.
+        result: The result, with a value.
+        pessimistic: The end that counts against the generator, `ci_low` or `ci_high`, where `use` is that.
+
+    Raises:
+        UsageError: The rule reads an end, and the result has no interval.
+    """
     return _number_of(rule, key, result, _use(rule, result, pessimistic))
 
 
