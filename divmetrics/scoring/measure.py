@@ -57,12 +57,7 @@ def measure(
     Raises:
         DivmetricsError: That of the first metric that was named and cannot be computed.
     """
-    given: dict[SideName, Collected] = {"real": real, "fake": fake}
-    if held_out is not None:
-        given[HELD_OUT] = held_out
-    sides = TaskInputs({side: identified(collected) for side, collected in given.items()}, plan.seed)
-    for other in sides.collected.values():
-        _check_same_encoders(real, other)
+    sides = _task_inputs(real, fake, held_out, plan.seed)
     bound = plan.bind(sides.inventory(), sides.sizes(), sides.classes)
     tasks = [outcome for outcome in bound if isinstance(outcome, Task)]
     begin = perf_counter()
@@ -102,6 +97,17 @@ def measure(
         replicates=replicates,
         exhibits=exhibits,
     )
+
+
+def _task_inputs(real: Collected, fake: Collected, held_out: Collected | None, seed: int) -> TaskInputs:
+    """All sides together. Raises SourceError where different encoders made them."""
+    given: dict[SideName, Collected] = {"real": real, "fake": fake}
+    if held_out is not None:
+        given[HELD_OUT] = held_out
+    sides = TaskInputs({side: identified(collected) for side, collected in given.items()}, seed)
+    for other in sides.collected.values():
+        _check_same_encoders(real, other)
+    return sides
 
 
 def _modes(tasks: Sequence[Task], sides: TaskInputs, plan: Plan) -> tuple[Mode, ...]:
