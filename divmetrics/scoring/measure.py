@@ -75,6 +75,7 @@ def measure(
     exhibits = exhibits_of(Measurement(sides, plan, tasks, results, modes, judged), step)
     if exhibits is not None:
         spent["exhibits"] = round(perf_counter() - begin, 3)
+    seconds = {**meta.get("seconds", {}), **spent}
     return Report(
         version=__version__,
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -85,14 +86,7 @@ def measure(
         facts=facts_of(sides.collected),
         modes=modes,
         verdict=None if judged is None else judged.verdict,
-        meta={
-            "seed": plan.seed,
-            **_provenance(fake),
-            **_about_classes(tasks, sides),
-            **meta,
-            "seconds": {**meta.get("seconds", {}), **spent},
-            "versions": versions(),
-        },
+        meta={**_provenance(fake, plan.seed), **_about_classes(tasks, sides), **meta, "seconds": seconds},
         samples=sample_columns(tasks, {key: value for key, (value, _) in found.items()}, sides, plan),
         replicates=replicates,
         exhibits=exhibits,
@@ -170,10 +164,11 @@ def _about_classes(tasks: Sequence[Task], sides: TaskInputs) -> dict[str, Any]:
     return {"classes": {**entry, "text": text}} if text else {}
 
 
-def _provenance(collected: Collected) -> dict[str, Any]:
+def _provenance(collected: Collected, seed: int) -> dict[str, Any]:
+    """Seed, engines, encoders and versions of libraries: what the numbers come from."""
     encoders = {name: vars(info) for name, info in collected.encoders.items() if name != FEATURES}
     engines = sorted({info["engine"] for info in encoders.values()})
-    return {"engine": "+".join(engines) or "none", "extractors": encoders}
+    return {"seed": seed, "engine": "+".join(engines) or "none", "extractors": encoders, "versions": versions()}
 
 
 def _run_shared_passes(tasks: Sequence[Task], sides: TaskInputs) -> dict[str, float]:
