@@ -49,12 +49,12 @@ class ChunkedSummaries:
     def add(self, rows: Tensor, index: Tensor) -> None:
         """Take in rows `[b, ...]` and their places `[b]`."""
         self.waiting.append((rows, index))
-        chunk = min(CHUNK, max(1, WIDE // max(1, rows[:1].numel())))
+        exact = all(kind is Sample for kind in self.kinds)  # large, and merged in any order
+        chunk = min(CHUNK, max(1, (WIDE // 4 if exact else WIDE) // max(1, rows[:1].numel())))
         while sum(len(part) for part, _ in self.waiting) >= chunk:
             rows, index = self._joined()
             self.waiting = [(rows[chunk:], index[chunk:])] if len(rows) > chunk else []
             self.done.append((1, self._summarise(rows[:chunk], index[:chunk])))
-            exact = all(kind is Sample for kind in self.kinds)  # large, and merged in any order
             while len(self.done) > 1 and (exact or self.done[-1][0] == self.done[-2][0]):
                 (size, last), (_, before) = self.done.pop(), self.done.pop()
                 self.done.append((2 * size, _merged(before, last)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import ClassVar, Self
 
@@ -54,8 +54,10 @@ class Sample(Summary):
             raise FeatureError(f"samples have shape {tuple(mine)} in one part and {tuple(theirs)} in the other.")
         index, draw = torch.cat([self.index, other.index]), torch.cat([self.draw, other.draw])
         kept = self._lowest(index, draw, mine)
-        features = self.features.new_empty(len(kept), *mine)  # joined first, they would be in memory three times
         from_here = kept < len(self.index)
+        if len(kept) == len(self.index) and bool(from_here.all()):  # none of the others is kept
+            return replace(self, count=self.count + other.count)
+        features = self.features.new_empty(len(kept), *mine)  # joined first, they would be in memory three times
         for row, place, here in zip(features, kept.tolist(), from_here.tolist(), strict=True):
             row.copy_(self.features[place] if here else other.features[place - len(self.index)])
         return type(self)(features, index[kept], draw[kept], self.count + other.count)
