@@ -50,9 +50,9 @@ def judged_on(sides: TaskInputs, plan: Plan, keys: Collection[str], table: Seque
 
 
 def _modes_of_samples(table: Sequence[Mode], sides: TaskInputs, plan: Plan, extractor: str) -> ModesOfSamples | None:
-    """The mode of each sample by the table of modes, where that is known."""
+    """The mode of each real sample by the table of modes, where that is known."""
     known = memberships_of(table, sides, plan, extractor)
-    return None if known is None else ModesOfSamples(known.names, known.number["real"], known.number["fake"])
+    return None if known is None else ModesOfSamples(known.names, known.number["real"])
 
 
 def _held_out(sides: TaskInputs, extractor: str) -> Rows | None:

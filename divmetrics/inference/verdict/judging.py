@@ -242,13 +242,11 @@ def _with_modes_of_report(fault: Found, tested: Tested, places: Sequence[torch.T
     partition = tested.structures.partition(fault.partition)
     if partition is None or partition.name == "classes":
         return fault
-    known = naming.modes()
+    known = None if fault.kind == "invented_modes" else naming.modes()  # the table has modes of real samples only
     if known is None:
         return replace(fault, modes=())
     cells = [cell for cell, called in enumerate(partition.names) if called in fault.modes]
-    side = int(fault.kind == "invented_modes")
-    mine = tested.is_fake == bool(side)
-    modes, text = known.within(side, places[side].numpy(), np.isin(partition.cell[mine], cells))
+    modes, text = known.within(places[0].numpy(), np.isin(partition.cell[~tested.is_fake], cells))
     return replace(fault, modes=modes, text=f"{fault.text} {text}".rstrip())
 
 

@@ -23,18 +23,16 @@ NAMED = 5
 
 @dataclass(frozen=True, eq=False)
 class ModesOfSamples:
-    """The mode of each sample of both sides, by the table of modes of the report."""
+    """The mode of each real sample, by the table of modes of the report."""
 
     names: Sequence[str]
     real: np.ndarray  # [n] int64, places in `names`; -1 where a sample has none
-    fake: np.ndarray  # [m] int64
 
-    def within(self, side: int, positions: np.ndarray, at_fault: np.ndarray) -> tuple[tuple[str, ...], str]:
+    def within(self, positions: np.ndarray, at_fault: np.ndarray) -> tuple[tuple[str, ...], str]:
         """The modes that clusters at fault are, or are parts of.
 
         Args:
-            side: 0 for real samples, 1 for fake ones.
-            positions: Positions of the tested samples of this side in their set, `[k]`.
+            positions: Positions of the tested real samples in their set, `[k]`.
             at_fault: Which of them lie in the clusters at fault, `[k]` bool.
 
         Returns:
@@ -42,11 +40,11 @@ class ModesOfSamples:
             where these are not most of what lies there, no modes, and of which modes it is a part.
 
         Example:
-            >>> modes = ModesOfSamples(["cat", "dog"], np.array([0, 0, 1, 1]), np.array([0]))
-            >>> modes.within(0, np.arange(4), np.array([False, False, True, True]))
+            >>> modes = ModesOfSamples(["cat", "dog"], np.array([0, 0, 1, 1]))
+            >>> modes.within(np.arange(4), np.array([False, False, True, True]))
             (('dog',), 'In the table of modes: dog.')
         """
-        mode = (self.real, self.fake)[side][positions]
+        mode = self.real[positions]
         count = np.bincount(mode[mode >= 0], minlength=len(self.names))
         inside = np.bincount(mode[(mode >= 0) & at_fault], minlength=len(self.names))
         order = np.argsort(-inside, kind="stable")

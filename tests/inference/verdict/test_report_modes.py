@@ -6,38 +6,48 @@ from divmetrics.arrays.summaries import Rows
 from divmetrics.inference.verdict import ModesOfSamples, Naming, Question, judge
 
 NAMES = ["cat", "dog", "elk"]
-MODES = ModesOfSamples(NAMES, np.repeat([0, 1, 2], 10), np.repeat([0, 1], 15))
+MODES = ModesOfSamples(NAMES, np.repeat([0, 1, 2], 10))
 
 
 def test_a_mode_of_which_most_lies_in_the_cluster_is_it() -> None:
-    names, text = MODES.within(0, np.arange(30), np.arange(30) >= 19)  # one dog of ten, and every elk
+    names, text = MODES.within(np.arange(30), np.arange(30) >= 19)  # one dog of ten, and every elk
     assert (names, text) == (("elk",), "In the table of modes: elk.")
 
 
 def test_several_modes_are_listed_the_largest_first() -> None:
     positions = np.array([0, 1, 10, 11, 12, 20, 21])
-    names, text = MODES.within(0, positions, np.array([1, 1, 1, 1, 1, 0, 0], bool))
+    names, text = MODES.within(positions, np.array([1, 1, 1, 1, 1, 0, 0], bool))
     assert (names, text) == (("dog", "cat"), "In the table of modes: dog, cat.")
 
 
 def test_a_part_of_a_mode_is_called_one() -> None:
-    names, text = MODES.within(1, np.arange(30), np.arange(30) < 6)
+    names, text = MODES.within(np.arange(30), np.arange(30) < 4)
     assert (names, text) == ((), "In the table of modes they are parts of cat.")
 
 
 def test_samples_without_a_mode() -> None:
-    nowhere = ModesOfSamples(NAMES, np.full(30, -1), np.full(30, -1))
-    assert nowhere.within(0, np.arange(30), np.arange(30) < 6) == ((), "")
+    nowhere = ModesOfSamples(NAMES, np.full(30, -1))
+    assert nowhere.within(np.arange(30), np.arange(30) < 6) == ((), "")
 
 
 def test_a_finding_speaks_of_the_modes_of_the_report() -> None:
     rng = np.random.default_rng(0)
     centres, real_modes, fake_modes = 9 * rng.normal(size=(4, 3)), rng.integers(0, 4, 200), rng.integers(0, 3, 200)
     real, fake = (Rows.from_array(centres[of] + rng.normal(size=(200, 3))) for of in (real_modes, fake_modes))
-    modes = ModesOfSamples(["a", "b", "c", "d"], real_modes, fake_modes)
+    modes = ModesOfSamples(["a", "b", "c", "d"], real_modes)
     named = judge(real, fake, Question(), naming=Naming(modes=lambda: modes)).verdict.findings[0]
     assert (named.kind, named.modes) == ("dropped_modes", ("d",))
     assert named.text.endswith("of the real samples are missing. In the table of modes: d.")
     plain = judge(real, fake, Question()).verdict.findings[0]
     assert plain.modes == ()
     assert "cluster" not in plain.text
+
+
+def test_invented_modes_are_none_of_the_report() -> None:
+    rng = np.random.default_rng(1)
+    centres, real_modes, fake_modes = 9 * rng.normal(size=(4, 3)), rng.integers(0, 3, 200), rng.integers(0, 4, 200)
+    real, fake = (Rows.from_array(centres[of] + rng.normal(size=(200, 3))) for of in (real_modes, fake_modes))
+    naming = Naming(modes=lambda: ModesOfSamples(["a", "b", "c"], real_modes))
+    invented = judge(real, fake, Question(), naming=naming).verdict.findings[0]
+    assert (invented.kind, invented.modes) == ("invented_modes", ())
+    assert "table of modes" not in invented.text
