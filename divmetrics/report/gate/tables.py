@@ -21,7 +21,7 @@ class Table:
 
     Example:
         >>> text = '[gate]\\nseed = 1\\n[gate.rules.fid]\\nmax = "low"\\n'
-        >>> gate = Table(tomllib.loads(text), "divmetrics.toml", text=text).table("gate")
+        >>> gate = Table(tomllib.loads(text), "rules.toml", text=text).table("gate")
         >>> gate.table("rules").table("fid").number("max")
         Traceback (most recent call last):
         divmetrics.errors.UsageError: rules.toml, line 4: [gate.rules.fid]: max = 'low' is not a number, such as 0.4.
