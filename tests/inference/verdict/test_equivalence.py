@@ -59,6 +59,8 @@ def test_rare_classes_are_judged_together() -> None:
     assert found.sizes.tolist() == [500, 490, 10]
     common = Partition("classes", np.repeat([0, 1], 50), ["a", "b"])
     assert module._without_rare(common) is common
+    one = Partition("classes", np.repeat([0, 1], [199, 1]), ["a", "b"])
+    assert module._without_rare(one) is one
 
 
 def test_what_modes_keep_by_hand() -> None:
