@@ -205,7 +205,7 @@ def run(
         with (
             naming_dead_workers(),
             exact_float32(),
-            _progress_bar(source.name, places, shown=settings.progress) as advance,
+            progress_bar(source.name, places, shown=settings.progress) as advance,
         ):
             for batch in batches:
                 pipeline.begin(batch)
@@ -308,7 +308,7 @@ class _Pipeline:
 
 
 @contextmanager
-def _progress_bar(name: str, places: Sequence[int] | None, *, shown: bool) -> Iterator[Callable[[int], None]]:
+def progress_bar(name: str, places: Sequence[int] | None, *, shown: bool) -> Iterator[Callable[[int], None]]:
     """A progress bar that disappears at the end; yields the function to call with the number of samples done."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn

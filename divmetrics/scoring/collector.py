@@ -157,11 +157,14 @@ class Portion:
 
         if source.kind == "features":
             taken.encoders[FEATURES] = EncoderInfo("", "none", "none")
-            for rows, places, paths, labels in _rows_of(source, own):
-                add(FEATURES, "pooled", rows, places)
-                taken.traits.append(traits_of_rows(rows.numpy()))
-                taken.paths += paths
-                taken.labels += labels
+            wanted = range(total) if own is None and total else own
+            with loop.progress_bar(source.name, wanted, shown=settings.progress and not more) as advance:
+                for rows, places, paths, labels in _rows_of(source, own):
+                    add(FEATURES, "pooled", rows, places)
+                    taken.traits.append(traits_of_rows(rows.numpy()))
+                    taken.paths += paths
+                    taken.labels += labels
+                    advance(len(rows))
         else:
             self._extract(source, encoders, settings, add, taken, (first, own, more))
         self._summarise(taken)
