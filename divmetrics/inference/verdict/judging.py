@@ -15,7 +15,6 @@ from divmetrics.inference.verdict.copies import copies_of_training
 from divmetrics.inference.verdict.equivalence import DISTINCT, Claim, claims, little_mass_lost, needed
 from divmetrics.inference.verdict.findings import Found, findings
 from divmetrics.inference.verdict.report_modes import ModesOfSamples
-from divmetrics.inference.verdict.statistics import EMPTIEST_LEADING, usable_scales
 from divmetrics.inference.verdict.tested import Tested
 from divmetrics.inference.verdict.wording import ADVICE, EVIDENCE, WORDS
 from divmetrics.records.verdict import Finding, State, Verdict
@@ -25,7 +24,7 @@ PERMUTATIONS = 999
 LARGEST = 5000
 """Samples of each side that are tested; of more, this many are drawn by the seed."""
 SUSPECTED = 0.05
-"""Adjusted p-value of a test for missing regions up to which nothing is called healthy."""
+"""p-value of the doubt that a region lacks samples up to which nothing is called healthy."""
 SMALLEST = 50
 """Samples of each side below which nothing is tested."""
 LOST = ("dropped_modes", "thinned_modes", "shrunken_modes", "near_duplicates", "few_atoms", "narrow")
@@ -118,7 +117,7 @@ def judge(
         )
         found = [*(fault for fault in found if fault.kind != "copies"), *copies]
     shown = claims(tested, question.tolerance)
-    suspected = _suspected(tested)
+    suspected = tested.doubt <= SUSPECTED
     state, kept = _state(found, shown, question.tolerance, known_copies=held_out is not None, suspected=suspected)
     open_to = state == "inconclusive" and "copies" not in {fault.kind for fault in kept}
     n_needed = _needed(shown, tested) if open_to else None
@@ -220,19 +219,12 @@ def _state(
     return "inconclusive", list(found)
 
 
-def _suspected(tested: Tested) -> bool:
-    """Whether some region seems to lack fake samples, at 5 %: doubt enough to call nothing healthy."""
-    names = [EMPTIEST_LEADING, *(f"empty_{scale}" for scale in usable_scales(tested.structures))]
-    names += [f"emptiest_of_{partition.key}" for partition in tested.structures.partitions]
-    return bool(tested.significant(names, SUSPECTED))
-
-
 def _needed(shown: Sequence[Claim], tested: Tested) -> int | None:
     """Samples a side that would decide, at most as many as are tested; None where there are as many already."""
     n, m = tested.structures.n, tested.structures.m
     alike = 2 * n * m / (n + m)  # samples a side, were both sides equal, whose differences have the same variance
     wanted = needed(shown, alike)
-    if _suspected(tested):
+    if tested.doubt <= SUSPECTED:
         wanted = max(wanted, ceil(2 * alike))
     return min(wanted, LARGEST) if min(n, m) < LARGEST else None
 

@@ -36,6 +36,8 @@ TOGETHER = 100
 """Permutations whose distances are looked up together."""
 EMPTIEST_LEADING = "emptiest_of_leading_clusters"
 """The test for the emptiest of all clusters of the leading principal components."""
+SHIFTED = (8, 16, 32, 64)
+"""Numbers of principal components in which means are compared: few show large modes, many overlapping ones."""
 OUTLYING = 3
 """Times the median distance to the centre of a cluster up to which distances count whole."""
 FEWEST = 8
@@ -228,6 +230,34 @@ def _cells(partition: Partition, fake: np.ndarray) -> Iterator[Statistic]:
     yield Statistic(f"emptiest_of_{partition.key}", -z.min(1))
     yield Statistic(f"thin_{partition.key}", np.sqrt(np.square(np.minimum(z, 0)).sum(1)))
     yield Statistic(f"fullest_of_{partition.key}", z.max(1))
+
+
+def shifted_mean(structures: Structures, fake: np.ndarray) -> Statistic:
+    """Hotelling's T² of both sides, standardised, in as many leading principal components as make it largest.
+
+    A mode that is missing moves the mean, also where it overlaps with others so much that no neighbourhood is empty.
+
+    Args:
+        structures: Of the N pooled samples.
+        fake: `[1 + B, N]`, 1 for fake samples.
+    """
+    squares = np.cumsum(np.square(_mean_differences(structures, fake)), 1)
+    counts = np.unique(np.minimum(SHIFTED, squares.shape[1]))
+    return Statistic("shifted_mean", ((squares[:, counts - 1] - counts) / np.sqrt(2 * counts)).max(1))
+
+
+def _mean_differences(structures: Structures, fake: np.ndarray) -> np.ndarray:
+    """Difference of the means in each whitened principal component, in standard errors, `[B, p]`; zeros `[B, 1]` where
+    nothing varies."""
+    points = structures.points.astype(np.float64)
+    centred = points - points.mean(0)
+    variances, directions = np.linalg.eigh(centred.T @ centred / len(points))
+    variances, directions = variances[::-1], directions[:, ::-1]
+    varies = variances > 1e-10 * max(variances[0], 1e-300)
+    if not varies.any():
+        return np.zeros((len(fake), 1))
+    white = (centred @ directions[:, varies] / np.sqrt(variances[varies])).astype(np.float32)
+    return np.asarray((fake @ white) * (1 / structures.m + 1 / structures.n) ** 0.5)
 
 
 def _width(structures: Structures, fake: np.ndarray) -> Statistic:

@@ -10,11 +10,13 @@ import numpy as np
 from scipy.special import ndtri
 
 from divmetrics.arrays.summaries import Rows
-from divmetrics.inference.verdict.statistics import Statistic, all_statistics, assignments
+from divmetrics.inference.verdict.statistics import Statistic, all_statistics, assignments, shifted_mean
 from divmetrics.inference.verdict.structures import Structures
 
 TAIL_LEVELS = (0.95, 0.99, 0.997)
 """Quantiles of a statistic that the unit of its scale is taken from."""
+OF_REGIONS = ("avoided", "lacking", "empty", "emptiest", "thin", "missing_direction")
+"""How the names of the tests begin that find real samples where too few fake ones are."""
 
 
 def standardised(values: np.ndarray) -> np.ndarray:
@@ -105,6 +107,18 @@ class Tested:
     def p(self) -> np.ndarray:
         """Adjusted p-values `[S]`."""
         return np.minimum(adjusted_p(self._standardised) / self.share, 1.0)
+
+    @cached_property
+    def doubt(self) -> float:
+        """p-value of the doubt that some region lacks fake samples.
+
+        The tests of that are adjusted among themselves, together with their mean: many that are slightly large tell,
+        too. Nobody is accused by it, so it does not count among the tests of findings.
+        """
+        of_regions = [statistic for statistic in self.statistics if statistic.name.startswith(OF_REGIONS)]
+        of_regions.append(shifted_mean(self.structures, self.fake))
+        z = standardised(np.stack([statistic.values for statistic in of_regions]))
+        return float(adjusted_p(np.concatenate([z, standardised(z.mean(0, keepdims=True))])).min())
 
     @cached_property
     def _standardised(self) -> np.ndarray:

@@ -281,16 +281,3 @@ def test_the_variance_of_a_mean_is_the_textbook_one() -> None:
 
     found = half_sample_variance(pool_of(gaussian(400, 1, 1), fake), mean)
     assert found == pytest.approx(float(fake.var()) / 400, rel=0.3)
-
-
-def test_a_relative_variance_is_in_proportion_to_the_value() -> None:
-    """Of a value that doubles with the sample size, half-samples see half the error."""
-    fake = 1 + 0.1 * gaussian(400, 1)
-
-    def total(splits: Splits) -> Tensor:
-        return torch.stack([fake[splits.fake(b) - 400, 0].sum() for b in range(len(splits))])
-
-    pool = pool_of(gaussian(400, 1, 1), fake)
-    plain, relative = (half_sample_variance(pool, total, relative=relative) for relative in (False, True))
-    assert plain is not None
-    assert relative == pytest.approx(4 * plain, rel=0.01)

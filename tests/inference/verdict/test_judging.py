@@ -406,6 +406,21 @@ def test_more_of_a_loss_never_looks_healthier_in_small_steps(loss: str) -> None:
     worse_and_worse(loss, 800, [0, 0.04, 0.1, 0.2, 0.4, 0.7, 1])
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("dropped", [0, 1])
+def test_a_missing_mode_among_directions_that_all_modes_share_is_doubted(dropped: int) -> None:
+    """Five directions vary ten times as much as the modes, so that no cluster and no neighbourhood shows it alone."""
+    rng = np.random.default_rng([2, 7])
+    centres = 0.354 * rng.normal(size=(10, 64))
+    shared = rng.normal(size=(5, 64))
+    shared /= np.linalg.norm(shared, axis=1, keepdims=True)
+    real, fake = (
+        centres[rng.integers(0, kept, 1000)] + rng.normal(size=(1000, 64)) + 10 * rng.normal(size=(1000, 5)) @ shared
+        for kept in (10, 10 - dropped)
+    )
+    assert judged(real, fake).state == ("inconclusive" if dropped else "healthy")
+
+
 def test_nothing_is_healthy_while_a_region_seems_empty() -> None:
     holds = Claim("width", 1, 0.95, 0.9)
     assert _state([], [holds], 0.1, known_copies=False, suspected=False)[0] == "healthy"

@@ -16,6 +16,7 @@ from divmetrics.inference.verdict.statistics import (
     cell_z,
     nearest_distances,
     neighbourhood_z,
+    shifted_mean,
 )
 from divmetrics.inference.verdict.structures import Partition, Structures
 
@@ -143,6 +144,36 @@ def test_the_emptiest_of_all_clusters_of_leading_components() -> None:
     least = [cell_z(partition, FAKE).min(1) for partition in STRUCTURES.leading]
     assert len(least) == 1  # eight clusters: 160 samples allow no more
     assert FOUND["emptiest_of_leading_clusters"].values == pytest.approx(-np.min(least, 0))
+
+
+def test_the_shift_of_the_mean_is_hotellings() -> None:
+    """On four components of the pool, with the covariance of the pool."""
+    centred = POOL - POOL.mean(0)
+    inverse = np.linalg.inv(centred.T @ centred / (N + M))
+    apart = [POOL[row > 0].mean(0) - POOL[row == 0].mean(0) for row in FAKE]
+    squared = np.array([N * M / (N + M) * d @ inverse @ d for d in apart])
+    assert shifted_mean(STRUCTURES, FAKE).values == pytest.approx((squared - 4) / np.sqrt(8), rel=1e-4)
+
+
+def test_what_does_not_vary_has_no_shift() -> None:
+    constant = replace(STRUCTURES, points=np.zeros((N + M, 3), np.float32))
+    assert np.ptp(shifted_mean(constant, FAKE).values) < 1e-9
+    column = np.column_stack([POOL[:, 0], np.full(N + M, 7)]).astype(np.float32)
+    alone = replace(STRUCTURES, points=column[:, :1])
+    assert shifted_mean(replace(STRUCTURES, points=column), FAKE).values == pytest.approx(
+        shifted_mean(alone, FAKE).values, abs=1e-5
+    )
+
+
+def test_of_many_components_those_that_show_it_best_count() -> None:
+    rng = np.random.default_rng(3)
+    points = rng.normal(size=(N + M, 40)) * np.linspace(2, 1, 40)
+    points[:N, 0] += 2
+    wide = replace(STRUCTURES, points=points.astype(np.float32))
+    leading = np.linalg.eigh(np.cov(points.T))[1][:, :-9:-1]
+    alone = shifted_mean(replace(STRUCTURES, points=(points @ leading).astype(np.float32)), FAKE)
+    assert alone.values[0] > 5
+    assert shifted_mean(wide, FAKE).values[0] == pytest.approx(alone.values[0], rel=1e-3)
 
 
 def test_many_cells_are_counted_like_few() -> None:

@@ -3,6 +3,10 @@
 import numpy as np
 import pytest
 
+from divmetrics.arrays.summaries import Rows
+from divmetrics.inference.verdict.statistics import Statistic, assignments
+from divmetrics.inference.verdict.structures import Structures
+from divmetrics.inference.verdict.tested import Tested as AllTests
 from divmetrics.inference.verdict.tested import adjusted_p, standardised
 
 
@@ -37,3 +41,31 @@ def test_the_family_wise_error_rate_is_the_level() -> None:
     common = rng.normal(size=(400, 1, 100))
     least = [adjusted_p(standardised(0.7 * c + rng.normal(size=(8, 100)))).min() for c in common]
     assert np.mean(np.array(least) <= 0.05) == pytest.approx(0.05, abs=0.028)  # 2.6 standard errors
+
+
+def doubt_of(names: list[str], sizes: list[float]) -> float:
+    """The doubt where the tests are normal on permutations and `sizes` on the data."""
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(20, 2))
+    structures = Structures.of(Rows.from_array(rows), Rows.from_array(rows + 1e-3 * rng.normal(size=(20, 2))), 0)
+    values = rng.normal(size=(len(names), 1000))
+    values[:, 0] = sizes
+    statistics = [Statistic(name, row) for name, row in zip(names, values, strict=True)]
+    return AllTests(structures, assignments(20, 20, 999, 0), statistics, 0.01).doubt
+
+
+def test_one_large_test_of_regions_or_many_that_are_slightly_large_are_a_doubt() -> None:
+    of_regions = ["empty_16", "emptiest_of_clusters", "avoided_64", "lacking", "thin_clusters", "missing_direction"]
+    assert doubt_of(of_regions, [0] * 6) > 0.5
+    assert doubt_of(of_regions, [5, 0, 0, 0, 0, 0]) < 0.01
+    assert doubt_of(of_regions, [1.7] * 6) < 0.05, "none of which would be seen alone"
+    assert doubt_of(["width", "spacing", "repeated", "far", "crowded_16", "fullest_of_clusters"], [5] * 6) > 0.5
+
+
+def test_a_shifted_mean_is_a_doubt() -> None:
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(80, 2))
+    rows[40:] += 1
+    structures = Structures.of(Rows.from_array(rows[:40]), Rows.from_array(rows[40:]), 0)
+    calm = [Statistic("lacking", rng.normal(size=1000))]
+    assert AllTests(structures, assignments(40, 40, 999, 0), calm, 0.01).doubt < 0.01
