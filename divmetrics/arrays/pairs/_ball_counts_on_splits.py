@@ -32,6 +32,8 @@ from divmetrics.arrays.splits import ABSENT, FAKE, REAL, Pool, Splits
 
 COLUMNS = 32
 """Columns of the lists that are read first, at most."""
+TOGETHER = 2**14
+"""Samples whose balls are counted at once."""
 
 
 def ball_counts_on_splits(
@@ -153,8 +155,20 @@ def _count_split(
     lists: NeighbourLists, counts: BallCountsOnSplits, b: int, query: BallQuery, dense: np.ndarray
 ) -> None:
     """Count the balls of split `b`; samples whose balls reach beyond their lists are marked in `dense` `[N]`."""
-    side, radius = counts.side[b], counts.radius[b]
+    side = counts.side[b]
     rows = np.flatnonzero(side == REAL if query.real_balls_only else side != ABSENT)
+    if query.capped:  # by a median of all radii
+        _count_balls(lists, counts, b, rows, query, dense)
+        return
+    for start in range(0, len(rows), TOGETHER):
+        _count_balls(lists, counts, b, rows[start : start + TOGETHER], query, dense)
+
+
+def _count_balls(
+    lists: NeighbourLists, counts: BallCountsOnSplits, b: int, rows: np.ndarray, query: BallQuery, dense: np.ndarray
+) -> None:
+    """`_count_split` for the balls of the samples `rows`; all that have balls where these are capped."""
+    side, radius = counts.side[b], counts.radius[b]
     pieces = list(_pieces(lists, np.append(side, np.uint8(ABSENT)), rows, query, radius))
     if query.capped:
         low, high = middle_values(radius[rows])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from hashlib import sha256
+from typing import Self
 
 import numpy as np
 import scipy
@@ -181,16 +183,15 @@ def null_moments(covariance: Tensor, n: int, m: int) -> tuple[float, float]:
 def on_splits(pool: Pool, splits: Splits) -> Tensor:
     """Squared Frechet distance on each split of the pool, `[B]` float64.
 
-    The rows are centred and converted once, and several cores share the splits. Each split is computed once per pool,
+    Several cores share the splits, each with some rows in float64 at a time. Each split is computed once per pool,
     whichever metric asks for it and among whichever others.
     """
     digests = [sha256(side.numpy().tobytes()).digest() for side in splits.side]
     with growing((pool,), ("frechet on splits",), dict[bytes, float]) as computed:
         new = [b for b, digest in enumerate(digests) if digest not in computed]
         if new:
-            rows = torch.cat([float64(side.features).cpu() for side in pool.sides])  # a copy, to be centred in place
-            rows -= rows.mean(0)
-            whole = gram(rows) if min(pool.n, pool.m) >= pool.fake.d else None
+            rows = _CentredRows.of(pool)
+            whole = rows.sums(torch.arange(pool.n + pool.m))[1] if min(pool.n, pool.m) >= pool.fake.d else None
             values = each(
                 lambda i: distance(*_split_fits(rows, whole, splits, new[i]), accuracy=DRAW_ACCURACY), len(new)
             )
@@ -198,16 +199,49 @@ def on_splits(pool: Pool, splits: Splits) -> Tensor:
         return torch.tensor([computed[digest] for digest in digests], dtype=torch.float64)
 
 
-def _split_fits(rows: Tensor, whole: Tensor | None, splits: Splits, b: int) -> tuple[Moments, Moments]:
-    """Gaussian fits of both sides of split `b`; of centred `rows` `[n + m, d]` with gram matrix `whole`, if given.
+@dataclass(frozen=True, eq=False)
+class _CentredRows:
+    """The samples of a pool about their common mean, in float64 where they are asked for."""
+
+    features: Tensor  # [N, d], on the CPU
+    mean: Tensor  # [d] float64
+
+    @classmethod
+    def of(cls, pool: Pool) -> Self:
+        features = pool.features().cpu()
+        sums = torch.stack([part.double().sum(0) for part in torch.split(features, ROWS)])
+        return cls(features, sums.sum(0) / len(features))
+
+    def at(self, places: Tensor) -> Tensor:
+        """The rows at `places` `[b]`, `[b, d]` float64."""
+        return self.features[places].double().sub_(self.mean)
+
+    def sums(self, places: Tensor) -> tuple[Tensor, Tensor]:
+        """Sum `[d]` and Gram matrix `[d, d]` of the rows at `places`."""
+        total, raw = torch.zeros_like(self.mean), self.mean.new_zeros((len(self.mean), len(self.mean)))
+        for part in torch.split(places, ROWS):
+            rows = self.at(part)
+            total += rows.sum(0)
+            raw += gram(rows)
+        return total, raw
+
+    def fit(self, places: Tensor) -> Moments:
+        """The Gaussian fit of the rows at `places`."""
+        if len(places) < len(self.mean):
+            return fit_of(self.at(places))
+        return _from_raw(len(places), *self.sums(places))
+
+
+def _split_fits(rows: _CentredRows, whole: Tensor | None, splits: Splits, b: int) -> tuple[Moments, Moments]:
+    """Gaussian fits of both sides of split `b`, given the Gram matrix of all rows where both sides have d of them.
 
     Where no sample is absent, the sums over the fake samples are the sums over all less those over the real ones.
     """
-    real = rows[splits.real(b)]
     if whole is None or bool((splits.side[b] == ABSENT).any()):
-        return fit_of(real), fit_of(rows[splits.fake(b)])
-    raw, total, m = gram(real), real.sum(0), len(rows) - len(real)
-    return _from_raw(len(real), total, raw), _from_raw(m, -total, whole - raw)  # the rows have mean 0
+        return rows.fit(splits.real(b)), rows.fit(splits.fake(b))
+    total, raw = rows.sums(splits.real(b))
+    n = len(splits.real(b))
+    return _from_raw(n, total, raw), _from_raw(len(rows.features) - n, -total, whole - raw)  # the rows have mean 0
 
 
 def _from_raw(n: int, total: Tensor, raw: Tensor) -> Moments:
