@@ -149,9 +149,15 @@ def photographs(folder: Path, n: int, seed: int) -> Path:
 
 
 def commit() -> str:
-    """The git commit that was measured, marked where files differ from it."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
-    return subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent, check=True).stdout.strip()  # noqa: S603
+    """The git commit that was measured, marked where files other than results differ from it."""
+    name = _git("describe", "--always", "--abbrev=12")
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":(exclude,top)benchmarks/results")
+    return f"{name}-dirty" if changed else name
+
+
+def _git(*command: str) -> str:
+    done = subprocess.run(["git", *command], capture_output=True, text=True, cwd=Path(__file__).parent, check=True)  # noqa: S603
+    return done.stdout.strip()
 
 
 def report(name: str, timings: Sequence[Timing], packages: Iterable[str]) -> None:
