@@ -156,7 +156,8 @@ def commit() -> str:
 
 
 def _git(*command: str) -> str:
-    done = subprocess.run(["git", *command], capture_output=True, text=True, cwd=Path(__file__).parent, check=True)  # noqa: S603
+    line, folder = ["git", *command], Path(__file__).parent
+    done = subprocess.run(line, capture_output=True, text=True, cwd=folder, check=True)  # noqa: S603
     return done.stdout.strip()
 
 
