@@ -137,7 +137,7 @@ def _path_after(option: str, arguments: list[str]) -> str | None:
 @click.command(cls=_Gate, short_help="Check samples or a report against rules; sets the exit code.")
 @click.argument("sources", nargs=-1, required=True, metavar="REAL FAKE | REPORT.json")
 @click.option("--config", metavar="PATH", help="Rule file.  [default: divmetrics.toml, else pyproject.toml]")
-@options_of_request(ScoreRequest)
+@options_of_request(ScoreRequest, {"metrics": "those that the rules name"})
 @json_option
 @md_option
 @click.option(
@@ -199,6 +199,8 @@ def gate(
     Exit codes: 0 passed, 1 failed, 2 wrong rules or usage, 3 could not measure. The files that --json, --md, --junit
     and --html name are written at all four.
     """
+    if keywords.get("exhibits") and not html_path:
+        raise UsageError("--exhibits is for the page; give --html, or leave it out.")
     others = {"--junit": junit_path, "--html": html_path, "--samples": samples_path}
     outputs = {"--json": json_path, "--md": md_path, **others}
     check_modes(init=init, force=force, selftest=selftest, deals=deals, quarantine=quarantine, others=others)

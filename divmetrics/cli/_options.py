@@ -34,10 +34,16 @@ debug_option = click.option("--debug", is_flag=True, expose_value=False, help="S
 """Read by `main` from the arguments themselves, since parsing them may be what fails."""
 
 
-def options_of_request(record: type[Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def options_of_request(
+    record: type[Any], defaults: Mapping[str, str] | None = None
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """A decorator that adds an option for each field of `record`, and `--quiet`, to a command.
 
     The command gets those that were given in one argument, `keywords`: defaults are the record's own.
+
+    Args:
+        record: The request.
+        defaults: Field -> what `--help` says of its default, where the command has another one.
     """
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -53,7 +59,7 @@ def options_of_request(record: type[Any]) -> Callable[[Callable[..., Any]], Call
         names = [option.name for option in _on_command_line(record)]
         decorated: Callable[..., Any] = quiet_option(with_keywords)
         for option in reversed(list(_on_command_line(record))):
-            for parameter in reversed(_click_options(option)):
+            for parameter in reversed(_click_options(option, (defaults or {}).get(option.name))):
                 decorated = parameter(decorated)
         return decorated
 
@@ -81,13 +87,14 @@ class _Value(click.ParamType):  # type: ignore[type-arg]  # generic in later ver
         return self.option.parse(value) if isinstance(value, str) else value
 
 
-def _click_options(option: KeywordOption) -> list[Callable[..., Any]]:
+def _click_options(option: KeywordOption, default: str | None = None) -> list[Callable[..., Any]]:
     """The options of a command that stand for one field: usually one, two where a path may also be turned off."""
     if option.kinds == (bool,):
         word = option.flag if option.default else f"no-{option.flag}"
         text = f"{option.help.text}  [default: {word}]"
         return [click.option(f"--{option.flag}/--no-{option.flag}", option.name, default=None, help=text)]
-    shown = "" if option.default is None or isinstance(option.default, bool) else f"  [default: {option.default}]"
+    default = default or ("" if option.default is None or isinstance(option.default, bool) else str(option.default))
+    shown = f"  [default: {default}]" if default else ""
     flags = [option.help.short] if option.help.short else []
     value = click.option(
         *flags,

@@ -101,9 +101,11 @@ def _collected(
     sizes = {name: _size(opened[name]) for name in generators.samples}
     smallest = min((n for n in sizes.values() if n is not None), default=None)
     sides: dict[str, Collected] = {}
+    larger: dict[str, int] = {}
     for name, whole in opened.items():
-        n = sizes.get(name)
-        source = _drawn(whole, smallest, seed) if smallest is not None and n is not None and n > smallest else whole
+        n, source = sizes.get(name), whole
+        if smallest is not None and n is not None and n > smallest:
+            source, larger[name] = _drawn(whole, smallest, seed), n
         with _called(name):
             side: SideName = "real" if name == "real" else HELD_OUT if name == HELD_OUT else "fake"
             own = meter.emptied()
@@ -114,19 +116,19 @@ def _collected(
     smallest = min((n for n in found.values() if n is not None), default=None)
     for name, n in found.items():
         if smallest is not None and n is not None and n > smallest:
+            larger.setdefault(name, n)
             with _called(name):
                 sides[name] = sides[name].drawn(smallest, seed)
-    return sides, _about_sizes(found | {name: n for name, n in sizes.items() if n is not None}, smallest)
+    return sides, _about_sizes(larger, smallest)
 
 
-def _about_sizes(sizes: Mapping[str, int | None], smallest: int | None) -> list[str]:
-    """A note on the samples that were left out to make the generators equally large."""
-    larger = [f"{name} of {n}" for name, n in sizes.items() if n is not None and smallest is not None and n > smallest]
+def _about_sizes(larger: Mapping[str, int], smallest: int | None) -> list[str]:
+    """A note on the samples that were left out to make the generators equally large; `larger` are their whole sizes."""
     if not larger:
         return []
     return [
         f"Values depend on the number of samples, so {smallest} were drawn by the seed from each larger generator: "
-        f"{', '.join(larger)}."
+        f"{', '.join(f'{name} of {n}' for name, n in larger.items())}."
     ]
 
 

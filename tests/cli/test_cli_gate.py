@@ -143,6 +143,19 @@ def test_options_that_would_do_nothing_for_a_report_are_refused(
     assert call("gate", saved, "--config", rules("[gate.rules.recall]\nmin = 0.4\n"), "--quiet").code == 0
 
 
+def test_exhibits_without_the_page_that_shows_them_are_refused(
+    rules: Callable[[str], Path], call: Callable[..., object], engine: object
+) -> None:
+    done = call("gate", "real", "fake", "--config", rules("[gate.rules.recall]\nmin = 0.4\n"), "--exhibits")
+    assert (done.code, engine.asked) == (2, [])
+    assert "give --html" in done.err
+
+
+def test_help_says_which_metrics_are_measured(call: Callable[..., object]) -> None:
+    assert "[default: those that the rules name]" in " ".join(call("gate", "--help").out.split())
+    assert "[default: default]" in " ".join(call("score", "--help").out.split())
+
+
 @pytest.mark.filterwarnings("default")
 def test_an_older_baseline_only_warns(
     saved: Path, rules: Callable[[str], Path], call: Callable[..., object], tmp_path: Path

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import divmetrics as dm
 from divmetrics.errors import DivmetricsError, FeatureError, MissingLayer, SourceError, TooFewSamples, UsageError
@@ -68,6 +69,25 @@ def test_larger_generators_are_cut_to_equal_sizes(kind: str, sides: dict[str, np
     assert found["recall"]["a"].rank == 1
     drawn = dm.score(sides["real"], subset(open_source(sides["a"]), 200, 0), metrics="recall", null=False)
     assert found.reports[0]["recall"].value == drawn["recall"].value
+
+
+def test_a_generator_that_lost_unreadable_samples_is_not_called_larger(
+    sides: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    """The others are cut to what is left of it."""
+    rng = np.random.default_rng(0)
+    for side, count in (("real", 20), ("whole", 20), ("hurt", 20)):
+        (tmp_path / side).mkdir()
+        for i in range(count):
+            Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(tmp_path / side / f"{i:02}.png")
+    for i in (0, 1):
+        (tmp_path / "hurt" / f"{i:02}.png").write_bytes(b"no picture")
+    given = {name: tmp_path / name for name in ("whole", "hurt")}
+    asked = {"metrics": "recall", "null": False, "extractor": "pixels", "cache": False, "max_skipped": 0.2}
+    found = dm.compare(tmp_path / "real", given, **asked)
+    assert [report.fake.n for report in found.reports] == [18, 18]
+    (note,) = [note for note in found.notes if "larger" in note]
+    assert note.endswith("18 were drawn by the seed from each larger generator: whole of 20.")
 
 
 def test_checkpoints_become_a_curve_that_names_the_fall(sides: dict[str, np.ndarray]) -> None:
