@@ -61,7 +61,10 @@ def _with_foreign_names(content: bytes) -> Any:
     try:
         value = json.loads(content, parse_constant=refused, parse_float=finite)
         _check_integers(value)
+        json.dumps(value, ensure_ascii=False).encode("utf-8", "surrogateescape")
         return value
+    except UnicodeEncodeError:
+        raise DamagedRecord("it holds halves of characters that are in no name of a file") from None
     except json.JSONDecodeError as error:
         raise DamagedRecord(f"line {error.lineno}, column {error.colno}: {error.msg.lower()}") from None
     except (RecursionError, ValueError) as error:  # of an integer with thousands of digits

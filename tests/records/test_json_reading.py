@@ -26,6 +26,8 @@ from divmetrics.records.results import Mode, Report, Result, Side
         ('{"a": 1', "truncated"),
         ("", "truncated"),
         ('["\\udcff", NaN]', "NaN is no number"),
+        ('["a\\ud800bcdefgh"]', "halves of characters"),
+        ('{"a": {"\\udcff\\udd00": 1}}', "halves of characters"),
         ('["\\udcff", 1e999]', "1e999 is no number"),
         ('["\\udcff", 18446744073709551616]', "64 bits"),
         ('["\\udcff",\n x]', "line 2, column 2: expecting value"),
