@@ -6,6 +6,7 @@ Neither torch nor numpy is imported, so that a saved report is read at once, on 
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Self
@@ -16,7 +17,7 @@ from divmetrics.records.files import read_text, write_text
 from divmetrics.records.json_reading import DamagedRecord, parse_json
 
 
-class SavedRecord:
+class SavedRecord(ABC):
     """A frozen dataclass that is one JSON file."""
 
     SCHEMA: ClassVar[str]
@@ -30,9 +31,9 @@ class SavedRecord:
     to_json: Callable[[], str]
 
     @classmethod
+    @abstractmethod
     def from_object(cls, whole: Mapping[str, Any]) -> Self:
         """The record that a JSON object of this schema stands for. Raises DamagedRecord, which names the place."""
-        raise NotImplementedError
 
     @classmethod
     def from_json(cls, text: str, name: str | None = None) -> Self:

@@ -383,27 +383,28 @@ LOSSES = {"drawn in": drawn_in, "dropped": dropped, "repeated": again}
 RANK = {"healthy": 0, "inconclusive": 1, "collapsed": 2}
 
 
-def worse_and_worse(loss: str, n: int, severities: list[float]) -> None:
-    """A greater loss on the same draw never has a clearly greater p-value, nor a state nearer to healthy."""
-    states, least = [], []
-    for severity in severities:
-        verdict = judged(REAL[:n], LOSSES[loss](FAKE[:n], severity))
-        states.append(RANK[verdict.state])
-        least.append(min((finding.p for finding in verdict.findings), default=1.0))
-    assert states == sorted(states)
-    assert states[-1] == RANK["collapsed"]
-    assert all(later <= max(earlier, 0.01) for earlier, later in pairwise(least))
+def worse_and_worse(loss: str, n: int, severities: list[float]) -> tuple[list[int], list[float]]:
+    """Ranks of the states, and the smallest p-values, for losses that grow on the same draw."""
+    verdicts = [judged(REAL[:n], LOSSES[loss](FAKE[:n], severity)) for severity in severities]
+    least = [min((finding.p for finding in verdict.findings), default=1.0) for verdict in verdicts]
+    return [RANK[verdict.state] for verdict in verdicts], least
 
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_more_of_a_loss_never_looks_healthier(loss: str) -> None:
-    worse_and_worse(loss, 100, [0, 0.5, 1])
+    states, least = worse_and_worse(loss, 100, [0, 0.5, 1])
+    assert states == sorted(states)
+    assert states[-1] == RANK["collapsed"]
+    assert all(later <= max(earlier, 0.01) for earlier, later in pairwise(least)), "no clearly greater p-value"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("loss", LOSSES)
 def test_more_of_a_loss_never_looks_healthier_in_small_steps(loss: str) -> None:
-    worse_and_worse(loss, 800, [0, 0.04, 0.1, 0.2, 0.4, 0.7, 1])
+    states, least = worse_and_worse(loss, 800, [0, 0.04, 0.1, 0.2, 0.4, 0.7, 1])
+    assert states == sorted(states)
+    assert states[0] < states[-1] == RANK["collapsed"]
+    assert all(later <= max(earlier, 0.01) for earlier, later in pairwise(least)), "no clearly greater p-value"
 
 
 @pytest.mark.slow
