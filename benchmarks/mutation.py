@@ -254,12 +254,13 @@ def reach(work: Path, chosen: Sequence[str], jobs: int, console: Console) -> Rea
     seconds = {
         f"{case.get('classname', '').replace('.', '/')}.py::{case.get('name')}": float(case.get("time", 0))
         for case in ElementTree.parse(times).iter("testcase")  # noqa: S314  written by the line above
+        if not {child.tag for child in case} & {"failure", "error", "skipped"}  # these notice nothing
     }
     found = CoverageData(str(data))
     found.read()
     lines = {
         str(Path(path).relative_to(ROOT)): {
-            line: sorted({context.partition("|")[0] for context in contexts if context})
+            line: sorted({context.rpartition("|")[0] for context in contexts} & seconds.keys())
             for line, contexts in found.contexts_by_lineno(path).items()
         }
         for path in found.measured_files()
