@@ -1,9 +1,12 @@
-"""No test touches the caches of the person who runs it; processes that share the cores take one each.
+"""No test touches the caches of the person who runs it, or sees chance that depends on the tests before it; processes
+that share the cores take one each.
 
 And exhibits of every kind, for the tests of records and of pages.
 """
 
 import os
+import random
+import sys
 
 import pytest
 
@@ -28,6 +31,15 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # threads of two processes spin at each
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIVMETRICS_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture(autouse=True)
+def _same_chance_in_any_order() -> None:
+    random.seed(0)
+    if numpy := sys.modules.get("numpy"):  # pages and rules are tested without either
+        numpy.random.seed(0)
+    if torch := sys.modules.get("torch"):
+        torch.default_generator.manual_seed(0)
 
 
 def _shown(side: ShownSide, *numbers: int, caption: str = "") -> tuple[Shown, ...]:
