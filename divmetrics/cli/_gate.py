@@ -150,10 +150,10 @@ def _path_after(option: str, arguments: list[str]) -> str | None:
 @click.option(
     "--selftest",
     is_flag=True,
-    help="Deal FAKE into halves and judge them by the rules: how often the gate is red for unchanged samples. Exit "
-    "code 1 where that is significantly above --alpha.",
+    help="Split FAKE into random halves and judge one against the other: how often the gate is red for unchanged "
+    "samples. Exit code 1 where that is significantly above --alpha.",
 )
-@click.option("--deals", type=int, metavar="N", help="With --selftest: how many deals.  [default: 20]")
+@click.option("--resplits", type=int, metavar="N", help="With --selftest: how many random re-splits.  [default: 20]")
 @click.option(
     "--quarantine",
     is_flag=True,
@@ -171,7 +171,7 @@ def gate(
     init: bool,
     force: bool,
     selftest: bool,
-    deals: int | None,
+    resplits: int | None,
     quarantine: bool,
     keywords: dict[str, Any],
     json_path: str | None,
@@ -203,11 +203,11 @@ def gate(
         raise UsageError("--exhibits is for the page; give --html, or leave it out.")
     others = {"--junit": junit_path, "--html": html_path, "--samples": samples_path}
     outputs = {"--json": json_path, "--md": md_path, **others}
-    check_modes(init=init, force=force, selftest=selftest, deals=deals, quarantine=quarantine, others=others)
+    check_modes(init=init, force=force, selftest=selftest, resplits=resplits, quarantine=quarantine, others=others)
     if init:
         return start(sources, config, keywords, outputs, force=force)
     if selftest:
-        return tested(sources, config, keywords, outputs, deals)
+        return tested(sources, config, keywords, outputs, resplits)
     check_outputs(outputs, [*sources, config, *read_by(keywords)])
     rules = read_rules(config)
     rules = replace(rules, quarantine=quarantine or rules.quarantine)

@@ -14,23 +14,23 @@ from divmetrics.report import gated as view
 from divmetrics.report.gate.rules import FILES, read_rules
 from divmetrics.report.gate.start import BASELINE
 
-DEALS = 20
-"""Deals of `--selftest`, where their number is not given."""
-MOST_DEALS = 10_000
+RESPLITS = 20
+"""Re-splits of `--selftest`, where their number is not given."""
+MOST_RESPLITS = 10_000
 
 
 def check_modes(
-    *, init: bool, force: bool, selftest: bool, deals: int | None, quarantine: bool, others: Mapping[str, Any]
+    *, init: bool, force: bool, selftest: bool, resplits: int | None, quarantine: bool, others: Mapping[str, Any]
 ) -> None:
     """Raise UsageError where options of `gate` contradict each other, or one would do nothing."""
     if init and selftest:
         raise UsageError("--init and --selftest are two steps; run gate --init first, then gate --selftest.")
     if force and not init:
         raise UsageError("--force belongs to gate --init, whose files it replaces; leave it out.")
-    if deals is not None and not selftest:
-        raise UsageError("--deals belongs to gate --selftest; leave it out.")
-    if deals is not None and not 1 <= deals <= MOST_DEALS:
-        raise UsageError(f"deals is {deals}; give a whole number from 1 to {MOST_DEALS}.")
+    if resplits is not None and not selftest:
+        raise UsageError("--resplits belongs to gate --selftest; leave it out.")
+    if resplits is not None and not 1 <= resplits <= MOST_RESPLITS:
+        raise UsageError(f"--resplits is {resplits}; give a whole number from 1 to {MOST_RESPLITS}.")
     if not (init or selftest):
         return
     mode = "--init" if init else "--selftest"
@@ -73,7 +73,7 @@ def tested(
     config: str | None,
     keywords: Mapping[str, Any],
     outputs: Mapping[str, str | None],
-    deals: int | None,
+    resplits: int | None,
 ) -> int:
     """Print how often the gate is red for unchanged samples."""
     real, fake = _two(sources, "--selftest")
@@ -82,7 +82,7 @@ def tested(
     check_outputs(outputs, [rules.path, rules.baseline_path, *read_by(rules.keywords)])
     from divmetrics.scoring.gate_selftest import selftest
 
-    found = selftest(real, fake, rules, keywords, deals or DEALS)
+    found = selftest(real, fake, rules, keywords, resplits or RESPLITS)
     deliver(view.selftest_page(found), found.to_json(), outputs["--json"], outputs["--md"])
     return found.exit_code
 

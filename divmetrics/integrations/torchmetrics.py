@@ -15,7 +15,7 @@ from divmetrics.records.results import Report
 from divmetrics.records.run_options import MeterRequest
 from divmetrics.scoring.meter import Meter
 
-OWN = (
+OF_TORCHMETRICS = (
     "compute_on_cpu",
     "compute_with_cache",
     "dist_sync_on_step",
@@ -25,8 +25,8 @@ OWN = (
     "sync_on_compute",
 )
 """Arguments of `torchmetrics.Metric`."""
-OURS = ("dist_sync_on_step", "dist_sync_fn", "distributed_available_fn", "process_group")
-"""Those that say how its states are exchanged, of which this metric has none."""
+ABOUT_EXCHANGE = ("dist_sync_on_step", "dist_sync_fn", "distributed_available_fn", "process_group")
+"""Those about the exchange of states between ranks, which this metric leaves to its `Meter`."""
 
 
 class DivmetricsMetric(Metric):
@@ -62,8 +62,8 @@ class DivmetricsMetric(Metric):
         Raises:
             UsageError: An option is wrong.
         """
-        own = {name: value for name, value in options.items() if name in OWN}
-        for name in (*OURS, "distributed"):
+        own = {name: value for name, value in options.items() if name in OF_TORCHMETRICS}
+        for name in (*ABOUT_EXCHANGE, "distributed"):
             if name in options:
                 raise UsageError(f"{name} has no meaning here: the ranks of the default group work together, or none.")
         super().__init__(**own)

@@ -15,6 +15,8 @@ PathLike = str | os.PathLike[str]
 MAX_PIXELS = 89_478_485
 """Pillow's bound, whatever the process has set: a quarter of a GiB as 8-bit RGB."""
 
+LEAST_ALPHA = 0.001
+"""Least false-alarm rate of a verdict: 999 permutations give no smaller p-value."""
 CI_LEVELS = 0.01, 0.999999
 """Least and greatest level of an interval: beyond, quantiles of the normal distribution are 0 or have no digits."""
 
@@ -108,7 +110,7 @@ class Questions(OptionRecord):
         Help(
             "False-alarm rate of the verdict: how often a faithful generator is accused of anything.",
             "SHARE",
-            at_least=0.001,
+            at_least=LEAST_ALPHA,
             below=0.5,
         ),
     ] = 0.01

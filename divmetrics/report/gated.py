@@ -153,16 +153,20 @@ def selftest_page(found: Selftest) -> Page:
     """The rate at which a gate fails for unchanged samples, as a page."""
     low, high = (f"{100 * end:.1f}" for end in found.interval)
     facts = (
-        ("red", f"{found.red} of {found.deals} deals, {100 * found.rate:.3g} %, interval of 95 % [{low}, {high}] %"),
+        (
+            "red",
+            f"{found.red} of {found.resplits} re-splits, {100 * found.rate:.3g} %, interval of 95 % [{low}, {high}] %",
+        ),
         ("accepted", f"{100 * found.alpha:g} %: {'exceeded' if found.exit_code else 'not shown to be exceeded'}"),
-        ("fake", f"{printable(found.fake)}, dealt into two halves of {found.n_fake}"),
-        ("real", f"{printable(found.real)}, {found.n_real} in each deal"),
+        ("fake", f"{printable(found.fake)}, split into two halves of {found.n_fake}"),
+        ("real", f"{printable(found.real)}, {found.n_real} in each re-split"),
         ("rules", str(found.path)),
     )
-    rows = tuple((name, f"{red} of {found.deals}") for name, red in found.by_rule.items())
+    rows = tuple((name, f"{red} of {found.resplits}") for name, red in found.by_rule.items())
     marked = frozenset(place for place, red in enumerate(found.by_rule.values()) if red)
     note = (
-        "Deals of the same samples overlap; the interval takes them to be independent. Thresholds are scaled to halves."
+        "Re-splits of the same samples overlap; the interval takes them to be independent. Thresholds are scaled to "
+        "halves."
     )
     return Page("gate: unchanged samples", facts, (Grid("", ("rule", "red"), rows, marked),), (note,))
 

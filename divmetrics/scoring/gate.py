@@ -10,15 +10,13 @@ from typing import Any
 from divmetrics.errors import MeasureError, UsageError
 from divmetrics.records import keywords
 from divmetrics.records.results import Report
-from divmetrics.records.run_options import ScoreRequest
+from divmetrics.records.run_options import LEAST_ALPHA, ScoreRequest
 from divmetrics.report.gate.judge import judge, judge_saved
 from divmetrics.report.gate.numbers import check_possible
 from divmetrics.report.gate.outcomes import GateResult
 from divmetrics.report.gate.rules import Rules, read_rules, rules_from
 from divmetrics.report.gate.sizes import BaselineSizes
 
-LEAST_ALPHA, PERMUTED = 0.001, 999
-"""Smallest false-alarm rate of a verdict, and the number of permutations that sets it."""
 Config = Rules | Mapping[str, Any] | str | os.PathLike[str] | None
 
 
@@ -143,8 +141,8 @@ def _check_repeatable(request: ScoreRequest) -> None:
             raise UsageError(f"gate: quarantine may read the samples twice, and {side} is an iterator; give a list.")
     if request.null and request.alpha < 2 * LEAST_ALPHA:
         raise UsageError(
-            f"gate: quarantine halves alpha, and {request.alpha:g} has no half that {PERMUTED} permutations can test; "
-            f"give at least {2 * LEAST_ALPHA:g}."
+            f"gate: quarantine halves alpha, and {request.alpha:g} has no half of at least {LEAST_ALPHA:g}; give at "
+            f"least {2 * LEAST_ALPHA:g}."
         )
 
 

@@ -1,7 +1,7 @@
 """`gate --init`: rules and a baseline from samples whose quality is accepted, with thresholds outside the noise.
 
 The noise of a number is how much two draws of one generator differ. It is measured twice: by its interval, which
-allows for other real samples, too, and by dealing the fakes into halves; the larger of the two counts.
+allows for other real samples, too, and on random halves of the fakes; the larger of the two counts.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any
@@ -21,16 +22,16 @@ from divmetrics.records.keywords import options_of
 from divmetrics.records.metric import METRICS
 from divmetrics.records.results import Report, Result
 from divmetrics.records.run_options import ScoreRequest
-from divmetrics.report.gate.rules import FILES, NUMBERS, PLACES, Rules
+from divmetrics.report.gate.rules import FILES, NUMBERS, PLACES, Rules, with_paths
 from divmetrics.report.gate.start import BASELINE, RULES_RATE, Start, Threshold, rounded_up
 from divmetrics.scoring.collected import Collected
-from divmetrics.scoring.deals import FACTOR, deals, measured, sides_of
 from divmetrics.scoring.gate import request_of
 from divmetrics.scoring.plan import SideName
+from divmetrics.scoring.resplits import FACTOR, measured, resplits, sides_of
 from divmetrics.scoring.score import filled_meter
 
-DEALS = 8
-"""Deals that the noise is measured on."""
+RESPLITS = 8
+"""Re-splits that the noise is measured on."""
 ALPHA = 0.005
 """False-alarm rate of the verdict, unless one is asked for; the other rules share as much again."""
 CLOSE = 0.05
@@ -74,7 +75,7 @@ def start_gate(real: str, fake: str, config: str | None, options: Mapping[str, A
 
     Raises:
         UsageError: A file exists or cannot be written, or intervals were turned off. Nothing was measured.
-        MeasureError: The samples cannot be read, or are too few to be dealt into halves.
+        MeasureError: The samples cannot be read, or are too few to be split into halves.
     """
     asked = Started(real, fake, options, Path(config or FILES[0]), force)
     _check_files(asked)
@@ -84,9 +85,9 @@ def start_gate(real: str, fake: str, config: str | None, options: Mapping[str, A
         raise UsageError("gate --init measures the noise by intervals; leave --ci-level 0 out.")
     meter = filled_meter(request)
     sides = sides_of(meter, request)
-    dealt = _differences(sides, request)
+    differences = _differences(sides, request)
     report = meter.results()
-    thresholds, left_out = _chosen(report, dealt)
+    thresholds, left_out = _chosen(report, differences)
     level, why = _on_verdict(report, sides, request)
     start = Start(
         asked.config,
@@ -123,11 +124,11 @@ def _write(start: Start) -> None:
 
 
 def _differences(sides: Mapping[SideName, Collected], request: ScoreRequest) -> dict[str, list[float]]:
-    """Key -> differences of the number between two halves of the fakes, one for each deal."""
+    """Key -> differences of the number between two halves of the fakes, one for each re-split."""
     found: dict[str, list[float]] = {}
-    for deal in deals(sides, DEALS, request.seed):
+    for resplit in resplits(sides, RESPLITS, request.seed):
         pair = [
-            deal.measured(which, request, ci_level=0, null=False, mode_table=False) for which in ("first", "second")
+            resplit.measured(which, request, ci_level=0, null=False, mode_table=False) for which in ("first", "second")
         ]
         for key, result in pair[0].metrics.items():
             other = pair[1].metrics.get(key)
@@ -136,9 +137,9 @@ def _differences(sides: Mapping[SideName, Collected], request: ScoreRequest) -> 
     return found
 
 
-def _chosen(report: Report, dealt: Mapping[str, Sequence[float]]) -> tuple[list[Threshold], list[str]]:
+def _chosen(report: Report, differences: Mapping[str, Sequence[float]]) -> tuple[list[Threshold], list[str]]:
     """A rule on a change for each number whose noise is known, and what has none."""
-    noises = {key: _noise(result, dealt.get(key, ())) for key, result in report.metrics.items()}
+    noises = {key: _noise(result, differences.get(key, ())) for key, result in report.metrics.items()}
     known = {key: noise for key, noise in noises.items() if noise is not None}
     quantile = NormalDist().inv_cdf(1 - RULES_RATE / max(1, len(known)))
     names = {key: _spec(key, result) for key, result in report.metrics.items()}
@@ -169,12 +170,12 @@ def _spec(key: str, result: Result) -> str:
 
 def _noise(result: Result, differences: Sequence[float]) -> float | None:
     """Standard deviation of the difference of two draws at full size; None where it is not known."""
-    if result.value is None or result.ci is None or result.ci_level is None or len(differences) < DEALS:
+    if result.value is None or result.ci is None or result.ci_level is None or len(differences) < RESPLITS:
         return None
     low, high = (abs(end - result.value) for end in result.ci)
     by_interval = math.hypot(low, high) / NormalDist().inv_cdf((1 + result.ci_level) / 2)
-    by_deals = math.sqrt(sum(d * d for d in differences) / len(differences)) / FACTOR
-    noise = max(by_interval, by_deals)
+    by_halves = math.sqrt(sum(d * d for d in differences) / len(differences)) / FACTOR
+    noise = max(by_interval, by_halves)
     return noise if math.isfinite(noise) else None
 
 
@@ -237,17 +238,9 @@ def _keys(asked: Started, report: Report, request: ScoreRequest) -> dict[str, An
     networks = {result.extractor for result in report.metrics.values()} - {"features", "labels"}
     keys: dict[str, Any] = {"extractor": request.extractor} if networks else {}
     keys |= {name: asked.options[name] for name in NUMBERS if asked.options.get(name) is not None}
-    keys |= {name: _beside(asked.config.parent, asked.options[name]) for name in PLACES if asked.options.get(name)}
+    from_rules = partial(os.path.relpath, start=asked.config.parent)
+    keys |= {name: with_paths(asked.options[name], from_rules) for name in PLACES if asked.options.get(name)}
     return keys | {"alpha": request.alpha}
-
-
-def _beside(folder: Path, source: str) -> str:
-    """The path of a source as the rule file in `folder` names it."""
-    if source.startswith("zoo:"):
-        return source
-    parts = source.split("+")
-    parts = parts if all(part.endswith(".dms") for part in parts) else [source]
-    return "+".join(os.path.relpath(part, folder) for part in parts)
 
 
 def _commands(asked: Started) -> tuple[str, str]:

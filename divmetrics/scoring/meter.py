@@ -99,14 +99,11 @@ class Meter:
 
     def _request(self) -> dict[str, Any]:
         """The part of the request that all ranks of a distributed run must have in common."""
-        wanted = {
+        return {
             "metrics": {request.name: dict(request.options) for request in self.plan.requests},
             "extractor": [str(spec) for spec in self.plan.extractors.values()],
             "seed": self.plan.seed,
             **{option.name: getattr(self.plan.questions, option.name) for option in options_of(Questions)},
-        }
-        return {
-            **wanted,
             **{name: getattr(self._settings, name) for name in ("max_skipped", "max_pixels", "precision", "jpeg")},
         }
 

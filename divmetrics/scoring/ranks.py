@@ -20,6 +20,9 @@ def together(distributed: bool) -> Iterator[None]:
 
     Nothing changes where `distributed` is False, or where there is one process only. Raises UsageError where a launcher
     has started several processes that do not know each other.
+
+    Blocks may stand in one another: where several ranks fail, the error of the outermost block is raised on all. So a
+    public call has one around its arguments, and one for its work: a wrong argument goes before a file that is missing.
     """
     if not distributed:
         yield

@@ -20,7 +20,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_from_samples_to_a_gate(folder: Path, call: Callable[..., object], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate_start, "DEALS", 2)
+    monkeypatch.setattr(gate_start, "RESPLITS", 2)
     measured = ["real.npy", "fake.npy", "-m", "recall", "--no-null"]
     done = call("gate", "--init", *measured, "--json", "start.json", "--md", "start.md")
     assert (done.code, done.err) == (0, "")
@@ -35,9 +35,9 @@ def test_from_samples_to_a_gate(folder: Path, call: Callable[..., object], monke
     assert (again.code, "divmetrics.toml exists; --force replaces" in again.err) == (2, True)
     assert (folder / "divmetrics.toml").read_text() == kept
     assert call("gate", "real.npy", "new.npy", "--no-null").code == 0
-    tested = call("gate", "--selftest", "real.npy", "fake.npy", "--no-null", "--deals", 2, "--json", "-")
+    tested = call("gate", "--selftest", "real.npy", "fake.npy", "--no-null", "--resplits", 2, "--json", "-")
     found = json.loads(tested.out)
-    assert (found["schema"], found["deals"], found["exit_code"]) == ("divmetrics.selftest/1", 2, tested.code)
+    assert (found["schema"], found["resplits"], found["exit_code"]) == ("divmetrics.selftest/1", 2, tested.code)
     assert [rule["name"] for rule in found["rules"]] == ["missing_modes", "thinned_modes", "recall"]
 
 
@@ -45,7 +45,7 @@ def test_from_samples_to_a_gate(folder: Path, call: Callable[..., object], monke
 def test_rules_and_baseline_are_written_or_neither(
     fails: int, folder: Path, call: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(gate_start, "DEALS", 2)
+    monkeypatch.setattr(gate_start, "RESPLITS", 2)
     put, calls = files._put_in_place, []
 
     def failing(temporary: Path, target: Path) -> bool:
@@ -68,8 +68,8 @@ def test_rules_and_baseline_are_written_or_neither(
     [
         (["--init", "--selftest", "real.npy", "fake.npy"], "two steps"),
         (["--force", "real.npy", "fake.npy"], "--force belongs to gate --init"),
-        (["--deals", 5, "real.npy", "fake.npy"], "--deals belongs to gate --selftest"),
-        (["--selftest", "--deals", 0, "real.npy", "fake.npy"], "deals is 0; give a whole number from 1"),
+        (["--resplits", 5, "real.npy", "fake.npy"], "--resplits belongs to gate --selftest"),
+        (["--selftest", "--resplits", 0, "real.npy", "fake.npy"], "--resplits is 0; give a whole number from 1"),
         (["--init", "--quarantine", "real.npy", "fake.npy"], "--quarantine has no effect with --init"),
         (["--init", "--junit", "g.xml", "real.npy", "fake.npy"], "--junit has no effect with --init"),
         (["--init", "--html", "g.html", "real.npy", "fake.npy"], "--html has no effect with --init"),

@@ -41,8 +41,8 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def two_deals(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "DEALS", 2)
+def two_resplits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "RESPLITS", 2)
 
 
 @pytest.mark.slow
@@ -80,7 +80,7 @@ def test_noise_is_that_of_fresh_draws(draw: Draw) -> None:
     assert 0.6 < noise / (recalls.std(ddof=1) * 2**0.5) < 2.5
 
 
-@pytest.mark.usefixtures("two_deals")
+@pytest.mark.usefixtures("two_resplits")
 def test_files_that_exist_are_kept_unless_forced(draw: Draw, tmp_path: Path) -> None:
     real, fake = draw("real", 0, 40), draw("fake", 1, 40)
     (tmp_path / "baseline.json").write_text("mine")
@@ -95,11 +95,11 @@ def test_files_that_exist_are_kept_unless_forced(draw: Draw, tmp_path: Path) -> 
         start_gate(real, fake, None, QUICK, force=False)
 
 
-@pytest.mark.usefixtures("two_deals")
+@pytest.mark.usefixtures("two_resplits")
 def test_nothing_is_written_where_measuring_or_writing_fails(
     draw: Draw, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(dm.DivmetricsError, match="real has 12 samples, too few to deal them into halves"):
+    with pytest.raises(dm.DivmetricsError, match="real has 12 samples, too few to split them into halves"):
         start_gate(draw("real", 0, 12), draw("fake", 1, 40), None, QUICK, force=False)
     with pytest.raises(UsageError, match="leave --ci-level 0 out"):
         start_gate("a", "b", None, {"ci_level": 0}, force=False)
@@ -111,7 +111,7 @@ def test_nothing_is_written_where_measuring_or_writing_fails(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["fake.npy", "real.npy"]
 
 
-@pytest.mark.usefixtures("two_deals")
+@pytest.mark.usefixtures("two_resplits")
 def test_options_and_places_are_written_as_the_rules_read_them(draw: Draw, tmp_path: Path) -> None:
     (tmp_path / "ci").mkdir()
     options = {**QUICK, "metrics": "recall:k=3", "num": 40, "seed": 3, "ci_level": 0.9}
@@ -142,7 +142,7 @@ def test_the_rate_of_red_is_measured(draw: Draw, tmp_path: Path) -> None:
     real, fake = draw("real", 0), draw("fake", 1)
     start_gate(real, fake, None, {**QUICK, "modes": 4}, force=False)
     found = selftest(real, fake, read_rules(), {"null": False}, 6)
-    assert (found.red, found.deals, found.n_real, found.n_fake, found.exit_code) == (0, 6, 60, 60, 0)
+    assert (found.red, found.resplits, found.n_real, found.n_fake, found.exit_code) == (0, 6, 60, 60, 0)
     assert found.interval[0] == 0
     assert found.interval[1] == pytest.approx(1 - 0.025 ** (1 / 6))
     strict = tmp_path / "strict.toml"
@@ -160,8 +160,8 @@ def test_thresholds_have_the_unit_of_the_number(unit: float) -> None:
     assert fid.ci is not None
     ends = tuple(unit * end for end in fid.ci)
     scaled = replace(report, metrics={"fid@features": replace(fid, value=unit * fid.value, ci=ends)})
-    (threshold,), _ = module._chosen(scaled, {"fid@features": [0.0] * module.DEALS})
-    (plain,), _ = module._chosen(report, {"fid@features": [0.0] * module.DEALS})
+    (threshold,), _ = module._chosen(scaled, {"fid@features": [0.0] * module.RESPLITS})
+    (plain,), _ = module._chosen(report, {"fid@features": [0.0] * module.RESPLITS})
     assert threshold.bound == pytest.approx(unit * plain.bound)
 
 
@@ -182,11 +182,11 @@ def test_bounds_are_moved_to_half_the_size_however_a_rule_names_its_metric() -> 
         assert moved.min == pytest.approx(0.5 - 2**0.5 * 0.1), name
 
 
-def test_deals_are_disjoint_halves() -> None:
+def test_resplits_are_disjoint_halves() -> None:
     meter = dm.Meter("recall")
     meter.add("real", np.arange(50.0)[:, None])
     meter.add("fake", np.arange(51.0)[:, None])
     sides = {side: meter.collected(side) for side in ("real", "fake")}
-    for deal in module.deals(sides, 3, 0):
-        first, second = (set(half.paths) for half in (deal.first, deal.second))
-        assert (len(first), len(second), len(first & second), deal.real.side.n) == (25, 25, 0, 25)
+    for resplit in module.resplits(sides, 3, 0):
+        first, second = (set(half.paths) for half in (resplit.first, resplit.second))
+        assert (len(first), len(second), len(first & second), resplit.real.side.n) == (25, 25, 0, 25)

@@ -42,6 +42,7 @@ def test_a_report_begins_with_its_verdict(collapsed: Report) -> None:
     assert facts[0] == ("verdict", collapsed.verdict.text)
     assert facts[1][0] == "finding"
     assert str(collapsed).splitlines()[1].startswith("verdict")
+    assert list(collapsed.to_dict())[:4] == ["schema", "divmetrics", "created", "verdict"]
 
 
 def test_the_verdict_survives_json(collapsed: Report) -> None:

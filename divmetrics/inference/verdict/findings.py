@@ -63,7 +63,7 @@ def findings(tested: Tested) -> list[Found]:
     kinds = {fault.kind for fault in found}
     if "few_atoms" in kinds:  # that they are narrow, and form clusters of their own, follows from it
         found = [fault for fault in found if fault.kind not in ("shrunken_modes", "invented_modes")]
-    elif kinds & {"near_duplicates"} and _atoms(tested).any():
+    elif "near_duplicates" in kinds and _atoms(tested).any():
         found = _without_what_atoms_explain(found, wide=not tested.significant(["width"]))
     elif "shrunken_modes" in kinds and not tested.significant(["twins"]):
         found = [fault for fault in found if fault.kind != "near_duplicates"]

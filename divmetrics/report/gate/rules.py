@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -276,17 +276,22 @@ def _options(table: Table, folder: Path) -> dict[str, Any]:
                 raise error.within(table.place(name)) from None
     for name in PLACES:
         if (text := table.string(name)) is not None:
-            found[name] = _beside(folder, text)
+            found[name] = with_paths(text, lambda path: str(folder / path))
     return found
 
 
-def _beside(folder: Path, source: str) -> str:
-    """The source of a rule file in `folder`: its path, or those of the shards `a.dms+b.dms`; `zoo:NAME` as it is."""
+def with_paths(source: str, changed: Callable[[str], str]) -> str:
+    """A source with its path changed, or those of the shards `a.dms+b.dms`; `zoo:NAME`, which has none, as it is.
+
+    Example:
+        >>> with_paths("a.dms+b.dms", str.upper), with_paths("zoo:digits", str.upper)
+        ('A.DMS+B.DMS', 'zoo:digits')
+    """
     if source.startswith("zoo:"):
         return source
     parts = source.split("+")
     parts = parts if all(part.endswith(".dms") for part in parts) else [source]
-    return "+".join(str(folder / part) for part in parts)
+    return "+".join(map(changed, parts))
 
 
 def _rule(name: str, entry: Table) -> Rule:

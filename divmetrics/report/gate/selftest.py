@@ -14,29 +14,29 @@ SCHEMA = "divmetrics.selftest/1"
 
 @dataclass(frozen=True)
 class Selftest:
-    """Deals of unchanged samples, judged by the rules of a gate."""
+    """Random re-splits of unchanged samples, judged by the rules of a gate."""
 
     path: Path
     """The rule file."""
     real: str
     fake: str
     n_real: int
-    """Samples of each side in a deal, half of those there are."""
+    """Samples of each side in a re-split, half of those there are."""
     n_fake: int
-    deals: int
+    resplits: int
     red: int
-    """Deals in which the gate failed."""
+    """Re-splits in which the gate failed."""
     interval: tuple[float, float]
     """Of 95 %, for the rate of red."""
     alpha: float
     """The rate that is accepted."""
     by_rule: Mapping[str, int]
-    """Rule -> deals in which it failed."""
+    """Rule -> re-splits in which it failed."""
 
     @property
     def rate(self) -> float:
-        """Share of the deals in which the gate failed."""
-        return self.red / self.deals
+        """Share of the re-splits in which the gate failed."""
+        return self.red / self.resplits
 
     @property
     def exit_code(self) -> int:
@@ -53,7 +53,7 @@ class Selftest:
             "fake": self.fake,
             "n_real": self.n_real,
             "n_fake": self.n_fake,
-            "deals": self.deals,
+            "resplits": self.resplits,
             "red": self.red,
             "rate": self.rate,
             "interval": self.interval,

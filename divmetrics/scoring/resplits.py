@@ -1,4 +1,4 @@
-"""Deals of the samples of a gate: random halves of the fakes, which stand for two draws of one generator."""
+"""Random re-splits of the samples of a gate: two halves of the fakes stand for two draws of one generator."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FACTOR = 2**0.5
 
 
 @dataclass(frozen=True)
-class Deal:
+class Resplit:
     """Half of the real samples, and the fakes in two halves: one draw of the generator, and another."""
 
     real: Collected
@@ -39,12 +39,12 @@ class Deal:
         return measured(sides, request, **changes)
 
 
-def deals(sides: Mapping[SideName, Collected], count: int, seed: int) -> Iterator[Deal]:
-    """Deal the real and the fake samples into random halves, `count` times.
+def resplits(sides: Mapping[SideName, Collected], count: int, seed: int) -> Iterator[Resplit]:
+    """Split the real and the fake samples into random halves, `count` times.
 
     Args:
         sides: The samples.
-        count: How many deals.
+        count: How many re-splits.
         seed: Seed of the draws.
 
     Raises:
@@ -56,13 +56,13 @@ def deals(sides: Mapping[SideName, Collected], count: int, seed: int) -> Iterato
     for side in ("real", "fake"):
         n = sides[side].side.n
         if n is not None and n < FEWEST:
-            raise TooFewSamples(f"{side} has {n} samples, too few to deal them into halves; give at least {FEWEST}.")
+            raise TooFewSamples(f"{side} has {n} samples, too few to split them into halves; give at least {FEWEST}.")
         if n is None:
-            raise MeasureError(f"{side} is a mean and covariance, of which no halves can be dealt; give the samples.")
+            raise MeasureError(f"{side} is a mean and covariance, which cannot be split into halves; give the samples.")
     for _ in range(count):
         reals, fakes = (_permuted(sides[side], generator) for side in ("real", "fake"))
         half = len(fakes) // 2
-        yield Deal(
+        yield Resplit(
             sides["real"].at(reals[: len(reals) // 2]),
             sides["fake"].at(fakes[:half]),
             sides["fake"].at(fakes[half : 2 * half]),
