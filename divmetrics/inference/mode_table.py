@@ -20,6 +20,9 @@ from divmetrics.records.results import Mode
 
 ALPHA = 0.01
 """Family-wise false-alarm rate of the states `missing` and `thinned`."""
+STRAYS = 0.2
+"""Part of its share up to which a cluster, or another region of feature space, is missing: samples of the modes around
+a missing one stray into its region. A class by name has no strays, so one sample is enough for it to be there."""
 EXEMPLARS = 5
 """Real samples shown of a cluster."""
 
@@ -63,6 +66,8 @@ def mode_table(
 def cluster_table(real: Rows, fake: Rows, count: int | None, seed: int) -> tuple[tuple[Mode, tuple[int, ...]], ...]:
     """One `Mode` for each cluster of the real samples, with exemplars; the tests are those of `mode_table`.
 
+    A cluster is missing where significantly few fakes are in it, at most `STRAYS` of its share.
+
     The real samples shape the clusters and are counted in them too. That does no harm here: in 400 tables of faithful
     samples from a ring, from a Gaussian and from digits 2, 0 and 3 named a mode.
 
@@ -87,7 +92,8 @@ def cluster_table(real: Rows, fake: Rows, count: int | None, seed: int) -> tuple
         for labels in (clustering.labels, clustering.assign(fake.features))
     )
     p = _fisher_p(real_counts, fake_counts, np.ones(clustering.count))
-    modes = _table(real_counts, fake_counts, p, fake_counts > 0, None, "cluster", False)
+    strays = fake_counts * real.n <= STRAYS * real_counts * fake.n
+    modes = _table(real_counts, fake_counts, p, fake_counts > 0, None, "cluster", False, strays=strays)
     exemplars = clustering.exemplars(real.features, EXEMPLARS)
     return tuple((mode, tuple(real.index[exemplars[mode.id]].tolist())) for mode in modes)
 
@@ -142,10 +148,11 @@ def _table(
     kind: str,
     corrected: bool,
     true_counts: tuple[np.ndarray, np.ndarray] | None = None,
+    strays: np.ndarray | None = None,
 ) -> tuple[Mode, ...]:
     """A `Mode` for each class with real samples; shares are those of `true_counts` where the counts are corrected.
 
-    `found` `[classes]` says whether fakes have the class at all.
+    `found` `[classes]` says whether fakes have the class at all, `strays` whether those in it may be of other modes.
     """
     classes = np.flatnonzero(real_counts)
     rejected = _holm(p[classes])
@@ -157,7 +164,7 @@ def _table(
             real_share=float(real_share[c]),
             fake_share=float(fake_share[c]),
             p=float(p[c]),
-            state=_state(bool(found[c]), bool(rejected[place])),
+            state=_state(bool(found[c]), bool(found[c] if strays is None else not strays[c]), bool(rejected[place])),
             corrected=corrected,
         )
         for place, c in enumerate(classes)
@@ -173,8 +180,8 @@ def _holm(p: np.ndarray) -> np.ndarray:
     return rejected
 
 
-def _state(there: bool, rejected: bool) -> str:
-    """The state of a mode, by whether fakes have it at all and whether they have significantly too few."""
+def _state(found: bool, own: bool, rejected: bool) -> str:
+    """The state of a mode, by whether any fakes are in it, whether some are its own, and whether they are too few."""
     if rejected:
-        return "thinned" if there else "missing"
-    return "present" if there else "unseen"
+        return "thinned" if own else "missing"
+    return "present" if found else "unseen"

@@ -19,11 +19,14 @@ def printable(text: str) -> str:
 
 
 def listed(names: Sequence[str], most: int) -> str:
-    """At most so many names, with commas between them, and how many more there are.
+    """At most so many names, with commas between them, and how many there are where some are left out.
+
+    Names may be numbers, those of digits for example, so what is said of the rest must not look like one of them.
 
     Example:
-        >>> listed(["a", "b", "c", "d"], 2), listed(["a", "b"], 2)
-        ('a, b and 2 more', 'a, b')
+        >>> listed(["a", "b"], 2), listed(["a", "b", "c"], 2), listed(["0", "1", "2", "3"], 2)
+        ('a, b', 'a, b and another, 3 in all', '0, 1 and others, 4 in all')
     """
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    left_out = len(names) - most
+    rest = f" and {'another' if left_out == 1 else 'others'}, {len(names)} in all" if left_out > 0 else ""
+    return ", ".join(names[:most]) + rest

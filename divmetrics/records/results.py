@@ -185,7 +185,9 @@ class Mode:
     p: float | None
     """p-value of so few fake samples if both sides had the same shares; None where it was not tested."""
     state: str
-    """`present`; `thinned` or `missing`: significantly few fake samples, or none; `unseen`: none, not significantly."""
+    """`present`; `thinned`: significantly few fake samples; `missing`: none, or no more than other modes explain, which
+    is a fifth of its share in a cluster, and the errors of the classifier in a predicted class; `unseen`: none, not
+    significantly."""
     exemplars: tuple[str, ...] = ()
     """Paths of real samples that show what the mode is."""
     corrected: bool = False

@@ -82,9 +82,10 @@ def _verdict(report: Report) -> tuple[str, str]:
     if report.verdict is None:
         return "", ""
     findings = [printable(finding.text) for finding in report.verdict.findings[:FINDINGS_SHOWN]]
-    more = len(report.verdict.findings) - len(findings)
+    total = len(report.verdict.findings)
     if findings:
-        return report.verdict.state, " ".join([*findings, *([f"And {more} more."] if more > 0 else [])])
+        rest = [f"Findings in all: {total}."] if total > len(findings) else []
+        return report.verdict.state, " ".join([*findings, *rest])
     text = printable(report.verdict.text)
     return report.verdict.state, text.partition(": ")[2] or text
 

@@ -131,7 +131,7 @@ def _invented(known: Mapping[str, int], given: Mapping[str, int]) -> str:
 
 
 def _listed(names: Mapping[str, int]) -> str:
-    """The first names, and how many more there are."""
+    """The first names, and how many there are where some are left out."""
     return listed(list(map(repr, sorted(names))), SHOWN)
 
 

@@ -119,7 +119,7 @@ def _copies_between(side: _Side, other: _Side) -> Iterator[Fact]:
         pairs = [(side.path(place), other.path(there[digests(side)[place]])) for place in found[:SHOWN]]
         text = (
             f"{told} of {len(side.traits)} {side.word} {noun} {_are(told)} {equal} to {other.word} ones: "
-            f"{side.word} {pairs[0][0]} and {other.word} {pairs[0][1]}{_and_so_on(told - 1)}."
+            f"{_for_example(told)}{side.word} {pairs[0][0]} and {other.word} {pairs[0][1]}."
         )
         names = tuple(name for pair in pairs for name in pair)
         yield Fact(kind, side.name, told, text, len(side.traits), other.name, names)
@@ -315,5 +315,5 @@ def _are(count: int) -> str:
     return "is" if count == 1 else "are"
 
 
-def _and_so_on(more: int) -> str:
-    return f", and {more} more" if more else ""
+def _for_example(count: int) -> str:
+    return "for example " if count > 1 else ""

@@ -20,7 +20,7 @@ from divmetrics.errors import UsageError
 from divmetrics.records.files import atomic_together, check_apart, check_writable
 from divmetrics.records.keywords import options_of
 from divmetrics.records.metric import METRICS
-from divmetrics.records.results import Report, Result
+from divmetrics.records.results import Mode, Report, Result
 from divmetrics.records.run_options import ScoreRequest
 from divmetrics.report.gate.rules import FILES, NUMBERS, PLACES, Rules, with_paths
 from divmetrics.report.gate.start import BASELINE, RULES_RATE, Start, Threshold, rounded_up
@@ -185,12 +185,17 @@ def _why_unknown(result: Result) -> str:
     return "it has no interval" if result.ci is None else "half of the samples are too few for it"
 
 
+def _rest(mode: Mode) -> float:
+    """Part of its share below which another draw of the mode may be called missing: a cluster is up to a fifth."""
+    return 0.3 if mode.exemplars else 0.1
+
+
 def _on_modes(report: Report) -> Iterator[Threshold]:
     """Rules on the table of modes: those that are missing now may be, and those that are close to it."""
     if not report.modes:
         return
     few = [mode for mode in report.modes if mode.state != "present"]
-    gone = [mode for mode in few if mode.fake_share < 0.1 * mode.real_share]
+    gone = [mode for mode in few if mode.state == "missing" or mode.fake_share < _rest(mode) * mode.real_share]
     close = [mode for mode in report.modes if mode in few or (mode.p is not None and mode.p < CLOSE)]
     missing, thinned = (sum(mode.state == state for mode in few) for state in ("missing", "thinned"))
     yield Threshold(

@@ -249,7 +249,7 @@ class Meter:
         """Real, fake and, where there are any, held-out samples."""
         with self._lock:  # so that all sides are of one moment
             sides = {side: self.collected(side) for side in self._sides}
-        return {side: collected for side, collected in sides.items() if side in SIDES or collected.side.n}
+        return {side: collected for side, collected in sides.items() if side in SIDES or collected.side.n != 0}
 
     def results(self) -> Report:
         """Measure the samples so far; more may be added afterwards.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Sequence
 
 from divmetrics.arrays.overflow import explained
@@ -52,14 +53,18 @@ def judged_on(sides: TaskInputs, plan: Plan, keys: Collection[str], table: Seque
 def _modes_of_samples(table: Sequence[Mode], sides: TaskInputs, plan: Plan, extractor: str) -> ModesOfSamples | None:
     """The mode of each real sample by the table of modes, where that is known."""
     known = memberships_of(table, sides, plan, extractor)
-    return None if known is None else ModesOfSamples(known.names, known.number["real"])
+    states = {mode.name: mode.state for mode in table}
+    return None if known is None else ModesOfSamples(known.names, known.number["real"], states)
 
 
 def _held_out(sides: TaskInputs, extractor: str) -> Rows | None:
-    """The rows of the held-out samples, where there are any."""
+    """The rows of the held-out samples, where there are any; warns where a held-out set has none."""
+    if HELD_OUT not in sides.collected:
+        return None
     try:
-        return sides.collected[HELD_OUT].get(extractor, "pooled", Rows) if HELD_OUT in sides.collected else None
-    except MissingLayer:
+        return sides.collected[HELD_OUT].get(extractor, "pooled", Rows)
+    except MissingLayer as error:
+        warnings.warn(f"the verdict is given without the held-out samples: {error}", stacklevel=2)
         return None
 
 

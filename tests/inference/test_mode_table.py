@@ -207,3 +207,13 @@ def test_bad_input() -> None:
         cluster_table(Rows.from_array(np.eye(4)), Rows.from_array(np.eye(4)), 0, 0)
     with pytest.raises(FeatureError, match="columns"):
         cluster_table(Rows.from_array(np.eye(4)), Rows.from_array(np.eye(3)), 2, 0)
+
+
+def test_a_cluster_with_strays_alone_is_missing() -> None:
+    """A fifth of its share lies in a cluster without samples of its own at most; a class has no strays."""
+    real = Rows.from_array(np.repeat([[0.0], [9.0]], 100, 0))
+    for strays, state in ((0, "missing"), (10, "missing"), (12, "thinned")):
+        fake = Rows.from_array(np.repeat([[0.0], [9.0]], [100 - strays, strays], 0))
+        assert [mode.state for mode, _ in cluster_table(real, fake, 2, 0)] == ["present", state]
+    few = Rows.from_array(np.zeros((2, 1)))
+    assert sorted(mode.state for mode, _ in cluster_table(real, few, 2, 0)) == ["present", "unseen"]

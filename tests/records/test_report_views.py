@@ -65,7 +65,7 @@ def test_a_saved_report_prints_without_numpy_and_torch() -> None:
 def test_the_short_form_is_one_short_line() -> None:
     assert repr(REPORT) == (
         "<Report real n=10 fake n=12: recall@efficientnet-lite0 0.41, recall:k=3@timm:vit?seed=0 1, "
-        "kid@onnx:/a/b.onnx 0.1235 and 1 more>"
+        "kid@onnx:/a/b.onnx 0.1235 and another, 4 in all>"
     )
 
 

@@ -81,7 +81,7 @@ def test_notes(rich_report: Report) -> None:
     assert report_page(rich_report).notes == (
         "[1] inception_score: reads logits, and there are none",
         "Missing modes, 1 of 2: cat (50 % of the real samples).",
-        "Skipped in fake, 5: 0.png (truncated), 1.png (truncated), 2.png (truncated) and 2 more.",
+        "Skipped in fake, 5: 0.png (truncated), 1.png (truncated), 2.png (truncated) and others, 5 in all.",
         "fid, kid: not comparable with published FID, KID, measured with the 2015 Inception weights.",
         "seed 0, device cpu, engine torch, extract 12.1 s, measure 0.8 s, divmetrics 0.1.0.",
     )
@@ -108,7 +108,7 @@ def test_verdict_is_shown(make_report: Callable[..., Report]) -> None:
 
 def test_long_lists_are_cut(make_report: Callable[..., Report]) -> None:
     report = make_report(modes=tuple(Mode(i, str(i), 0.01, 0.0, 0.0, "missing") for i in range(30)))
-    assert report_page(report).notes[0].endswith("19 (1 % of the real samples) and 10 more.")
+    assert report_page(report).notes[0].endswith("19 (1 % of the real samples) and others, 30 in all.")
 
 
 def test_control_characters_in_a_file_name_are_escaped(make_report: Callable[..., Report]) -> None:

@@ -34,7 +34,12 @@ TWO = {"cat": 6, "dog": 4}
         (TWO, {f"{i}.png": 1 for i in range(3)}, "real", "'0.png', '1.png', '2.png'), which are no classes"),
         (TWO, {str(i): 1 for i in range(20)}, "real", "Each of the generated samples has a name of its own"),
         (TWO, {"0": 5, "1": 5}, "none", "share no class name ('cat', 'dog'; '0', '1')"),
-        (dict.fromkeys(["n1", "n2", "n3", "n4", "n5"], 9), TWO, "none", "('n1', 'n2', 'n3' and 2 more; 'cat', 'dog')"),
+        (
+            dict.fromkeys(["n1", "n2", "n3", "n4", "n5"], 9),
+            TWO,
+            "none",
+            "('n1', 'n2', 'n3' and others, 5 in all; 'cat', 'dog')",
+        ),
         ({"real": 9}, {"generated": 9}, "network", "All real samples are in one folder or class, 'real'"),
         ({"cat": 9}, {"cat": 9}, "network", "All real samples are in one folder or class, 'cat'"),
         ({"real": 9}, None, "network", "one folder or class, 'real'"),

@@ -67,6 +67,42 @@ def test_classes_of_both_sides_are_named() -> None:
     assert verdict.findings[0].modes == ("class 5",)
 
 
+def strays(n: int) -> tuple[tuple[np.ndarray, list[str]], tuple[np.ndarray, list[str]]]:
+    """Samples of six modes, and of five with three samples of the sixth."""
+    (fake, names), (more, sixth) = modes(n, 1, kinds=5), modes(200, 2)
+    few = [i for i, name in enumerate(sixth) if name == "class 5"][:3]
+    return modes(n, 0), (np.concatenate([fake, more[few]]), [*names, *(["class 5"] * 3)])
+
+
+def test_a_class_with_few_samples_is_thinned_in_the_verdict_and_in_the_table() -> None:
+    report = dm.score(*(with_labels(open_source(rows), names) for rows, names in strays(200)), metrics="modes_found")
+    assert {mode.name: mode.state for mode in report.modes}["class 5"] == "thinned"
+    assert report.verdict is not None
+    finding = report.verdict.findings[0]
+    assert (report.verdict.state, finding.kind, finding.modes) == ("collapsed", "thinned_modes", ("class 5",))
+    assert "are thinned" in report.verdict.text
+    assert [f for f in report.verdict.findings if f.kind == "dropped_modes"] == []
+
+
+def test_a_cluster_with_few_samples_is_missing_in_the_verdict_and_in_the_table() -> None:
+    report = dm.score(*(rows for rows, _ in strays(200)), metrics="fid", ci_level=0, modes=6)
+    (missing,) = (mode for mode in report.modes if mode.state == "missing")
+    assert missing.fake_share > 0
+    assert report.verdict is not None
+    finding = report.verdict.findings[0]
+    assert (finding.kind, finding.modes) == ("dropped_modes", (missing.name,))
+
+
+def test_held_out_samples_without_rows_are_mentioned(tmp_path: Path) -> None:
+    real, fake = np.random.default_rng(0).integers(0, 255, (2, 60, 4, 4, 3), dtype=np.uint8)
+    held_out = tmp_path / "stats.npz"
+    np.savez(held_out, mu=np.zeros(48), sigma=np.eye(48))
+    options = {"metrics": "recall", "ci_level": 0, "extractor": "pixels?size=4"}
+    told = "the verdict is given without the held-out samples: .*stats.npz holds a mean and a covariance"
+    with pytest.warns(UserWarning, match=told), pytest.warns(UserWarning, match="taken to be pixels"):
+        assert dm.score(real, fake, held_out=held_out, **options).verdict is not None
+
+
 def test_no_verdict_without_null_distributions_or_rows(tmp_path: Path) -> None:
     rows = modes(120, 0)[0]
     assert dm.score(rows, rows, metrics="fid", null=False).verdict is None

@@ -25,7 +25,7 @@ PAIRS = 18
 
 TITLES: Mapping[str, str] = {
     "dropped_modes": "Missing modes",
-    "thinned_modes": "Modes with too few samples",
+    "thinned_modes": "Thinned modes",
     "shrunken_modes": "Modes that are too narrow",
     "narrow": "Real samples that the fake ones avoid",
     "near_duplicates": "Groups of near-duplicates",

@@ -9,10 +9,10 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from divmetrics.inference.mode_table import STRAYS
 from divmetrics.inference.verdict.statistics import (
     COPY,
     EMPTIEST_LEADING,
-    LACKING,
     TAILS,
     TWIN,
     cell_z,
@@ -55,6 +55,8 @@ class Found:
     """Names of the cells at fault."""
     partition: str = ""
     """Name of the partition that these are cells of; empty where the finding names none."""
+    nearly_gone: bool = False
+    """Whether a mode keeps so little of its share that the loss is not one of degree."""
 
 
 def findings(tested: Tested) -> list[Found]:
@@ -240,7 +242,7 @@ def flagged(tested: Tested, partition: Partition, *, too_many: bool = False) -> 
 
 
 def _modes(tested: Tested, blurred: Collection[str], by: Sequence[str] = ()) -> Iterator[Found]:
-    """Modes without fake samples, and modes with too few.
+    """Missing modes, and thinned ones, by the rule of the table of modes: a missing class has no samples.
 
     Args:
         tested: The tests.
@@ -253,7 +255,8 @@ def _modes(tested: Tested, blurred: Collection[str], by: Sequence[str] = ()) -> 
         return
     partition, names = found
     cells = flagged(tested, partition)
-    gone = cells.fake_share <= LACKING * cells.real_share
+    nearly = cells.fake_share <= STRAYS * cells.real_share
+    gone = nearly if partition.name != "classes" else cells.fake_share == 0
     dropped, thinned = cells.numbers[gone[cells.numbers]], cells.numbers[~gone[cells.numbers]]
     lost = np.clip(cells.real_share - cells.fake_share, 0, None)
     gone_share, thin_share = float(cells.real_share[dropped].sum()), float(lost[thinned].sum())
@@ -268,8 +271,9 @@ def _modes(tested: Tested, blurred: Collection[str], by: Sequence[str] = ()) -> 
         missing = _of_modes("dropped_modes", tested, partition, dropped, names, gone_share, text)
         yield _behind(missing) if gone_share < thin_share else missing
     if len(thinned):
-        text = f"Modes have too few samples, {thin_share:.1%} of the whole{_listed(partition, thinned)}."
+        text = f"Thinned modes lack {thin_share:.1%} of the samples{_listed(partition, thinned)}."
         few = _of_modes("thinned_modes", tested, partition, thinned, names, thin_share, text)
+        few = replace(few, nearly_gone=bool(nearly[thinned].any()))
         yield _behind(few) if gone_share >= thin_share else few
 
 
@@ -338,7 +342,8 @@ def _invented(tested: Tested) -> Iterator[Found]:
         if not (names := tested.significant([f"fullest_of_{partition.key}"])):
             continue
         cells = flagged(tested, partition, too_many=True)
-        invented = cells.numbers[cells.real_share[cells.numbers] <= LACKING * cells.fake_share[cells.numbers]]
+        strays = STRAYS if partition.name != "classes" else 0
+        invented = cells.numbers[cells.real_share[cells.numbers] <= strays * cells.fake_share[cells.numbers]]
         share = float(cells.fake_share[invented].sum())
         if len(invented) and (best is None or share >= best[0]):
             best = share, names, partition, invented

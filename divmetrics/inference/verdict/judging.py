@@ -193,7 +193,11 @@ def _is_small(fault: Found, shown: Sequence[Claim], tolerance: float, *, within:
         return all(claim.holds for claim in shown if claim.name == DISTINCT)
     if fault.kind == "shrunken_modes":
         return within and fault.effect >= 1 - tolerance
-    if fault.kind not in ("thinned_modes", "narrow") or any(test.startswith("empty") for test in fault.tests):
+    if (
+        fault.kind not in ("thinned_modes", "narrow")
+        or fault.nearly_gone
+        or any(test.startswith("empty") for test in fault.tests)
+    ):
         return False
     return within and fault.effect <= tolerance and little_mass_lost(shown, tolerance)
 
@@ -238,7 +242,7 @@ def _with_modes_of_report(fault: Found, tested: Tested, places: Sequence[torch.T
     if known is None:
         return replace(fault, modes=())
     cells = [cell for cell, called in enumerate(partition.names) if called in fault.modes]
-    modes, text = known.within(places[0].numpy(), np.isin(partition.cell[~tested.is_fake], cells))
+    modes, text = known.within(places[0].numpy(), np.isin(partition.cell[~tested.is_fake], cells), fault.kind)
     return replace(fault, modes=modes, text=f"{fault.text} {text}".rstrip())
 
 

@@ -22,7 +22,7 @@ RANK = 5
 SEARCHED = 40
 """Neighbours among which the RANK-th of the own side is looked for: all but one sample in a million have it there."""
 LACKING = 0.2
-"""Share of the expected samples below which a neighbourhood or a mode lacks them."""
+"""Share of the expected samples below which a neighbourhood lacks them."""
 BALANCINGS = 4
 """Rounds in which neighbours are weighted; more change little."""
 RARELY = 0.25

@@ -39,7 +39,7 @@ ADVICE: Mapping[str, str] = {
 """Kind of finding -> what usually causes it, and what helps."""
 WORDS: Mapping[str, str] = {
     "dropped_modes": "modes are missing",
-    "thinned_modes": "modes have too few samples",
+    "thinned_modes": "modes are thinned",
     "shrunken_modes": "modes are too narrow",
     "narrow": "regions of the real samples are avoided",
     "near_duplicates": "samples repeat each other",

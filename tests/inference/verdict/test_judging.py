@@ -1,6 +1,7 @@
 """Each fault is found, called by its name and shown; healthy, too few and odd samples are judged as they are."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -291,6 +292,7 @@ def found(kind: str, effect: float, *tests: str) -> Found:
         (found("narrow", 0.02, "empty_16"), "collapsed"),  # where no fake sample is, something is missing
         (found("thinned_modes", 0.02, "empty_64", "lacking"), "collapsed"),
         (found("dropped_modes", 0.01, "emptiest_of_clusters"), "collapsed"),
+        (replace(found("thinned_modes", 0.01, "thin_classes"), nearly_gone=True), "collapsed"),
     ],
 )
 def test_a_loss_is_small_where_all_claims_hold_and_no_region_is_empty(fault: Found, state: str) -> None:

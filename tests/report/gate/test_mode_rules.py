@@ -51,7 +51,7 @@ def test_modes_that_may_be_missing_are_inconclusive(report_of: ReportOf, gated: 
 
 def test_many_modes_are_counted(report_of: ReportOf, gated: Gated) -> None:
     now = report_of(modes=modes(**{f"m{i}": "missing" for i in range(30)}))
-    assert gated(now, Rule("missing_modes", max=0)).outcomes[0].text.endswith("m19 (0 of 0.25) and 10 more")
+    assert gated(now, Rule("missing_modes", max=0)).outcomes[0].text.endswith("m19 (0 of 0.25) and others, 30 in all")
 
 
 def test_a_report_without_modes_is_an_error(report_of: ReportOf, gated: Gated) -> None:
