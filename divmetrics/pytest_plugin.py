@@ -33,6 +33,8 @@ _FOLDERS: list[Path | None] = []
 """The folder for pages of the run of pytest that goes on, last; several where a run is inside another."""
 NAME_LENGTH = 120
 """Most characters in the name of a page."""
+_PAGES = pytest.StashKey[int]()
+"""How many pages of a test have been written: subtests, teardown and repeated runs share its name."""
 
 
 class NotDiverse(AssertionError):
@@ -158,32 +160,36 @@ def pytest_runtest_makereport(
     error = None if call.excinfo is None else call.excinfo.value
     folder = item.config.getoption("divmetrics_html")
     if folder is not None and result.failed and isinstance(error, NotDiverse):
-        result.sections.append(("divmetrics page", _write_page(error.report, Path(folder), item.nodeid)))
+        number = item.stash[_PAGES] = item.stash.get(_PAGES, 0) + 1
+        page = Path(folder, _page_name(item.nodeid, number))
+        result.sections.append(("divmetrics page", _write_page(error.report, page)))
     return result
 
 
-def _write_page(report: Report, folder: Path, test: str) -> str:
+def _write_page(report: Report, page: Path) -> str:
     """Write the page of a report, and return its path, or why it could not be written."""
     from divmetrics.errors import DivmetricsError
 
-    page = folder / _page_name(test)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        page.parent.mkdir(parents=True, exist_ok=True)
         report.html(page)
     except (DivmetricsError, OSError) as error:
         return f"{page} could not be written: {error}"
     return str(page)
 
 
-def _page_name(test: str) -> str:
-    """`tests/test_a.py::test_b` -> `tests-test_a.py-test_b.html`; with a digest where other tests may be called so."""
+def _page_name(test: str, number: int) -> str:
+    """`tests/test_a.py::test_b` -> `tests-test_a.py-test_b.html`; with a digest where other tests may be called so.
+
+    The second page of a test is `tests-test_a.py-test_b.2.html`, which no other test can be called.
+    """
     plain = test.replace("/", "-").replace("::", "-")
     name = re.sub(r"[^A-Za-z0-9_.-]+", "_", plain)
     if name != plain or len(name) > NAME_LENGTH:
         from hashlib import sha256
 
         name = f"{name[:NAME_LENGTH]}-{sha256(test.encode()).hexdigest()[:8]}"
-    return f"{name}.html"
+    return f"{name}.html" if number == 1 else f"{name}.{number}.html"
 
 
 def _measured(real: Any, fake: Any, given: Mapping[str, Any]) -> tuple[Report, Conditions]:

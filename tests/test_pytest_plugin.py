@@ -101,6 +101,50 @@ def test_each_test_that_fails_leaves_its_page(tests: pytest.Pytester) -> None:
     assert "collapsed" in page
 
 
+def test_each_failure_of_one_test_leaves_its_own_page(tests: pytest.Pytester) -> None:
+    tests.makepyfile("""
+        import unittest
+        import pytest
+        from divmetrics import Report
+        from divmetrics.pytest_plugin import assert_diverse
+
+        def wanted(bound):
+            assert_diverse(Report.load("report.json"), recall=bound, verdict=None)
+
+        @pytest.fixture
+        def teardown():
+            yield
+            wanted("> 0.93")
+
+        def test_twice(teardown):
+            wanted("> 0.91")
+
+        def test_parts(subtests):
+            for bound in ("> 0.95", "<= 1", "> 0.97"):
+                with subtests.test(bound):
+                    wanted(bound)
+
+        class TestParts(unittest.TestCase):
+            def test_parts(self):
+                for bound in ("> 0.96", "> 0.98"):
+                    with self.subTest(bound=bound):
+                        wanted(bound)
+    """)
+    ran = tests.runpytest_inprocess(*PLUGIN, "--divmetrics-html", "pages")
+    file = "test_each_failure_of_one_test_leaves_its_own_page.py"
+    names = [
+        "TestParts-test_parts.2",
+        "TestParts-test_parts",
+        "test_parts.2",
+        "test_parts",
+        "test_twice.2",
+        "test_twice",
+    ]
+    assert sorted(path.name for path in (tests.path / "pages").iterdir()) == [f"{file}-{name}.html" for name in names]
+    said = [line.rpartition("/")[2] for line in ran.outlines if "/pages/" in line]
+    assert sorted(said) == [f"{file}-{name}.html" for name in names]
+
+
 @pytest.mark.parametrize(
     ("folder", "words"),
     [
