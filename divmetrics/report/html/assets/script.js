@@ -62,6 +62,8 @@
     block.append(button);
   }
 
+  // where a stretch of this size may begin so that it stays inside the whole one
+  const keep = (begin, size, least, whole) => Math.min(Math.max(begin, least), least + whole - size);
   const places = document.getElementById("places");
   const rows = places ? [...places.tBodies[0].rows] : [];
   const tip = make("div", "", "tip");
@@ -106,7 +108,6 @@
       const width = Math.min(whole.width, Math.max(whole.width / 40, box.width * factor));
       const scale = width / box.width;
       const at = centre ?? { x: box.x + box.width / 2, y: box.y + box.height / 2 };
-      const keep = (begin, size, least, most) => Math.min(Math.max(begin, least), least + most - size);
       const height = box.height * scale;
       const x = keep(at.x - (at.x - box.x) * scale, width, whole.x, whole.width);
       const y = keep(at.y - (at.y - box.y) * scale, height, whole.y, whole.height);
@@ -121,7 +122,6 @@
         const at = inside(event);
         const box = map.viewBox.baseVal;
         const { width, height } = box;
-        const keep = (begin, size, least, most) => Math.min(Math.max(begin, least), least + most - size);
         view({ x: keep(box.x + drag.x - at.x, width, whole.x, whole.width),
           y: keep(box.y + drag.y - at.y, height, whole.y, whole.height), width, height });
       }
