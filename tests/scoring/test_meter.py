@@ -10,7 +10,7 @@ from divmetrics.arrays.summaries import Moments, Rows
 from divmetrics.errors import FeatureError, SourceError, UsageError
 from divmetrics.extraction import loop
 from divmetrics.extraction.engines import UNKNOWN
-from divmetrics.scoring.collector import CHUNK, ChunkedSummaries
+from divmetrics.scoring.chunks import CHUNK, ChunkedSummaries
 from divmetrics.sources import open_source, with_labels
 
 RNG = np.random.default_rng(0)

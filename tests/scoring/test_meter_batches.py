@@ -12,7 +12,7 @@ import torch
 
 import divmetrics as dm
 from divmetrics.errors import FeatureError, SourceError
-from divmetrics.scoring.collector import CHUNK
+from divmetrics.scoring.chunks import CHUNK
 
 RNG = np.random.default_rng(0)
 
