@@ -8,14 +8,16 @@ from itertools import pairwise
 import numpy as np
 import torch
 
+from divmetrics.arrays.splits import TwoSamplePool
 from divmetrics.arrays.summaries import Rows
-from divmetrics.inference.exhibits.convergence import convergence, enough, subsets_of
+from divmetrics.inference.exhibits.convergence import convergence, enough, on_subsets, subsets_of
 from divmetrics.inference.exhibits.mode_details import ModeMeasures, measure_mode
 from divmetrics.records.exhibits import Curve, ModeDetail, Series
 from divmetrics.records.metric import METRICS
 from divmetrics.records.results import Mode, Result
 from divmetrics.scoring.memberships import Memberships
-from divmetrics.scoring.plan import Task
+from divmetrics.scoring.plan import SIDES, Task
+from divmetrics.scoring.task_inputs import TaskInputs
 
 MAIN = (
     "fid",
@@ -49,15 +51,14 @@ def prd_curve(real: Rows, fake: Rows) -> Curve:
 
 
 def convergence_curves(
-    tasks: Sequence[Task], results: Mapping[str, Result], real: Rows, fake: Rows, extractor: str, seed: int
+    tasks: Sequence[Task], results: Mapping[str, Result], sides: TaskInputs, extractor: str, seed: int
 ) -> Iterator[Curve]:
     """One curve for each main metric of the report: its value on subsets of both sides, by their size.
 
     Args:
         tasks: What was measured.
         results: Key in the report -> result.
-        real: All real samples `[n, d]`.
-        fake: All fake samples `[m, d]`.
+        sides: All samples.
         extractor: Whose features these are.
         seed: Seed of the subsets.
     """
@@ -68,13 +69,16 @@ def convergence_curves(
         if task.request.metric.name == name and task.extractor == extractor and task.layer == "pooled"
         if (result := results.get(task.key)) is not None and result.value is not None
     ][:MOST_CURVES]
-    subsets = subsets_of(real, fake, seed) if chosen else []
-    if not subsets:
+    if not chosen:
         return
-    for task, result in chosen:
+    pool = _pool_of_all([task for task, _ in chosen], sides, extractor)
+    asked = [(task.request.metric, task.request.options) for task, _ in chosen]
+    subsets = subsets_of(pool, seed)
+    by_size = [on_subsets(asked, pool, group) for group in subsets]
+    for place, (task, result) in enumerate(chosen):
         assert result.value is not None  # noqa: S101
-        metric, n = task.request.metric, result.n_fake or fake.n
-        levels = convergence(metric, task.request.options, subsets, n=n, value=result.value, ci=result.ci)
+        found = [(group.part, values[place]) for group, values in zip(subsets, by_size, strict=True)]
+        levels = convergence(task.request.metric, found, n=result.n_fake or pool.m, value=result.value, ci=result.ci)
         if len(levels) < 2:
             continue
         columns = [(level.n, level.value, level.low, level.high) for level in levels]
@@ -83,6 +87,14 @@ def convergence_curves(
         how = "Disjoint subsets of both sides, drawn by the seed: means, and where a single set of the size falls."
         title, text = f"{task.key} by number of samples", f"{how} {enough(levels, _short)}"
         yield Curve(f"convergence:{task.key}", title, "fake samples", task.key, True, (series,), text)
+
+
+def _pool_of_all(tasks: Sequence[Task], sides: TaskInputs, extractor: str) -> TwoSamplePool:
+    """All samples of both sides, as the pool of a task where that is whole: much is computed beside it already."""
+    real, fake = (sides.collected[side].get(extractor, "pooled", Rows) for side in SIDES)
+    pools = (sides.pool(task) for task in tasks)
+    whole = (pool for pool in pools if isinstance(pool, TwoSamplePool) and pool.real is real and pool.fake is fake)
+    return next(whole, TwoSamplePool(real, fake))
 
 
 def _short(value: float) -> str:

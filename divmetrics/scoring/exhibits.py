@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import isfinite
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -36,11 +36,15 @@ GRID = 36
 """Samples of each side in the grid."""
 EXTREMES = 12
 """Best and worst fake samples shown."""
+RANKED_BY = ("realism", "rarity")
+"""Metrics of single samples by which they are found."""
 BRIEF_ROWS, BRIEF_GRID = 4, 12
 """Rows of a gallery, and samples of each side in the grid, where several generators share a page."""
 
 
 T = TypeVar("T")
+SharedRead = tuple[Callable[..., None], Mapping[str, Any]]
+"""A pass that several metrics share, and options of one that reads of it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +74,29 @@ def exhibits_of(measurement: Measurement, step: Step = silent) -> Exhibits | Non
         return None
     with dist.alone():  # the other ranks do not take part
         return _Making(measurement, step).all()
+
+
+def read_by_exhibits(sides: TaskInputs, plan: Plan) -> Mapping[tuple[str, str, int | None], list[SharedRead]]:
+    """What the exhibits read of passes that several metrics share, so that it is computed with what these read.
+
+    Args:
+        sides: The samples.
+        plan: Says whether there are exhibits.
+
+    Returns:
+        Extractor, layer and equal size of the samples, which is None for all of them -> the passes with the options.
+        Empty where the exhibits show a part of the samples.
+    """
+    if not plan.questions.exhibits or plan.brief or (extractor := pooled_extractor(sides)) is None:
+        return {}
+    rows = [sides.collected[side].get(extractor, "pooled", Rows) for side in BOTH]
+    metrics = [METRICS[name] for name in RANKED_BY]
+    if any(len(drawn_positions(side, plan.seed)) < side.n for side in rows):
+        return {}
+    if any(min(side.n for side in rows) < metric.minimum(metric.resolve({})) for metric in metrics):
+        return {}
+    shared = [(metric.shared_pass, metric.resolve({})) for metric in metrics if metric.shared_pass is not None]
+    return {(extractor, "pooled", None): shared}
 
 
 class _Making:
@@ -179,11 +206,10 @@ class _Making:
 
     def _extremes(self) -> Iterator[Gallery]:
         """The fake samples of highest and of lowest realism."""
-        scores = METRICS["realism"].measure(self.real, self.fake).fake["realism"]
+        scores, rarity = (METRICS[name].measure(self.real, self.fake).fake[name] for name in RANKED_BY)
         known = [(float(score), place) for place, score in enumerate(scores) if score is not None and isfinite(score)]
         known.sort(key=lambda entry: entry[0])
         copies = len(scores) - len(known)
-        rarity = METRICS["rarity"].measure(self.real, self.fake).fake["rarity"]
         for kind, title, chosen in (("best", "Best fake samples", known[::-1]), ("worst", "Worst fake samples", known)):
             few = chosen[:EXTREMES]
             near = fakes_and_nearest(self.pooled, [place + self.real.n for _, place in few], "")
@@ -236,11 +262,7 @@ class _Making:
         """The main metrics by the number of samples."""
         assert self.extractor is not None  # noqa: S101
         given = self.measurement
-        curves = list(
-            convergence_curves(
-                given.tasks, given.results, self._whole("real"), self._whole("fake"), self.extractor, self.plan.seed
-            )
-        )
+        curves = list(convergence_curves(given.tasks, given.results, self.sides, self.extractor, self.plan.seed))
         if not curves:
             self.notes.append(
                 "No curves by the number of samples: the report has none of the metrics that are shown so, or fewer "

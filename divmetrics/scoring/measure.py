@@ -23,7 +23,7 @@ from divmetrics.records.metric import Measured
 from divmetrics.records.results import Mode, Report, Result, finite_or_none
 from divmetrics.records.signature import Signature, params_text
 from divmetrics.scoring.collected import Collected
-from divmetrics.scoring.exhibits import Measurement, exhibits_of
+from divmetrics.scoring.exhibits import Measurement, exhibits_of, read_by_exhibits
 from divmetrics.scoring.facts import facts_of
 from divmetrics.scoring.per_sample import sample_columns, table_of_modes
 from divmetrics.scoring.plan import FEATURES, HELD_OUT, SIDES, Plan, Refused, Request, SideName, Task
@@ -61,7 +61,7 @@ def measure(
     bound = plan.bind(sides.inventory(), sides.sizes(), sides.classes)
     tasks = [outcome for outcome in bound if isinstance(outcome, Task)]
     begin = perf_counter()
-    found = _measured(tasks, sides, step)
+    found = _measured(tasks, sides, plan, step)
     measured = perf_counter()
     uncertainties, replicates = _uncertainties(tasks, found, sides, plan, step)
     spent = {"metrics": round(measured - begin, 3), "uncertainty": round(perf_counter() - measured, 3)}
@@ -171,21 +171,26 @@ def _provenance(collected: Collected, seed: int) -> dict[str, Any]:
     return {"seed": seed, "engine": "+".join(engines) or "none", "extractors": encoders, "versions": versions()}
 
 
-def _run_shared_passes(tasks: Sequence[Task], sides: TaskInputs) -> dict[str, float]:
-    """Run each pass that several metrics share once. Returns the task's part of its seconds, by task key."""
+def _run_shared_passes(tasks: Sequence[Task], sides: TaskInputs, plan: Plan) -> dict[str, float]:
+    """Run each pass that several metrics share once. Returns the task's part of its seconds, by task key.
+
+    What the exhibits read of it is computed on the way, where they show all samples.
+    """
     groups: dict[tuple[Callable[..., None], str, str, int | None], list[Task]] = {}
     for task in tasks:
         if (shared_pass := task.request.metric.shared_pass) is not None:
             groups.setdefault((shared_pass, task.extractor, task.layer, sides.equal_size(task)), []).append(task)
     seconds: dict[str, float] = {}
-    for (shared_pass, *_), members in groups.items():
+    shown = read_by_exhibits(sides, plan)
+    for (shared_pass, *samples), members in groups.items():
+        besides = [options for own, options in shown.get(tuple(samples), ()) if own is shared_pass]
         begin = perf_counter()
         try:
             with guarded(f"the metric {members[0].request.name}", shared_pass):
                 shared_pass(
                     sides.summary(members[0], "real"),
                     sides.summary(members[0], "fake"),
-                    [task.request.options for task in members],
+                    [*(task.request.options for task in members), *besides],
                 )
         except DivmetricsError:
             continue  # each metric meets the same error when it is called
@@ -194,10 +199,10 @@ def _run_shared_passes(tasks: Sequence[Task], sides: TaskInputs) -> dict[str, fl
     return seconds
 
 
-def _measured(tasks: Sequence[Task], sides: TaskInputs, step: Step) -> dict[str, tuple[Outcome, float]]:
+def _measured(tasks: Sequence[Task], sides: TaskInputs, plan: Plan, step: Step) -> dict[str, tuple[Outcome, float]]:
     """The outcome of each task and the seconds that it took, by task key."""
     step("distances and sums that several metrics share")
-    shared, found = _run_shared_passes(tasks, sides), {}
+    shared, found = _run_shared_passes(tasks, sides, plan), {}
     for place, task in enumerate(tasks, 1):
         step(f"{task.key}: value, {place} of {len(tasks)}")
         found[task.key] = _measure_timed(task, sides, shared.get(task.key, 0.0))

@@ -9,6 +9,8 @@ from numpy.linalg import LinAlgError
 
 import divmetrics as dm
 from divmetrics.arrays import dist
+from divmetrics.arrays.pairs import _neighbour_pass
+from divmetrics.arrays.summaries import Rows
 from divmetrics.records.exhibits import Exhibits, Gallery
 from divmetrics.records.metric import METRICS
 from divmetrics.records.results import Report
@@ -88,6 +90,21 @@ def test_best_and_worst_fakes_are_those_of_highest_and_lowest_realism(dropped: R
         apart = np.linalg.norm(real - fake[row.fake[3].index], axis=1)
         assert row.real[3].index == apart.argmin()
         assert f"realism {row.fake[3].value:.3g}" in row.fake[3].caption
+
+
+def test_the_best_and_worst_come_from_the_pass_over_all_pairs_that_the_metrics_make(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    passes = []
+    once = _neighbour_pass._pass
+
+    def counted(real: Rows, *given: object) -> None:
+        passes.append(real.n)
+        once(real, *given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(_neighbour_pass, "_pass", counted)
+    plain(modes(60, 0)[0], modes(60, 1)[0])
+    assert passes.count(60) == 1
 
 
 def test_exhibits_come_back_from_json(dropped: Report) -> None:

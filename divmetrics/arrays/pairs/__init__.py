@@ -13,6 +13,7 @@ from divmetrics.arrays.pairs._ball_counts import BallCounts, count_balls
 from divmetrics.arrays.pairs._ball_counts_on_splits import (
     NearestReals,
     ball_counts_on_splits,
+    lists_cover,
     nearest_reals_on_splits,
 )
 from divmetrics.arrays.pairs._cosine_nearest import mean_cosine_distance_on_splits, nearest_cosine_distances
@@ -100,6 +101,7 @@ __all__ = [
     "kernel_bandwidth",
     "kernel_sums_on_splits",
     "kernel_sums_within",
+    "lists_cover",
     "log_effective_number_spread",
     "log_effective_number_variance",
     "lower_bounds",

@@ -23,6 +23,7 @@ from divmetrics.arrays.pairs._neighbour_lists import (
     RARE_BALL,
     NeighbourLists,
     greatest_depth,
+    listed_depth,
     needed_depths,
     neighbour_lists,
 )
@@ -64,6 +65,17 @@ def lists_for_splits(pool: Pool, splits: Splits, k: int, rare: float = RARE) -> 
     needed, possible = needed_depths(pool, splits, k, rare), greatest_depth(pool)
     enough = (needed <= possible) | (possible >= max(pool.n, pool.m))
     return neighbour_lists(pool, int(needed[enough].max(initial=k))), enough
+
+
+def lists_cover(pool: Pool, splits: Splits, k: int) -> bool:
+    """Whether the neighbour lists of `pool` that are there already hold k neighbours on all `splits`.
+
+    Args:
+        pool: The real and fake samples.
+        splits: B assignments of them to the two sides.
+        k: Rank of the neighbour.
+    """
+    return int(needed_depths(pool, splits, k, RARE_BALL).max(initial=k)) <= listed_depth(pool)
 
 
 @dataclass(frozen=True, eq=False)

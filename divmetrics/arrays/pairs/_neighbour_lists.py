@@ -74,6 +74,12 @@ def neighbour_lists(pool: Pool, depth: int) -> NeighbourLists:
         return deepest_so_far[0]
 
 
+def listed_depth(pool: Pool) -> int:
+    """Depth of the lists of a pool that are computed already; 0 where there are none."""
+    with growing((pool,), "neighbour lists", list[NeighbourLists]) as deepest_so_far:
+        return deepest_so_far[0].depth if deepest_so_far else 0
+
+
 def needed_depths(pool: Pool, splits: Splits, k: int, rare: float = RARE) -> np.ndarray:
     """Depth that lists must have to hold the k-th nearest sample of the same side on each split.
 

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from divmetrics.arrays.draws import drawn_order
+from divmetrics.arrays.pairs import lists_cover, neighbour_pass
+from divmetrics.arrays.splits import FAKE, REAL, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.inference.on_rows import value_on_rows
 from divmetrics.records.metric import Metric
@@ -21,14 +24,17 @@ SUBSETS = 8
 """Disjoint subsets of one size at most."""
 NORMAL = 1.96
 
+Asked = tuple[Metric, Mapping[str, Any]]
+"""A metric and its options."""
+
 
 @dataclass(frozen=True)
 class Subsets:
-    """Disjoint subsets of both sides, in proportion."""
+    """Disjoint subsets of both sides of a pool, in proportion."""
 
     part: int
     """How many times as many samples there are."""
-    pairs: Sequence[tuple[Rows, Rows]]
+    splits: Splits
 
 
 @dataclass(frozen=True)
@@ -42,34 +48,72 @@ class Level:
     high: float | None
 
 
-def subsets_of(real: Rows, fake: Rows, seed: int) -> list[Subsets]:
+def subsets_of(pool: TwoSamplePool, seed: int) -> list[Subsets]:
     """Disjoint subsets of both sides, the smallest first; none where there are too few samples.
 
     Args:
-        real: Real samples `[n, d]`.
-        fake: Fake samples `[m, d]`.
+        pool: Real samples `[n, d]` and fake ones `[m, d]`.
         seed: Seed of the draw.
     """
     part = 2
-    while max(real.n, fake.n) / part > MOST:
+    while max(pool.n, pool.m) / part > MOST:
         part *= 2
     parts = [part * 2**level for level in reversed(range(LEVELS))]
-    orders = [drawn_order(side.features, seed) for side in (real, fake)]
+    fitting = [part for part in parts if min(pool.n, pool.m) // part >= FEWEST]
+    orders = [drawn_order(side.features, seed) for side in (pool.real, pool.fake)] if fitting else []
 
-    def pair(part: int, number: int) -> tuple[Rows, Rows]:
-        sizes = real.n // part, fake.n // part
-        places = (order[number * size : (number + 1) * size] for order, size in zip(orders, sizes, strict=True))
-        of_real, of_fake = places
-        return real.take(of_real), fake.take(of_fake)
+    def splits(part: int) -> Splits:
+        side = torch.zeros(min(part, SUBSETS), pool.n + pool.m, dtype=torch.uint8)
+        for order, first, name in zip(orders, (0, pool.n), (REAL, FAKE), strict=True):
+            size = len(order) // part
+            for number, row in enumerate(side):
+                row[first + order[number * size : (number + 1) * size]] = name
+        return Splits(side)
 
-    fitting = [part for part in parts if min(real.n, fake.n) // part >= FEWEST]
-    return [Subsets(part, [pair(part, number) for number in range(min(part, SUBSETS))]) for part in fitting]
+    return [Subsets(part, splits(part)) for part in fitting]
+
+
+def on_subsets(asked: Sequence[Asked], pool: TwoSamplePool, subsets: Subsets) -> list[np.ndarray]:
+    """Metrics on each subset of one size, without those that cannot be computed on it.
+
+    A metric that has a fast way to many splits of a pool takes it: the Frechet distance, and those that read neighbour
+    lists where these are there already. The others are computed from rows, so that they share what they have in common.
+
+    Args:
+        asked: The metrics.
+        pool: The samples.
+        subsets: Subsets of them.
+
+    Returns:
+        Values `[at most B]` of each metric.
+    """
+    found: dict[int, np.ndarray] = {}
+    for place, (metric, options) in enumerate(asked):
+        if metric.uncertainty.resample is not None and _is_fast(metric, options, pool, subsets.splits):
+            found[place] = np.asarray(metric.uncertainty.resample(pool, subsets.splits, **options), float)
+    rest = [place for place in range(len(asked)) if place not in found]
+    values = np.full((len(rest), len(subsets.splits)), np.nan)
+    for b in range(len(subsets.splits)) if rest else ():
+        real, fake = pool.part(subsets.splits.real(b)), pool.part(subsets.splits.fake(b))
+        for row, place in zip(values, rest, strict=True):
+            value = _value(*asked[place], real, fake)
+            row[b] = np.nan if value is None else value
+    found.update(zip(rest, values, strict=True))
+    return [found[place][np.isfinite(found[place])] for place in range(len(asked))]
+
+
+def _is_fast(metric: Metric, options: Mapping[str, Any], pool: TwoSamplePool, splits: Splits) -> bool:
+    """Whether splits of the pool cost less than the same samples as sets of their own."""
+    if metric.equal_n and pool.n != pool.m:
+        return False
+    if metric.shared_pass is neighbour_pass:
+        return lists_cover(pool, splits, int({**metric.resolve({}), **options}["k"]))
+    return metric.uncertainty.replicate_cost == "decomposed"
 
 
 def convergence(
     metric: Metric,
-    options: Mapping[str, Any],
-    subsets: Sequence[Subsets],
+    found: Sequence[tuple[int, np.ndarray]],
     *,
     n: int,
     value: float,
@@ -83,13 +127,11 @@ def convergence(
 
     Args:
         metric: The metric.
-        options: Its options.
-        subsets: As `subsets_of` gives them.
+        found: How many times as many samples there are as in a subset, and its values on those, the smallest first.
         n: Number of fake samples.
         value: The value on all samples.
         ci: Its interval.
     """
-    found = [(group.part, _finite(_value(metric, options, *pair) for pair in group.pairs)) for group in subsets]
     found = [(part, values) for part, values in found if len(values)]
     squares = [float(np.square(values - values.mean()).sum()) / part for part, values in found]
     degrees = sum(len(values) - 1 for _, values in found)
@@ -104,10 +146,6 @@ def convergence(
         )
 
     return [*(level(part, float(values.mean())) for part, values in found), level(1, value, ci)]
-
-
-def _finite(values: Any) -> np.ndarray:
-    return np.array([value for value in values if value is not None])
 
 
 def _value(metric: Metric, options: Mapping[str, Any], real: Rows, fake: Rows) -> float | None:

@@ -191,7 +191,8 @@ def on_splits(pool: Pool, splits: Splits) -> Tensor:
         new = [b for b, digest in enumerate(digests) if digest not in computed]
         if new:
             rows = _CentredRows.of(pool)
-            whole = rows.sums(torch.arange(pool.n + pool.m))[1] if min(pool.n, pool.m) >= pool.fake.d else None
+            differences = min(pool.n, pool.m) >= pool.fake.d and bool((splits.side[new] != ABSENT).all(1).any())
+            whole = rows.sums(torch.arange(pool.n + pool.m))[1] if differences else None
             values = each(
                 lambda i: distance(*_split_fits(rows, whole, splits, new[i]), accuracy=DRAW_ACCURACY), len(new)
             )
