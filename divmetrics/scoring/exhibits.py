@@ -95,7 +95,9 @@ def read_by_exhibits(sides: TaskInputs, plan: Plan) -> Mapping[tuple[str, str, i
         return {}
     if any(min(side.n for side in rows) < metric.minimum(metric.resolve({})) for metric in metrics):
         return {}
-    shared = [(metric.shared_pass, metric.resolve({})) for metric in metrics if metric.shared_pass is not None]
+    shared: list[SharedRead] = [
+        (metric.shared_pass, metric.resolve({})) for metric in metrics if metric.shared_pass is not None
+    ]
     return {(extractor, "pooled", None): shared}
 
 

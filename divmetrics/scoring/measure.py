@@ -176,14 +176,15 @@ def _run_shared_passes(tasks: Sequence[Task], sides: TaskInputs, plan: Plan) -> 
 
     What the exhibits read of it is computed on the way, where they show all samples.
     """
-    groups: dict[tuple[Callable[..., None], str, str, int | None], list[Task]] = {}
+    groups: dict[tuple[Callable[..., None], tuple[str, str, int | None]], list[Task]] = {}
     for task in tasks:
         if (shared_pass := task.request.metric.shared_pass) is not None:
-            groups.setdefault((shared_pass, task.extractor, task.layer, sides.equal_size(task)), []).append(task)
+            samples = (task.extractor, task.layer, sides.equal_size(task))
+            groups.setdefault((shared_pass, samples), []).append(task)
     seconds: dict[str, float] = {}
     shown = read_by_exhibits(sides, plan)
-    for (shared_pass, *samples), members in groups.items():
-        besides = [options for own, options in shown.get(tuple(samples), ()) if own is shared_pass]
+    for (shared_pass, samples), members in groups.items():
+        besides = [options for own, options in shown.get(samples, ()) if own is shared_pass]
         begin = perf_counter()
         try:
             with guarded(f"the metric {members[0].request.name}", shared_pass):
