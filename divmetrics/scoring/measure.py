@@ -179,8 +179,8 @@ def _run_shared_passes(tasks: Sequence[Task], sides: TaskInputs, plan: Plan) -> 
     groups: dict[tuple[Callable[..., None], tuple[str, str, int | None]], list[Task]] = {}
     for task in tasks:
         if (shared_pass := task.request.metric.shared_pass) is not None:
-            samples = (task.extractor, task.layer, sides.equal_size(task))
-            groups.setdefault((shared_pass, samples), []).append(task)
+            read = (task.extractor, task.layer, sides.equal_size(task))
+            groups.setdefault((shared_pass, read), []).append(task)
     seconds: dict[str, float] = {}
     shown = read_by_exhibits(sides, plan)
     for (shared_pass, samples), members in groups.items():
