@@ -138,7 +138,7 @@ def test_a_collapsed_generator_is_not_red_at_once(draw: Draw) -> None:
 
 @pytest.mark.slow
 def test_the_rate_of_red_is_measured(draw: Draw, tmp_path: Path) -> None:
-    """Deals of what the rules were made from pass; a bound that nothing keeps is red in each."""
+    """Re-splits of what the rules were made from pass; a bound that nothing keeps is red in each."""
     real, fake = draw("real", 0), draw("fake", 1)
     start_gate(real, fake, None, {**QUICK, "modes": 4}, force=False)
     found = selftest(real, fake, read_rules(), {"null": False}, 6)

@@ -9,7 +9,7 @@ import numpy as np
 
 from divmetrics.inference.exhibits.duplicates import duplicate_groups
 from divmetrics.inference.exhibits.placed import Placed, PlacedGallery, PlacedRow, PooledRows, times, unlike
-from divmetrics.inference.verdict.findings import Found
+from divmetrics.inference.verdict.findings import Found, avoided_samples
 from divmetrics.inference.verdict.statistics import FEWEST, neighbourhood_z, usable_scales
 from divmetrics.inference.verdict.structures import Partition
 from divmetrics.inference.verdict.tested import Tested
@@ -158,14 +158,16 @@ def _of_shrunken_modes(fault: Found, tested: Tested, rows: PooledRows, seed: int
 
 
 def _of_avoided(fault: Found, tested: Tested, rows: PooledRows, seed: int) -> PlacedGallery:  # noqa: ARG001
-    """Real samples without fake ones around them."""
+    """Real samples that show what fake ones avoid."""
+    chosen = avoided_samples(tested, fault.tests)[: 2 * EACH].tolist()
+    if "missing_direction" in fault.tests:
+        title, which = "Most typical of what is lacking", "most typical of the direction that fake ones lack most"
+    else:
+        title, which = "Fewest fake samples around", "with the fewest fake ones around them"
     z = neighbourhood_z(tested.structures, tested.fake[:1], usable_scales(tested.structures)[0])[0]
-    reals = z[: tested.structures.n]
-    shown = [
-        reals_and_nearest(rows, np.argsort(reals, kind="stable")[: 2 * EACH].tolist(), "Fewest fake samples around")
-    ]
-    text = "Real samples with the fewest fake ones around them, and the fake ones nearest."
-    return _gallery(text, shown, np.flatnonzero(reals < -2).tolist())
+    text = f"Real samples {which}, and the fake ones nearest."
+    members = np.flatnonzero(z[: tested.structures.n] < -2)
+    return _gallery(text, [reals_and_nearest(rows, chosen, title)], members.tolist())
 
 
 def _of_duplicates(fault: Found, tested: Tested, rows: PooledRows, seed: int) -> PlacedGallery:  # noqa: ARG001

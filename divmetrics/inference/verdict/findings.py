@@ -15,6 +15,7 @@ from divmetrics.inference.verdict.statistics import (
     EMPTIEST_LEADING,
     TAILS,
     TWIN,
+    along_missing_direction,
     cell_z,
     nearest_distances,
     neighbourhood_z,
@@ -370,5 +371,17 @@ def _avoided(tested: Tested, blurred: Collection[str]) -> Iterator[Found]:
     z = neighbourhood_z(tested.structures, tested.fake[:1], scales[0])[0][: tested.structures.n]
     share = float((z < -2).mean())
     text = f"{share:.1%} of the real samples lie where there are few fake ones, though no mode is missing."
-    places = np.argsort(z, kind="stable")[:SHOWN]
+    places = avoided_samples(tested, names)[:SHOWN]
     yield _found("narrow", tested, names, share, REAL_SHARE, text, places.tolist())
+
+
+def avoided_samples(tested: Tested, names: Collection[str]) -> np.ndarray:
+    """Places of the real samples, those that show best what fake samples avoid first.
+
+    They are the most typical ones of the direction that fake samples lack, where the test of that is among the
+    significant ones, `names`; else those with the fewest fake samples around them.
+    """
+    if "missing_direction" in names:
+        return np.argsort(-along_missing_direction(tested.structures), kind="stable")
+    z = neighbourhood_z(tested.structures, tested.fake[:1], usable_scales(tested.structures)[0])[0]
+    return np.argsort(z[: tested.structures.n], kind="stable")

@@ -315,3 +315,17 @@ def _spectrum(structures: Structures, fake: np.ndarray) -> Iterator[Statistic]:
     values = np.linalg.eigvalsh(matrix)
     yield Statistic("missing_direction", np.log(np.maximum(values[:, -1], 1e-12)))
     yield Statistic("invented_direction", np.log(np.maximum(-values[:, 0], 1e-12)))
+
+
+def along_missing_direction(structures: Structures) -> np.ndarray:
+    """How far each real sample lies along the direction that fake ones lack most, `[n]`: the largest are typical of it.
+
+    It is the eigenvector of the largest eigenvalue of C_real - C_fake, oriented to its longer tail.
+
+    Args:
+        structures: Of the N pooled samples.
+    """
+    real, fake = structures.kernel[: structures.n].astype(np.float64), structures.kernel[structures.n :]
+    vectors = np.linalg.eigh(real.T @ real / structures.n - fake.T @ fake / structures.m)[1]
+    along = real @ vectors[:, -1]
+    return np.asarray(along if (along**3).sum() >= 0 else -along)

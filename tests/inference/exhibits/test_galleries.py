@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from divmetrics.arrays.summaries import Rows
-from divmetrics.inference.exhibits.galleries import EACH, galleries_of
+from divmetrics.inference.exhibits.galleries import EACH, galleries_of, gallery_of
 from divmetrics.inference.exhibits.placed import PlacedGallery, PooledRows
 from divmetrics.inference.verdict import Question, judge
 from divmetrics.inference.verdict.findings import Found
@@ -102,3 +102,17 @@ def test_neighbours_are_exact_in_any_unit_and_never_the_sample_itself() -> None:
     assert (apart[:, :-1] <= apart[:, 1:]).all()
     assert rows.nearest([0], "fake", 50)[1].shape == (1, 20)
     assert PooledRows.of(Rows.from_array(real[:1]), Rows.from_array(fake)).nearest([0], "real")[1].shape == (1, 0)
+
+
+def test_what_is_avoided_is_shown_by_the_direction_or_by_the_neighbours() -> None:
+    """A fifth of the real samples lie where no fake ones do."""
+    real, fake = RNG(0).normal(size=(300, 3)), RNG(1).normal(size=(300, 3))
+    real[:60, 0] += 3
+    sides = [Rows.from_array(rows) for rows in (real, fake)]
+    tested = judge(*sides, Question(0.02)).tested
+    assert tested is not None
+    for tests, title in ((("avoided_16", "missing_direction"), "Most typical"), (("avoided_16",), "Fewest fake")):
+        fault = Found("narrow", 0.01, 0.1, "share", "", tests, 3.0)
+        (row,) = gallery_of(fault, tested, PooledRows.of(*sides), 0).rows
+        assert row.title.startswith(title)
+        assert np.mean([shown.place < 60 for shown in row.real]) > 0.9

@@ -5,12 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
+from sklearn.datasets import load_digits
 
 from divmetrics.arrays.summaries import Rows
 from divmetrics.inference.verdict import statistics as module
 from divmetrics.inference.verdict.statistics import (
     Statistic,
     all_statistics,
+    along_missing_direction,
     assignments,
     balanced_weights,
     cell_z,
@@ -233,6 +235,16 @@ def test_spectrum_is_that_of_the_difference_of_covariances() -> None:
         values = np.linalg.eigvalsh(real.T @ real / N - fake.T @ fake / M)
         assert np.exp(FOUND["missing_direction"].values[b]) == pytest.approx(values[-1], rel=1e-3)
         assert np.exp(FOUND["invented_direction"].values[b]) == pytest.approx(-values[0], rel=1e-3)
+
+
+def test_the_samples_most_typical_of_the_missing_direction_are_of_the_missing_class() -> None:
+    """As published for KEN: the 20 most typical real digits where threes are missing are 20 threes."""
+    rows, classes = load_digits(return_X_y=True)
+    order = np.random.default_rng(0).permutation(len(rows))
+    real, rest = order[:898], order[898:]
+    fake = rest[classes[rest] != 3]
+    along = along_missing_direction(Structures.of(Rows.from_array(rows[real]), Rows.from_array(rows[fake]), 0))
+    assert (classes[real][np.argsort(-along)[:20]] == 3).all()
 
 
 def test_effect_and_spread_are_measured_from_the_permutations() -> None:
