@@ -215,8 +215,9 @@ def test_a_reader_who_leaves_early_changes_nothing(tmp_path: Path, make_report: 
 @pytest.mark.skipif(os.name == "nt", reason="signals as on POSIX")
 def test_an_interrupt_ends_the_process_with_130(tmp_path: Path) -> None:
     code = (
-        "import divmetrics.scoring.score as e, os, signal\n"
-        "e.score = lambda *a, **k: os.kill(os.getpid(), signal.SIGINT)\n"
+        "import os, signal, sys, types\n"
+        "interrupted = lambda *a, **k: os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.modules['divmetrics.scoring.score'] = types.SimpleNamespace(score=interrupted)\n"
         "from divmetrics.cli import main\n"
         f"main(['score', 'a', 'b', '--json', {str(tmp_path / 'r.json')!r}])"
     )

@@ -24,7 +24,7 @@ from divmetrics.sources import open_source
 QUIET = {"device": "cpu", "workers": 0, "distributed": True}
 FEATURES = "fid,recall:k=3,kid,intra_fid,modes_found"
 SMALL = "pixels?size=8"
-LARGE = {"metrics": "fid,ms_ssim", "extractor": "pixels", "ci_level": 0, "null": False}
+LARGE = {"metrics": "fid,ms_ssim:pairs=40", "extractor": "pixels", "ci_level": 0, "null": False}
 RANKS = 4
 """Batches are dealt to at most so many ranks."""
 

@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import runpy
 import socket
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from PIL import Image
 
 import divmetrics as dm
 from divmetrics import errors
+from divmetrics.arrays.pairs import _distances
 
 RUNS = Path(__file__).with_name("distributed_runs.py")
 
@@ -53,7 +56,13 @@ def run(ranks: int, folder: Path) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def alone(folder: Path) -> dict[str, Any]:
-    return run(1, folder)[0]
+    """What this process finds by itself."""
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of images that cannot be read
+        patch.setenv("DIVMETRICS_CACHE", str(folder / "cache-1"))
+        patch.setattr(_distances, "BLOCK", _distances.BLOCK)  # the runs set another one
+        runpy.run_path(str(RUNS))["main"](0, 1, folder)
+    return json.loads((folder / "0-of-1.json").read_text())
 
 
 def same(found: Any, wanted: Any) -> bool:
@@ -128,7 +137,7 @@ def test_a_launched_command_shares_the_work_and_prints_once(fake: str, code: int
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     given = ["score", folder / "real.npy", folder / f"{fake}.npy", "-m", "fid", "--json", tmp_path / "report.json"]
-    ranks = [command(rank, port, *given) for rank in range(2)]
+    ranks = [command(rank, port, *given, "--no-null") for rank in range(2)]
     (out, err), (other_out, other_err) = (rank.communicate(timeout=240) for rank in ranks)
     assert [rank.returncode for rank in ranks] == [code, code], err + other_err
     assert (other_out, other_err) == ("", "")
