@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,9 +30,14 @@ def install(folder: Path, name: str, module: str, code: str) -> None:
 
 
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    return start(folder, "-m", "divmetrics", *arguments)
+
+
+def start(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
+    """Python, for which the distributions in `folder` are installed."""
     path = os.pathsep.join([str(folder), str(ROOT)])
     return subprocess.run(  # noqa: S603
-        [sys.executable, "-m", "divmetrics", *arguments],
+        [sys.executable, *arguments],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
@@ -40,43 +46,70 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
     )
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    install(tmp_path, "divmetrics-thumbnail", "divmetrics_thumbnail", code_of("## An extractor"))
-    install(tmp_path, "divmetrics-mean-gap", "divmetrics_mean_gap", code_of("## A metric"))
+def samples_in(folder: Path) -> Path:
+    """Two plug-ins, and images for them."""
+    install(folder, "divmetrics-thumbnail", "divmetrics_thumbnail", code_of("## An extractor"))
+    install(folder, "divmetrics-mean-gap", "divmetrics_mean_gap", code_of("## A metric"))
     generator = np.random.default_rng(0)
     for name in ("real", "fake"):
-        np.save(tmp_path / f"{name}.npy", generator.integers(0, 256, (20, 16, 16, 3), dtype=np.uint8))
-    return tmp_path
+        np.save(folder / f"{name}.npy", generator.integers(0, 256, (20, 16, 16, 3), dtype=np.uint8))
+    return folder
 
 
-def test_a_plugin_is_listed_and_scored_with(folder: Path) -> None:
-    listed = {entry["name"]: entry for entry in json.loads(run(folder, "list", "extractors", "--json").stdout)}
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return samples_in(tmp_path)
+
+
+COMMANDS = {
+    "extractors": ["list", "extractors", "--json"],
+    "metrics": ["list", "metrics", "--json"],
+    "thumbnail": ["score", "real.npy", "fake.npy", "-e", "thumbnail", "-m", "fid", "--no-null", "--json", "-"],
+    "thumbnail?size=2": [
+        "score", "real.npy", "fake.npy", "-e", "thumbnail?size=2", "-m", "fid", "--no-null", "--json", "-",
+    ],
+    "mean_gap": ["score", "real.npy", "fake.npy", "-e", "thumbnail", "-m", "mean_gap:order=1", "--json", "-"],
+}  # fmt: skip
+RUN_ALL = """
+import contextlib, io, json, sys
+import divmetrics as dm
+from divmetrics.cli._main import run
+
+found = {}
+for name, arguments in json.loads(sys.argv[1]).items():
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        code = run(arguments)
+    found[name] = json.loads(out.getvalue()) if not code else code
+found["called"] = dm.metrics.mean_gap([[0.0, 0.0]], [[3.0, 4.0]])
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What each of the commands printed, in one process."""
+    done = start(samples_in(tmp_path_factory.mktemp("plugins")), "-c", RUN_ALL, json.dumps(COMMANDS))
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_plugin_is_listed_and_scored_with(found: dict[str, Any]) -> None:
+    listed = {entry["name"]: entry for entry in found["extractors"]}
     assert listed["thumbnail"]["options"] == {"size": 4}
     assert listed["thumbnail"]["text"].startswith("Mean colours")
-    values = []
-    for spec in ("thumbnail", "thumbnail?size=2"):
-        report = run(folder, "score", "real.npy", "fake.npy", "-e", spec, "-m", "fid", "--no-null", "--json", "-")
-        assert report.returncode == 0, report.stderr
-        values.append(json.loads(report.stdout)["metrics"][f"fid@{spec}"]["value"])
+    values = [found[spec]["metrics"][f"fid@{spec}"]["value"] for spec in ("thumbnail", "thumbnail?size=2")]
     assert values[0] != values[1]
 
 
-def test_a_metric_is_listed_scored_and_called(folder: Path) -> None:
-    listed = {entry["name"]: entry for entry in json.loads(run(folder, "list", "metrics", "--json").stdout)}
+def test_a_metric_is_listed_scored_and_called(found: dict[str, Any]) -> None:
+    listed = {entry["name"]: entry for entry in found["metrics"]}
     assert listed["mean_gap"]["options"] == {"order": 2.0}
-    report = run(folder, "score", "real.npy", "fake.npy", "-e", "thumbnail", "-m", "mean_gap:order=1", "--json", "-")
-    assert report.returncode == 0, report.stderr
-    result = json.loads(report.stdout)["metrics"]["mean_gap@thumbnail"]
+    result = found["mean_gap"]["metrics"]["mean_gap@thumbnail"]
     assert result["value"] > 0
     assert result["ci"] is not None
     assert result["null"] is not None
-    code = "import divmetrics as dm; print(dm.metrics.mean_gap([[0.0, 0.0]], [[3.0, 4.0]]))"
-    path = os.pathsep.join([str(folder), str(ROOT)])
-    done = subprocess.run(  # noqa: S603
-        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True
-    )
-    assert done.stdout == "5.0\n"
+    assert found["called"] == 5
 
 
 PUBLIC = {"divmetrics.plugins", "divmetrics.sources", "divmetrics.metrics.mean_gap"}
