@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy import stats
 
-from divmetrics.arrays.splits import Pool, Splits
+from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
 from divmetrics.arrays.summaries import Moments, Rows
 from divmetrics.errors import FeatureError
 from divmetrics.inference.replicates import SharedSplits
@@ -61,9 +61,9 @@ SQUARE = Metric(
 
 
 def resampled(pool: Pool, splits: Splits) -> torch.Tensor:
-    values = pool.features()[:, 0]
-    means = [values[splits.fake(b)].mean() - values[splits.real(b)].mean() for b in range(len(splits))]
-    return torch.stack(means)
+    values = pool.features()[:, 0].double()
+    real, fake = ((splits.side == side).double() for side in (REAL, FAKE))
+    return fake @ values / fake.sum(1) - real @ values / real.sum(1)
 
 
 FAST = replace(GAP, uncertainty=UncertaintySpec(resample=resampled))
@@ -103,15 +103,16 @@ def test_half_samples_find_the_standard_error(metric: Metric) -> None:
 
 
 def test_intervals_cover_as_often_as_they_say() -> None:
-    covered = [
-        ci[0] <= 0.5 <= ci[1] for ci in (uncertainty_in(FAST, sides(seed, 60, 90, 0.5))[1].ci for seed in range(200))
-    ]
+    plan = Plan.of("fid", "pixels", null=False)
+    found = [uncertainty_in(FAST, sides(seed, 60, 90, 0.5), plan)[1].ci for seed in range(200)]
+    covered = [ci[0] <= 0.5 <= ci[1] for ci in found]
     assert 0.91 <= np.mean(covered) <= 0.985
 
 
 @pytest.mark.parametrize(("metric", "draws"), [(GAP, 20), (FAST, 199)], ids=["few", "many"])
 def test_the_null_keeps_its_level(metric: Metric, draws: int) -> None:
-    bands = [uncertainty_in(metric, sides(seed, 40, 40)) for seed in range(300)]
+    plan = Plan.of("fid", "pixels", ci_level=0)
+    bands = [uncertainty_in(metric, sides(seed, 40, 40), plan) for seed in range(300)]
     p = np.array([found.null.p for _, found in bands])
     assert bands[0][1].null.permutations.draws == draws
     assert 0.02 <= (p <= 0.05).mean() <= 0.085  # 99 % of binomial draws
