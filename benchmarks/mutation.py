@@ -224,11 +224,18 @@ class Reach:
     seconds: dict[str, float]
 
     def tests_of(self, mutant: Mutant, patience: float) -> list[str]:
-        """The tests that run the mutant's line, fast ones first; of a line run at import, those of its file."""
+        """The tests that run the mutant's line, fast ones first; of a line run at import, those of its file.
+
+        The tests of the module that mirrors the file come before them: what they check may have run at their import.
+        """
         of_file = self.lines.get(mutant.path, {})
         tests = set(of_file.get(mutant.line, ())) or {test for tests in of_file.values() for test in tests}
+        own = mutant.path.replace("divmetrics/", "tests/", 1).replace(
+            Path(mutant.path).name, f"test_{Path(mutant.path).name}"
+        )
+        tests |= {test for test in self.seconds if test.startswith(f"{own}::")}
         spent, chosen = 0.0, []
-        for test in sorted(tests, key=lambda test: (self.seconds.get(test, 1.0), test)):
+        for test in sorted(tests, key=lambda test: (not test.startswith(own), self.seconds.get(test, 1.0), test)):
             spent += self.seconds.get(test, 1.0)
             if spent > patience and chosen:
                 break

@@ -20,6 +20,17 @@ def test_shares_are_drawn_on_the_whole_range_and_others_around_the_numbers() -> 
     assert 2.3 < far.high < 2.4
 
 
+def test_an_axis_ends_at_a_bound_that_is_half_a_span_away_or_nearer() -> None:
+    for bounds, ends in [
+        ((None, 1.4), (-0.06, 1.4)),
+        ((None, 1.6), (-0.06, 1.06)),
+        ((-0.4, None), (-0.4, 1.06)),
+        ((-0.6, None), (-0.06, 1.06)),
+    ]:
+        axis = Axis.around((0.0, 1.0), bounds=bounds)
+        assert (axis.low, axis.high) == pytest.approx(ends)
+
+
 @pytest.mark.parametrize("numbers", [(), (None, nan, inf), (5.0,), (0.0,), (10.0, 10.0), (1e300, -1e300), (1e-300,)])
 def test_whatever_the_numbers_places_are_inside(numbers: tuple[float | None, ...]) -> None:
     axis = Axis.around(numbers)

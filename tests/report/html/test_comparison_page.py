@@ -106,6 +106,10 @@ def test_which_generator_lacks_which_mode(compared: Callable[..., Comparison]) -
     assert "3 modes; 1 is missing or thinned in some generator." in page
     many, _ = comparison_page_of(_with_modes(found, "class", ALL_UP_TO + 1, gone=5))
     assert re.findall(r'<th scope="row">(class \d+)</th>', many) == ["class 5"]
+    few = replace(found.reports[2], modes=_with_modes(found, "class", 2, gone=1).reports[2].modes)
+    unlike = replace(found, reports=(*_with_modes(found, "class", 3, gone=1).reports[:2], few))
+    for without in (found, unlike):
+        assert 'id="modes"' not in comparison_page_of(without)[0], "none, or not the same ones"
     other = _with_modes(found, "cluster", 3, gone=1)
     report = other.reports[2]
     moved = (replace(report.modes[0], real_share=0.2), *report.modes[1:])

@@ -223,6 +223,15 @@ def test_statistics_and_labels_have_no_empty_columns(
     assert "1,234 fake and an unknown number of real samples" in known
 
 
+def test_the_numbers_with_samples_are_explained_by_the_first(shown_report: Report) -> None:
+    (first, *_), title = shown_report.exhibits.galleries, "The number with a sample, such as 0.50: far."
+    assert rendering.explained(first) == title
+    assert title in " ".join(read(page_of(shown_report)).text.split())
+    (row,) = first.rows
+    silent = replace(row, real=tuple(replace(shown, value=None) for shown in row.real))
+    assert rendering.explained(replace(first, rows=(silent,))) == "", "a number without a caption says nothing"
+
+
 def test_a_count_of_modes_is_drawn_from_none_to_all(make_result: Callable[..., Result]) -> None:
     found = make_result("modes_found", 3.0, range=(0.0, None), ci=(3.0, 3.0), ci_level=0.95, extras={"modes_total": 4})
     strip = strip_of(found, worse=False)
