@@ -274,6 +274,30 @@ def test_help_writes_nothing(call: Callable[..., object], tmp_path: Path) -> Non
     assert not (tmp_path / "g.json").exists()
 
 
+@pytest.mark.parametrize("damaged", ["r.json", "b.json"])
+def test_a_number_that_is_none_is_an_error_in_all_outputs(
+    damaged: str,
+    rules: Callable[[str], Path],
+    call: Callable[..., object],
+    make_report: Callable[..., Report],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A NaN in the report or in the baseline passed, and JUnit had no failure."""
+    monkeypatch.chdir(tmp_path)
+    report = make_report()
+    for name in ("r.json", "b.json"):
+        text = report.to_json()
+        value = f'"value": {report["recall"].value}'
+        Path(name).write_text(text.replace(value, '"value": NaN') if name == damaged else text)
+    config = rules(f"[gate]\nbaseline = '{tmp_path}/b.json'\n[gate.rules.recall]\nmax_regression = 0.5\n")
+    done = call("gate", "r.json", "--config", config, "--junit", "g.xml", "--json", "g.json")
+    assert (done.code, json.loads(Path("g.json").read_text())["passed"]) == (2, False)
+    root = ElementTree.parse("g.xml").getroot()  # noqa: S314  our own text
+    assert (root.get("tests"), root.get("errors")) == ("1", "1")
+    assert damaged in root.find("testsuite/testcase/error").get("message")
+
+
 def test_an_unexpected_error_is_written_too(
     rules: Callable[[str], Path], call: Callable[..., object], engine: object, tmp_path: Path
 ) -> None:

@@ -124,6 +124,14 @@ def test_authenticity_by_its_formula(sides: TaskInputs) -> None:
     assert found.fake["authentic"].tolist() == authentic.tolist()
 
 
+def test_authenticity_of_equal_distributions_grows_with_the_columns_as_the_page_says() -> None:
+    said = METRICS["authenticity"].about.bias
+    for d, share in {1: ".34", 8: ".58", 64: ".82", 1000: ".87"}.items():
+        assert share in said
+        draws = [np.random.default_rng([seed, d]).normal(size=(2, 1000, d)) for seed in range(2)]
+        assert np.mean([METRICS["authenticity"](*draw) for draw in draws]) == pytest.approx(float(share), abs=0.03)
+
+
 def test_copies_are_not_authentic_whatever_the_sizes() -> None:
     """The authors' code looks the reals up by the fakes' places and fails where there are more fakes than reals."""
     real, fake = gaussians(50, 4, 80)
