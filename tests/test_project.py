@@ -41,6 +41,19 @@ def test_the_metrics_are_counted_right(file: str, pattern: str) -> None:
     assert int(count) == len(list(METRICS))
 
 
+def test_the_readme_shows_a_picture_of_the_page() -> None:
+    (place,) = re.findall(r"!\[The page of the demo[^]]*\]\(([^)]+)\)", (ROOT / "README.md").read_text())
+    assert (ROOT / place).read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "benchmarks/README.md"])
+def test_links_of_pages_outside_of_the_docs_lead_somewhere(page: str) -> None:
+    """Those of the docs are checked where the site is built."""
+    for link in re.findall(r"\]\(([^)\s]+)\)", (ROOT / page).read_text()):
+        if not link.startswith("https://"):
+            assert ((ROOT / page).parent / link.partition("#")[0]).exists(), link
+
+
 def test_the_changelog_has_dated_sections_below_what_is_unreleased() -> None:
     assert [name for name, _, _ in SECTIONS][:2] == ["Unreleased", divmetrics.__version__]
     assert len(SECTIONS) == len(re.findall("^## ", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE))

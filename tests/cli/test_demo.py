@@ -1,5 +1,6 @@
 """The demo: what its three folders hold, and that its sentences quote what was measured."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -84,6 +85,8 @@ def test_the_command_end_to_end(run: Callable[..., tuple[int, str]], tmp_path: P
     assert code == 0
     assert "it never draws " in out
     assert "Missing modes, " in out
+    for name in ("healthy", "collapsed"):
+        assert re.search(rf"^the {name} generator\nverdict  \w", out, re.MULTILINE), "the verdict stands first"
     assert f"divmetrics score {tmp_path / 'd' / 'real'} {tmp_path / 'd' / 'collapsed'}" in out
     assert (tmp_path / "d" / "healthy" / "9").is_dir()
     for name, verdict in (("healthy", ">Healthy</h2>"), ("collapsed", ">Collapsed</h2>")):
