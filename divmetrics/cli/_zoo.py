@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from divmetrics.records.generator import ZooModel
     from divmetrics.zoo.record import CheckedEntry
 
-FAILED = 1
+CHANGED = 1
+"""Exit code of a check that finds an entry with other numbers."""
 
 
 @click.group("zoo", short_help="Generators with known collapse.")
@@ -105,7 +106,7 @@ def check(ctx: click.Context, names: tuple[str, ...], only: str | None, rewrite:
         record.write_record(checked for checked in found if _untrained(checked, models))
     changed = sum(checked.state == "changed" for checked in found)
     tell(f"{len(found)} entries, {changed} changed.")
-    ctx.exit(FAILED if changed and not rewrite else 0)
+    ctx.exit(CHANGED if changed and not rewrite else 0)
 
 
 def _untrained(checked: CheckedEntry, models: list[ZooModel]) -> bool:

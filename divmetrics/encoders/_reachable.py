@@ -24,7 +24,6 @@ from torch import Tensor, nn
 _PLAIN = (type(None), bool, int, float, complex, str, bytes, type(...), type(NotImplemented))
 _NAMED = (torch.dtype, torch.device, torch.Size, torch.layout, torch.memory_format, slice, range)
 _CHANCE = (torch.Generator, np.random.Generator, np.random.RandomState, np.random.BitGenerator)
-_OWN_FIELDS = frozenset({"_parameters", "_buffers", "_modules", "training"})
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks")
 _UNIMPORTANT = re.compile(
     "__dict__|__weakref__|__doc__|__module__|__firstlineno__|__static_attributes__|__annotations__|__annotate_func__|"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import replace
-from time import perf_counter
 
 import numpy as np
 import torch
@@ -55,7 +54,7 @@ def run(
         SourceError: More than `settings.max_skipped` of the samples cannot be read.
         Unavailable: The device lacks the memory for one sample, or a worker process died.
     """
-    begin, cache = perf_counter(), settings.store
+    cache = settings.store
     places = range(len(source)) if own is None else own
     hashes = source.fingerprints(places) if cache is not None and encoders else None
     if cache is None or hashes is None:
@@ -80,7 +79,6 @@ def run(
         None if source.labels is None else tuple(source.labels[place] for place in delivery.read),
         tuple(skipped),
         "+".join(sorted(delivery.engines)) or "none",
-        perf_counter() - begin,
         Traits.joined(delivery.traits).with_files(source.file_hashes(delivery.read)),
     )
 

@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
-from time import perf_counter
 from typing import Annotated, Any, Literal, Self
 
 import torch
@@ -146,14 +145,8 @@ class Extracted:
     skipped: tuple[Skipped, ...]
     engine: str
     """What ran the networks: `torch 2.9.1`, `openvino 2026.4.1`, several joined by `+`; `none` if nothing was read."""
-    seconds: float
     traits: Traits = field(default_factory=Traits)
     """Of the samples that were read."""
-
-    @property
-    def images_per_second(self) -> float:
-        """Samples per second, including decoding and compiling the network."""
-        return len(self.paths) / self.seconds
 
 
 def run(
@@ -187,7 +180,7 @@ def run(
             and an encoder does not resize them.
         Unavailable: The device lacks the memory for one sample, or a worker process died.
     """
-    begin, settings = perf_counter(), settings or ExtractionSettings()
+    settings = settings or ExtractionSettings()
     places = (range(len(source)) if own is None else own) if isinstance(source, Source) else None
     preparation = replace(settings.preparation(encoders), hashes=after is not None)
     workers = (
@@ -215,7 +208,7 @@ def run(
         del batches  # the workers end here, not when the traceback of an error is forgotten
         pipeline.stop()
     check_skipped(source, pipeline.skipped, len(pipeline.paths), settings.max_skipped, shared=own is not None)
-    return pipeline.extracted(source, perf_counter() - begin)
+    return pipeline.extracted(source)
 
 
 @dataclass
@@ -235,14 +228,14 @@ class _Pipeline:
     engine: str = "none"
     _begun: deque[tuple[loading.Batch, dict[str, Features]]] = field(default_factory=deque)
 
-    def extracted(self, source: Source | Stream, seconds: float) -> Extracted:
+    def extracted(self, source: Source | Stream) -> Extracted:
         """What was found besides the features."""
         labels = tuple(label for label in self.labels if label is not None)
         complete = labels if len(labels) == len(self.paths) else None
         traits = Traits.joined(self.traits)
         if isinstance(source, Source):
             traits = traits.with_files(source.file_hashes(self.places))
-        return Extracted(tuple(self.paths), complete, tuple(self.skipped), self.engine, seconds, traits)
+        return Extracted(tuple(self.paths), complete, tuple(self.skipped), self.engine, traits)
 
     @property
     def all_cores_busy(self) -> bool:

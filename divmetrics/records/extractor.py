@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import re
-import typing
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -18,7 +17,6 @@ from divmetrics.records.registry import Registry, declares
 Layer = Literal["pooled", "spatial", "logits", "labels", "classes", "pixels"]
 """What a metric can read of a sample: features, a map of features, class scores, its class, the class that the nearest
 real samples give it, the image itself."""
-LAYERS: tuple[Layer, ...] = typing.get_args(Layer)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

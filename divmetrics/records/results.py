@@ -33,7 +33,6 @@ class _KnownExtras:
     real: float | None = None
     std: float | None = None
     modes_total: int | None = None
-    classes_total: int | None = None
     missing: tuple[int | str, ...] | None = None
 
 

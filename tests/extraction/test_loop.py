@@ -113,7 +113,6 @@ def test_rows_arrive_in_order_with_their_places() -> None:
     assert left.labels == tuple(source.labels or ())
     assert left.skipped == ()
     assert left.engine.startswith("torch ")
-    assert left.images_per_second > 0
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -109,10 +109,10 @@ def test_curvature_of_the_distance_is_that_of_its_root_where_only_a_mean_moves()
 
 
 def test_mean_and_variance_of_the_distance_of_two_samples_of_one_gaussian() -> None:
-    """White in d dimensions: d (d + 5) / 4 (1/n + 1/m)."""
+    """White in d dimensions: d (d + 5) / 4 (1/n + 1/m), and (2 d + d / 4 + d² / 4) (1/n + 1/m)²."""
     mean, variance = frechet.null_moments(torch.eye(6, dtype=torch.float64), 500, 250)
     assert mean == pytest.approx(6 * 11 / 4 * (1 / 500 + 1 / 250))
-    assert variance == frechet.null_variance(torch.eye(6, dtype=torch.float64), 500, 250)
+    assert variance == pytest.approx((12 + 6 / 4 + 9) * (1 / 500 + 1 / 250) ** 2)
 
 
 def test_variance_on_the_null_is_at_least_the_second_order() -> None:

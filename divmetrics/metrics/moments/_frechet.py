@@ -161,11 +161,6 @@ def _mean_curvature(real: Rows, fake: Rows, values: InfluenceFunction, first: fl
     return max(0.0, float(shift @ shift) - noise) / float(first**1.5)
 
 
-def null_variance(covariance: Tensor, n: int, m: int) -> float:
-    """The variance of `null_moments`."""
-    return null_moments(covariance, n, m)[1]
-
-
 def null_moments(covariance: Tensor, n: int, m: int) -> tuple[float, float]:
     """Mean and variance of the squared distance between n and m samples of one Gaussian, to lowest order in 1/n + 1/m.
 
