@@ -34,6 +34,8 @@ CACHE_MARK = (
     "# Programs that back up files leave this folder out: https://bford.info/cachedir/\n"
 )
 """The file that marks a folder as a cache of ours, and what it says."""
+WHOLE_SETS = (".zip", ".tar", ".tar.gz", ".tgz", ".npy", ".npz", ".pt", ".pth", ".dms")
+"""Ends of the names of files that hold a whole set of samples each."""
 _PATH_AT_ONCE = 1000
 """Characters of a path that are opened at once: four bytes each at most, of the 4096 that Linux allows."""
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from divmetrics.errors import SourceError
-from divmetrics.records.files import NO_FILE
+from divmetrics.records.files import NO_FILE, WHOLE_SETS
 from divmetrics.records.foreign import foreign
 from divmetrics.sources._files import ImageFiles, image_files
 from divmetrics.sources._folder import Folder
@@ -22,7 +22,6 @@ from divmetrics.sources._labels import check_label_shape, label_name
 from divmetrics.sources._listing import Listing, is_hidden
 
 Paths = Sequence[str | os.PathLike[str]]
-_ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz", ".npy", ".npz", ".pt", ".pth", ".dms")
 
 
 @dataclass(frozen=True)
@@ -50,7 +49,7 @@ def open_pattern(text: str) -> ImageFiles | str:
     found = sorted(path for path in matches if not is_hidden(Path(path).name))
     if not found:
         raise SourceError(f"no file matches {text!r}; check the pattern.")
-    if len(found) == 1 and found[0].lower().endswith(_ARCHIVES):
+    if len(found) == 1 and found[0].lower().endswith(WHOLE_SETS):
         return found[0]
     fixed = text[: next(place for place, mark in enumerate(text) if mark in "*?[")].rpartition("/")
     return _open_below(text, fixed[0] + fixed[1] or ".", found)
@@ -113,7 +112,7 @@ def _open_below(name: str, root: str, places: Iterable[str]) -> ImageFiles:
             found = Folder(Path(place)).listing()
             names += sorted(f"{below}/{inner}" for inner in found.names)
             lost.update({f"{below}/{inner}": reason for inner, reason in found.lost.items()})
-        elif place.lower().endswith(_ARCHIVES):
+        elif place.lower().endswith(WHOLE_SETS):
             raise SourceError(f"{name}: {place} is no image file; give archives and arrays one at a time.")
         elif not os.path.exists(place):  # noqa: PTH110 (of a million paths)
             lost[below] = "no such file or directory"

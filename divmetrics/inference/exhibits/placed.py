@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from divmetrics.arrays.summaries import Rows
-
-TestedSide = Literal["real", "fake"]
+from divmetrics.records.exhibits import ShownSide
 
 
 @dataclass(frozen=True)
@@ -65,11 +64,11 @@ class PooledRows:
         largest = float(rows.abs().max()) if rows.numel() else 0.0
         return cls((rows / largest if largest > 0 else rows).float(), real.n)
 
-    def side(self, side: TestedSide) -> range:
+    def side(self, side: ShownSide) -> range:
         """The places of one side."""
         return range(self.n) if side == "real" else range(self.n, len(self.rows))
 
-    def nearest(self, places: Sequence[int], side: TestedSide, count: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    def nearest(self, places: Sequence[int], side: ShownSide, count: int = 1) -> tuple[np.ndarray, np.ndarray]:
         """The nearest samples of one side, other than the sample itself.
 
         Args:

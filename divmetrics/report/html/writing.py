@@ -13,7 +13,15 @@ from typing import Any
 from divmetrics.errors import UsageError
 from divmetrics.records.comparison import Comparison
 from divmetrics.records.exhibits import Pictures
-from divmetrics.records.files import atomic, check_apart, check_length, check_writable, open_regular, write_text
+from divmetrics.records.files import (
+    WHOLE_SETS,
+    atomic,
+    check_apart,
+    check_length,
+    check_writable,
+    open_regular,
+    write_text,
+)
 from divmetrics.records.lazy import late
 from divmetrics.records.results import Report
 from divmetrics.report.gate.outcomes import GateResult
@@ -25,8 +33,6 @@ from divmetrics.report.html.report_page import page_of
 INDEX = "index.html"
 _OURS = re.compile(r"(?:style|script)-[0-9a-f]{16}\.(?:css|js)|i-[0-9a-f]{16}\.(?:webp|jpg|png|gif)")
 """Names of the files that stand beside a page of ours."""
-WHOLE_SETS = (".zip", ".tar", ".tar.gz", ".tgz", ".npy", ".npz", ".pt", ".pth", ".dms")
-"""Ends of the names of files that hold a whole set of samples: their folder is none of samples."""
 PathLike = str | os.PathLike[str]
 
 
@@ -168,7 +174,7 @@ def _folders_of(source: str) -> Iterator[str]:
         for match in glob.iglob(source, recursive=True):  # noqa: PTH207
             if os.path.isdir(match):  # noqa: PTH112
                 holders[match] = None
-            elif not match.lower().endswith(WHOLE_SETS):
+            elif not match.lower().endswith(WHOLE_SETS):  # whose folder is none of samples
                 holders[os.path.dirname(match) or "."] = None  # noqa: PTH120
         yield from holders
 
