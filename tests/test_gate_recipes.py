@@ -100,5 +100,7 @@ def test_the_hook_in_pre_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_toml_in_the_page_has_known_keys() -> None:
-    for block in re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL):
+    blocks = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    assert blocks
+    for block in blocks:
         assert set(tomllib.loads(block)["gate"]) <= set(KEYS)

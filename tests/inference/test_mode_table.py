@@ -140,7 +140,8 @@ def test_clusters_serve_where_there_are_no_labels() -> None:
 def test_exemplars_are_places_in_the_whole_set() -> None:
     rows = ring(200, 8, np.random.default_rng(0))
     shifted = Rows(torch.from_numpy(rows), torch.arange(200) + 1000)
-    assert all(place >= 1000 for _, places in cluster_table(shifted, shifted, None, 0) for place in places)
+    shown = [place for _, places in cluster_table(shifted, shifted, None, 0) for place in places]
+    assert 1000 <= min(shown) <= max(shown) < 1200
 
 
 @pytest.mark.parametrize("world", ["ring", "gaussian"])

@@ -187,6 +187,8 @@ def test_resplits_are_disjoint_halves() -> None:
     meter.add("real", np.arange(50.0)[:, None])
     meter.add("fake", np.arange(51.0)[:, None])
     sides = {side: meter.collected(side) for side in ("real", "fake")}
-    for resplit in module.resplits(sides, 3, 0):
+    found = [*module.resplits(sides, 3, 0)]
+    assert len({tuple(resplit.first.paths) for resplit in found}) == 3
+    for resplit in found:
         first, second = (set(half.paths) for half in (resplit.first, resplit.second))
         assert (len(first), len(second), len(first & second), resplit.real.side.n) == (25, 25, 0, 25)

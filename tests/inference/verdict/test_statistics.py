@@ -36,6 +36,16 @@ def test_assignments_are_the_data_then_permutations() -> None:
     assert (assignments(N, M, 30, seed=4)[1:] != FAKE[1:]).any()
 
 
+def test_every_kind_of_loss_has_its_tests() -> None:
+    names = {f"{kind}_{scale}" for kind in ("avoided", "crowded", "empty") for scale in (16, 64)}
+    for partition in ("clusters", "coarse_clusters", "fine_clusters"):
+        names |= {f"emptiest_of_{partition}", f"thin_{partition}", f"fullest_of_{partition}"}
+    names |= {"lacking", "spacing", "far", "repeated", "twins", "copied", "emptiest_of_leading_clusters", "width"}
+    assert set(FOUND) == names | {"missing_direction", "invented_direction"}
+    few = replace(STRUCTURES, neighbours=STRUCTURES.neighbours[:, :63])
+    assert (module.usable_scales(STRUCTURES), module.usable_scales(few)) == ([16, 64], [16])
+
+
 def test_neighbourhood_counts() -> None:
     distance = cdist(POOL, POOL)
     np.fill_diagonal(distance, np.inf)

@@ -124,7 +124,7 @@ def test_what_is_no_bound_on_a_number_of_modes(condition: str) -> None:
 
 
 def test_a_bound_that_no_value_can_pass_is_refused() -> None:
-    with pytest.raises(UsageError, match="recall"):
+    with pytest.raises(UsageError, match=r"min 1\.5, and recall is at most 1, so no value can pass"):
         broken(report(), recall=">= 1.5")
 
 
@@ -148,10 +148,10 @@ def test_a_name_that_fits_two_results_is_refused() -> None:
     assert broken(both, **{"recall@pixels": ">= 0.4"}) == []
 
 
-@pytest.mark.parametrize(("condition", "limit"), [("> 1", "at most 1"), ("< 0", "at least 0"), (">= 0.2, < 0", "at")])
+@pytest.mark.parametrize(("condition", "limit"), [("> 1", "at most 1"), ("< 0", "at least 0")])
 def test_an_end_of_the_range_is_neither_exceeded_nor_fallen_short_of(condition: str, limit: str) -> None:
     share = replace(report(), metrics={"recall@pixels": replace(report()["recall"], range=(0.0, 1.0))})
-    with pytest.raises(UsageError, match=rf"recall='.*' can hold for no number, for it is {limit}|give an upper bound"):
+    with pytest.raises(UsageError, match=rf"recall='{condition}' can hold for no number, for it is {limit}; write"):
         conditions_of({"recall": condition}).judged(share)
     assert conditions_of({"recall": "< 1"}).judged(share)
     assert conditions_of({"recall": "> 0"}).judged(share)

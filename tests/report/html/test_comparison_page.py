@@ -165,3 +165,5 @@ def test_values_that_are_missing(steps: tuple[int, ...] | None, compared: Callab
     bare = replace(ranking, places=places, differences=(), warnings=("not ranked: reasons",))
     page, _ = comparison_page_of(replace(found, ranking=(bare,)))
     assert "not ranked: reasons." in page
+    assert page.count('data-name="value">-<') == len(places)
+    assert 'class="chart"' not in page
