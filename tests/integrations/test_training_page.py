@@ -171,6 +171,27 @@ def test_hugging_face(brought: dict[str, Any]) -> None:
     assert 0 <= measured[0]["recall/efficientnet-lite0"] <= 1
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"trainer": "mine"}, "trainer is a str; give the Trainer"),
+        ({"every_n_epochs": 0}, "every_n_epochs is 0; give a whole number"),
+        ({"every_n_steps": 1.5}, "every_n_steps is 1.5; give a whole number"),
+        ({"every_n_step": 1}, "Did you mean 'every_n_steps'"),
+    ],
+)
+def test_wrong_arguments_of_the_callback(given: dict[str, Any], words: str) -> None:
+    pytest.importorskip("transformers", reason=EXTRA.format("transformers"))
+    from divmetrics.integrations.transformers import DivmetricsCallback
+
+    class Logging:
+        def log(self) -> None: ...
+
+    with pytest.raises(dm.UsageError) as refused:
+        DivmetricsCallback(**{"trainer": Logging(), "real": "data/real", **given})
+    assert words in str(refused.value)
+
+
 def test_accelerate(brought: dict[str, Any]) -> None:
     for package in ("accelerate", "tensorboard"):
         pytest.importorskip(package, reason=EXTRA.format(package))

@@ -319,6 +319,10 @@ def test_few_repeats_are_small_whatever_else_is_open() -> None:
     assert _state([repeats], [many, holds], 0.1, known_copies=False, suspected=False)[0] == "collapsed"
     text = _sentence("inconclusive", [repeats], [few, open_claim], Question(), 800)
     assert "samples repeat each other, by less than 10%; no other loss of diversity is found" in text
+    healthy = "healthy: with 95 % confidence less than 10% of the diversity of the real samples is lost"
+    aside = " (found, but smaller than that: samples repeat each other)."
+    assert _sentence("healthy", [repeats], [few, holds], Question(), None) == healthy + aside
+    assert _sentence("healthy", [], [few, holds], Question(), None) == f"{healthy}."
 
 
 @pytest.mark.parametrize(("share", "state"), [(0.03, "healthy"), (0.2, "collapsed")])

@@ -26,3 +26,9 @@ def test_a_band_of_one_point_or_of_none_is_not_drawn() -> None:
     one = Series("fake", (0.0, 1.0), (0.5, 0.6), (0.4, None), (0.6, 0.7))
     bare = Series("fake", (0.0, 1.0), (0.5, 0.6))
     assert [chart_of(Curve("c", "", "", "", False, (each,))).lines[0].band for each in (one, bare)] == ["", ""]
+
+
+def test_precision_and_recall_are_drawn_from_0_to_1() -> None:
+    chart = chart_of(Curve("prd", "", "recall", "precision", False, (Series("fake", (0.2, 0.5), (0.4, 0.3)),)))
+    assert (chart.x_ticks[0], chart.x_ticks[-1]) == ((0.0, "0"), (WIDE, "1"))
+    assert (chart.y_ticks[0], chart.y_ticks[-1]) == ((HIGH, "0"), (0.0, "1"))
