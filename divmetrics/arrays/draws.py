@@ -1,8 +1,8 @@
 """Random draws of samples that depend on what the samples are, not on their places: renamed files change no number.
 
-Samples are ranked by something that belongs to each of them, and a seeded permutation is dealt to the ranks: by a
-digest of their content where it is known, as it is of images, so that the last bits of features decide nothing; else by
-the distance of their features from the mean.
+Samples are sorted by something that belongs to each of them, and then permuted by the seed. They are sorted by a digest
+of their content where it is known, as it is of images, so that the last bits of features decide nothing; else by the
+distance of their features from the mean.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def ranked(rows: Tensor, content: Tensor | None = None) -> Tensor:
 
 
 def drawn_order(rows: Tensor, seed: int, *, copies_together: bool = False, content: Tensor | None = None) -> Tensor:
-    """A random order of samples, dealt to their ranks: any first part of it is a random subset.
+    """A random order of samples that depends on what they are: any first part of it is a random subset.
 
     Args:
         rows: Samples `[n, ...]`.
@@ -56,11 +56,11 @@ def drawn_order(rows: Tensor, seed: int, *, copies_together: bool = False, conte
         >>> rows[first].equal(rows.flip(0)[shuffled])
         True
     """
-    dealt = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
+    permuted = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
     if not copies_together:
-        return ranked(rows, content)[dealt]
+        return ranked(rows, content)[permuted]
     ranks = torch.unique(_own(rows, content), return_inverse=True)[1]  # one rank for copies
-    return torch.argsort(dealt[ranks], stable=True)
+    return torch.argsort(permuted[ranks], stable=True)
 
 
 def joined(first: Tensor | None, second: Tensor | None) -> Tensor | None:

@@ -32,7 +32,7 @@ def arrays(pool: TwoSamplePool) -> tuple[np.ndarray, np.ndarray]:
 
 
 def by_rank(rows: np.ndarray) -> np.ndarray:
-    """Places in the order of the distance from the mean, to which random draws are dealt."""
+    """Places in the order of the distance from the mean, in which random draws are made."""
     return np.argsort(np.square(rows - rows.mean(0)).sum(1), kind="stable")
 
 
