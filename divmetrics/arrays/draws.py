@@ -7,10 +7,16 @@ distance of their features from the mean.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 
 from divmetrics.arrays.linalg import float64
+from divmetrics.arrays.memo import once
+
+if TYPE_CHECKING:
+    from divmetrics.arrays.summaries import Rows
 
 NUMBERS = 2**24
 """Numbers that are converted to float64 at once."""
@@ -61,6 +67,11 @@ def drawn_order(rows: Tensor, seed: int, *, copies_together: bool = False, conte
         return ranked(rows, content)[permuted]
     ranks = torch.unique(_own(rows, content), return_inverse=True)[1]  # one rank for copies
     return torch.argsort(permuted[ranks], stable=True)
+
+
+def drawn_order_of(rows: Rows, seed: int) -> Tensor:
+    """`drawn_order` of the features of a sample set; computed once for each set and seed."""
+    return once((rows,), ("drawn order", seed), lambda: drawn_order(rows.features, seed))
 
 
 def joined(first: Tensor | None, second: Tensor | None) -> Tensor | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import torch
 
-from divmetrics.arrays.draws import drawn_order
+from divmetrics.arrays.draws import drawn_order_of
 from divmetrics.arrays.summaries import Rows
 from divmetrics.inference.exhibits.maps import PERPLEXITY, STEPS, Plane, columns_plane, principal_plane, tsne_plane
 from divmetrics.records.exhibits import Map, Points, ShownSide
@@ -29,7 +29,7 @@ def chosen_points(rows: Rows, found: Sequence[int], seed: int) -> list[int]:
         return list(range(rows.n))
     sure = list(dict.fromkeys(found))[:MOST_FOUND]
     chosen = set(sure)
-    drawn = [place for place in drawn_order(rows.features, seed).tolist() if place not in chosen]
+    drawn = [place for place in drawn_order_of(rows, seed).tolist() if place not in chosen]
     return sorted([*sure, *drawn[: MOST_POINTS - len(sure)]])
 
 

@@ -13,7 +13,7 @@ from divmetrics.arrays.pairs._ball_counts import BallCounts, count_balls
 from divmetrics.arrays.pairs._ball_counts_on_splits import (
     NearestReals,
     ball_counts_on_splits,
-    lists_cover,
+    counted_from_lists,
     nearest_reals_on_splits,
 )
 from divmetrics.arrays.pairs._cosine_nearest import mean_cosine_distance_on_splits, nearest_cosine_distances
@@ -89,6 +89,7 @@ __all__ = [
     "capped_balls_within",
     "check_enough_rows",
     "count_balls",
+    "counted_from_lists",
     "disjoint_halves_variance",
     "distance_to_different",
     "draw_subsets",
@@ -101,7 +102,6 @@ __all__ = [
     "kernel_bandwidth",
     "kernel_sums_on_splits",
     "kernel_sums_within",
-    "lists_cover",
     "log_effective_number_spread",
     "log_effective_number_variance",
     "lower_bounds",

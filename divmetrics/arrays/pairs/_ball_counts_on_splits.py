@@ -33,6 +33,8 @@ from divmetrics.arrays.splits import ABSENT, FAKE, REAL, Pool, Splits
 
 COLUMNS = 32
 """Columns of the lists that are read first, at most."""
+SELDOM = 1e-2
+"""Probability that a ball exceeds lists that are not made deeper."""
 TOGETHER = 2**14
 """Samples whose balls are counted at once."""
 
@@ -67,15 +69,27 @@ def lists_for_splits(pool: Pool, splits: Splits, k: int, rare: float = RARE) -> 
     return neighbour_lists(pool, int(needed[enough].max(initial=k))), enough
 
 
-def lists_cover(pool: Pool, splits: Splits, k: int) -> bool:
-    """Whether the neighbour lists of `pool` that are there already hold k neighbours on all `splits`.
+def counted_from_lists(pool: Pool, splits: Splits, k: int, ties: Ties) -> bool:
+    """Make the counts of `ball_counts_on_splits` from the neighbour lists that are there, if few balls exceed them.
+
+    Without deeper lists, which take a pass over all pairs, these few are compared with the whole pool: worth it for a
+    handful of splits.
 
     Args:
         pool: The real and fake samples.
         splits: B assignments of them to the two sides.
-        k: Rank of the neighbour.
+        k: Rank of the nearest neighbour that a ball reaches to.
+        ties: As in `ball_counts_on_splits`.
+
+    Returns:
+        Whether they are made.
     """
-    return int(needed_depths(pool, splits, k, RARE_BALL).max(initial=k)) <= listed_depth(pool)
+    depth = listed_depth(pool)
+    if int(needed_depths(pool, splits, k, SELDOM).max(initial=k)) > depth:
+        return False
+    query = BallQuery(k, ties == "closed", capped=False, smallest=False)
+    once((pool, splits), ("ball counts on splits", query), lambda: _count(pool, splits, query, depth))
+    return True
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,8 +153,12 @@ def _first_listed(
     return index, squared
 
 
-def _count(pool: Pool, splits: Splits, query: BallQuery) -> BallCountsOnSplits:
-    lists, enough = lists_for_splits(pool, splits, query.k, RARE_BALL)
+def _count(pool: Pool, splits: Splits, query: BallQuery, depth: int | None = None) -> BallCountsOnSplits:
+    """The counts, from lists as deep as they need, or of this `depth`."""
+    if depth is None:
+        lists, enough = lists_for_splits(pool, splits, query.k, RARE_BALL)
+    else:
+        lists, enough = neighbour_lists(pool, depth), np.ones(len(splits), bool)
     counts = BallCountsOnSplits.empty(splits, query, enough, lists.scale)
     dense = np.zeros(counts.side.shape, bool)
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from divmetrics.arrays.draws import drawn_order
-from divmetrics.arrays.pairs import lists_cover, neighbour_pass
+from divmetrics.arrays.draws import drawn_order, drawn_order_of
+from divmetrics.arrays.pairs import counted_from_lists, neighbour_pass
 from divmetrics.arrays.splits import FAKE, REAL, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.inference.on_rows import value_on_rows
@@ -60,7 +60,7 @@ def subsets_of(pool: TwoSamplePool, seed: int) -> list[Subsets]:
         part *= 2
     parts = [part * 2**level for level in reversed(range(LEVELS))]
     fitting = [part for part in parts if min(pool.n, pool.m) // part >= FEWEST]
-    orders = [drawn_order(side.features, seed) for side in (pool.real, pool.fake)] if fitting else []
+    orders = [drawn_order_of(side, seed) for side in (pool.real, pool.fake)] if fitting else []
 
     def splits(part: int) -> Splits:
         side = torch.zeros(min(part, SUBSETS), pool.n + pool.m, dtype=torch.uint8)
@@ -107,7 +107,8 @@ def _is_fast(metric: Metric, options: Mapping[str, Any], pool: TwoSamplePool, sp
     if metric.equal_n and pool.n != pool.m:
         return False
     if metric.shared_pass is neighbour_pass:
-        return lists_cover(pool, splits, int({**metric.resolve({}), **options}["k"]))
+        given = {**metric.resolve({}), **options}
+        return counted_from_lists(pool, splits, given["k"], given.get("ties", "open"))
     return metric.uncertainty.replicate_cost == "decomposed"
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from divmetrics.arrays.clustering import reduced_dimension, thread_controller
+from divmetrics.arrays.memo import once
 from divmetrics.errors import FeatureError
 
 PERPLEXITY = 30
@@ -42,16 +43,14 @@ def principal_plane(rows: torch.Tensor, seed: int) -> Plane:
         >>> [round(share, 2) for share in plane.shares]
         [0.92, 0.08]
     """
-    centred = _centred(rows)
-    points = reduced_dimension(centred, seed).numpy()  # [n, p]
-    points -= points.mean(0)
+    reduced, total = _reduced(rows, seed)
+    points = reduced - reduced.mean(0)
     values, vectors = np.linalg.eigh(points.T @ points)
     flat = points @ vectors[:, ::-1][:, :2]
     if flat.shape[1] < 2:
         flat = np.concatenate([flat, np.zeros((len(flat), 1))], 1)
     heaviest = np.abs(flat).argmax(0)
     flat *= np.where(flat[heaviest, [0, 1]] < 0, -1.0, 1.0)
-    total = float(centred.square().sum())
     first, second = ([*values[::-1].clip(0).tolist(), 0.0])[:2]
     return Plane(*_columns(flat), (first / total, second / total))
 
@@ -63,10 +62,9 @@ def tsne_plane(rows: torch.Tensor, seed: int) -> Plane:
     """
     from sklearn.manifold import TSNE
 
-    centred = _centred(rows)
-    if len(centred) < FEWEST:
-        raise FeatureError(f"t-SNE needs {FEWEST} samples, there are {len(centred)}.")
-    points = reduced_dimension(centred, seed).numpy().astype(np.float32)
+    points = _reduced(rows, seed)[0].astype(np.float32)
+    if len(points) < FEWEST:
+        raise FeatureError(f"t-SNE needs {FEWEST} samples, there are {len(points)}.")
     perplexity = min(PERPLEXITY, (len(points) - 1) / 3)
     with thread_controller().limit(limits=1):  # sums over several threads vary in order, and the descent with them
         method = TSNE(
@@ -81,6 +79,16 @@ def columns_plane(rows: torch.Tensor, seed: int) -> Plane:
     if values.shape[1] == 1:
         values = np.concatenate([values, np.random.default_rng(seed).uniform(0, 1, values.shape)], 1)
     return Plane(*_columns(values))
+
+
+def _reduced(rows: torch.Tensor, seed: int) -> tuple[np.ndarray, float]:
+    """Rows in few dimensions `[n, p]` float64, and the sum of squares about their mean; both maps read them."""
+
+    def make() -> tuple[np.ndarray, float]:
+        centred = _centred(rows)
+        return reduced_dimension(centred, seed).numpy(), float(centred.square().sum())
+
+    return once((rows,), ("reduced for maps", seed), make)
 
 
 def _centred(rows: torch.Tensor) -> torch.Tensor:

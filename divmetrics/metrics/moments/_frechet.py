@@ -66,9 +66,10 @@ def terms(real: Moments, fake: Moments, *, accuracy: float = ACCURACY) -> tuple[
             raise TooFewSamples(f"a covariance needs at least 2 rows per side, {side} has {moments.n}; add samples.")
     same_width(len(real.mean), len(fake.mean))
     mean_term = float((real.mean - fake.mean.to(real.mean.device)).square().sum())
-    if real.factor is not None and fake.factor is not None:
-        second = bures_of_factors(real.factor, fake.factor, accuracy)
-        traces = float(real.factor.square().sum() + fake.factor.square().sum().to(real.factor.device))
+    left, right = real.factor, fake.factor
+    if left is not None and right is not None:
+        second = bures_of_factors(left, right, accuracy)
+        traces = real.total_variance + fake.total_variance
     else:
         second = bures(real.covariance, fake.covariance, accuracy)
         traces = float(real.covariance.trace() + fake.covariance.trace().to(real.covariance.device))

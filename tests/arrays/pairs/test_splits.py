@@ -16,16 +16,19 @@ from divmetrics.arrays.pairs import (
     ball_counts_on_splits,
     ball_radii,
     capped_balls_within,
+    counted_from_lists,
     distance_to_different,
     half_sample_variance,
     nearest_of_other_side,
     nearest_reals_on_splits,
+    neighbour_lists,
 )
 from divmetrics.arrays.pairs import _ball_counts_on_splits as splits_room
 from divmetrics.arrays.pairs import _dense_balls as dense_balls
 from divmetrics.arrays.pairs import _neighbour_lists as lists_room
 from divmetrics.arrays.pairs import _split_results as results_room
 from divmetrics.arrays.pairs._half_sample_variance import disjoint_halves, identity_split
+from divmetrics.arrays.pairs._neighbour_lists import listed_depth
 from divmetrics.arrays.pairs._realism import median_realism_on_splits
 from divmetrics.arrays.splits import ABSENT, FAKE, REAL, Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
@@ -142,6 +145,19 @@ def test_realism_on_splits_is_that_of_the_parts(pool: Pool) -> None:
     for b in range(len(splits)):
         expected = METRICS["realism"](pool.part(splits.real(b)), pool.part(splits.fake(b)))
         assert float(found[b]) == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["alike", "tight", "wide float32", "other sizes", "copies"])
+def test_lists_that_are_there_serve_subsets_whose_balls_seldom_exceed_them(name: str) -> None:
+    pool = pool_of(*(side.features for side in POOLS[name].sides))
+    quarters = Splits.subsets(pool.n, pool.m, 0.25, 3, 0)
+    assert not counted_from_lists(pool, quarters, 5, "open")  # there are none yet
+    neighbour_lists(pool, 1)
+    depth = listed_depth(pool)
+    assert counted_from_lists(pool, quarters, 5, "open")
+    assert not counted_from_lists(pool, Splits.subsets(pool.n, pool.m, 0.1, 3, 0), 5, "open")
+    assert_as_parts(pool, quarters, ball_counts_on_splits(pool, quarters, 5, "open"), 5, "open")
+    assert listed_depth(pool) == depth
 
 
 def test_dense_balls_are_counted_in_whole_rows(monkeypatch: pytest.MonkeyPatch) -> None:
