@@ -1,5 +1,6 @@
 """Targets: samples, classification, confusion and data files."""
 
+import os
 import sys
 from types import ModuleType
 
@@ -159,6 +160,26 @@ class TestMnist:
         np.savez(tmp_path / "digits.npz", **arrays)
         monkeypatch.setenv("DIVMETRICS_MNIST", str(tmp_path / "digits.npz"))
         with pytest.raises(Unavailable, match=r"DIVMETRICS_MNIST.*images .* and labels"):
+            mnist_digits()
+
+    @pytest.mark.parametrize("damage", ["no archive", "cut", "flipped", "pipe", "numbers", "nothing"])
+    def test_a_file_that_cannot_be_read_is_one_sentence_and_no_wait(self, monkeypatch, tmp_path, damage):
+        images, labels = self.few()
+        path = tmp_path / "digits.npz"
+        np.savez_compressed(path, images=images.astype(np.uint8), labels=labels)
+        content = path.read_bytes()
+        if damage == "pipe":
+            path.unlink()
+            os.mkfifo(path)
+        elif damage == "numbers":
+            with path.open("wb") as file:
+                np.save(file, images)
+        else:
+            wrong = {"no archive": b"PK\x03\x04 none", "cut": content[:-30], "nothing": b""}
+            flipped = content[:200] + bytes([content[200] ^ 0xFF]) + content[201:]
+            path.write_bytes(wrong.get(damage, flipped))
+        monkeypatch.setenv("DIVMETRICS_MNIST", str(path))
+        with pytest.raises(Unavailable, match=r"DIVMETRICS_MNIST names .*digits\.npz, which cannot be read"):
             mnist_digits()
 
     def test_without_any(self, monkeypatch):

@@ -12,6 +12,7 @@ from scipy.special import logsumexp
 from torch.nn.functional import affine_grid, grid_sample
 
 from divmetrics.errors import Unavailable
+from divmetrics.records.files import open_regular
 from divmetrics.zoo.targets._base import REAL_SHARE, TRAINING_SEED, Target
 from divmetrics.zoo.targets._mixtures import equal_weights
 
@@ -78,9 +79,9 @@ def mnist_digits() -> Originals:
 def _digits_file(path: str) -> Originals:
     """MNIST digits from a `.npz` file. Raises Unavailable where it does not hold them."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open_regular(path) as archive, np.load(archive, allow_pickle=False) as file:
             images, labels = file["images"], file["labels"]
-    except (OSError, ValueError, KeyError) as error:
+    except Exception as error:  # numpy, zipfile and zlib have one each for every kind of damage
         raise Unavailable(
             f"DIVMETRICS_MNIST names {path}, which cannot be read ({error}); wanted images [n, s, s] and labels [n]."
         ) from None
