@@ -8,7 +8,7 @@ from divmetrics.records.printing import printable
 from divmetrics.report.gate.outcomes import GateResult, RuleResult
 from divmetrics.report.gate.selftest import Selftest
 from divmetrics.report.gate.start import RULES_RATE, Start
-from divmetrics.report.page import Grid, Page, interval, number
+from divmetrics.report.page import Grid, Page, interval, measured_on, metric_name, number, parameters
 
 COUNTED = {"failure": "failures", "error": "errors", "skipped": "skipped"}
 """Element of a test case -> the attribute of its suite that counts them."""
@@ -87,8 +87,20 @@ def _judged(outcome: RuleResult) -> str:
 
 
 def _signatures(gated: GateResult) -> list[str]:
-    """The signature of each number that was judged."""
-    return [str(gated.report.metrics[o.metric].signature) for o in gated.outcomes if o.metric in gated.report.metrics]
+    """What the signatures of the judged numbers say: what they share once, then the options of each."""
+    report = gated.report
+    groups: dict[str, dict[str, list[str]]] = {}
+    for key in dict.fromkeys(outcome.metric for outcome in gated.outcomes if outcome.metric in report.metrics):
+        result = report.metrics[key]
+        signature = result.signature
+        shared = f"{measured_on(signature)}, n {signature.n}, seed {signature.seed}, divmetrics {signature.version}"
+        names = groups.setdefault(shared, {}).setdefault(parameters(result, report.meta), [])
+        names.append(metric_name(key, result))
+    return [
+        line
+        for shared, by_options in groups.items()
+        for line in (shared, *(f"{', '.join(names)}: {options}" for options, names in by_options.items() if options))
+    ]
 
 
 def junit(gated: GateResult) -> str:

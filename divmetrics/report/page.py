@@ -13,7 +13,7 @@ from typing import Any
 from divmetrics.records.null_band import NullBand
 from divmetrics.records.printing import listed, printable
 from divmetrics.records.results import Mode, Report, Result, Side
-from divmetrics.records.signature import params_text
+from divmetrics.records.signature import Signature, params_text
 
 PUBLISHED = {"fid": "FID", "kid": "KID", "inception_score": "Inception Score"}
 """Metrics whose published numbers follow one protocol, so that readers may be tempted to compare."""
@@ -134,18 +134,18 @@ def grouped(report: Report) -> dict[str, list[tuple[str, Result]]]:
     """What was measured on (a sentence) -> the results, (key, result) each, in the order of the report."""
     groups: dict[str, list[tuple[str, Result]]] = {}
     for key, result in report.metrics.items():
-        title = _grid_title(result.signature.extractor, result.signature.preprocessing)
+        title = measured_on(result.signature)
         groups.setdefault(title, []).append((key, result))
     return groups
 
 
-def _grid_title(extractor: str, preprocessing: str) -> str:
-    """What the numbers of a table were measured on."""
-    if extractor == "features":
+def measured_on(signature: Signature) -> str:
+    """What a number was measured on, in words."""
+    if signature.extractor == "features":
         return "measured on the features as given"
-    if extractor == "labels":
+    if signature.extractor == "labels":
         return "measured on the labels of the samples"
-    return f"measured with {extractor.removesuffix('#')}, preprocessing {preprocessing}"
+    return f"measured with {signature.extractor.removesuffix('#')}, preprocessing {signature.preprocessing}"
 
 
 def _grid(title: str, members: Sequence[tuple[str, Result]], report: Report) -> Grid:
@@ -319,13 +319,16 @@ def _missing_modes(report: Report) -> Iterator[str]:
             yield f"{state.capitalize()} modes, {len(found)} of {len(report.modes)}: {listed(names, MODES_SHOWN)}."
 
 
+def mode_shares(mode: Mode) -> str:
+    """The shares of a mode, in words."""
+    generated = f", {100 * mode.fake_share:.2g} % of the generated" if mode.fake_share else ""
+    return f"{100 * mode.real_share:.2g} % of the real samples{generated}"
+
+
 def _mode_text(mode: Mode) -> str:
     """A mode with its shares and exemplars."""
-    shares = f"{100 * mode.real_share:.2g} % of the real samples"
-    if mode.fake_share:
-        shares += f", {100 * mode.fake_share:.2g} % of the generated"
     like = f", like {', '.join(map(printable, mode.exemplars[:EXEMPLARS_SHOWN]))}" if mode.exemplars else ""
-    return f"{printable(mode.name)} ({shares}{like})"
+    return f"{printable(mode.name)} ({mode_shares(mode)}{like})"
 
 
 def _skipped(report: Report) -> Iterator[str]:

@@ -12,7 +12,7 @@ from divmetrics.records.facts import Fact
 from divmetrics.records.results import Mode, Report, Result
 from divmetrics.records.verdict import Verdict
 from divmetrics.report import gated as view
-from divmetrics.report import markdown
+from divmetrics.report import markdown, table
 from divmetrics.report.gate.judge import judge
 from divmetrics.report.gate.outcomes import GateResult
 from divmetrics.report.gate.rules import Rule, Rules
@@ -126,3 +126,16 @@ def test_markdown_fits_a_comment(make_report: Callable[..., Report], make_result
     assert page.startswith("### gate failed\n")
     assert f"`{names[700]}`" in page
     assert "lines are left out" in page
+
+
+def test_words_of_a_signature_are_not_broken_on_a_narrow_terminal(
+    make_report: Callable[..., Report], make_result: Callable[..., Result]
+) -> None:
+    report = make_report(*(make_result(name, 0.4) for name in ("recall", "precision", "recall:k=3")))
+    rules = tuple(Rule(key, min=0.1) for key in report.metrics)
+    page = view.gate_page(judge(report, Rules(Path("divmetrics.toml"), rules)))
+    words = {word for note in page.notes for word in note.split()}
+    assert words <= set(table.render(page, 60).split())
+    assert page.notes[1:] == ("recall, precision, recall:k=3: pooled k:5",)
+    signature = next(iter(report.metrics.values())).signature
+    assert f"n {signature.n}, seed {signature.seed}, divmetrics {signature.version}" in page.notes[0]

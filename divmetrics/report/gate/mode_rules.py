@@ -11,6 +11,7 @@ from divmetrics.records.results import Mode, Report, Result
 from divmetrics.report.gate.numbers import exceeds
 from divmetrics.report.gate.outcomes import RuleResult, Status
 from divmetrics.report.gate.rules import MODE_RULES, Rule, Rules
+from divmetrics.report.page import mode_shares
 
 ABOUT_MODES = ("modes_found", "effective_modes", "mode_kl", "mode_tv", "unseen_mass")
 """Metrics that the missing modes explain."""
@@ -65,7 +66,7 @@ def judge_modes(rule: Rule, report: Report) -> RuleResult:
 def _listed(modes: Sequence[Mode]) -> str:
     """Names and shares of modes, those with the largest share of the real samples first."""
     largest = sorted(modes, key=lambda mode: -mode.real_share)
-    return listed([f"{mode.name} ({mode.fake_share:.2g} of {mode.real_share:.2g})" for mode in largest], NAMED)
+    return listed([f"{mode.name} ({mode_shares(mode)})" for mode in largest], NAMED)
 
 
 def missing_modes(report: Report, result: Result) -> Iterator[str]:

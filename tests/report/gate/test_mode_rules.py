@@ -28,10 +28,22 @@ SOME = modes(cat="missing", dog="thinned", cow="missing", owl="present")
     ("name", "most", "level", "status", "text"),
     [
         ("missing_modes", 2, "error", "pass", ""),
-        ("missing_modes", 1, "error", "fail", "2 is above 1; missing modes: cat (0 of 0.25), cow (0 of 0.25)"),
-        ("missing_modes", 0, "warn", "warn", "2 is above 0; missing modes: cat (0 of 0.25), cow (0 of 0.25)"),
+        (
+            "missing_modes",
+            1,
+            "error",
+            "fail",
+            "2 is above 1; missing modes: cat (25 % of the real samples), cow (25 % of the real samples)",
+        ),
+        (
+            "missing_modes",
+            0,
+            "warn",
+            "warn",
+            "2 is above 0; missing modes: cat (25 % of the real samples), cow (25 % of the real samples)",
+        ),
         ("thinned_modes", 1, "error", "pass", ""),
-        ("thinned_modes", 0, "error", "fail", "1 is above 0; thinned modes: dog (0 of 0.25)"),
+        ("thinned_modes", 0, "error", "fail", "1 is above 0; thinned modes: dog (25 % of the real samples)"),
     ],
 )
 def test_modes_are_counted_and_named(
@@ -51,7 +63,11 @@ def test_modes_that_may_be_missing_are_inconclusive(report_of: ReportOf, gated: 
 
 def test_many_modes_are_counted(report_of: ReportOf, gated: Gated) -> None:
     now = report_of(modes=modes(**{f"m{i}": "missing" for i in range(30)}))
-    assert gated(now, Rule("missing_modes", max=0)).outcomes[0].text.endswith("m19 (0 of 0.25) and others, 30 in all")
+    assert (
+        gated(now, Rule("missing_modes", max=0))
+        .outcomes[0]
+        .text.endswith("m19 (25 % of the real samples) and others, 30 in all")
+    )
 
 
 def test_a_report_without_modes_is_an_error(report_of: ReportOf, gated: Gated) -> None:
