@@ -36,6 +36,8 @@ CACHE_MARK = (
 """The file that marks a folder as a cache of ours, and what it says."""
 WHOLE_SETS = (".zip", ".tar", ".tar.gz", ".tgz", ".npy", ".npz", ".pt", ".pth", ".dms")
 """Ends of the names of files that hold a whole set of samples each."""
+MOST_TEXT = 2**28
+"""Bytes of a report or of a rule file at most."""
 _PATH_AT_ONCE = 1000
 """Characters of a path that are opened at once: four bytes each at most, of the 4096 that Linux allows."""
 
@@ -158,10 +160,19 @@ def write_text(path: str | os.PathLike[str], text: str) -> None:
 
 
 def read_text(path: str | os.PathLike[str], what: str) -> str:
-    """The text of a file that the user calls `what`, without a byte order mark. Raises UsageError where it is none."""
+    """The text of a file that the user calls `what`, without a byte order mark; lines end in a line feed.
+
+    The standard input and `<(command)` are read, too; other pipes and devices are not waited for. Raises UsageError
+    where there is no text.
+    """
+    is_open = os.path.normpath(os.fspath(path)) == "/dev/stdin" or _descriptor(path) is not None
     try:
-        return Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError, ValueError) as error:
+        with Path(path).open("rb") if is_open else open_regular(path) as file:
+            content = file.read(MOST_TEXT + 1)
+        if len(content) > MOST_TEXT:
+            raise OSError(errno.EFBIG, f"more than {MOST_TEXT >> 20} MiB")
+        return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not text"
         raise UsageError(f"cannot read the {what} {path}: {reason}.") from None
 

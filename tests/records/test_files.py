@@ -9,7 +9,8 @@ import pytest
 
 from divmetrics.errors import UsageError
 from divmetrics.records import files
-from divmetrics.records.files import atomic, atomic_together, check_apart, check_writable, write_text
+from divmetrics.records.files import atomic, atomic_together, check_apart, check_writable, read_text, write_text
+from divmetrics.report.gate.rules import read_rules
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_litter(tmp_path) -> None:
@@ -214,3 +215,28 @@ def test_two_files_are_replaced_and_nothing_else_is_left(
     with pytest.raises(UsageError, match="cannot be replaced"), atomic_together(tmp_path / "a", "/dev/null"):
         pass
     assert (tmp_path / "a").read_text() == "new a"
+
+
+def test_pipes_and_devices_are_not_waited_for_as_reports_and_rules(tmp_path: Path) -> None:
+    """A pipe that nobody writes to, and a device that never ends; what this process has open is read."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    for name in ("pipe", "zero"):
+        with pytest.raises(UsageError, match=rf"cannot read the report .*{name}: not a regular file\."):
+            read_text(tmp_path / name, "report")
+        with pytest.raises(UsageError, match=rf"cannot read the rules .*{name}: not a regular file\."):
+            read_rules(tmp_path / name)
+    reader, writer = os.pipe()
+    os.write(writer, b"\xef\xbb\xbfa\r\nb\n")
+    os.close(writer)
+    assert read_text(f"/dev/fd/{reader}", "report") == "a\nb\n"
+    os.close(reader)
+
+
+def test_a_text_of_gigabytes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "MOST_TEXT", 2**20)
+    (tmp_path / "r.json").write_bytes(b" " * 2**20)
+    assert len(read_text(tmp_path / "r.json", "report")) == 2**20
+    os.truncate(tmp_path / "r.json", 60 * 2**30)
+    with pytest.raises(UsageError, match=r"cannot read the report .*r\.json: more than 1 MiB\."):
+        read_text(tmp_path / "r.json", "report")

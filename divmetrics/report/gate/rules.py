@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from divmetrics.errors import UsageError
+from divmetrics.records.files import read_text
 from divmetrics.records.keywords import options_of
 from divmetrics.records.results import Report
 from divmetrics.records.run_options import ScoreRequest
@@ -182,13 +183,11 @@ def _section(path: Path) -> str:
 
 def _gate_table(path: Path) -> Table | None:
     """The table with the rules in the file `path`; None where it has none."""
+    text = read_text(path, "rules")
     try:
-        text = path.read_text(encoding="utf-8-sig")
         whole = Table(tomllib.loads(text), str(path), text=text)
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{path} is not TOML: {error}.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read the rules {path}: {getattr(error, 'strerror', None) or 'not text'}.") from None
     except (RecursionError, ValueError):  # of lists in lists, and of numbers
         raise UsageError(f"{path} nests thousands of lists, or holds a number of thousands of digits.") from None
     if path.name == "pyproject.toml":
