@@ -193,6 +193,16 @@ def test_two_samples_and_samples_that_are_all_the_same_say_what_cannot_be_shown(
     assert not any("bug" in note for note in (*two.notes, *same.notes))
 
 
+def test_of_many_samples_those_that_are_tested_are_shown_in_their_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("divmetrics.inference.verdict.judging.LARGEST", 25)
+    real, fake = np.random.default_rng(0).normal(size=80).reshape(2, 40, 1)
+    (drawn,) = plain(real, fake, metrics="emd").maps
+    rows = {"real": real, "fake": fake}
+    shown = [rows[side][index, 0] for side, index in zip(drawn.points.side, drawn.points.index, strict=True)]
+    assert [drawn.points.side.count(side) for side in rows] == [25, 25]
+    assert np.corrcoef(shown, drawn.points.x)[0, 1] == pytest.approx(1)
+
+
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")  # what scikit-learn says before it refuses them
 def test_features_that_overflow_have_a_verdict_and_exhibits_all_the_same() -> None:
     rows = 1e200 * modes(60, 0)[0]
