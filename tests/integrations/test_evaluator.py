@@ -96,6 +96,23 @@ def test_modes_and_random_numbers_come_back_also_after_an_error() -> None:
     assert torch.is_grad_enabled()
 
 
+def test_random_numbers_of_gpus_in_use_are_seeded_and_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for a machine with two of them."""
+    calls: list[Any] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_rng_state_all", lambda: ["first", "second"])
+    for name in ("manual_seed_all", "set_rng_state_all"):
+        monkeypatch.setattr(torch.cuda, name, calls.append)
+    with undisturbed(None, 7):
+        assert calls == [7]
+    assert calls == [7, ["first", "second"]]
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: False)
+    with undisturbed(None, 7):
+        pass
+    assert len(calls) == 2, "a generator that was never used has no state"
+
+
 def test_a_module_that_changes_its_weights_with_the_mode_is_asked_to_change_them_back() -> None:
     class Merging(nn.Linear):
         merged = False

@@ -1,5 +1,6 @@
 """The road of a comparison on features; the statistics have tests of their own in tests/inference."""
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -163,6 +164,14 @@ def test_the_generator_at_fault_is_named(
 ) -> None:
     with pytest.raises(kind, match=words):
         dm.compare(sides["real"], {"a": sides["a"], "b": other}, metrics="recall", null=False)
+
+
+def test_warnings_name_the_generator_and_those_about_the_others_stay() -> None:
+    for name, told in (("b", "b: is odd"), ("real", "fake: is odd")):
+        with pytest.warns(UserWarning, match=f"^{told}$"), module._called(name):
+            warnings.warn("fake: is odd", stacklevel=1)
+    with pytest.warns(UserWarning, match="^real: is odd$"), module._called("b"):
+        warnings.warn("real: is odd", stacklevel=1)
 
 
 def test_wrong_requests(sides: dict[str, np.ndarray]) -> None:

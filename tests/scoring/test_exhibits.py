@@ -193,6 +193,12 @@ def test_two_samples_and_samples_that_are_all_the_same_say_what_cannot_be_shown(
     assert not any("bug" in note for note in (*two.notes, *same.notes))
 
 
+def test_a_curve_of_one_point_is_none() -> None:
+    """Halves of sixty samples are too few for 40 neighbours."""
+    found = plain(modes(60, 0)[0], modes(60, 1)[0], metrics="recall:k=40")
+    assert [curve.name for curve in found.curves] == ["prd"]
+
+
 def test_of_many_samples_those_that_are_tested_are_shown_in_their_places(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("divmetrics.inference.verdict.judging.LARGEST", 25)
     real, fake = np.random.default_rng(0).normal(size=80).reshape(2, 40, 1)

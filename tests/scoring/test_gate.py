@@ -132,6 +132,11 @@ def test_as_many_samples_are_drawn_as_the_baseline_has(
         assert f"60 of the {n} samples were drawn by the seed, as many as the baseline" in text
 
 
+def test_sizes_matter_to_rules_on_a_change_only(baseline: Path) -> None:
+    config = {"baseline": str(baseline), "rules": {"recall": {"min": 0}}}
+    assert dm.gate(REAL, ALIKE[:59], config=config, **FAST).report.fake.n == 59
+
+
 def test_features_of_all_kinds_are_drawn_alike(baseline: Path, tmp_path: Path) -> None:
     config = {**CHANGE, "baseline": str(baseline)}
     dm.extract(MORE, tmp_path / "more.dms")

@@ -146,6 +146,8 @@ def test_a_broken_rule_on_modes_names_the_missing_ones() -> None:
     clusters = replace(now, modes=tuple(replace(mode, exemplars=("a.png",)) for mode in now.modes))
     for other in (clusters, replace(now, modes=now.modes[:2]), report(short)):
         assert gated(other, rule).outcomes[0].text == "2 is below 4; missing modes: class 1, class 3"
+    others = replace(now, metrics={"recall@pixels": result("recall", 0.1)})
+    assert gated(others, Rule("recall", min=0.4)).outcomes[0].text == "0.1 is below 0.4", "recall is not about modes"
     divergence = replace(now, metrics={"mode_tv@pixels": replace(short, metric="mode_tv", extras={})})
     assert gated(divergence, Rule("mode_tv", max=1)).outcomes[0].text.endswith("missing modes: mode-1, mode-3")
 

@@ -52,6 +52,7 @@ def test_all_keys_are_read(tmp_path: Path) -> None:
     )
     assert (rules.extractor, rules.verdict, rules.baseline) == ("pixels", "warn", empty_report())
     assert rules.metrics == ["recall", "fid", "vendi:order=2"]
+    assert not rules.quarantine
 
 
 def test_extractors_follow_from_the_rules_where_none_is_named(tmp_path: Path) -> None:

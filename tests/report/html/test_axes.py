@@ -41,6 +41,12 @@ def test_whatever_the_numbers_places_are_inside(numbers: tuple[float | None, ...
     assert len(axis.ticks(100.0)) < 30
 
 
+def test_an_axis_without_length_has_one_tick_and_without_numbers_goes_from_0_to_1() -> None:
+    assert Axis(3.0, 3.0).ticks(100.0) == [(0.0, "3")]
+    assert Axis(3.0, 3.0).place(3.0, 100.0) == 0.0
+    assert (Axis.around(()).low, Axis.around(()).high) == pytest.approx((-0.06, 1.06))
+
+
 def test_a_logarithmic_axis_gives_equal_factors_equal_lengths() -> None:
     axis = Axis.around((10.0, 1000.0), log=True)
     assert axis.place(100.0, 80.0) == 40.0

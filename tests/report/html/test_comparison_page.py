@@ -144,6 +144,9 @@ def test_a_file_a_folder_and_a_notebook(compared: Callable[..., Comparison], tmp
     fragment = found._repr_html_()
     assert "Diversity is lost from step 30 on" in fragment
     assert "<sup>a</sup>" in fragment
+    places = tuple(replace(place, rank=2) if place.name == "worse" else place for place in found.ranking[0].places)
+    second = replace(found, ranking=(replace(found.ranking[0], places=places),))._repr_html_()
+    assert second.count("#c0392b") == fragment.count("#c0392b") > 0, "whatever is not first is behind"
     assert "<style" not in fragment
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from divmetrics.errors import UsageError
+from divmetrics.records.exhibits import Pictures
 from divmetrics.records.results import Report
 from divmetrics.report.html import writing
 from divmetrics.report.html.report_page import page_of
@@ -23,6 +24,21 @@ def test_one_file(bare_report: Report, tmp_path: Path) -> None:
     bare_report.html(tmp_path / "page.html")
     assert files_in(tmp_path) == {"page.html"}
     assert (tmp_path / "page.html").read_text().startswith("<!doctype html>")
+
+
+def test_pictures_that_a_report_has_are_shown(
+    shown_report: Report, pictures: Mapping[tuple[str, int], str], tmp_path: Path
+) -> None:
+    replace(shown_report, pictures=Pictures(pictures)).html(tmp_path / "page.html")
+    assert "<img" in (tmp_path / "page.html").read_text()
+
+
+def test_a_folder_in_which_nobody_may_write(
+    bare_report: Report, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing.os, "access", lambda *_: False)
+    with pytest.raises(UsageError, match="no permission to write in this folder"):
+        bare_report.html(tmp_path)
 
 
 def test_a_folder_is_made_and_what_an_earlier_page_used_goes(
