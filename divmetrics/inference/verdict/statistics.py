@@ -13,7 +13,7 @@ from math import log
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from divmetrics.inference.verdict.structures import Partition, Structures
+from divmetrics.inference.verdict.structures import Partition, Structures, whitened
 
 SCALES = (16, 64)
 """Numbers of nearest neighbours among which fake samples are counted."""
@@ -246,17 +246,28 @@ def shifted_mean(structures: Structures, fake: np.ndarray) -> Statistic:
     return Statistic("shifted_mean", ((squares[:, counts - 1] - counts) / np.sqrt(2 * counts)).max(1))
 
 
+def whitened_clusters(structures: Structures, fake: np.ndarray) -> Iterator[Statistic]:
+    """Clusters of whitened components with too few fake samples: the emptiest of all, and all together.
+
+    They overlap too much to say where a finding is; many partitions make it likely that some cluster is a mode.
+
+    Args:
+        structures: Of the N pooled samples.
+        fake: `[1 + B, N]`, 1 for fake samples.
+    """
+    for place, partitions in enumerate(structures.whitened):
+        z = [cell_z(partition, fake) for partition in partitions]
+        thin = [np.sqrt(np.square(np.minimum(of, 0)).sum(1)) for of in z]
+        yield Statistic(f"emptiest_whitened_{place}", -np.minimum.reduce([of.min(1) for of in z]))
+        yield Statistic(f"thin_whitened_{place}", np.mean(thin, 0))
+
+
 def _mean_differences(structures: Structures, fake: np.ndarray) -> np.ndarray:
     """Difference of the means in each whitened principal component, in standard errors, `[B, p]`; zeros `[B, 1]` where
     nothing varies."""
-    points = structures.points.astype(np.float64)
-    centred = points - points.mean(0)
-    variances, directions = np.linalg.eigh(centred.T @ centred / len(points))
-    variances, directions = variances[::-1], directions[:, ::-1]
-    varies = variances > 1e-10 * max(variances[0], 1e-300)
-    if not varies.any():
+    white = whitened(structures.points).astype(np.float32)
+    if not white.shape[1]:
         return np.zeros((len(fake), 1))
-    white = (centred @ directions[:, varies] / np.sqrt(variances[varies])).astype(np.float32)
     return np.asarray((fake @ white) * (1 / structures.m + 1 / structures.n) ** 0.5)
 
 

@@ -35,6 +35,10 @@ LEADING_COUNTS = (8, 10, 12, 16, 24, 32)
 """Numbers of clusters there; one partition alone may cut a mode in two, or join it with another."""
 LEAST = 20
 """Samples of both sides that a cluster there holds on average at least."""
+WHITENED = (8, 16, 32)
+"""Leading principal components that are whitened, so that directions in which all modes vary widely hide none."""
+WHITENED_COUNTS = (8, 12, 16, 24)
+"""Numbers of clusters there."""
 DENSE = 128
 """Cells up to which samples are counted by a dense product, which is faster than a sparse one then."""
 ORDINARY = 24
@@ -50,7 +54,7 @@ class Partition:
     """Cells that the pooled samples fall into: clusters, or classes."""
 
     name: str
-    """`clusters`, `coarse clusters`, `fine clusters`, `classes`, or `8 leading clusters`."""
+    """`clusters`, `coarse clusters`, `fine clusters`, `classes`, `8 leading clusters` or `8 whitened clusters`."""
     cell: np.ndarray  # [N] int64, from 0
     names: Sequence[str]
     """Name of each cell."""
@@ -102,6 +106,8 @@ class Structures:
     then the classes if there are any."""
     leading: tuple[Partition, ...]
     """Clusters of the leading principal components, by their numbers."""
+    whitened: tuple[tuple[Partition, ...], ...]
+    """Clusters of whitened principal components, by the numbers of components and of clusters."""
     points: np.ndarray  # [N, p] float32, the samples in the space of the clusters
     kernel: np.ndarray  # [N, q] float32, centred kernel features
 
@@ -143,6 +149,7 @@ class Structures:
             distance[back],
             tuple(partitions),
             tuple(_leading(points, seed, back)),
+            tuple(_of_whitened(points, seed, back)),
             points.float().numpy()[back],
             _kernel_features(rows, seed)[back],
         )
@@ -178,11 +185,33 @@ def _leading(points: torch.Tensor, seed: int, back: np.ndarray) -> Iterator[Part
     """Partitions of shuffled `points` `[N, p]` by their leading principal components; `back` undoes the shuffle."""
     centred = points - points.mean(0)
     directions = torch.linalg.eigh(centred.T @ centred / len(points))[1].flip(1)
-    leading = centred @ directions[:, :LEADING]
-    for count in sorted({min(count, max(2, len(points) // LEAST)) for count in LEADING_COUNTS}):
-        found = Clusters.fit(leading, count, seed)
+    yield from _partitions(centred @ directions[:, :LEADING], LEADING_COUNTS, "leading", seed, back)
+
+
+def _of_whitened(points: torch.Tensor, seed: int, back: np.ndarray) -> Iterator[tuple[Partition, ...]]:
+    """Partitions of shuffled `points` `[N, p]` by their whitened principal components; `back` undoes the shuffle."""
+    white = torch.from_numpy(whitened(points.numpy()))
+    for depth in sorted({min(depth, white.shape[1]) for depth in WHITENED} - {0}):
+        yield tuple(_partitions(white[:, :depth], WHITENED_COUNTS, "whitened", seed, back))
+
+
+def _partitions(
+    points: torch.Tensor, counts: Sequence[int], kind: str, seed: int, back: np.ndarray
+) -> Iterator[Partition]:
+    """Partitions of shuffled `points` into so many clusters each, of few samples into fewer."""
+    for count in sorted({min(count, max(2, len(points) // LEAST)) for count in counts}):
+        found = Clusters.fit(points, count, seed)
         names = [f"cluster {k}" for k in range(found.count)]
-        yield Partition(f"{count} leading clusters", found.labels.numpy()[back], names)
+        yield Partition(f"{count} {kind} clusters", found.labels.numpy()[back], names)
+
+
+def whitened(points: np.ndarray) -> np.ndarray:
+    """Principal components of `points` `[N, p]` of unit variance, `[N, q]` float64; `[N, 0]` where nothing varies."""
+    centred = points.astype(np.float64) - points.mean(0, dtype=np.float64)
+    variances, directions = np.linalg.eigh(centred.T @ centred / len(points))
+    variances, directions = variances[::-1], directions[:, ::-1]
+    varies = variances > 1e-10 * max(variances[0], 1e-300)
+    return np.asarray(centred @ directions[:, varies] / np.sqrt(variances[varies]))
 
 
 def _separate(neighbours: np.ndarray) -> np.ndarray:

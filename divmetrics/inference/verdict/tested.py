@@ -10,7 +10,13 @@ import numpy as np
 from scipy.special import ndtri
 
 from divmetrics.arrays.summaries import Rows
-from divmetrics.inference.verdict.statistics import Statistic, all_statistics, assignments, shifted_mean
+from divmetrics.inference.verdict.statistics import (
+    Statistic,
+    all_statistics,
+    assignments,
+    shifted_mean,
+    whitened_clusters,
+)
 from divmetrics.inference.verdict.structures import Structures
 
 TAIL_LEVELS = (0.95, 0.99, 0.997)
@@ -112,13 +118,15 @@ class Tested:
     def doubt(self) -> float:
         """p-value of the doubt that some region lacks fake samples.
 
-        The tests of that are adjusted among themselves, together with their mean: many that are slightly large tell,
-        too. Nobody is accused by it, so it does not count among the tests of findings.
+        The tests of that are adjusted among themselves, together with the mean of those of findings and of the shifted
+        mean: many that are slightly large tell, too. Nobody is accused by it, so it is none of the tests of findings.
         """
         of_regions = [statistic for statistic in self.statistics if statistic.name.startswith(OF_REGIONS)]
         of_regions.append(shifted_mean(self.structures, self.fake))
-        z = standardised(np.stack([statistic.values for statistic in of_regions]))
-        return float(adjusted_p(np.concatenate([z, standardised(z.mean(0, keepdims=True))])).min())
+        every = [*of_regions, *whitened_clusters(self.structures, self.fake)]
+        z = standardised(np.stack([statistic.values for statistic in every]))
+        mean = standardised(z[: len(of_regions)].mean(0, keepdims=True))
+        return float(adjusted_p(np.concatenate([z, mean])).min())
 
     @cached_property
     def _standardised(self) -> np.ndarray:

@@ -428,6 +428,17 @@ def test_a_missing_mode_among_directions_that_all_modes_share_is_doubted(dropped
     assert judged(real, fake).state == ("inconclusive" if dropped else "healthy")
 
 
+@pytest.mark.slow
+def test_a_missing_mode_beside_wide_directions_is_doubted() -> None:
+    """Only clusters of whitened components see this one."""
+    rng = np.random.default_rng([2, 946])
+    centres, widths = 0.354 * rng.normal(size=(10, 64)), np.repeat([10, 1], [5, 59])
+    real, fake = (centres[rng.integers(0, kept, 1000)] + widths * rng.normal(size=(1000, 64)) for kept in (10, 9))
+    found = judge(Rows.from_array(real.astype(np.float32)), Rows.from_array(fake.astype(np.float32)), Question(seed=2))
+    assert found.verdict.state == "inconclusive"
+    assert "a region seems to lack fake samples" in found.verdict.text
+
+
 def test_nothing_is_healthy_while_a_region_seems_empty() -> None:
     holds = Claim("width", 1, 0.95, 0.9)
     assert _state([], [holds], 0.1, known_copies=False, suspected=False)[0] == "healthy"

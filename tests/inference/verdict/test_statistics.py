@@ -19,6 +19,7 @@ from divmetrics.inference.verdict.statistics import (
     nearest_distances,
     neighbourhood_z,
     shifted_mean,
+    whitened_clusters,
 )
 from divmetrics.inference.verdict.structures import Partition, Structures
 
@@ -156,6 +157,19 @@ def test_the_emptiest_of_all_clusters_of_leading_components() -> None:
     least = [cell_z(partition, FAKE).min(1) for partition in STRUCTURES.leading]
     assert len(least) == 1  # eight clusters: 160 samples allow no more
     assert FOUND["emptiest_of_leading_clusters"].values == pytest.approx(-np.min(least, 0))
+
+
+def test_the_emptiest_of_all_whitened_clusters_and_all_together() -> None:
+    cells = [np.arange(N + M) % 2, np.arange(N + M) // 20]
+    partitions = tuple(Partition(str(k), cell, [str(c) for c in range(cell.max() + 1)]) for k, cell in enumerate(cells))
+    both = replace(STRUCTURES, whitened=(partitions[:1], partitions))
+    found = {statistic.name: statistic.values for statistic in whitened_clusters(both, FAKE)}
+    z = [cell_z(partition, FAKE) for partition in partitions]
+    thin = [np.sqrt((np.minimum(each, 0) ** 2).sum(1)) for each in z]
+    assert found["emptiest_whitened_0"] == pytest.approx(-z[0].min(1))
+    assert found["emptiest_whitened_1"] == pytest.approx(-np.minimum(z[0].min(1), z[1].min(1)))
+    assert found["thin_whitened_0"] == pytest.approx(thin[0])
+    assert found["thin_whitened_1"] == pytest.approx((thin[0] + thin[1]) / 2)
 
 
 def test_the_shift_of_the_mean_is_hotellings() -> None:

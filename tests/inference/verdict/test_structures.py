@@ -8,7 +8,7 @@ from scipy.spatial.distance import cdist
 from divmetrics.arrays.summaries import Rows
 from divmetrics.inference.verdict import structures as module
 from divmetrics.inference.verdict.statistics import assignments, neighbourhood_z
-from divmetrics.inference.verdict.structures import DEPTH, Structures
+from divmetrics.inference.verdict.structures import DEPTH, Structures, whitened
 
 
 def structures(pool: np.ndarray, n: int, seed: int = 0) -> Structures:
@@ -111,3 +111,22 @@ def test_leading_clusters_are_of_the_components_of_most_variance() -> None:
         "10 leading clusters",
     ]
     assert [len(p.names) for p in structures(pool[:100], 50).leading] == [5]
+
+
+def test_whitened_clusters_are_seen_beside_wide_directions() -> None:
+    """Two modes in one direction, that differs between them by less than others vary by themselves."""
+    rng = np.random.default_rng(8)
+    pool = rng.normal(size=(400, 2)) * [50, 1]
+    pool[:, 1] += 12 * (np.arange(400) % 2)
+    (found,) = structures(pool, 200).whitened
+    assert [partition.name for partition in found][:2] == ["8 whitened clusters", "12 whitened clusters"]
+    for partition in found:
+        assert all(len(set((np.flatnonzero(partition.cell == cell) % 2).tolist())) == 1 for cell in set(partition.cell))
+    assert structures(np.ones((60, 3)), 30).whitened == ()
+
+
+def test_whitened_components_have_unit_variance() -> None:
+    rows = np.random.default_rng(9).normal(size=(50, 4)) * [0.1, 1, 10, 0] + 7
+    white = whitened(rows)
+    assert np.cov(white.T, bias=True) == pytest.approx(np.eye(3), abs=1e-6)
+    assert np.abs(np.corrcoef(white[:, 0], rows[:, 2])[0, 1]) > 0.99, "that of most variance first"

@@ -1,11 +1,13 @@
 """The step-down maxT procedure: by hand, its law, its level."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from divmetrics.arrays.summaries import Rows
 from divmetrics.inference.verdict.statistics import Statistic, assignments
-from divmetrics.inference.verdict.structures import Structures
+from divmetrics.inference.verdict.structures import Partition, Structures
 from divmetrics.inference.verdict.tested import Tested as AllTests
 from divmetrics.inference.verdict.tested import adjusted_p, standardised
 
@@ -69,3 +71,14 @@ def test_a_shifted_mean_is_a_doubt() -> None:
     structures = Structures.of(Rows.from_array(rows[:40]), Rows.from_array(rows[40:]), 0)
     calm = [Statistic("lacking", rng.normal(size=1000))]
     assert AllTests(structures, assignments(40, 40, 999, 0), calm, 0.01).doubt < 0.01
+
+
+def test_a_whitened_cluster_without_fake_samples_is_a_doubt() -> None:
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(80, 2))
+    structures = Structures.of(Rows.from_array(rows[:40]), Rows.from_array(rows[40:]), 0)
+    calm = [Statistic("lacking", rng.normal(size=1000))]
+    for members, doubted in ((range(0, 80, 5), False), (range(16), True)):
+        cell = np.isin(np.arange(80), members).astype(int)
+        given = replace(structures, whitened=((Partition("2 whitened clusters", cell, ["a", "b"]),),))
+        assert (AllTests(given, assignments(40, 40, 999, 0), calm, 0.01).doubt < 0.01) == doubted
