@@ -3,7 +3,8 @@
     python tests/fuzz/faults.py                     all kinds
     python tests/fuzz/faults.py --kind disk --tries 40 --seed 7
 
-Prints a line for each fault, and a table of the counts at the end. `run.py --faults` does this after its own inputs.
+Prints a line for each fault and for each test that was skipped, which is no try, and a table of the counts at the
+end. `run.py --faults` does this after its own inputs.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ class Count:
     faults: list[str] = field(default_factory=list)
     refused: int = 0
     """Tries that ended in an error, as they should."""
+    skipped: list[str] = field(default_factory=list)
+    """Tests that this machine cannot run, with the reasons; they are no tries."""
 
 
 @contextmanager
@@ -179,11 +182,15 @@ def _tests(*paths: str) -> Count:
         line = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "slow or not slow"]
         line += [f"--junitxml={scratch}/found.xml", *(str(TESTS / path) for path in paths)]
         subprocess.run(line, capture_output=True, check=False)  # noqa: S603
-        cases = list(ElementTree.parse(f"{scratch}/found.xml").iter("testcase"))  # noqa: S314  written above
-    failed = [
-        case.get("name", "") for case in cases if case.find("failure") is not None or case.find("error") is not None
-    ]
-    return Count(len(cases), failed)
+        return _counted(ElementTree.parse(f"{scratch}/found.xml"))  # noqa: S314  written above
+
+
+def _counted(found: ElementTree.ElementTree[ElementTree.Element]) -> Count:
+    """The tests in a JUnit file: those that were run, that failed, and that were skipped."""
+    tests = [(case.get("name", ""), {part.tag: part for part in case}) for case in found.iter("testcase")]
+    failed = [name for name, parts in tests if parts.keys() & {"failure", "error"}]
+    skipped = [f"{name}: {parts['skipped'].get('message')}" for name, parts in tests if "skipped" in parts]
+    return Count(len(tests) - len(skipped), failed, skipped=skipped)
 
 
 KINDS: dict[str, Callable[[int, int], Count]] = {
@@ -199,8 +206,11 @@ TRIES = {"disk": 400, "kills": 20, "threads": 20}
 
 def table(counts: dict[str, Count]) -> str:
     """The counts in Markdown."""
-    lines = ["| fault | tries | refused | faults |", "|---|---|---|---|"]
-    lines += [f"| {name} | {c.tries} | {c.refused or ''} | {len(c.faults)} |" for name, c in counts.items()]
+    lines = ["| fault | tries | refused | skipped | faults |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {name} | {c.tries} | {c.refused or ''} | {len(c.skipped) or ''} | {len(c.faults)} |"
+        for name, c in counts.items()
+    ]
     return "\n".join(lines)
 
 
@@ -209,7 +219,8 @@ def run(kinds: list[str] | None, tries: int | None, seed: int) -> int:
     counts = {}
     for name in kinds or KINDS:
         counts[name] = KINDS[name](tries or TRIES.get(name, 0), seed)
-        print(*counts[name].faults, sep="\n", end="\n" * bool(counts[name].faults), flush=True)  # noqa: T201
+        told = [*counts[name].faults, *(f"skipped, not tried: {name}, {test}" for test in counts[name].skipped)]
+        print(*told, sep="\n", end="\n" * bool(told), flush=True)  # noqa: T201
     print(table(counts))  # noqa: T201
     return sum(len(count.faults) for count in counts.values())
 

@@ -1,10 +1,12 @@
 """Ten thousand damaged inputs: no hang, no traceback, no claim of a bug, no number that changed in silence."""
 
+import importlib
 import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree.ElementTree import ElementTree, fromstring
 
 import pytest
 
@@ -24,6 +26,20 @@ def fuzz(*arguments: str) -> tuple[str, dict[str, object]]:
 
 def test_there_are_ten_thousand_inputs() -> None:
     assert len(TARGETS) * INPUTS > 10_000
+
+
+def test_a_skipped_test_is_no_try(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.syspath_prepend(str(HERE))
+    faults = importlib.import_module("faults")
+    found = """<testsuites><testsuite><testcase name="a"/><testcase name="b"><skipped message="no device"/></testcase>
+    <testcase name="c"><failure/></testcase></testsuite></testsuites>"""
+    count = faults._counted(ElementTree(fromstring(found)))  # noqa: S314  written here
+    assert (count.tries, count.faults, count.skipped) == (2, ["c"], ["b: no device"])
+    monkeypatch.setattr(faults, "KINDS", {"streams": lambda *_: count})
+    assert faults.run(None, None, 0) == 1
+    out = capsys.readouterr().out
+    assert "skipped, not tried: streams, b: no device" in out
+    assert "| streams | 2 |  | 1 | 1 |" in out
 
 
 @pytest.mark.slow
