@@ -22,6 +22,7 @@ from threadpoolctl import ThreadpoolController
 from torch import Tensor
 
 from divmetrics.arrays.devices import SharedSetting
+from divmetrics.arrays.freed_memory import return_freed
 from divmetrics.arrays.skewness import spread_of
 from divmetrics.records.metric import Spread
 
@@ -102,7 +103,9 @@ def each(function: Callable[[int], float], count: int) -> np.ndarray:
         _blas_threads("one"),
         ThreadPoolExecutor(workers, initializer=setattr, initargs=(_worker, "of_each", 1)) as pool,
     ):
-        return np.array(list(pool.map(function, range(count))))
+        values = np.array(list(pool.map(function, range(count))))
+    return_freed()  # what the threads have freed
+    return values
 
 
 def bures(left: Tensor, right: Tensor, accuracy: float = ACCURACY) -> float:

@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Self
 
 import torch
@@ -44,20 +45,29 @@ class Pool(ABC):
 
     @cached_property
     def whole(self) -> Rows:
-        """All samples as one set, the real ones first, numbered from 0."""
+        """All samples as one set, the real ones first, numbered from 0; kept as long as the pool."""
+        return self._joined(self.sides, torch.arange(self.n + self.m))
+
+    def _joined(self, sides: Sequence[Rows], index: Tensor) -> Rows:
+        """All columns of some samples of each side, one side after the other, numbered `index`."""
         joined: dict[str, Tensor | None] = {
-            column.name: torch.cat([getattr(side, column.name) for side in self.sides])
+            column.name: torch.cat([getattr(side, column.name) for side in sides])
             for column in fields(self.fake)
-            if all(isinstance(getattr(side, column.name), Tensor) for side in self.sides)
+            if all(isinstance(getattr(side, column.name), Tensor) for side in sides)
         }
         if isinstance(self.fake, Rows):
             joined.setdefault("content", None)  # that of one side may not be known
-        index = torch.arange(self.n + self.m, device=self.fake.index.device)
-        return replace(self.fake, **{**joined, "index": index})  # type: ignore[arg-type]
+        return replace(self.fake, **{**joined, "index": index.to(self.fake.index.device)})  # type: ignore[arg-type]
 
     def features(self) -> Tensor:
-        """All features `[n + m, d]`, the real samples first."""
-        return self.whole.features
+        """All features `[n + m, d]`, the real samples first: a copy as large as both sides, which is not kept."""
+        return torch.cat([side.features for side in self.sides])
+
+    @property
+    def content(self) -> Tensor | None:
+        """A number `[n + m]` int64 for the content of each sample; None where those of one side are not known."""
+        known = [side.content for side in self.sides if side.content is not None]
+        return torch.cat(known) if len(known) == len(self.sides) else None
 
     def part(self, places: Tensor) -> Rows:
         """A subset of the pool.
@@ -68,7 +78,14 @@ class Pool(ABC):
         Returns:
             These samples as one set, in the order of the pool.
         """
-        return self.whole.take(places)
+        chosen = torch.sort(places.to(self.fake.index.device)).values
+        starts = torch.tensor([0, *(side.n for side in self.sides)], device=chosen.device).cumsum(0)
+        ends = torch.searchsorted(chosen, starts).tolist()
+        parts = [
+            side.take(chosen[first:last] - start)
+            for side, start, (first, last) in zip(self.sides, starts.tolist(), pairwise(ends), strict=False)
+        ]
+        return self._joined(parts, chosen)
 
 
 @dataclass(frozen=True, eq=False)

@@ -42,8 +42,8 @@ class Law(Enum):
         if metric.uncertainty.null_power is not None:
             least = metric.uncertainty.null_power_from
             if least:
-                features = pool.whole.features
-                least *= features.shape[1] if features.ndim > 1 else len(np.unique(features.cpu().numpy()))
+                shape = pool.fake.features.shape
+                least *= shape[1] if len(shape) > 1 else len(np.unique(pool.features().cpu().numpy()))
             return cls.POWER if min(sizes) >= least else cls.UNKNOWN
         trend = metric.uncertainty.null_trend is not None and 2 * min(sizes) // 3 >= 2 * metric.minimum(options)
         return cls.TREND if trend else cls.UNKNOWN

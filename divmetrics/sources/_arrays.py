@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import mmap
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -34,15 +36,15 @@ class Array(Source):
 
     def read(self, indices: Sequence[int]) -> list[np.ndarray]:
         """As `Source.read`."""
-        if self.kind == "image":
-            return [as_image(self.rows[i]) for i in indices]
         native = self.rows.dtype.newbyteorder("=")  # torch accepts native byte order only
-        return [np.array(self.rows[i], native) for i in indices]
+        with _unmapped_after(self.rows):
+            return [as_image(self.rows[i]) if self.kind == "image" else np.array(self.rows[i], native) for i in indices]
 
     def fingerprints(self, indices: Sequence[int]) -> list[bytes]:
         """As `Source.fingerprints`: the sha256 of type, shape and values of each row."""
         kind = f"{self.rows.dtype.str}{self.rows.shape[1:]}".encode()
-        return [hashlib.sha256(kind + np.ascontiguousarray(self.rows[i]).tobytes()).digest() for i in indices]
+        with _unmapped_after(self.rows):
+            return [hashlib.sha256(kind + np.ascontiguousarray(self.rows[i]).tobytes()).digest() for i in indices]
 
     def path(self, index: int) -> str:
         """`#17`, the index in the array."""
@@ -57,7 +59,8 @@ class Array(Source):
         """As `digest`, computed once."""
         whole = hashlib.sha256(f"{self.rows.dtype.str}{self.rows.shape}".encode())
         for start in range(0, len(self), 1024):  # in chunks: a mapped file need not fit into memory
-            whole.update(np.ascontiguousarray(self.rows[start : start + 1024]).data)
+            with _unmapped_after(self.rows):
+                whole.update(np.ascontiguousarray(self.rows[start : start + 1024]).data)
         whole.update("\0".join(self.labels or ()).encode())
         return f"sha256:{whole.hexdigest()}"
 
@@ -72,6 +75,21 @@ class Array(Source):
     def __setstate__(self, state: dict[str, Any]) -> None:
         rows = state["rows"]
         self.__dict__.update({**state, "rows": np.memmap(*rows) if isinstance(rows, tuple) else rows})
+
+
+@contextmanager
+def _unmapped_after(rows: np.ndarray) -> Iterator[None]:
+    """Pages of a file that are read inside are not held by this process afterwards: the system's cache still has them.
+
+    A whole file that was read once would be in memory beside the features that were made from it.
+    """
+    yield
+    if isinstance(rows, np.memmap) and rows.mode == "r" and hasattr(mmap, "MADV_DONTNEED"):  # nothing to write back
+        owner: Any = rows
+        while isinstance(owner, np.ndarray):
+            owner = owner.base
+        if isinstance(owner, mmap.mmap):
+            owner.madvise(mmap.MADV_DONTNEED)
 
 
 def open_array(value: np.ndarray | torch.Tensor, name: str, labels: tuple[str, ...] | None = None) -> Array:

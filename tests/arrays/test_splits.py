@@ -1,5 +1,7 @@
 """Pools and their splits."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from hypothesis import given, settings
@@ -47,6 +49,21 @@ def test_parts_of_a_pool() -> None:
     assert pool.part(torch.tensor([5, 0, 3])).features[:, 0].tolist() == [0, 3, 11]
     assert pool.part(torch.tensor([6])).features[:, 0].tolist() == [12]
     assert OneSamplePool(rows(3)).part(torch.tensor([1, 2])).features[:, 0].tolist() == [1, 2]
+
+
+def test_parts_are_taken_from_each_side_without_a_joined_copy() -> None:
+    pool = TwoSamplePool(*(replace(rows(n), content=torch.arange(n) * 3) for n in (4, 3)))
+    places = torch.tensor([6, 1, 4])
+    found = pool.part(places)
+    assert "whole" not in vars(pool)
+    expected = pool.whole.take(places)
+    assert all(torch.equal(getattr(found, name), getattr(expected, name)) for name in vars(expected))
+    assert torch.equal(pool.features(), pool.whole.features)
+    assert pool.content is not None
+    assert pool.whole.content is not None
+    assert torch.equal(pool.content, pool.whole.content)
+    assert TwoSamplePool(rows(4), pool.fake).content is None
+    assert TwoSamplePool(rows(4), pool.fake).part(places).content is None
 
 
 def test_parts_keep_their_classes() -> None:

@@ -2,7 +2,9 @@
 
 import io
 import pickle
+import re
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -149,6 +151,24 @@ def test_foreign_byte_order_becomes_native(save):
 def test_other_shapes_and_types_are_clear_errors(value, message):
     with pytest.raises(SourceError, match=f"real: .*{message}"):
         open_source(value, side="real")
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="the system does not say what a process holds")
+def test_what_was_read_of_a_mapped_file_is_not_held(save):
+    """The features of a run would be in memory twice."""
+    path = save(np.random.default_rng(0).normal(size=(5000, 64)).astype(np.float32))
+    source = open_source(path)
+
+    def held() -> int:
+        entries = re.split(r"\n(?=[0-9a-f]+-)", Path("/proc/self/smaps").read_text())
+        return sum(int(re.search(r"Rss: +(\d+) kB", entry)[1]) for entry in entries if path in entry.splitlines()[0])
+
+    assert source.rows[::10].sum()
+    assert held() > 1000
+    for use in (lambda: all_of(source), source.digest, lambda: source.fingerprints(range(5000))):
+        use()
+        assert held() < 100
+    np.testing.assert_array_equal(all_of(source), np.load(path))
 
 
 def test_npy_is_mapped_and_travels_as_a_path(save):

@@ -12,16 +12,17 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from divmetrics.arrays.freed_memory import return_freed
 from divmetrics.arrays.pairs._neighbour_lists import DistanceEstimates, NeighbourLists
 from divmetrics.arrays.pairs._split_results import BallCountsOnSplits, BallQuery
 from divmetrics.arrays.splits import FAKE, REAL, Pool
 
-ROWS = 256
-"""Rows of distances to the whole pool that are held at once."""
+ROWS, ENTRIES = 256, 2**23
+"""Rows of distances to the whole pool that are held at once, and numbers in them: 34 MB."""
 
 
-def full_rows(pool: Pool, lists: NeighbourLists, places: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Squared distances of some samples to the whole pool, in the units and the precision of their neighbour lists.
+def distances_to_all(pool: Pool, lists: NeighbourLists, places: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Squared distances of the whole pool to some samples, in the units and the precision of their neighbour lists.
 
     Args:
         pool: The N samples.
@@ -29,29 +30,39 @@ def full_rows(pool: Pool, lists: NeighbourLists, places: np.ndarray) -> Iterator
         places: Numbers `[p]` of the samples.
 
     Yields:
-        Numbers `[r]` of at most `ROWS` of them, and their squared distances `[r, N]` float32.
+        Numbers `[r]` of some of them, and the squared distances `[N, r]` float32 of all samples to these: those of one
+        side are rows, which copy fast.
     """
     for in_float64 in (False, True):
         rows = places[lists.in_float64[places] == in_float64]
         if len(rows):
-            estimates = replace(DistanceEstimates.of(pool, in_float64=in_float64), scale=lists.scale)
-            for few in np.array_split(rows, -(-len(rows) // ROWS)):
-                on_device = torch.from_numpy(few).to(estimates.matrix.rows.device)
-                yield few, estimates.block(on_device, slice(0, pool.n + pool.m)).cpu().numpy()
+            yield from _distances_to_all(pool, lists.scale, rows, in_float64=in_float64)
+
+
+def _distances_to_all(
+    pool: Pool, scale: float, places: np.ndarray, *, in_float64: bool
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """`distances_to_all` in one precision."""
+    most = max(1, min(ROWS, ENTRIES // (pool.n + pool.m)))
+    estimates = replace(DistanceEstimates.of(pool, in_float64=in_float64), scale=scale)
+    for few in np.array_split(places, -(-len(places) // most)):
+        on_device = torch.from_numpy(few).to(estimates.matrix.rows.device)
+        yield few, estimates.block(on_device, slice(0, pool.n + pool.m)).T.contiguous().cpu().numpy()
+    del estimates
+    return_freed()
 
 
 def count_dense_balls(
     pool: Pool, lists: NeighbourLists, counts: BallCountsOnSplits, query: BallQuery, dense: np.ndarray
 ) -> None:
     """Add to `counts` the contents of the balls of the samples marked in `dense` `[B, N]` bool."""
-    for rows, squared in full_rows(pool, lists, np.flatnonzero(dense.any(0))):
-        columns = np.ascontiguousarray(squared.T)  # [N, r]: those of one side are then rows, which copy fast
+    for rows, squared in distances_to_all(pool, lists, np.flatnonzero(dense.any(0))):
         for b in np.flatnonzero(dense[:, rows].any(1)):
             for own in (REAL, FAKE):
                 chosen = dense[b, rows] & (counts.side[b, rows] == own)
                 if chosen.any():
                     reach = listed_reach(pool, lists, counts.side[b], own)[rows]
-                    _add(counts, int(b), own, (rows, chosen, reach), columns, query)
+                    _add(counts, int(b), own, (rows, chosen, reach), squared, query)
 
 
 def listed_reach(pool: Pool, lists: NeighbourLists, side: np.ndarray, own: int) -> np.ndarray:

@@ -10,7 +10,7 @@ at most |a||b| <= (|a|² + |b|²) / 2; rounding the rows adds 4.1 u, rounding th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -128,14 +128,18 @@ class BoundedMatrix:
     error_bound: Tensor  # [u] float64, 2 bound |row|²: its share of the gap between lower and upper bound
 
     @classmethod
-    def of(cls, features: Tensor, centre: Tensor, dtype: torch.dtype) -> Self:
-        """Centre `features` `[u, d]` at `centre` `[d]` and round them to `dtype`."""
-        width, finest = features.shape[1], torch.promote_types(centre.dtype, dtype)
-        rows = torch.empty_like(features, dtype=dtype)
-        norms = torch.empty(len(features), dtype=torch.float64, device=features.device)
-        for block in blocks(len(features)):
-            rows[block] = features[block].to(finest) - centre
-            norms[block] = rows[block].double().square().sum(1)
+    def of(cls, sets: Sequence[Tensor], centre: Tensor, dtype: torch.dtype) -> Self:
+        """Centre the rows of `sets` `[u, d]`, one set after the other, at `centre` `[d]` and round them to `dtype`."""
+        width, finest, total = len(centre), torch.promote_types(centre.dtype, dtype), sum(map(len, sets))
+        rows = torch.empty(total, width, dtype=dtype, device=centre.device)
+        norms = torch.empty(total, dtype=torch.float64, device=centre.device)
+        parts = (part for features in sets for part in torch.split(features, BLOCK))
+        start = 0
+        for part in parts:
+            at = slice(start, start + len(part))
+            rows[at] = part.to(finest) - centre
+            norms[at] = rows[at].double().square().sum(1)
+            start = at.stop
         # 16 units cover the constants above, 16 + d of float64 the norms here and the direct sum itself.
         bound = 1.01 * (width + 16) * (torch.finfo(dtype).eps / 2 + torch.finfo(torch.float64).eps)
         vanished = 4 * width * torch.finfo(dtype).tiny  # products that underflow to zero
@@ -179,8 +183,8 @@ class Pairs:
 
     def _matrices(self, dtype: torch.dtype) -> tuple[BoundedMatrix, BoundedMatrix]:
         centre = centre_of(self.left, self.right)
-        left = BoundedMatrix.of(self.left, centre, dtype)
-        return left, left if self.right is self.left else BoundedMatrix.of(self.right, centre, dtype)
+        left = BoundedMatrix.of([self.left], centre, dtype)
+        return left, left if self.right is self.left else BoundedMatrix.of([self.right], centre, dtype)
 
     @property
     def float64(self) -> tuple[BoundedMatrix, BoundedMatrix]:

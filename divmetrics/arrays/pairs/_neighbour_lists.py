@@ -22,7 +22,7 @@ from torch import Tensor
 from divmetrics.arrays.devices import in_turn
 from divmetrics.arrays.memo import growing
 from divmetrics.arrays.pairs._closest import Candidates, candidates, closest
-from divmetrics.arrays.pairs._distances import BoundedMatrix, Pairs, ieee_products, lower_bounds
+from divmetrics.arrays.pairs._distances import WIDE, BoundedMatrix, centre_of, ieee_products, lower_bounds
 from divmetrics.arrays.pairs._unique_rows import UniqueRows
 from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
 
@@ -126,13 +126,18 @@ class DistanceEstimates:
     def of(cls, pool: Pool, *, in_float64: bool = False) -> Self:
         """In float32 where that is faster and its error bounds are valid, unless `in_float64`."""
         features = pool.features()
-        pairs = Pairs(features, features)
-        matrix = pairs.float64[0] if in_float64 else pairs.float32[0]
+        centre, points = centre_of(features, features), UniqueRows.of(features)
+        place = points.place if len(points.rows) < len(features) else None
+        del features, points  # as large as the rows of the matrix
+        matrix, sets = None, [side.features for side in pool.sides]
+        if len(centre) >= WIDE and not in_float64:
+            matrix = BoundedMatrix.of(sets, centre, torch.float32)
+        if matrix is None or not matrix.usable:
+            matrix = BoundedMatrix.of(sets, centre, torch.float64)
         norms = matrix.low.double() + matrix.error_bound / 2
-        points = UniqueRows.of(features)
         # With exact norms `lower_bounds` gives the distance itself: bounds would bring the outer samples closer.
         matrix = replace(matrix, low=norms.to(matrix.low.dtype))
-        return cls(matrix, points.place if len(points.rows) < len(features) else None, float(norms.mean()) or 1.0)
+        return cls(matrix, place, float(norms.mean()) or 1.0)
 
     @property
     def close(self) -> Tensor:
@@ -153,6 +158,14 @@ class DistanceEstimates:
 
 def _compute_lists(pool: Pool, depth: int) -> NeighbourLists:
     builder = _ListBuilder.of(pool, max(depth, ROOMY))
+    scale, close = _list_all(pool, builder)
+    if bool(close.any()):
+        _list_again(pool, builder, close, scale)
+    return builder.merged(scale, close)
+
+
+def _list_all(pool: Pool, builder: _ListBuilder) -> tuple[float, Tensor]:
+    """List the neighbours of all samples; the scale of the distances, and where rounding may have reordered `[N]`."""
     estimates = DistanceEstimates.of(pool)
     every = torch.arange(pool.n + pool.m, device=estimates.matrix.rows.device)
     tasks = [
@@ -175,15 +188,16 @@ def _compute_lists(pool: Pool, depth: int) -> NeighbourLists:
             builder.insert(own, columns, block.T, rows.start, of_columns)
 
     in_turn(tasks, compute, take, every.device)
-    close = builder.nearest() < estimates.close
-    if bool(close.any()):
-        scale = estimates.scale
-        estimates = replace(DistanceEstimates.of(pool, in_float64=True), scale=scale)
-        for few in torch.split(close.nonzero()[:, 0], BLOCK):
-            builder.clear(few)
-            for side, columns in builder.parts:
-                builder.insert(side, few, estimates.block(few, columns), columns.start)
-    return builder.merged(estimates.scale, close)
+    return estimates.scale, builder.nearest() < estimates.close
+
+
+def _list_again(pool: Pool, builder: _ListBuilder, close: Tensor, scale: float) -> None:
+    """List the neighbours of the samples marked in `close` `[N]` anew, in float64."""
+    estimates = replace(DistanceEstimates.of(pool, in_float64=True), scale=scale)
+    for few in torch.split(close.nonzero()[:, 0], BLOCK):
+        builder.clear(few)
+        for side, columns in builder.parts:
+            builder.insert(side, few, estimates.block(few, columns), columns.start)
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ import numpy as np
 from torch import Tensor
 
 from divmetrics.arrays.pairs._ball_counts_on_splits import ball_counts_on_splits
-from divmetrics.arrays.pairs._dense_balls import full_rows, listed_reach
+from divmetrics.arrays.pairs._dense_balls import distances_to_all, listed_reach
 from divmetrics.arrays.pairs._neighbour_lists import NeighbourLists, neighbour_lists
 from divmetrics.arrays.pairs._split_results import BallCountsOnSplits, middle_values
 from divmetrics.arrays.splits import FAKE, REAL, Pool, Splits
@@ -64,12 +64,11 @@ def _minimise_over_pool(
     pool: Pool, lists: NeighbourLists, weights: np.ndarray, least: np.ndarray, undecided: np.ndarray
 ) -> None:
     """Replace the entries of `least` marked in `undecided` `[B, N]` by the minimum over the whole pool."""
-    for rows, squared in full_rows(pool, lists, np.flatnonzero(undecided.any(0))):
-        columns = np.ascontiguousarray(squared.T)  # [N, r]: those of one side are then rows, which copy fast
+    for rows, squared in distances_to_all(pool, lists, np.flatnonzero(undecided.any(0))):
         for b in np.flatnonzero(undecided[:, rows].any(1)):
             wanted = undecided[b, rows]
             weighted = np.flatnonzero(np.isfinite(weights[b, :-1]))
-            least[b, rows[wanted]] = (columns[weighted] * weights[b, weighted, None]).min(0)[wanted]
+            least[b, rows[wanted]] = (squared[weighted] * weights[b, weighted, None]).min(0)[wanted]
 
 
 def _medians(counts: BallCountsOnSplits, least: np.ndarray) -> np.ndarray:

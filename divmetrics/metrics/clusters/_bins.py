@@ -49,9 +49,10 @@ def bin_counts_on_splits(pool: Pool, splits: Splits, bins: int, seed: int) -> Co
     """`bin_counts` of each split, `[B, bins]` each; memoised. Where a split has fewer bins, the last ones are empty."""
 
     def make() -> Counts:
-        points = reduced_dimension(pool.features(), seed, pool.whole.content)
+        content = pool.content
+        points = reduced_dimension(pool.features(), seed, content)
         counts = [
-            _fit_and_count(points[real], points[splits.fake(b)], bins, seed, _at(pool.whole.content, real))
+            _fit_and_count(points[real], points[splits.fake(b)], bins, seed, _at(content, real))
             for b, real in enumerate(map(splits.real, range(len(splits))))
         ]
         width = max(len(pair[0]) for pair in counts)
@@ -66,12 +67,13 @@ def bin_counts_by_halves(pool: Pool, bins: int, seed: int) -> Counts:
 
     They show how much a value depends on where the borders of bins happen to lie. As many bins as in `bin_counts`.
     """
-    points = reduced_dimension(pool.features(), seed, pool.whole.content)
+    content = pool.content
+    points = reduced_dimension(pool.features(), seed, content)
     count = _number_of_bins(pool.n, bins)
     sides: list[list[np.ndarray]] = [[], []]
     for b in range(FITS):
         chosen = torch.randperm(pool.n, generator=torch.Generator().manual_seed(seed + b))[: max(1, pool.n // 2)]
-        clusters = Clusters.fit(points[chosen], count, seed, _at(pool.whole.content, chosen))
+        clusters = Clusters.fit(points[chosen], count, seed, _at(content, chosen))
         labels = clusters.assign(points)
         for side, part in zip(sides, (labels[: pool.n], labels[pool.n :]), strict=True):
             side.append(torch.bincount(part, minlength=max(count, clusters.count)).numpy())

@@ -1,6 +1,7 @@
 """Counts on splits of a pool, read off neighbour lists, against the counts of the parts themselves."""
 
 import gc
+import weakref
 
 import numpy as np
 import pytest
@@ -176,6 +177,49 @@ def test_dense_balls_are_counted_in_whole_rows(monkeypatch: pytest.MonkeyPatch) 
     alike = pool_of(gaussian(300, 8), gaussian(300, 8, 1))
     ball_counts_on_splits(alike, Splits.permutations(300, 300, 3, 0), 5, "open")
     assert sum(marked) == 0
+
+
+def test_distances_to_all_are_few_numbers_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At 50,000 samples a side the distances of 256 samples to all were 0.1 GB, and three of them in memory at once."""
+    pool, places = tight(160, torch.float32), np.arange(0, 600, 7)
+    lists = lists_room.neighbour_lists(pool, 5)
+    ((numbers, whole),) = dense_balls.distances_to_all(pool, lists, places)
+    monkeypatch.setattr(dense_balls, "ENTRIES", 600 * 20)
+    parts = list(dense_balls.distances_to_all(pool, lists, places))
+    assert len(parts) == 5
+    assert max(squared.size for _, squared in parts) <= dense_balls.ENTRIES
+    assert np.array_equal(np.concatenate([few for few, _ in parts]), numbers)
+    np.testing.assert_allclose(np.concatenate([squared for _, squared in parts], 1), whole, rtol=1e-5)
+
+
+def test_no_copy_of_both_sides_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The joined features, and the centred rows behind the distances, are each as large as both sides."""
+    made = []
+    original = lists_room.BoundedMatrix.of
+
+    def watched(*arguments: object) -> lists_room.BoundedMatrix:
+        made.append(original(*arguments))  # type: ignore[arg-type]
+        return made[-1]
+
+    monkeypatch.setattr(lists_room.BoundedMatrix, "of", watched)
+    pool = tight(160, torch.float32)
+    splits = splits_of(pool)
+    for name in ("precision", "recall", "clipped_density", "authenticity", "fid"):
+        METRICS[name].uncertainty.resample(pool, splits, **METRICS[name].resolve({}))  # type: ignore[misc]
+    assert "whole" not in vars(pool)
+    assert len(made) > 1, "of the lists, and of the dense balls"
+    made[:] = [weakref.ref(matrix.rows) for matrix in made]
+    gc.collect()
+    assert [rows() for rows in made] == [None] * len(made)
+
+
+def test_rows_are_centred_in_place_of_the_joined_sides() -> None:
+    real, fake = gaussian(1500, 130, 0, torch.float32), gaussian(70, 130, 1, torch.float32)
+    centre, both = real[3], torch.cat([real, fake])
+    for dtype in (torch.float32, torch.float64):
+        found = lists_room.BoundedMatrix.of([real, fake], centre, dtype)
+        expected = lists_room.BoundedMatrix.of([both], centre, dtype)
+        assert all(torch.equal(getattr(found, name), getattr(expected, name)) for name in vars(expected))
 
 
 def test_lists_that_are_too_short_cost_time_but_no_accuracy(monkeypatch: pytest.MonkeyPatch) -> None:
