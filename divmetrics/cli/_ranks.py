@@ -7,10 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from divmetrics.errors import UsageError
+
 
 def several() -> bool:
     """Whether a launcher has started this command as several ranks."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1 and "RANK" in os.environ
+    size, rank = os.environ.get("WORLD_SIZE", ""), os.environ.get("RANK", "")
+    return size.isdecimal() and rank.isdecimal() and int(size) > 1
 
 
 def is_first() -> bool:
@@ -20,7 +23,13 @@ def is_first() -> bool:
 
 @contextmanager
 def shared_work() -> Iterator[dict[str, Any]]:
-    """What to tell `score` and `extract` of the ranks; inside, they know each other."""
+    """What to tell `score` and `extract` of the ranks; inside, they know each other.
+
+    Raises UsageError where the environment says of ranks what no launcher says.
+    """
+    for name in ("WORLD_SIZE", "RANK"):
+        if not os.environ.get(name, "0").isdecimal():
+            raise UsageError(f"{name} is {os.environ[name]!r}; a launcher sets a whole number: unset it.")
     if not several():
         yield {}
         return

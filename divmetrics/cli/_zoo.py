@@ -66,7 +66,7 @@ def sample(name: str, count: int | None, seed: int | None, output: str) -> None:
 @zoo.command(short_help="Train an entry again.")
 @click.argument("name")
 @click.option("-o", "--output", required=True, metavar="DIR", help="Folder for the checkpoint; a killed run goes on.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @quiet_option
 @debug_option
 def train(name: str, output: str, seed: int, quiet: bool) -> None:

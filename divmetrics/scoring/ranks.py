@@ -27,8 +27,10 @@ def together(distributed: bool) -> Iterator[None]:
     if not distributed:
         yield
         return
-    launched = int(os.environ.get("WORLD_SIZE", "1"))
-    if launched > dist.group_size():
+    launched = os.environ.get("WORLD_SIZE", "1")
+    if not launched.isdecimal():
+        raise UsageError(f"WORLD_SIZE is {launched!r}; a launcher sets a whole number: unset it.")
+    if int(launched) > dist.group_size():
         raise UsageError(
             f"distributed=True in one of {launched} processes without a process group; call "
             "torch.distributed.init_process_group first."

@@ -212,6 +212,20 @@ def test_a_reader_who_leaves_early_changes_nothing(tmp_path: Path, make_report: 
     assert (tmp_path / "j.xml").exists()
 
 
+@pytest.mark.parametrize(
+    "named", [{"WORLD_SIZE": "abc"}, {"WORLD_SIZE": "2", "RANK": "x"}, {"WORLD_SIZE": "-2", "RANK": "0"}]
+)
+def test_an_environment_that_no_launcher_makes_is_one_sentence(
+    named: dict[str, str], call: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in named.items():
+        monkeypatch.setenv(name, value)
+    done = call("score", "a", "b")
+    assert (done.code, done.out) == (2, "")
+    assert "a launcher sets a whole number: unset it." in done.err
+    assert call("--version").code == 0
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals as on POSIX")
 def test_an_interrupt_ends_the_process_with_130(tmp_path: Path) -> None:
     code = (

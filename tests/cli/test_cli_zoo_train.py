@@ -43,6 +43,13 @@ def test_training_again_and_drawing_from_it(call, declare, tmp_path):
     assert all((load_file(path)[name] == tensor).all() for name, tensor in first.items())
 
 
+def test_a_seed_that_is_none_is_a_wrong_request(call, declare, tmp_path):
+    declare()
+    done = call("zoo", "train", "made-up", "-o", tmp_path, "--seed", -3)
+    assert done.code == 2
+    assert "--seed" in done.err
+
+
 def test_without_a_checkpoint(call, declare, tmp_path):
     declare()
     done = call("zoo", "sample", "made-up", "-o", tmp_path / "a.npy")
