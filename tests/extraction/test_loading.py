@@ -4,7 +4,7 @@ import multiprocessing
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -63,6 +63,14 @@ class Slow(Source):
 
     def digest(self) -> str:
         return "sha256:0"
+
+
+def wait_until(reached: Callable[[], bool]) -> None:
+    """Until threads have come so far, however slow the machine is, and a moment for them to go too far."""
+    deadline = time.monotonic() + 30
+    while not reached() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    time.sleep(0.2)
 
 
 def batches(source: Source, workers: int, work: Preparation = WORK, size: int = 2) -> list[Batch]:
@@ -129,7 +137,7 @@ def test_threads_read_ahead_but_not_all_at_once() -> None:
     source.read = lambda indices: [source.running.update(indices) or np.zeros((2, 2, 3), np.uint8)]  # type: ignore[method-assign]
     coming = loading.batches(source, range(source.n), WORK, 4, 2, pinned=False)
     next(coming)
-    time.sleep(0.3)
+    wait_until(lambda: len(source.running) >= loading.AHEAD)
     assert loading.AHEAD <= len(source.running) <= loading.AHEAD + 4 * 4
     del coming
 
@@ -315,7 +323,7 @@ def test_few_batches_of_large_samples_wait_in_advance(monkeypatch: pytest.Monkey
     source = Slow(n=40)
     coming = loading.batches(source, range(40), WORK, 1, 2, pinned=False)
     next(coming)
-    time.sleep(0.3)
+    wait_until(lambda: source.count >= 2)
     read = source.count
     assert 2 <= read <= 6  # one that was given away, four that wait, and perhaps the first two
     assert len(list(coming)) == 39
