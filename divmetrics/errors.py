@@ -63,12 +63,12 @@ class UnknownName(UsageError):
     """A name does not exist; the message offers the nearest one that does."""
 
     @classmethod
-    def of(cls, kind: str, name: str, known: Iterable[str]) -> UnknownName:
+    def of(cls, kind: str, name: object, known: Iterable[str]) -> UnknownName:
         """The error for a name that was looked for among others.
 
         Args:
             kind: What was looked for: `metric`.
-            name: The name that does not exist.
+            name: The name that does not exist; also what is no text.
             known: All names that do.
 
         Example:
@@ -77,8 +77,9 @@ class UnknownName(UsageError):
         """
         names = sorted(known)
         spelt = {known.lower(): known for known in reversed(names)}
-        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5) or [
-            spelt[lower] for lower in difflib.get_close_matches(name.lower(), spelt, n=1, cutoff=0.5)
+        text = str(name)
+        near = difflib.get_close_matches(text, names, n=1, cutoff=0.5) or [
+            spelt[lower] for lower in difflib.get_close_matches(text.lower(), spelt, n=1, cutoff=0.5)
         ]
         hint = f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(names) or 'none'}."
         return cls(f"unknown {kind} {name!r}. {hint}")

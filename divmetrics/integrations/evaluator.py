@@ -14,6 +14,7 @@ from divmetrics.arrays import dist
 from divmetrics.errors import MeasureError, UnknownName, UsageError
 from divmetrics.integrations._undisturbed import undisturbed
 from divmetrics.records.keywords import options_of
+from divmetrics.records.options import check_count
 from divmetrics.records.results import Report
 from divmetrics.records.run_options import MeterRequest, ScoreRequest
 from divmetrics.scoring.collected import Collected
@@ -222,12 +223,6 @@ class Evaluator:
 def _of_model(method: Callable[[int], Any]) -> Callable[[Any, int], Any]:
     """A method of the model as a function of the model."""
     return lambda _model, n: method(n)
-
-
-def check_count(name: str, value: Any) -> None:
-    """Raise UsageError where an argument is no whole number of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise UsageError(f"{name} is {value!r}; give a whole number of at least 1.")
 
 
 def check_keywords(function: str, options: Mapping[str, Any], *own: str) -> None:

@@ -6,8 +6,9 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from divmetrics.integrations.evaluator import Evaluator, Sample, check_count, check_keywords
+from divmetrics.integrations.evaluator import Evaluator, Sample, check_keywords
 from divmetrics.integrations.loggers import verdict_markdown, verdict_texts
+from divmetrics.records.options import check_count
 from divmetrics.records.results import Report
 
 if TYPE_CHECKING:

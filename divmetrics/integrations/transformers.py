@@ -7,8 +7,9 @@ from typing import Any
 from transformers import TrainerCallback
 
 from divmetrics.errors import UsageError
-from divmetrics.integrations.evaluator import Evaluator, Sample, check_count, check_keywords
+from divmetrics.integrations.evaluator import Evaluator, Sample, check_keywords
 from divmetrics.integrations.loggers import verdict_texts
+from divmetrics.records.options import check_count
 from divmetrics.records.results import Report
 
 

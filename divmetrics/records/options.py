@@ -8,6 +8,7 @@ import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, Literal
 
 from divmetrics.errors import UsageError
@@ -80,6 +81,19 @@ def out_of_reach(name: str, value: Any) -> str | None:
     if math.isnan(value) or not (value == 0 or math.isinf(value) or LEAST_SIZE <= abs(value) <= MOST_SIZE):
         return f"0 or a number between {LEAST_SIZE:g} and {MOST_SIZE:g}"
     return None
+
+
+def check_count(name: str, value: Any, least: int = 1) -> None:
+    """Raise UsageError where an argument is no whole number of at least `least`.
+
+    Example:
+        >>> check_count("num", 1.5)
+        Traceback (most recent call last):
+        ...
+        divmetrics.errors.UsageError: num is 1.5; give a whole number of at least 1.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise UsageError(f"{name} is {shortened(repr(value))}; give a whole number of at least {least}.")
 
 
 def shortened(text: str) -> str:

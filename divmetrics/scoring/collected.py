@@ -24,6 +24,7 @@ from divmetrics.arrays.summaries import SUMMARIES, Failed, Rows, Sample, Summary
 from divmetrics.errors import MeasureError, MissingLayer, SourceError, TooFewSamples
 from divmetrics.records.extractor import Layer
 from divmetrics.records.files import atomic
+from divmetrics.records.options import check_count
 from divmetrics.records.results import Side
 from divmetrics.sources import Traits, chosen_by_seed
 
@@ -227,6 +228,7 @@ class Collected:
             The drawn samples in their order.
 
         Raises:
+            UsageError: `num` or `seed` is no such number.
             TooFewSamples: There are fewer than `num`.
             MissingLayer: Only means or counts were kept of some features, not the rows of the samples.
 
@@ -238,6 +240,8 @@ class Collected:
             >>> meter.collected("fake").drawn(20, seed=0).side.n
             20
         """
+        check_count("num", num)
+        check_count("seed", seed, least=0)
         n = self.side.n
         if n is None or n < num:
             there = "statistics without single samples" if n is None else f"{n} samples"

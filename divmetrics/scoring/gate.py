@@ -63,6 +63,8 @@ def _gate(
     if report is not None:
         if samples or options:
             raise UsageError("gate: a report is not measured again; give report= and config= alone, or real and fake.")
+        if not isinstance(report, (Report, str, os.PathLike)):
+            raise UsageError(f"gate: report is a {type(report).__name__}; give a Report, or the path of one as JSON.")
         return _complete(judge_saved(report if isinstance(report, Report) else Report.load(report), rules))
     if len(samples) + len(options.keys() & {"real", "fake"}) != 2:
         raise UsageError("gate: give real and fake to measure them, or report= for a report that was saved.")
@@ -149,4 +151,10 @@ def _check_repeatable(request: ScoreRequest) -> None:
 def _rules(config: Config) -> Rules:
     if isinstance(config, Rules):
         return config
-    return rules_from(config) if isinstance(config, Mapping) else read_rules(config)
+    if isinstance(config, Mapping):
+        return rules_from(config)
+    if config is not None and not isinstance(config, (str, os.PathLike)):
+        raise UsageError(
+            f"gate: config is a {type(config).__name__}; give a rule file, or its table [gate] as a mapping."
+        )
+    return read_rules(config)

@@ -19,6 +19,7 @@ from divmetrics.errors import MeasureError, SourceError, UsageError
 from divmetrics.extraction.loop import ExtractionSettings
 from divmetrics.records.extractor import Layer, Spec
 from divmetrics.records.keywords import method_called_with, options_of
+from divmetrics.records.options import check_count
 from divmetrics.records.results import Report
 from divmetrics.records.run_options import LoadRequest, MeterRequest, PlanRequest, Questions
 from divmetrics.scoring import collected as store
@@ -150,7 +151,7 @@ class Meter:
             source: What `Collected.load` or `divmetrics.sources.open_source` returns.
 
         Raises:
-            UsageError: There is no such side, or the ranks gave different sources.
+            UsageError: There is no such side, the source was not opened, or the ranks gave different sources.
             SourceError: Samples cannot be read, or other encoders made those that are there.
 
         Example:
@@ -192,6 +193,7 @@ class Meter:
             5
         """
         with self._lock, self._meetings.together(), _naming(side):
+            check_count("num", num)
             self._side(side).keep(num, self.plan.seed)
 
     def emptied(self) -> Self:
@@ -230,6 +232,8 @@ class Meter:
         Raises:
             SourceError: Different encoders made the two.
         """
+        if not isinstance(other, Meter):
+            raise UsageError(f"merge takes another Meter, not a {type(other).__name__}; add samples with add or take.")
         for side, collected in other._filled().items():
             self.take(side, collected)
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from divmetrics.errors import SourceError
+from divmetrics.errors import SourceError, UsageError
 from divmetrics.records.results import Side
 from divmetrics.scoring.collected import Collected
 from divmetrics.scoring.collector import Collector
@@ -75,7 +75,14 @@ def check_kind(side: SideName, source: Source | Stream | Collected, held: Mappin
         side: Where the samples are to go.
         source: The samples.
         held: What is there.
+
+    Raises UsageError where the samples were not opened.
     """
+    if not isinstance(source, (Source, Stream, Collected)):
+        raise UsageError(
+            f"take wants samples that were opened, not a {type(source).__name__}; give "
+            "divmetrics.sources.open_source(...) or dm.Collected.load(...), or add them with add."
+        )
     before, features = held[side].features, holds_features(source)
     if None not in (before, features) and before != features:
         here, given = ("images", "features") if features else ("features", "images")

@@ -121,6 +121,9 @@ def test_lookup_by_metric() -> None:
         two["recall"]
     with pytest.raises(UnknownName, match="Did you mean 'recall'"):
         one["recal"]
+    for name in (3, None):
+        with pytest.raises(UnknownName, match=f"unknown metric in the report {name}"):
+            one[name]  # type: ignore[index]
 
 
 @pytest.mark.parametrize(

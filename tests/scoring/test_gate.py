@@ -93,6 +93,10 @@ def test_labels_in_the_rules_are_used(tmp_path: Path) -> None:
         ({"report": "r.json", "seed": 1}, "not measured again"),
         ({"real": REAL, "fake": FAKE, "config": {"rule": {}}}, "config: .* 'rule'"),
         ({"real": REAL, "fake": FAKE, "config": {}}, "has no rules"),
+        ({"real": REAL, "fake": FAKE, "config": [1]}, "config is a list; give a rule file, or its table"),
+        ({"real": REAL, "fake": FAKE, "config": {"rules": {3: {"max": 1}}}}, "config: the key 3 is not a text"),
+        ({"real": REAL, "fake": FAKE, "config": {3: 1}}, "config: the key 3 is not a text"),
+        ({"report": 3}, "report is a int; give a Report, or the path of one as JSON"),
     ],
 )
 def test_wrong_requests(given: dict, message: str) -> None:

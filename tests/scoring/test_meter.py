@@ -163,6 +163,24 @@ def test_wrong_use_is_told() -> None:
         meter.results()
     with pytest.raises(FeatureError, match=r"1 of 2 rows hold NaN or Inf, the first is row 1"):
         meter.add("real", np.array([[0.0], [np.nan]]))
+    for given in ("real/", REAL, 3, None):
+        with pytest.raises(UsageError, match=r"take wants samples that were opened, not a \w+; give"):
+            meter.take("real", given)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="merge takes another Meter, not a Collected"):
+        meter.merge(meter.collected("real"))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("num", [0, -1, 1.5, "5", True, None, float("nan")])
+def test_a_number_of_samples_is_a_whole_one(num: object) -> None:
+    meter = dm.Meter("recall")
+    meter.add("fake", FAKE)
+    for draw in (lambda: meter.keep("fake", num), lambda: meter.collected("fake").drawn(num, 0)):
+        with pytest.raises(UsageError, match=r"num is .*; give a whole number of at least 1\."):
+            draw()
+    with pytest.raises(UsageError, match="seed is -1; give a whole number of at least 0"):
+        meter.collected("fake").drawn(5, -1)
+    meter.keep("fake", np.int64(7))  # type: ignore[arg-type]
+    assert meter.collected("fake").side.n == 7
 
 
 def test_pool_is_the_same_for_every_batching() -> None:

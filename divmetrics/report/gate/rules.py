@@ -173,7 +173,17 @@ def rules_from(table: Mapping[str, Any], name: str = "config") -> Rules:
         >>> rules_from({"rules": {"recall": {"min": 0.4}}}).rules[0].expected
         '>= 0.4'
     """
+    _check_keys_are_texts(table, name)
     return _parse(Path(name), Table(table, name, ("gate",)))
+
+
+def _check_keys_are_texts(table: Mapping[Any, Any], name: str) -> None:
+    """Raise UsageError for a key that no TOML file could hold."""
+    for key, value in table.items():
+        if not isinstance(key, str):
+            raise UsageError(f"{name}: the key {key!r:.40} is not a text.")
+        if isinstance(value, dict):
+            _check_keys_are_texts(value, name)
 
 
 def _section(path: Path) -> str:
