@@ -77,12 +77,12 @@ def wilson(share: float, samples: float, reach: float) -> tuple[float, float]:
     return max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))
 
 
-def clopper_pearson(hits: int, trials: int, level: float = 0.95) -> tuple[float, float]:
+def clopper_pearson(hits: float, trials: float, level: float = 0.95) -> tuple[float, float]:
     """Clopper and Pearson's interval of a binomial proportion, which holds the true one at least so often.
 
     Args:
         hits: Number of successes.
-        trials: Number of trials, at least 1.
+        trials: Number of trials, at least 1; both need not be whole.
         level: Confidence level.
 
     Returns:

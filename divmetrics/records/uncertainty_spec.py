@@ -47,11 +47,18 @@ class Spread:
     largest: float = 0.0
     """Share of the variance that is due to a single sample."""
 
-    def plus(self, variance: float) -> Spread:
-        """With the variance of something independent and symmetric in addition."""
+    def plus(self, variance: float, freedom: float | None = None) -> Spread:
+        """With the variance of something independent and symmetric in addition.
+
+        `freedom` are the degrees of freedom of its estimate; None takes it to be known as well as the rest.
+        """
         total = self.variance + variance
-        kept = (self.variance / total) ** 0.5 if total > 0 else 1.0
-        return replace(self, variance=total, skewness=self.skewness * kept**3, curvature=self.curvature * kept**3)
+        share = self.variance / total if total > 0 else 1.0
+        kept = share**1.5
+        sum_ = replace(self, variance=total, skewness=self.skewness * kept, curvature=self.curvature * kept)
+        if freedom is None:
+            return sum_
+        return replace(sum_, freedom=1 / (share**2 / self.freedom + (1 - share) ** 2 / freedom))
 
     def times(self, factor: float) -> Spread:
         """Of the value in another unit."""

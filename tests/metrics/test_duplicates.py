@@ -9,21 +9,18 @@ import torch
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import cdist, pdist
 from scipy.special import digamma
-from scipy.stats import poisson
+from scipy.stats import chi2, poisson
 
 from divmetrics.arrays.pairs import UniqueRows
+from divmetrics.arrays.share_intervals import wilson
 from divmetrics.arrays.splits import FAKE, REAL, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
 from divmetrics.errors import FeatureError, TooFewSamples, UsageError
 from divmetrics.metrics.copies._close_pairs import close_pairs
 from divmetrics.metrics.copies._near_duplicates import NearDuplicates, near_duplicates
-from divmetrics.metrics.copies.birthday_support import (
-    ARRIVALS,
-    SHUFFLED_NORMALS,
-    _mean_inverse,
-    _rate,
-    _relative_sd,
-)
+from divmetrics.metrics.copies._numbers_of_pairs import ARRIVALS, SHUFFLED_NORMALS, least_expected, relative_sd
+from divmetrics.metrics.copies.birthday_support import _mean_inverse, _rate
+from divmetrics.metrics.copies.duplicate_fraction import _variance
 from divmetrics.records.metric import METRICS, Metric
 
 duplicates, birthday = METRICS["duplicate_fraction"], METRICS["birthday_support"]
@@ -88,7 +85,7 @@ def test_ends_of_the_support_are_pairs_over_rates_of_close_pairs() -> None:
     pool = TwoSamplePool(*(Rows.from_array(side) for side in WORLDS["copied atoms"]))
     low, high = birthday.uncertainty.interval.function(pool, 0.9, threshold=None)
     near, m = near_duplicates(pool.real, pool.fake, None), pool.m
-    shape = ARRIVALS**near.growth * np.exp(_relative_sd(near, m) * SHUFFLED_NORMALS)
+    shape = ARRIVALS**near.growth * np.exp(relative_sd(near, m) * SHUFFLED_NORMALS)
     rates = [_rate(near.pairs, shape, 0.05, more=more) for more in (False, True)]
     wanted = sorted(len(list(combinations(range(m), 2))) * _mean_inverse(rate * shape) for rate in rates)
     assert [low, high] == pytest.approx(wanted, rel=1e-12)
@@ -212,9 +209,37 @@ def test_the_variance_of_the_share_by_hand(spread: float, threshold: float | Non
     grouped = (sizes[sizes > 1] ** 2).sum()
     counting = min(np.var(loss, ddof=1) * 300, grouped - grouped**2 / (sizes**2).sum())
     slope = ((distance <= reals[4]).any(1).sum() - share) / 4 if threshold is None else 0
+    variance = (max(counting, 4) + slope**2) / 300**2
+    found = near_duplicates(Rows.from_array(real), Rows.from_array(fake), threshold)
+    assert _variance(found, 300) == pytest.approx(variance)
     pool = TwoSamplePool(Rows.from_array(real), Rows.from_array(fake))
-    found = duplicates.uncertainty.variance(pool, threshold=threshold)
-    assert found == pytest.approx((max(counting, 4) + slope**2) / 300**2)
+    share = share / 300
+    low, high = wilson(share, share * (1 - share) / variance, 1.644854)
+    low = min(low, share * least_expected(found, 300, 0.05) / found.pairs)
+    assert duplicates.uncertainty.interval.function(pool, 0.9, threshold=threshold) == pytest.approx((low, high))
+
+
+def test_the_least_number_of_pairs_is_that_of_a_geometric_number() -> None:
+    """Poisson at each threshold, which is exponential: 5 pairs or more have the probability (r / (1 + r))^5."""
+    degree = torch.zeros(4000, dtype=torch.int64)
+    degree[:10] = 1
+    grows, fixed = (NearDuplicates(0.1, degree, None, degree, degree, degree, growth) for growth in (1.0, 0.0))
+    spread = relative_sd(grows, 4000)
+    assert spread < 0.02
+    expected = 0.025**0.2 / (1 - 0.025**0.2)
+    assert least_expected(grows, 4000, 0.025) == pytest.approx(expected, rel=0.01)
+    assert least_expected(fixed, 4000, 0.025) == pytest.approx(chi2.ppf(0.025, 10) / 2, rel=0.01)
+
+
+def test_the_interval_of_the_share_seldom_begins_above_the_truth() -> None:
+    """Wilson's alone began above it in 11 of these 100 draws, of which one real pair decides each."""
+    values, lows = [], []
+    for seed in range(100):
+        rng = np.random.default_rng([seed, 5])
+        pool = TwoSamplePool(*(Rows.from_array(rng.normal(size=(40, 4))) for _ in range(2)))
+        values.append(duplicates(pool.real, pool.fake))
+        lows.append(duplicates.uncertainty.interval.function(pool, 0.95, threshold=None)[0])
+    assert (np.array(lows) > np.mean(values)).sum() <= 5
 
 
 @pytest.mark.parametrize(("spread", "many"), [(1.0, False), (0.3, True)])
@@ -250,7 +275,7 @@ def test_the_spread_of_the_number_of_pairs() -> None:
     degree = torch.tensor([3, 1, 1, 1, 0, 0])  # a star of four among six
     near = NearDuplicates(0.1, degree, None, degree, degree, degree)
     share, chains = 3 / 15, 6 / (6 * 5 * 4)
-    assert _relative_sd(near, 6) == pytest.approx((4 * 4 * (chains - share**2) / 30) ** 0.5 / share)
+    assert relative_sd(near, 6) == pytest.approx((4 * 4 * (chains - share**2) / 30) ** 0.5 / share)
 
 
 @pytest.mark.parametrize("count", [300, 3000])
@@ -262,7 +287,7 @@ def test_the_standard_error_is_that_of_fresh_draws(metric: Metric, count: int) -
         pool = TwoSamplePool(Rows.from_array(rng.normal(size=(400, 16))), Rows.from_array(atoms(count, 400, 16, rng)))
         values.append(metric(pool.real, pool.fake))
         if metric is duplicates:
-            errors.append(metric.uncertainty.variance(pool, threshold=None) ** 0.5)
+            errors.append(_variance(near_duplicates(pool.real, pool.fake, None), 400) ** 0.5)
         else:
             errors.append(metric.uncertainty.interval.function(pool, 0.95, threshold=None))
     if metric is duplicates:

@@ -116,7 +116,8 @@ def log_variance(rows: np.ndarray, sigma: float, *, own: bool) -> float:
         squares = np.square(rows - rows.mean(0)).sum(1)
         values -= slope * squares / (2 * squares.mean())
     pairs = 2 * within(kernel)[1] / (n * (n - 1)) / mean**2
-    return max(pairs, values.var(ddof=1) / n - pairs)
+    single = values.var(ddof=1) / n
+    return max(pairs, single if own else single - pairs)
 
 
 @pytest.mark.parametrize("sigma", [None, 2.0])

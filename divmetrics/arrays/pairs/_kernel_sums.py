@@ -246,6 +246,33 @@ def kernel_sums_on_splits(whole: Rows, kernel: Kernel, splits: Splits) -> Kernel
     return KernelSumsOnSplits(total[0], total[1], total[2], reals.sum(0), fakes.sum(0))
 
 
+def weighted_kernel_sums(rows: Rows, weights: Tensor, kernel: Kernel) -> Tensor:
+    """Sums of a kernel over ordered pairs of two different samples that have weights, for several sets of weights.
+
+    Args:
+        rows: Samples `[n, d]`.
+        weights: Weights `[n, B]` float64.
+        kernel: Gaussian or polynomial kernel.
+
+    Returns:
+        The sums, `[B]` float64.
+    """
+    with ieee_products(rows.features.device):
+        centred = CentredRows.of(rows.features, centre_of(rows.features, rows.features))
+        tasks = _tasks(rows.n, None)
+
+        def share(mine: range) -> Tensor:
+            of_blocks = torch.zeros(len(mine), weights.shape[1], dtype=torch.float64, device=weights.device)
+            for slot, (left, right) in zip(of_blocks, tasks[mine.start : mine.stop], strict=True):
+                block = kernel_matrix(centred[left], centred[right], kernel)
+                if left == right:
+                    block.fill_diagonal_(0)
+                slot += (weights[left] * (block @ weights[right])).sum(0) * (1 if left == right else 2)
+            return of_blocks
+
+        return dist.spread(len(tasks), share).sum(0)
+
+
 def median_distance(features: Tensor) -> float:
     """Median distance of two different rows, the usual bandwidth of a Gaussian kernel ("median heuristic").
 

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from math import log, sqrt
 
+import torch
 from torch import Tensor
 
 from divmetrics.arrays.linalg import float64
-from divmetrics.arrays.pairs._kernel_sums import GaussianKernel, kernel_sums_on_splits, kernel_sums_within
+from divmetrics.arrays.pairs._kernel_sums import (
+    GaussianKernel,
+    kernel_sums_on_splits,
+    kernel_sums_within,
+    weighted_kernel_sums,
+)
 from divmetrics.arrays.pairs._mmd import centred_square
 from divmetrics.arrays.skewness import spread_of
 from divmetrics.arrays.splits import Splits
@@ -85,7 +91,11 @@ def log_effective_number_spread(rows: Rows, sigma: float, *, own: bool = False) 
     """Sampling variance of the logarithm of `effective_number` with its shape, by U-statistic theory.
 
     4 s²/n with s² the variance over samples of their mean k², less the contribution of pairs, which 4 s²/n counts
-    twice; see `mmd2_variance`.
+    twice; see `mmd2_variance`. A bandwidth of the samples' own adds pairs of its own, so that nothing is taken off.
+
+    The number is largest where modes are equal and falls to either side, so its distribution may be skewed though no
+    sample is unusual. The curvature is half the second difference of the logarithm along its own influence function,
+    one standard error to either side (the least favourable family, DiCiccio and Efron 1992).
 
     Args:
         rows: Samples `[n, d]`.
@@ -106,9 +116,36 @@ def log_effective_number_spread(rows: Rows, sigma: float, *, own: bool = False) 
         squares = _squares_from_mean(rows)
         influence -= (ends[0] - ends[1]) / (2 * STEP) * squares / (2 * float(squares.mean()))
     pairs = 2 * centred_square(sums, n) / (n * (n - 1)) / mean**2
-    variance = max(pairs, float(influence.var()) / n - pairs)
-    # -2 ln of the length of the mean embedding, whose square mean k² is: error / 4 in the least favourable direction
-    return spread_of(variance, [-influence.cpu().numpy()], curvature=sqrt(variance) / 4)
+    single = float(influence.var()) / n
+    variance = max(pairs, single if own else single - pairs)
+    if not variance > 0:
+        return Spread(variance)
+    linear = single if own else max(0.0, single - 2 * pairs)
+    curvature = linear / sqrt(variance) * _curvature(rows, sigma, influence, own) if linear > 0 else 0.0
+    return spread_of(variance, [-influence.cpu().numpy()], curvature=curvature)
+
+
+def _curvature(rows: Rows, sigma: float, influence: Tensor, own: bool) -> float:
+    """Half the second derivative of the logarithm along its `influence` `[n]`, where its first derivative is 1."""
+    single = float(influence.var()) / rows.n
+    moved = (influence - influence.mean()) / rows.n / sqrt(single)
+    weights = torch.stack([1 + moved, 1 - moved], 1).clamp(min=0)
+    weights = weights / weights.sum(0)  # [n, 2]
+    if own:
+        widths = [_weighted_bandwidth(rows, side) for side in weights.T]
+        forms = [float(weighted_kernel_sums(rows, weights, _squared(width))[k]) for k, width in enumerate(widths)]
+    else:
+        forms = weighted_kernel_sums(rows, weights, _squared(sigma)).tolist()
+    middle = log(effective_number(rows, sigma))
+    return sum(-log(1 / rows.n + form) - middle for form in forms) / 2 / single
+
+
+def _weighted_bandwidth(rows: Rows, weights: Tensor) -> float:
+    """`kernel_bandwidth` of weighted rows."""
+    centred = float64(rows.features)
+    centred = centred - centred.mean(0)
+    variance = float(weights @ centred.square().sum(1)) - float((weights @ centred).square().sum())
+    return sqrt(variance / 2) if variance > 0 else 1.0
 
 
 def log_effective_number_variance(rows: Rows, sigma: float, *, own: bool = False) -> float | None:

@@ -10,7 +10,7 @@ from divmetrics.arrays.class_counts import corrected_variance, jensen_shannon, s
 from divmetrics.arrays.skewness import curvature_of_square, spread_of
 from divmetrics.arrays.splits import Pool, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
-from divmetrics.metrics.clusters._bins import bin_counts, bin_counts_by_halves, bin_counts_on_splits
+from divmetrics.metrics.clusters._bins import FITS, bin_counts, bin_counts_by_halves, bin_counts_on_splits
 from divmetrics.records.metric import About, Laws, Measured, Spread, UncertaintySpec, Variance, metric
 
 
@@ -21,7 +21,9 @@ def _resample(pool: Pool, splits: Splits, *, bins: int, seed: int) -> np.ndarray
 def _variance(pool: TwoSamplePool, *, bins: int, seed: int) -> Spread:
     """Spread of the counts, plus the variance of the bin borders: other real samples may split a tight mode in two.
 
-    The variance over other bins includes about half of the counting variance, because samples are counted differently.
+    Where both sides differ, the divergence varies as much as both together. Where they hardly do, part of the variance
+    over other bins is that of the counts, because samples are counted differently: then the sum is up to a quarter more
+    than the sampling variance.
     """
     real_counts, fake_counts = bin_counts(pool.real, pool.fake, bins, seed)
     q, p = shares(real_counts), shares(fake_counts)
@@ -35,7 +37,7 @@ def _variance(pool: TwoSamplePool, *, bins: int, seed: int) -> Spread:
     linear = min(1.0, max(0.0, (first - 2 * level) / counting)) if counting > 0 else 0.0
     excess = float(jensen_shannon(real_counts, fake_counts)) - (len(p) - 1) / 8 * (1 / pool.n + 1 / pool.m)
     of_counts = spread_of(counting, influence, curvature=curvature_of_square(excess, counting, linear), linear=linear)
-    return of_counts.plus(max(borders - counting / 2, 0))
+    return of_counts.plus(borders, FITS - 1) if borders > 0 else of_counts
 
 
 @metric(

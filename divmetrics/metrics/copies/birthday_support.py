@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from math import exp, inf, log, sqrt
+from math import exp, inf, log
 
 import numpy as np
 from scipy import special
 from torch import Tensor
 
-from divmetrics.arrays.share_intervals import GRID
 from divmetrics.arrays.splits import FAKE, Splits, TwoSamplePool
 from divmetrics.arrays.summaries import Rows
-from divmetrics.metrics.copies._near_duplicates import NearDuplicates, near_duplicates, near_duplicates_on_splits
+from divmetrics.metrics.copies._near_duplicates import near_duplicates, near_duplicates_on_splits
+from divmetrics.metrics.copies._numbers_of_pairs import relative_rates
 from divmetrics.records.metric import About, Interval, Laws, Measured, UncertaintySpec, metric
-
-ARRIVALS = -np.log1p(-(np.arange(len(GRID)) + 0.5) / len(GRID))
-"""Quantiles of the exponential distribution: expected number of real pairs within the distance of the closest one."""
-SHUFFLED_NORMALS = GRID[(np.arange(len(GRID)) * 157) % len(GRID)]
-"""Quantiles of the standard normal distribution, in an order independent of `ARRIVALS`."""
 
 
 def _resample(pool: TwoSamplePool, splits: Splits, *, threshold: float | None) -> Tensor:
@@ -36,18 +31,11 @@ def _interval(pool: TwoSamplePool, level: float, *, threshold: float | None) -> 
     near, m = near_duplicates(pool.real, pool.fake, threshold), pool.m
     if not near.pairs or m < 3:
         return None
-    shape = ARRIVALS**near.growth * np.exp(_relative_sd(near, m) * SHUFFLED_NORMALS)
+    shape = relative_rates(near, m)
     tail, all_pairs = (1 - level) / 2, m * (m - 1) / 2
     rates = [_rate(near.pairs, shape, tail, more=more) for more in (False, True)]
     low, high = (all_pairs * _mean_inverse(rate * shape) for rate in rates)
     return max(1.0, min(low, all_pairs / near.pairs)), max(high, all_pairs / near.pairs)
-
-
-def _relative_sd(near: NearDuplicates, m: int) -> float:
-    """Relative standard deviation of the number of pairs: first-order term of its U-statistic (Hoeffding 1948)."""
-    share = near.pairs / (m * (m - 1) / 2)
-    chains = float((near.degree.double() * (near.degree - 1)).sum()) / (m * (m - 1) * (m - 2))
-    return sqrt(4 * (m - 2) * max(chains - share**2, 0.0) / (m * (m - 1))) / share
 
 
 def _rate(pairs: int, shape: np.ndarray, tail: float, *, more: bool) -> float:

@@ -18,6 +18,7 @@ from divmetrics.arrays.pairs import (
     kernel_bandwidth,
     kernel_sums_on_splits,
     kernel_sums_within,
+    log_effective_number_spread,
     log_effective_number_variance,
     median_distance,
     mmd2,
@@ -184,9 +185,9 @@ def test_the_effective_number_and_its_variance_are_their_definitions() -> None:
     slope = -(k2 * 2 * distances / sigma**2).mean() / k2.mean()
     from_mean = np.square(REAL_ROWS.numpy() - REAL_ROWS.numpy().mean(0)).sum(1)
     followed = influence - slope * from_mean / (2 * from_mean.mean())
-    expected = max(pairs, followed.var(ddof=1) / n - pairs)
+    expected = max(pairs, followed.var(ddof=1) / n)  # the bandwidth adds pairs of its own
     assert log_effective_number_variance(rows, sigma, own=True) == pytest.approx(expected, rel=1e-3)
-    assert expected != pytest.approx(fixed, rel=0.05)
+    assert expected != pytest.approx(fixed, rel=0.01)
 
 
 def test_the_effective_number_on_splits_is_that_of_the_parts() -> None:
@@ -240,3 +241,24 @@ def test_log_of_the_effective_number_is_the_order_2_entropy() -> None:
     weights = np.array([3, 1]) / 4
     rows = Rows.from_array([[0.0], [0.0], [0.0], [50.0]])
     assert log(effective_number(rows, 1.0)) == pytest.approx(-log(np.square(weights).sum()))
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_the_curvature_of_the_effective_number_is_that_of_two_modes(own: bool) -> None:
+    """Two far modes with weights w and 1 - w: -ln (w² + (1 - w)²), which is largest and curved downwards at w = 1/2."""
+    count, n = 240, 600
+    rows = Rows.from_array(np.repeat([[0.0], [1.0]], [count, n - count], axis=0))
+    weight, sigma = count / n, kernel_bandwidth(rows, None) if own else 0.05
+
+    def log_number(w: float) -> float:
+        width = np.sqrt(w * (1 - w) / 2) if own else sigma
+        return -np.log(w**2 + (1 - w) ** 2 + 2 * w * (1 - w) * np.exp(-1 / width**2))
+
+    spread = log_effective_number_spread(rows, sigma, own=own)
+    slope = (log_number(weight + 1e-4) - log_number(weight - 1e-4)) / 2e-4
+    linear = slope**2 * weight * (1 - weight) / n
+    move = np.sqrt(linear) / slope
+    ends = [log_number(weight + sign * move) for sign in (-1, 0, 1)]
+    expected = (ends[0] - 2 * ends[1] + ends[2]) / 2 / np.sqrt(spread.variance)
+    assert spread.curvature == pytest.approx(expected, rel=0.1)
+    assert spread.curvature < -0.04
