@@ -74,8 +74,7 @@ def test_no_bin_that_differs_of_twenty_is_no_certainty() -> None:
 
 
 def test_three_of_twelve_bins_that_differ_do_not_exclude_one_by_chance() -> None:
-    """One draw in ten of `shrunken` in `benchmarks/calibration.py` had three, where .0975 are expected: Wilson's interval
-    began at .099."""
+    """In the world `shrunken` of `benchmarks/calibration.py` .0975 differ on average, a quarter in one draw of ten."""
     counts = [10] * 12, [21, 21, 2, *[8] * 5, *[9] * 4]
     reals, fakes = (np.repeat(np.arange(12.0)[:, None], side, 0) for side in counts)
     pool = TwoSamplePool(Rows.from_array(reals), Rows.from_array(fakes))
