@@ -39,6 +39,9 @@ def _resample(pool: TwoSamplePool, splits: Splits, *, count: int | None, sigmas:
 def _variance(pool: TwoSamplePool, *, count: int | None, sigmas: float | None, seed: int) -> float:
     """Sampling variance: binomial in the fake samples, plus that over modes refitted to halves of the real samples.
 
+    The centres of half as many samples are less exact, so that a smaller share lies inside and varies more: the second
+    part is that of the logit of the share.
+
     Where all are inside or none is, the binomial part of that share is 0, though modes that are a little narrower or
     wider would say otherwise: it is that among four samples more then, of which two are inside (Agresti, Coull 1998).
     """
@@ -51,7 +54,10 @@ def _variance(pool: TwoSamplePool, *, count: int | None, sigmas: float | None, s
         half = torch.randperm(pool.n, generator=torch.Generator().manual_seed(seed + b))[: pool.n // 2].sort().values
         other = fit_gaussian_modes(pool.real.take(half), modes.labels[half])
         refitted.append(float((other.assign(pool.fake.features)[1] <= other.squared_radius(sigmas)).double().mean()))
-    return share * (1 - share) / pool.m + float(np.var(refitted, ddof=1))
+    of_modes, middle = float(np.var(refitted, ddof=1)), float(np.mean(refitted))
+    if 0 < middle < 1:
+        of_modes *= (share * (1 - share) / (middle * (1 - middle))) ** 2
+    return share * (1 - share) / pool.m + of_modes
 
 
 def _mode_statistics(modes: GaussianModes, mode: Tensor, inside: Tensor, real_inside: Tensor) -> dict[str, object]:
@@ -76,7 +82,9 @@ def _mode_statistics(modes: GaussianModes, mode: Tensor, inside: Tensor, real_in
     laws=Laws(range=(0, 1), translation=True, rotation=True, scaling=0, on_collapse="blind"),
     cite="Srivastava 2017 (VEEGAN), arXiv:1705.07761; Lin 2018 (PacGAN), arXiv:1712.04086",
     minimum=lambda _: 2,
-    uncertainty=UncertaintySpec(variance=Variance("binomial and refitted modes", _variance), resample=_resample),
+    uncertainty=UncertaintySpec(
+        variance=Variance("binomial and refitted modes, as a logit", _variance), resample=_resample
+    ),
     about=About(
         formula=r"\frac1m \#\{j : \|y_j - \mu_{k(j)}\| \le r_{k(j)}\},\quad k(j) = \arg\min_k \|y_j - \mu_k\|",
         sees="Fake samples between the modes of the real distribution, or far from all of them.",
