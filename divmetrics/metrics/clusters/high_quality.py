@@ -39,7 +39,7 @@ def _resample(pool: TwoSamplePool, splits: Splits, *, count: int | None, sigmas:
 def _variance(pool: TwoSamplePool, *, count: int | None, sigmas: float | None, seed: int) -> float:
     """Sampling variance: binomial in the fake samples, plus that over modes refitted to halves of the real samples.
 
-    The centres of half as many samples are less exact, so that a smaller share lies inside and varies more: the second
+    The centres of half as many samples are less exact, so that another share lies inside and varies more: the second
     part is that of the logit of the share.
 
     Where all are inside or none is, the binomial part of that share is 0, though modes that are a little narrower or
