@@ -84,7 +84,9 @@ def convergence_curves(
         columns = [(level.n, level.value, level.low, level.high) for level in levels]
         x, y, low, high = zip(*columns, strict=True)
         series = Series(task.key, tuple(map(float, x)), y, low, high)
-        how = "Disjoint subsets of both sides, drawn by the seed: means, and where a single set of the size falls."
+        how = (
+            "Means over disjoint subsets of both sides, drawn by the seed; the band holds the value of one such subset."
+        )
         title, text = f"{task.key} by number of samples", f"{how} {enough(levels, _short)}"
         yield Curve(f"convergence:{task.key}", title, "fake samples", task.key, True, (series,), text)
 

@@ -56,8 +56,8 @@ def maps_of(
     shares = plane.shares or (0.0, 0.0)
     labels = [f"component {number} ({share:.1%} of the variance)" for number, share in enumerate(shares, 1)]
     text = (
-        f"The first two principal components of {of}{some}, both sides together. Distances are true as far as the two "
-        "components go: what the others hold is not seen here."
+        f"The first two principal components of {of}{some}, both sides together. Distances are kept as far as two "
+        "components can; differences along the others are not seen here."
     )
     yield Map("pca", labels[0], labels[1], text, points(plane))
     text = (

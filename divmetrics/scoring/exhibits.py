@@ -219,7 +219,7 @@ class _Making:
             text = (
                 f"The fake samples of {'highest' if kind == 'best' else 'lowest'} realism (Kynkaanniemi 2019), which "
                 "is 1 or more inside the manifold of the real samples, and the real one nearest to each. Rarity (Han "
-                "2022) is the size of the smallest ball of a real sample that holds it."
+                "2022) is the radius of the smallest nearest-neighbour ball of a real sample that holds the fake one."
             )
             text += f" {copies} copies of real samples are left out." if copies else ""
             if few:
@@ -317,5 +317,5 @@ class _Making:
 
 def _caption(realism: float, rarity: float | None) -> str:
     """Realism and rarity of a fake sample, in words."""
-    rare = "outside of all balls" if rarity is None else f"rarity {rarity:.3g}"
+    rare = "in no ball of a real sample" if rarity is None else f"rarity {rarity:.3g}"
     return f"realism {realism:.3g}, {rare}"

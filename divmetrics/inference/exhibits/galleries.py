@@ -93,7 +93,11 @@ def fakes_and_nearest(rows: PooledRows, fake: Sequence[int], title: str) -> Plac
     shown = []
     for at, place in enumerate(fake):
         ratio = float(apart[at, 0] / own[at, 0]) if own.shape[1] and own[at, 0] > 0 else None
-        far = "" if ratio is None else f"{times(ratio)} as far from its nearest real sample as that from the next"
+        far = (
+            ""
+            if ratio is None
+            else f"it is {times(ratio)} as far from its nearest real sample as that one is from the next"
+        )
         shown.append(Placed(place, ratio, far))
     return PlacedRow(title, tuple(map(Placed, reals[:, 0].tolist())), tuple(shown))
 

@@ -61,7 +61,11 @@ def answer_of(report: Report) -> Answer | None:
     why = verdict.text.removeprefix(verdict.state).removeprefix(word).lstrip(" ,:")
     terms = [("false-alarm rate", f"{verdict.alpha:g}")]
     terms += [("tolerated loss", f"{100 * verdict.tolerance:g} %")] if verdict.tolerance is not None else []
-    terms += [("features", verdict.extractor)] if verdict.extractor else []
+    terms += (
+        [("features", "as given" if verdict.extractor == "features" else verdict.extractor)]
+        if verdict.extractor
+        else []
+    )
     terms += [("samples that would decide", f"{verdict.n_needed:,} a side")] if verdict.n_needed else []
     return Answer(verdict.state, word, why[:1].upper() + why[1:], tuple(terms), docs_link("verdict"))
 
@@ -87,7 +91,7 @@ def title_of(kind: str) -> str:
         >>> title_of("dropped_modes")
         'Dropped modes'
     """
-    return kind.replace("_", " ").capitalize()
+    return "Few different samples" if kind == "few_atoms" else kind.replace("_", " ").capitalize()
 
 
 def _card(card_id: str, finding: Finding, report: Report, ids: Mapping[str, str]) -> FindingCard:
