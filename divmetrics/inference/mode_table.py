@@ -16,7 +16,7 @@ from divmetrics.arrays.clustering import clusters
 from divmetrics.arrays.confusion import confusion_rates, corrected_counts, leaks, there
 from divmetrics.arrays.confusion import true_counts as without_absent
 from divmetrics.arrays.summaries import ClassTally, Rows, same_width
-from divmetrics.records.results import Mode
+from divmetrics.records.results import Mode, ModeState
 
 ALPHA = 0.01
 """Family-wise false-alarm rate of the states `missing` and `thinned`."""
@@ -180,7 +180,7 @@ def _holm(p: np.ndarray) -> np.ndarray:
     return rejected
 
 
-def _state(found: bool, own: bool, rejected: bool) -> str:
+def _state(found: bool, own: bool, rejected: bool) -> ModeState:
     """The state of a mode, by whether any fakes are in it, whether some are its own, and whether they are too few."""
     if rejected:
         return "thinned" if own else "missing"

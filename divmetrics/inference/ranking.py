@@ -10,6 +10,7 @@ import numpy as np
 
 from divmetrics.inference.paired import PairedTest, Scored, groups_of, holm, paired_test
 from divmetrics.records.comparison import Difference, Fall, Place, Ranking
+from divmetrics.records.metric import Better
 
 NO_HALF_SAMPLES = "not ranked: it cannot be computed on half of the samples"
 
@@ -20,7 +21,7 @@ class Compared:
 
     key: str
     metric: str
-    better: str
+    better: Better
     role: str
     scored: Mapping[str, Scored | None]
     """Name -> value and half-samples; None where there is no value."""

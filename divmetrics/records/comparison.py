@@ -13,6 +13,7 @@ from typing import Any, Self
 from divmetrics.errors import UnknownName
 from divmetrics.records.comparison_views import ComparisonViews
 from divmetrics.records.json_reading import DamagedRecord, entries_of, record_from
+from divmetrics.records.metric import Better
 from divmetrics.records.results import Report
 from divmetrics.records.saved import SavedRecord
 
@@ -74,7 +75,7 @@ class Ranking:
     """Key of the metric in the reports: `recall@efficientnet-lite0`."""
     metric: str
     """Name of the metric."""
-    better: str
+    better: Better
     """`higher` or `lower`."""
     role: str
     """What the metric measures: `fidelity`, `diversity`, `distance` or `copies`."""

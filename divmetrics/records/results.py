@@ -10,18 +10,20 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from divmetrics.errors import UnknownName, UsageError
 from divmetrics.records.exhibits import Exhibits, Pictures
 from divmetrics.records.facts import Fact
 from divmetrics.records.json_reading import DamagedRecord, entries_of, record_from
+from divmetrics.records.metric import Better
 from divmetrics.records.null_band import NullBand
 from divmetrics.records.report_views import ReportViews
 from divmetrics.records.saved import SavedRecord
 from divmetrics.records.signature import Signature
 from divmetrics.records.verdict import Verdict
 
+ModeState = Literal["present", "thinned", "missing", "unseen", "invented"]
 NOT_IN_JSON = ("samples", "replicates", "pictures", "version")
 """Fields of a report that are not keys of its JSON."""
 
@@ -62,7 +64,7 @@ class Result:
     """Extractor of the features; `features` or `labels` where no network was run."""
     value: float | None
     """The number; None where it could not be computed, and `warnings` then say why."""
-    better: str
+    better: Better
     """`higher` or `lower`."""
     range: tuple[float | None, float | None]
     """Least and greatest possible value; None is unbounded."""
@@ -183,10 +185,10 @@ class Mode:
     """Share of the fake samples in this mode."""
     p: float | None
     """p-value of so few fake samples if both sides had the same shares; None where it was not tested."""
-    state: str
+    state: ModeState
     """`present`; `thinned`: significantly few fake samples; `missing`: none, or no more than other modes explain, which
     is a fifth of its share in a cluster, and the errors of the classifier in a predicted class; `unseen`: none, not
-    significantly."""
+    significantly. `invented`, without real samples, is only a state of the page."""
     exemplars: tuple[str, ...] = ()
     """Paths of real samples that show what the mode is."""
     corrected: bool = False

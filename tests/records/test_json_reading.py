@@ -94,7 +94,13 @@ def _set(whole: dict[str, Any], *way: str, value: Any) -> None:
         (("real",), None, "real"),
         (("real", "labels"), {"cat": "many"}, "labels"),
         (("real", "skipped"), [{"path": 1, "reason": ""}], "skipped"),
+        (("metrics", "fid@features", "better"), "Lower", "better"),
         (("modes",), [{}], "modes"),
+        (
+            ("modes",),
+            [{"id": 0, "name": "a", "real_share": 1, "fake_share": 0, "p": 0, "state": "gone"}],
+            "modes.*state",
+        ),
         (("meta", "seconds"), "long", "seconds"),
         (("created",), 3, "created"),
     ],
