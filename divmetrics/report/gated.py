@@ -41,14 +41,16 @@ def gate_page(gated: GateResult) -> Page:
     grids = tuple(
         _grid(run, f"{name} run, seed {_seed(run)}" if second else "") for run, name in zip(runs, ORDER, strict=False)
     )
+    measured = dict.fromkeys(line for run in runs for line in _measured_with(run))
+    return Page(_title(gated), tuple(facts), grids, (*gate_notes(gated), *measured))
+
+
+def gate_notes(gated: GateResult) -> tuple[str, ...]:
+    """Why a gate could not judge, and its warnings."""
+    runs = [gated] if gated.second is None else [gated, gated.second]
     errors = [f"error: {run.error}" for run in runs[-1:] if run.error is not None and not gated.passed]
-    notes = [f"warning: {printable(text)}" for text in dict.fromkeys(text for run in runs for text in run.warnings)]
-    return Page(
-        _title(gated),
-        tuple(facts),
-        grids,
-        (*errors, *notes, *dict.fromkeys(s for run in runs for s in _signatures(run))),
-    )
+    warnings = dict.fromkeys(text for run in runs for text in run.warnings)
+    return (*errors, *(f"warning: {printable(text)}" for text in warnings))
 
 
 def _title(gated: GateResult) -> str:
@@ -86,7 +88,7 @@ def _judged(outcome: RuleResult) -> str:
     return ", ".join(f"{use} {number(value)}" for use, value in outcome.judged)
 
 
-def _signatures(gated: GateResult) -> list[str]:
+def _measured_with(gated: GateResult) -> list[str]:
     """What the signatures of the judged numbers say: what they share once, then the options of each."""
     report = gated.report
     groups: dict[str, dict[str, list[str]]] = {}

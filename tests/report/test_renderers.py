@@ -103,7 +103,9 @@ def test_gate_page(judged: gated_view.GateResult) -> None:
         ("fid", "9", "<= 8", "FAIL", "9 is above 8"),
         ("vendi", "4", ">= 5", "WARN", "4 is below 5"),
     )
-    assert [note.split("|")[0] for note in page.notes] == ["recall", "fid", "vendi"], "each number with its signature"
+    first, *options = page.notes
+    assert first.startswith("measured with efficientnet-lite0#57934424, preprocessing bicubic-aa-224, n ")
+    assert options == ["recall, fid, vendi: pooled k:5"], "what the signatures say"
 
 
 def test_junit(judged: gated_view.GateResult) -> None:

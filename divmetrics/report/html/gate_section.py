@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from divmetrics.report.gate.outcomes import GateResult
-from divmetrics.report.gated import gate_page
+from divmetrics.report.gated import gate_notes, gate_page
 
 
 @dataclass(frozen=True)
@@ -32,15 +32,13 @@ class GateSection:
 
 def gate_section(gated: GateResult) -> GateSection:
     """The judgement of a gate: a table of rules for each run, and notes."""
-    page, signatures = gate_page(gated), {str(result.signature) for result in gated.report.metrics.values()}
-    if gated.second is not None:
-        signatures |= {str(result.signature) for result in gated.second.report.metrics.values()}
+    page = gate_page(gated)
     return GateSection(
         "passed" if gated.passed else "failed" if gated.exit_code == 1 else "unjudged",
         page.title[:1].upper() + page.title[1:],
         tuple((name, value) for name, value in page.facts if name in ("rules", "baseline")),
         tuple(RuleTable(grid.title, grid.columns, grid.rows) for grid in page.grids),
-        tuple(note for note in page.notes if note not in signatures),
+        gate_notes(gated),
     )
 
 
