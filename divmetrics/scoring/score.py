@@ -66,6 +66,8 @@ def score_as_many(request: ScoreRequest, wanted: Wanted) -> Report:
     """
     with together(request.distributed):
         meter, sources = _filled(request, wanted)
+        if not meter.plan.questions.exhibits:
+            sources.clear()  # no pictures are drawn, and features of a .npz would be in memory beside those collected
         report = meter.results()
         if report.exhibits is None:
             return report

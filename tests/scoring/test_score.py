@@ -1,8 +1,10 @@
 """The main road on features and on small images; the parts have tests of their own."""
 
 import json
+import weakref
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +15,8 @@ from threadpoolctl import threadpool_limits
 import divmetrics as dm
 from divmetrics.encoders.python_object import encoder_of
 from divmetrics.errors import FeatureError, MeasureError, MissingLayer, SourceError, TooFewSamples, UsageError
+from divmetrics.scoring import meter
+from divmetrics.sources import _array_files
 
 RNG = np.random.default_rng(0)
 REAL, FAKE = RNG.normal(size=(60, 6)), RNG.normal(0.3, 1.1, size=(50, 6))
@@ -37,6 +41,27 @@ def test_features_from_arrays_and_files_score_the_same(tmp_path: Path) -> None:
     by_array = dm.score(REAL, FAKE, metrics="default")
     assert {k: r.value for k, r in by_file.metrics.items()} == {k: r.value for k, r in by_array.metrics.items()}
     assert by_file["fid"].value == pytest.approx(dm.metrics.fid(REAL, FAKE), rel=1e-12)
+
+
+def test_an_array_that_was_read_is_not_held_while_its_features_are_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.savez(tmp_path / "fake.npz", FAKE)
+    arrays, held = [], []
+    opened, measured = _array_files.open_array, meter.measure
+
+    def open_array(rows: np.ndarray, *given: Any) -> Any:
+        arrays.append(weakref.ref(rows))
+        return opened(rows, *given)
+
+    def measure(*given: Any) -> Any:
+        held.append(arrays[0]() is not None)
+        return measured(*given)
+
+    monkeypatch.setattr(_array_files, "open_array", open_array)
+    monkeypatch.setattr(meter, "measure", measure)
+    dm.score(REAL, tmp_path / "fake.npz", metrics="fid", ci_level=0, null=False)
+    assert held == [False]
 
 
 def test_a_preset_gives_a_value_or_a_reason_for_each_of_its_metrics() -> None:
