@@ -12,7 +12,7 @@ import click
 from divmetrics.cli._options import debug_option, quiet_option
 from divmetrics.cli._output import say, say_line, show, tell
 from divmetrics.errors import UsageError
-from divmetrics.records.files import check_length, check_writable
+from divmetrics.records.files import check_path, check_writable
 
 PAGE = "divmetrics-demo.html"
 """Where the page of the collapsed generator goes."""
@@ -57,7 +57,7 @@ def demo(output: str | None, quiet: bool) -> None:
 def _pages(folder: str | None) -> dict[str, Path]:
     """Generator -> where its page goes: both into the folder that is kept, else that of the collapsed one here."""
     if folder is not None:
-        check_length(folder)
+        check_path(folder)
         return {name: Path(folder) / f"{name}.html" for name in ("healthy", "collapsed")}
     try:
         check_writable(PAGE)

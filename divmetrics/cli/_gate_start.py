@@ -45,7 +45,7 @@ def check_modes(
 
 def written_by_init(config: str | None) -> tuple[str, str]:
     """The rule file and the baseline that `gate --init` writes."""
-    place = Path(config or FILES[0])
+    place = Path(FILES[0] if config is None else config)
     return str(place), str(place.parent / BASELINE)
 
 

@@ -181,7 +181,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     """Raise UsageError if `path` cannot be written, so that a long run does not end in nothing."""
     if "\0" in os.fspath(path):
         raise UsageError(f"cannot write {os.fspath(path)!r}: a path holds no null character.")
-    check_length(path)
+    check_path(path)
     if (descriptor := _descriptor(path)) is not None:
         try:
             os.fstat(descriptor)
@@ -203,8 +203,10 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         raise UsageError(f"cannot write {path}: no permission to write in {target.parent}; choose another place.")
 
 
-def check_length(path: str | os.PathLike[str]) -> None:
-    """Raise UsageError where the system takes no name as long as that of an output."""
+def check_path(path: str | os.PathLike[str]) -> None:
+    """Raise UsageError where the path of an output is empty, or longer than the system takes."""
+    if not os.fspath(path):
+        raise UsageError("cannot write an output whose path is empty; name a file.")
     try:
         os.lstat(path)
     except OSError as error:

@@ -77,7 +77,7 @@ def start_gate(real: str, fake: str, config: str | None, options: Mapping[str, A
         UsageError: A file exists or cannot be written, or intervals were turned off. Nothing was measured.
         MeasureError: The samples cannot be read, or are too few to be split into halves.
     """
-    asked = Started(real, fake, options, Path(config or FILES[0]), force)
+    asked = Started(real, fake, options, Path(FILES[0] if config is None else config), force)
     _check_files(asked)
     bare = Rules(asked.config, ())
     request = request_of((real, fake), bare, {"alpha": ALPHA, **options, "mode_table": True})

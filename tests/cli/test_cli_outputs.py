@@ -49,6 +49,33 @@ def test_a_name_that_the_system_does_not_take_is_a_wrong_request(
     assert "File name too long; choose a shorter one." in done.err
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("report", "r.json", "--html", ""),
+        ("gate", "r.json", "--junit", ""),
+        ("gate", "--init", "a", "b", "--config", ""),
+        ("score", "a", "b", "--json", ""),
+        ("extract", "a", "-o", ""),
+        ("demo", "-o", ""),
+    ],
+)
+def test_an_empty_name_is_a_wrong_request(
+    arguments: tuple[str, ...],
+    call: Callable[..., object],
+    make_report: Callable[..., Report],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A page without a name went into the current folder, rules and the demo to their usual places."""
+    monkeypatch.chdir(tmp_path)
+    make_report().save("r.json")
+    done = call(*arguments)
+    assert (done.code, done.out) == (2, "")
+    assert "whose path is empty; name a file." in done.err or "it is a folder; name a file inside it" in done.err
+    assert [path.name for path in tmp_path.iterdir()] == ["r.json"]
+
+
 def test_score_and_extract_overwrite_no_input(call: Callable[..., object], engine: object, tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     for name in ("real/0.png", "labels.csv", "x.dms"):

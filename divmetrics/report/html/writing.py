@@ -17,7 +17,7 @@ from divmetrics.records.files import (
     WHOLE_SETS,
     atomic,
     check_apart,
-    check_length,
+    check_path,
     check_writable,
     open_regular,
     write_text,
@@ -140,7 +140,7 @@ def check_page(path: PathLike, inputs: Iterable[Any] = ()) -> None:
         path: The file or folder.
         inputs: What the command reads.
     """
-    check_length(path)
+    check_path(path)
     if not is_folder(path):
         check_writable(path)
         return
