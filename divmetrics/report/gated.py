@@ -78,14 +78,19 @@ def _row(outcome: RuleResult) -> tuple[str, ...]:
     found = outcome.found if isinstance(outcome.found, str) else number(outcome.found)
     ends = interval(outcome.interval)
     note = printable("; ".join(filter(None, [outcome.text, outcome.note])))
-    return (outcome.name, found, ends, _judged(outcome), outcome.expected, outcome.status.upper(), note)
+    expected = outcome.expected.removesuffix(" than the baseline")  # which is named above
+    return (outcome.name, found, ends, _judged(outcome, found), expected, outcome.status.upper(), note)
 
 
-def _judged(outcome: RuleResult) -> str:
-    """Which numbers were held against the bounds, `ci_low 0.00020`; empty where there is the value alone."""
+def _judged(outcome: RuleResult, beside: str = "") -> str:
+    """Which numbers were held against the bounds, `ci_low 0.00020`; empty where there is the value alone.
+
+    A number that stands `beside` it is not said again.
+    """
     if outcome.interval is None:
         return ""
-    return ", ".join(f"{use} {number(value)}" for use, value in outcome.judged)
+    numbers = [(use, number(value)) for use, value in outcome.judged]
+    return ", ".join(use if text == beside else f"{use} {text}" for use, text in numbers)
 
 
 def _measured_with(gated: GateResult) -> list[str]:

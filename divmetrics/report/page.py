@@ -242,18 +242,21 @@ def _notes(report: Report) -> tuple[str, ...]:
 def is_worse(result: Result) -> bool:
     """Whether a value is worse than real samples are: beyond what they score, and with p <= 1 %.
 
+    Where the band holds at other sizes than those of the samples, the fakes' own mean at its sizes is compared.
+
     Args:
         result: A result.
 
     Example:
         >>> from types import SimpleNamespace
-        >>> null = SimpleNamespace(low=0.8, high=0.9, p=0.005)
+        >>> null = SimpleNamespace(low=0.8, high=0.9, p=0.005, fakes=None)
         >>> [is_worse(SimpleNamespace(value=value, better="higher", null=null)) for value in (0.7, 0.85)]
         [True, False]
     """
-    null, value = result.null, result.value
-    if null is None or null.p is None or value is None or null.p > WORSE:
+    null = result.null
+    if null is None or null.p is None or result.value is None or null.p > WORSE:
         return False
+    value = result.value if null.fakes is None else null.fakes
     end = null.low if result.better == "higher" else null.high
     return end is None or (value < end if result.better == "higher" else value > end)
 

@@ -15,7 +15,7 @@ from divmetrics.report import gated as view
 from divmetrics.report import markdown, table
 from divmetrics.report.gate.judge import judge
 from divmetrics.report.gate.outcomes import GateResult
-from divmetrics.report.gate.rules import Rule, Rules
+from divmetrics.report.gate.rules import Regression, Rule, Rules
 
 TOTALS = {"tests", "failures", "errors"}
 RESULT = ({"type", "message"}, set(), set())
@@ -139,3 +139,14 @@ def test_words_of_a_signature_are_not_broken_on_a_narrow_terminal(
     assert page.notes[1:] == ("recall, precision, recall:k=3: pooled k:5",)
     signature = next(iter(report.metrics.values())).signature
     assert f"n {signature.n}, seed {signature.seed}, divmetrics {signature.version}" in page.notes[0]
+
+
+def test_changes_fit_a_narrow_terminal(make_report: Callable[..., Report], make_result: Callable[..., Result]) -> None:
+    """The baseline and the value are named once, so that no cell is broken into a ribbon."""
+    report = make_report(make_result("clipped_density", 0.4, ci=(0.3, 0.5)))
+    rule = Rule("clipped_density", max_regression=Regression(0.1, relative=True))
+    rules = Rules(Path("divmetrics.toml"), (rule,), baseline=report, baseline_path=Path("baseline.json"))
+    lines = table.render(view.gate_page(judge(report, rules)), 80).splitlines()
+    (row,) = (line for line in lines if "clipped_density" in line and "PASS" in line)
+    assert "  value  " in row
+    assert "at most 10 % worse  " in row

@@ -8,7 +8,7 @@ import pytest
 from divmetrics.records.null_band import NullBand
 from divmetrics.records.results import Mode, Report, Result, Side, Skipped
 from divmetrics.records.verdict import Finding, Verdict
-from divmetrics.report.page import Grid, Page, number, printable, report_page
+from divmetrics.report.page import Grid, Page, is_worse, number, printable, report_page
 
 
 @pytest.mark.parametrize(
@@ -151,3 +151,10 @@ def test_the_p_value_is_shown(make_report: Callable[..., Report], make_result: C
     results = [make_result(name, 0.5, null=band) for name, band in zip(("recall", "precision"), bands, strict=True)]
     page = report_page(make_report(*results))
     assert [cells(page, result.metric)["p"] for result in results] == ["0.005", "<0.0001"]
+
+
+def test_a_band_at_smaller_sizes_judges_what_the_fakes_have_at_these(make_result: Callable[..., Result]) -> None:
+    """FID falls with the number of samples: on all of them it may lie inside a band that holds for halves."""
+    for fakes, worse in ((None, False), (115.0, False), (132.9, True)):
+        band = NullBand(108.0, 96.8, 120.0, p=0.0001, n_real=146, n_fake=146, split=(146, 146), fakes=fakes)
+        assert is_worse(make_result("fid", 117.3, better="lower", null=band)) is worse
