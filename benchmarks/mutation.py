@@ -186,10 +186,13 @@ def _files(paths: Sequence[str]) -> list[str]:
 def found_again(outcomes: Sequence[Outcome]) -> list[Mutant | None]:
     """The mutants of earlier outcomes in the code of today; None where the line is not there any more."""
     known: dict[tuple[str, str, str, str], list[Mutant]] = {}
+    sought = {(outcome.path, outcome.operator, outcome.before) for outcome in outcomes}
     for path in {outcome.path for outcome in outcomes}:
         code = (ROOT / path).read_text(encoding="utf-8")
+        lines = [line.strip() for line in code.splitlines()]
         for mutant in mutants_of(path):
-            if (changed := mutant.apply(code)) is not None:
+            here = path, mutant.operator.removeprefix("core/"), lines[mutant.line - 1]
+            if here in sought and (changed := mutant.apply(code)) is not None:
                 known.setdefault(_of(_outcome(mutant, code, changed, "", (), "")), []).append(mutant)
     near = [(outcome, known.get(_of(outcome), [])) for outcome in outcomes]
     return [min(found, key=lambda m: abs(m.line - o.line)) if found else None for o, found in near]
