@@ -104,11 +104,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--processes", type=int, default=2)
-    parser.add_argument("--scratch", type=Path, default=Path(tempfile.gettempdir()) / "divmetrics-gate.jsonl")
+    parser.add_argument("--scratch", type=Path, help="default: a file of this commit in the temporary folder")
     parser.add_argument("--no-save", action="store_true", help="print the table only")
     chosen = parser.parse_args()
+    scratch = chosen.scratch or Path(tempfile.gettempdir()) / f"divmetrics-gate-{commit()}.jsonl"
     wanted = [([*CASES][number % len(CASES)], number) for number in range(chosen.runs)]
-    rows = show(all_runs(run, wanted, chosen.scratch, chosen.processes))
+    rows = show(all_runs(run, wanted, scratch, chosen.processes))
     if not chosen.no_save:
         write_rows("gate", [{"commit": commit(), **row} for row in rows])
 
