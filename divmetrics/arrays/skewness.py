@@ -105,17 +105,19 @@ def _sum_spread(parts: Sequence[tuple[Spread, float]]) -> Spread:
     )
 
 
-def curvature_of_square(value: float, variance: float, linear: float = 1.0) -> float:
-    """Least curvature of a squared distance: that of the square of a normal length.
+def curvature_of_square(value: float, variance: float, linear: float = 1.0, moved: float = 0.0) -> float:
+    """Curvature of a squared distance: at least that of the square of a normal length.
 
-    A squared distance |d|² moves by 2 d'e + |e|² for an error e of d. Where e is along d the quadratic part is
-    error / (4 value) standard errors, and by Cauchy and Schwarz it is no less in any other direction.
+    A squared distance |d|² moves by 2 d'e + |e|² for an error e of d with covariance S. Where 2 d'e is z standard
+    errors, e is 2 S d z / error on average, so that the quadratic part is 4 |S d|² / error³ standard errors. By Cauchy
+    and Schwarz this is error / (4 value) at least, as where e is along d.
 
     Args:
         value: The squared distance, without bias.
         variance: Its sampling variance.
         linear: Share of the variance that the linear part 2 d'e has (default 1). Below `LINEAR` the curvature fades,
             unless the value is two standard errors from 0: where both distributions are equal, it has no direction.
+        moved: |S d|², where it is known (default 0: the least curvature).
 
     Returns:
         The curvature, in [0, MOST_CURVED].
@@ -128,7 +130,7 @@ def curvature_of_square(value: float, variance: float, linear: float = 1.0) -> f
     if value <= 0:
         return weight * MOST_CURVED
     weight = max(weight, min(1.0, (value / 2 / error) ** 3))
-    return weight * min(MOST_CURVED, error / 4 / value)
+    return weight * min(MOST_CURVED, max(error / 4 / value, 4 * moved / error**3))
 
 
 def skewed_ends(value: float, spread: Spread, level: float, freedom: float = inf) -> tuple[float, float]:

@@ -119,6 +119,8 @@ def test_a_square_near_0_is_curved_as_far_as_it_has_a_direction() -> None:
     assert curvature_of_square(0.4, 0.16, 0.25) == pytest.approx(0.125)
     assert curvature_of_square(0.4, 0.16, 0.0) == pytest.approx(0.25 / 8), "one standard error: (1/2)³"
     assert curvature_of_square(-0.4, 0.16, 0.0) == 0
+    assert curvature_of_square(4.0, 0.16, moved=0.0016) == pytest.approx(0.1), "4 |S d|² / error³"
+    assert curvature_of_square(4.0, 0.16, moved=0.0001) == pytest.approx(0.4 / 16), "no less than along d"
 
 
 def test_spreads_of_sums_are_those_of_the_terms_together() -> None:

@@ -18,6 +18,7 @@ from divmetrics.arrays.pairs._kernel_sums import (
     KernelSumsOnSplits,
     kernel_matrix,
     kernel_sums,
+    weighted_kernel_sums,
 )
 from divmetrics.arrays.skewness import curvature_of_square, spread_of
 from divmetrics.arrays.summaries import Rows, same_width
@@ -121,10 +122,21 @@ def mmd2_spread(real: Rows, fake: Rows, kernel: Kernel, size: int | None = None)
     value = own_real.total / (real.n * (real.n - 1)) + own_fake.total / (fake.n * (fake.n - 1))
     value -= 2 * cross.total / (real.n * fake.n)
     influence = [2 * score.cpu().numpy() for score in (real_score, fake_score)]
-    curvature = curvature_of_square(value, variance, linear)
+    weights = torch.cat([_centred(real_score) / (real.n * n), -_centred(fake_score) / (fake.n * m)])
+    moved = float(weighted_kernel_sums(_joined(real, fake), weights[:, None], kernel))
+    curvature = curvature_of_square(value, variance, linear, moved)
     # A small value has a small error too: it may stem from equal distributions, or be a low draw from different ones
-    reserve = curvature_of_square(value, variance) - curvature
+    reserve = curvature_of_square(value, variance, moved=moved) - curvature
     return replace(spread_of(variance, influence, curvature=curvature, linear=linear), reserve=reserve)
+
+
+def _centred(score: Tensor) -> Tensor:
+    return score - score.mean()
+
+
+def _joined(real: Rows, fake: Rows) -> Rows:
+    """The samples of both sides as one set."""
+    return Rows.from_array(torch.cat([real.features, fake.features]))
 
 
 def mmd2_variance(real: Rows, fake: Rows, kernel: Kernel, size: int | None = None) -> float | None:

@@ -23,6 +23,7 @@ from divmetrics.arrays.pairs import (
     median_distance,
     mmd2,
     mmd2_on_splits,
+    mmd2_spread,
     mmd2_variance,
 )
 from divmetrics.arrays.pairs import _distances as distances
@@ -262,3 +263,17 @@ def test_the_curvature_of_the_effective_number_is_that_of_two_modes(own: bool) -
     expected = (ends[0] - 2 * ends[1] + ends[2]) / 2 / np.sqrt(spread.variance)
     assert spread.curvature == pytest.approx(expected, rel=0.1)
     assert spread.curvature < -0.04
+
+
+def test_the_curvature_is_that_of_the_direction_in_which_the_distance_moves() -> None:
+    """|S d|² of a linear kernel from the covariances: the mean differs along a narrow axis, a wide one is oblique."""
+    rng = np.random.default_rng(0)
+    mixed = np.array([[1.0, 2.0], [0.0, 3.0]])
+    real, fake = rng.normal(size=(400, 2)) @ mixed, rng.normal(size=(300, 2)) @ mixed - [3.0, 0.0]
+    found = mmd2_spread(Rows.from_array(real), Rows.from_array(fake), PolynomialKernel(1, 1.0, 0.0))
+    assert found is not None
+    moved = (np.cov(real.T) / 400 + np.cov(fake.T) / 300) @ (real.mean(0) - fake.mean(0))
+    curvature = 4 * moved @ moved / found.variance**1.5
+    assert found.curvature == pytest.approx(curvature, rel=0.03)
+    least = found.variance**0.5 / 4 / np.square(real.mean(0) - fake.mean(0)).sum()
+    assert curvature > 1.5 * least
