@@ -41,6 +41,8 @@ WHITENED_COUNTS = (8, 12, 16, 24)
 """Numbers of clusters there."""
 DENSE = 128
 """Cells up to which samples are counted by a dense product, which is faster than a sparse one then."""
+COLUMNS, NUMBERS = 2**13, 2**23
+"""Columns of images as features that meet random frequencies at once, and numbers in the differences of pairs."""
 ORDINARY = 24
 """Power of two up to which features are taken as they are."""
 FREQUENCIES = 384
@@ -241,9 +243,13 @@ def _kernel_features(rows: torch.Tensor, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     points = (rows.double() - rows.double().mean(0)).float().numpy()
     left, right = rng.integers(0, len(points), (2, 4000))
-    apart = np.linalg.norm(points[left] - points[right], axis=1)
+    most = max(1, NUMBERS // points.shape[1])
+    few = np.split(np.stack([left, right]), range(most, len(left), most), axis=1)
+    apart = np.concatenate([np.linalg.norm(points[one] - points[other], axis=1) for one, other in few])
     width = float(np.median(apart[apart > 0])) / 2 if (apart > 0).any() else 1.0
-    waves = points @ (rng.normal(size=(points.shape[1], FREQUENCIES)).astype(np.float32) / np.float32(width))
+    waves = np.zeros((len(points), FREQUENCIES), np.float32)
+    for columns in np.array_split(points, range(COLUMNS, points.shape[1], COLUMNS), axis=1):
+        waves += columns @ (rng.normal(size=(columns.shape[1], FREQUENCIES)).astype(np.float32) / np.float32(width))
     features = np.concatenate([np.cos(waves), np.sin(waves)], 1) / np.float32(FREQUENCIES**0.5)
     features -= features.mean(0)
     vectors = np.linalg.eigh(features.T @ features)[1][:, -DIRECTIONS:]

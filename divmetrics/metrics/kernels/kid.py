@@ -84,7 +84,7 @@ def _resample(pool: Pool, splits: Splits, **options: Any) -> Tensor:
         sees="A shift, lost or added variance, skewness: the first three moments of the features.",
         blind="What leaves three moments alone: many atoms in place of a smooth mode, copies of training images.",
         bias="None; it may be negative. Its spread under equal distributions falls with 1/n.",
-        cost="One pass over the pairs, O((n + m)² d), in blocks of 1024; the null takes one more such pass.",
+        cost="One pass over the pairs, O((n + m)² d), in blocks of 1024; interval and null take one more each.",
     ),
 )
 def kid(

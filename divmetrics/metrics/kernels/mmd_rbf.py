@@ -79,7 +79,7 @@ def _resample(pool: TwoSamplePool, splits: Splits, **options: Any) -> Tensor:
         blind="Structure far finer than sigma: many atoms in place of a smooth mode. With the options of CMMD (unit "
         "length, sigma = 10) the kernel is nearly linear on its range, and everything but the means goes unseen.",
         bias="None with unbiased=true. That of CMMD's estimate is (1/n + 1/m)(1 - mean kernel), times 1000.",
-        cost="One pass over the pairs, O((n + m)² d), in blocks of 1024; the null takes one more such pass.",
+        cost="One pass over the pairs, O((n + m)² d), in blocks of 1024; interval and null take one more each.",
     ),
 )
 def mmd_rbf(

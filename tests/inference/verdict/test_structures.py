@@ -1,5 +1,7 @@
 """Structures of the pool do not know the sides, whatever ties there are."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -130,3 +132,14 @@ def test_whitened_components_have_unit_variance() -> None:
     white = whitened(rows)
     assert np.cov(white.T, bias=True) == pytest.approx(np.eye(3), abs=1e-6)
     assert np.abs(np.corrcoef(white[:, 0], rows[:, 2])[0, 1]) > 0.99, "that of most variance first"
+
+
+def test_pixels_as_features_are_taken_some_at_a_time() -> None:
+    """4,000 differences of pairs of 20 small images would take 0.8 GB, and a matrix of frequencies 0.15."""
+    rows = torch.randn(20, 50_000, generator=torch.Generator().manual_seed(0))
+    tracemalloc.start()
+    found = module._kernel_features(rows, 0)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert found.shape == (20, 48)
+    assert peak < 0.15e9
