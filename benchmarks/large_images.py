@@ -90,7 +90,8 @@ def main() -> None:
                 code, gigabytes = peak(MEASURED, ["score", *paths, "--quiet", *filled])
                 table.add_row(what, case, str(code), f"{gigabytes:.2f}")
                 sys.stderr.write(f"{what}; {case}: {code}, {gigabytes:.2f} GB\n")
-            table.add_row(what, "Meter", *map(str, peak(METER, paths)))
+            code, gigabytes = peak(METER, paths)
+            table.add_row(what, "Meter", str(code), f"{gigabytes:.2f}")
     Console().print(table)
 
 
