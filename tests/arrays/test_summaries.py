@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from divmetrics.arrays.summaries import SUMMARIES, ClassTally, Moments, Rows, Sample, Summary, UnitGram
+from divmetrics.arrays.summaries import SUMMARIES, ClassTally, Failed, Moments, Rows, Sample, Summary, UnitGram
 from divmetrics.errors import FeatureError
 
 READ: dict[str, Callable[[Summary], list[Tensor]]] = {
@@ -199,3 +199,9 @@ def test_of_large_rows_a_sample_keeps_as_many_as_memory_allows() -> None:
 def test_images_of_other_shapes_do_not_merge() -> None:
     with pytest.raises(FeatureError, match=r"shape \(1, 2, 3\) in one part and \(1, 3, 3\)"):
         Sample.from_array(images(3)).merge(Sample.from_array(torch.zeros(2, 1, 3, 3)))
+
+
+def test_a_failed_summary_is_made_of_an_error_and_not_of_rows() -> None:
+    with pytest.raises(TypeError, match=r"made by Failed\.of_error"):
+        Failed.of(torch.zeros(1, 2), torch.zeros(1, dtype=torch.int64))
+    assert str(Failed.of_error(FeatureError("row 3 is all zeros.")).exception) == "row 3 is all zeros."

@@ -1,6 +1,7 @@
 """Outputs that would overwrite inputs or each other, and hostile names in whatever is shown or written."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
@@ -20,59 +21,44 @@ def saved(tmp_path: Path, make_report: Callable[..., Report]) -> Path:
     return tmp_path / "report.json"
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("report", "r.json", "--html", "{}"),
-        ("report", "r.json", "--html", "{}/"),
-        ("report", "r.json", "--md", "{}"),
-        ("gate", "r.json", "--junit", "{}"),
-        ("gate", "--init", "a", "b", "--config", "{}"),
-        ("gate", "--init", "a", "b", "--config", "{}/x.toml"),
-        ("score", "a", "b", "--json", "{}"),
-        ("compare", "a", "b", "c", "--samples", "{}"),
-        ("extract", "a", "-o", "{}"),
-        ("demo", "-o", "{}"),
-    ],
+OUTPUTS = (
+    ("report", "r.json", "--html", "{}"),
+    ("report", "r.json", "--html", "{}/"),
+    ("report", "r.json", "--md", "{}"),
+    ("gate", "r.json", "--junit", "{}"),
+    ("gate", "--init", "a", "b", "--config", "{}"),
+    ("gate", "--init", "a", "b", "--config", "{}/x.toml"),
+    ("score", "a", "b", "--json", "{}"),
+    ("compare", "a", "b", "c", "--samples", "{}"),
+    ("extract", "a", "-o", "{}"),
+    ("demo", "-o", "{}"),
 )
-def test_a_name_that_the_system_does_not_take_is_a_wrong_request(
+"""Commands with an output; `{}` is its path, or the folder that it is in."""
+NO_NAMES = {
+    "x" * 300: r"File name too long; choose a shorter one\.",
+    "": r"whose path is empty; name a file\.|it is a folder; name a file inside it",
+}
+"""Names that no output can have -> what is said of them."""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [(arguments, name) for arguments in OUTPUTS for name in NO_NAMES if name or not arguments[-1].startswith("{}/")],
+)
+def test_a_name_that_no_output_can_have_is_a_wrong_request(
     arguments: tuple[str, ...],
+    name: str,
     call: Callable[..., object],
     make_report: Callable[..., Report],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Without a name, a page went into the current folder, rules and the demo to their usual places."""
     monkeypatch.chdir(tmp_path)
     make_report().save("r.json")
-    done = call(*(argument.format("x" * 300) for argument in arguments))
+    done = call(*(argument.format(name) for argument in arguments))
     assert (done.code, done.out) == (2, "")
-    assert "File name too long; choose a shorter one." in done.err
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ("report", "r.json", "--html", ""),
-        ("gate", "r.json", "--junit", ""),
-        ("gate", "--init", "a", "b", "--config", ""),
-        ("score", "a", "b", "--json", ""),
-        ("extract", "a", "-o", ""),
-        ("demo", "-o", ""),
-    ],
-)
-def test_an_empty_name_is_a_wrong_request(
-    arguments: tuple[str, ...],
-    call: Callable[..., object],
-    make_report: Callable[..., Report],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A page without a name went into the current folder, rules and the demo to their usual places."""
-    monkeypatch.chdir(tmp_path)
-    make_report().save("r.json")
-    done = call(*arguments)
-    assert (done.code, done.out) == (2, "")
-    assert "whose path is empty; name a file." in done.err or "it is a folder; name a file inside it" in done.err
+    assert re.search(NO_NAMES[name], done.err)
     assert [path.name for path in tmp_path.iterdir()] == ["r.json"]
 
 

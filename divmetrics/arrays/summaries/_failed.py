@@ -40,8 +40,8 @@ class Failed(Summary):
         return made
 
     @classmethod
-    def of(cls, rows: Tensor, index: Tensor) -> Self:
-        raise NotImplementedError
+    def of(cls, rows: Tensor, index: Tensor) -> Self:  # noqa: ARG003  no rows make it
+        raise TypeError("a Failed is made by Failed.of_error, of the error that it stands for.")
 
     def merge(self, other: Any) -> Self:  # noqa: ARG002  what one part of a set lacks, the whole lacks
         return self
